@@ -1,0 +1,57 @@
+//! Data sets: reading, checking, splitting, normalising and augmenting.
+//!
+//! Pixels stay `u8` in memory until a batch needs them; floats keep the width of their file.
+
+use std::path::PathBuf;
+
+/// The values of all samples of one part, row-major `[samples, features]`, as they were stored.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Features {
+    /// Pixels, 0..=255.
+    U8(Vec<u8>),
+    /// Single precision.
+    F32(Vec<f32>),
+    /// Double precision.
+    F64(Vec<f64>),
+}
+
+/// Samples with their labels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Samples {
+    /// `[samples, features]`.
+    pub features: Features,
+    /// Values per sample.
+    pub width: usize,
+    /// One class a sample, in `0..classes`.
+    pub labels: Vec<u32>,
+}
+
+/// Height and width of the images that the rows hold, in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ImageShape {
+    /// Rows of pixels.
+    pub height: usize,
+    /// Pixels a row.
+    pub width: usize,
+}
+
+/// A data set, checked: equal counts, labels in range, finite values.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// What to learn from; the validation part is split off it unless the source brings its own.
+    pub train: Samples,
+    /// The source's own validation part (`x_val`, `y_val`), which replaces the split.
+    pub validation: Option<Samples>,
+    /// The source's test part, if it has one and it was asked for.
+    pub test: Option<Samples>,
+    /// One name a class.
+    pub class_names: Vec<String>,
+    /// Set if the rows are images.
+    pub image: Option<ImageShape>,
+    /// Where it was read from.
+    pub path: PathBuf,
+    /// Human name: "Fashion-MNIST" where recognised by checksum, else the file or folder name.
+    pub name: String,
+    /// SHA-256 over the training and validation values and labels, hexadecimal: what a resumed run compares.
+    pub hash: String,
+}
