@@ -2,6 +2,8 @@
 
 pub mod data;
 pub mod error;
+pub mod gemm;
+pub mod ops;
 pub mod real;
 pub mod rng;
 

@@ -1,0 +1,344 @@
+//! General matrix multiplication, the one place where almost all time goes.
+//!
+//! ```math
+//! C \leftarrow A B + \beta C, \qquad A: [m, k],\; B: [k, n],\; C: [m, n],\; \beta \in \{0, 1\}
+//! ```
+//!
+//! [`gemm`] is the only entry. Operands are `ndarray` views: they carry row and column strides, so a transposed operand is
+//! `a.t()` and costs nothing. [`naive`] is the reference that every faster path is tested against.
+//!
+//! Same bits for any number of threads: work is split over tiles of C only, never over k, and always at multiples of
+//! [`ROW_GRAIN`] and [`COLUMN_GRAIN`], so that a given element of C is computed by the same instructions however C is split.
+
+mod naive;
+
+use ndarray::{ArrayView2, ArrayViewMut2, Axis};
+
+use crate::real::Real;
+pub use naive::naive;
+
+/// What happens to the old contents of C.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beta {
+    /// `C ← AB`; C is never read, so it may hold anything, NaN included.
+    Overwrite,
+    /// `C ← AB + C`.
+    Accumulate,
+}
+
+/// Rows of C are split between threads at multiples of this number. It is a multiple of every micro-kernel's tile height.
+pub const ROW_GRAIN: usize = 48;
+/// Columns of C are split between threads at multiples of this number. It is a multiple of every micro-kernel's tile width.
+pub const COLUMN_GRAIN: usize = 64;
+
+/// Products below this many multiply-adds stay on one thread: waking a second one costs more than it saves (about 10 µs of work).
+const PARALLEL_WORK: usize = 1 << 18;
+
+/// A [`Real`] that a matrix kernel exists for.
+pub trait Element: Real {
+    /// `C ← AB + βC` on raw parts, on the calling thread.
+    ///
+    /// # Safety
+    /// For all i < m, j < n, p < k the addresses `a + i·rsa + p·csa`, `b + p·rsb + j·csb` (readable) and `c + i·rsc + j·csc`
+    /// (writable, initialised if `beta` is not 0) are inside live allocations, no two (i, j) give the same element of C, and C
+    /// overlaps neither A nor B. Strides are in elements.
+    #[allow(clippy::too_many_arguments)]
+    unsafe fn gemm_raw(
+        shape: [usize; 3],
+        a: *const Self,
+        a_strides: [isize; 2],
+        b: *const Self,
+        b_strides: [isize; 2],
+        beta: Self,
+        c: *mut Self,
+        c_strides: [isize; 2],
+    );
+}
+
+macro_rules! element {
+    ($t:ty, $gemm:path) => {
+        impl Element for $t {
+            unsafe fn gemm_raw(
+                [m, k, n]: [usize; 3],
+                a: *const Self,
+                [rsa, csa]: [isize; 2],
+                b: *const Self,
+                [rsb, csb]: [isize; 2],
+                beta: Self,
+                c: *mut Self,
+                [rsc, csc]: [isize; 2],
+            ) {
+                // SAFETY: the caller's promise is the one that `matrixmultiply` asks for.
+                unsafe { $gemm(m, k, n, 1.0, a, rsa, csa, b, rsb, csb, beta, c, rsc, csc) }
+            }
+        }
+    };
+}
+
+element!(f32, matrixmultiply::sgemm);
+element!(f64, matrixmultiply::dgemm);
+
+/// `C ← AB + βC` for A `[m, k]`, B `[k, n]`, C `[m, n]` with any strides, on the threads of the current rayon pool.
+///
+/// An empty sum (k = 0) is 0.
+///
+/// # Panics
+/// If the shapes do not fit: that is a mistake of the caller and never of its input.
+pub fn gemm<R: Element>(
+    a: ArrayView2<'_, R>,
+    b: ArrayView2<'_, R>,
+    beta: Beta,
+    c: ArrayViewMut2<'_, R>,
+) {
+    let (m, k) = a.dim();
+    let n = b.ncols();
+    assert_eq!(b.nrows(), k, "rows of B against columns of A");
+    assert_eq!(c.dim(), (m, n), "C against rows of A and columns of B");
+    if m == 0 || n == 0 {
+        return;
+    }
+    let threads = if m * n * k < PARALLEL_WORK {
+        1
+    } else {
+        rayon::current_num_threads()
+    };
+    split(a, b, beta, c, threads);
+}
+
+/// Halves C along its longer side until every piece is one thread's share.
+fn split<R: Element>(
+    a: ArrayView2<'_, R>,
+    b: ArrayView2<'_, R>,
+    beta: Beta,
+    c: ArrayViewMut2<'_, R>,
+    threads: usize,
+) {
+    let (m, n) = c.dim();
+    if threads > 1 {
+        let left = threads / 2;
+        let row = grain_cut(m, ROW_GRAIN, left, threads);
+        let column = grain_cut(n, COLUMN_GRAIN, left, threads);
+        if let Some(at) = row.filter(|_| m >= n || column.is_none()) {
+            let (a0, a1) = a.split_at(Axis(0), at);
+            let (c0, c1) = c.split_at(Axis(0), at);
+            rayon::join(
+                || split(a0, b, beta, c0, left),
+                || split(a1, b, beta, c1, threads - left),
+            );
+            return;
+        }
+        if let Some(at) = column {
+            let (b0, b1) = b.split_at(Axis(1), at);
+            let (c0, c1) = c.split_at(Axis(1), at);
+            rayon::join(
+                || split(a, b0, beta, c0, left),
+                || split(a, b1, beta, c1, threads - left),
+            );
+            return;
+        }
+    }
+    one_thread(a, b, beta, c);
+}
+
+/// The multiple of `grain` next to `length · left / threads` that leaves both sides something, if there is one.
+fn grain_cut(length: usize, grain: usize, left: usize, threads: usize) -> Option<usize> {
+    let at = (length * left / threads + grain / 2) / grain * grain;
+    let at = at.max(grain);
+    (at < length).then_some(at)
+}
+
+fn one_thread<R: Element>(
+    a: ArrayView2<'_, R>,
+    b: ArrayView2<'_, R>,
+    beta: Beta,
+    mut c: ArrayViewMut2<'_, R>,
+) {
+    let (m, k) = a.dim();
+    let n = b.ncols();
+    let beta = match beta {
+        Beta::Overwrite => R::ZERO,
+        Beta::Accumulate => R::ONE,
+    };
+    let strides = |s: &[isize]| [s[0], s[1]];
+    // SAFETY: views only hold addresses inside their array; the shapes were compared in `gemm`; C is a mutable view, so it
+    // overlaps no other view, and its elements are initialised and distinct.
+    unsafe {
+        R::gemm_raw(
+            [m, k, n],
+            a.as_ptr(),
+            strides(a.strides()),
+            b.as_ptr(),
+            strides(b.strides()),
+            beta,
+            c.as_mut_ptr(),
+            strides(c.strides()),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{Array2, s};
+
+    /// Small integers: every sum is exact in any order, so equality is exact too.
+    fn integers<R: Real>(rows: usize, columns: usize, salt: usize) -> Array2<R> {
+        Array2::from_shape_fn((rows, columns), |(i, j)| {
+            R::from_f64(((i * 7 + j * 13 + salt * 5) % 17) as f64 - 8.0)
+        })
+    }
+
+    fn sizes() -> Vec<(usize, usize, usize)> {
+        let mut all = vec![
+            (1, 1, 1),
+            (1, 7, 1),
+            (7, 1, 3),
+            (3, 5, 0),
+            (100, 10, 500),
+            (131, 257, 61),
+        ];
+        for m in [1, 2, 5, 8, 17, 49] {
+            for n in [1, 3, 8, 19, 65] {
+                all.push((m, n, 1 + (m * n) % 29));
+            }
+        }
+        all
+    }
+
+    fn agrees_with_naive<R: Element>() {
+        for (m, n, k) in sizes() {
+            let a = integers::<R>(m, k, 1);
+            let b = integers::<R>(k, n, 2);
+            let at = a.t().as_standard_layout().to_owned();
+            let bt = b.t().as_standard_layout().to_owned();
+            for (a, b) in [(a.view(), b.view()), (at.t(), b.view()), (a.view(), bt.t())] {
+                for beta in [Beta::Overwrite, Beta::Accumulate] {
+                    let start = match beta {
+                        // β = 0 never reads C.
+                        Beta::Overwrite => Array2::from_elem((m, n), R::from_f64(f64::NAN)),
+                        Beta::Accumulate => integers::<R>(m, n, 3),
+                    };
+                    let (mut ours, mut reference) = (start.clone(), start);
+                    gemm(a, b, beta, ours.view_mut());
+                    naive(a, b, beta, reference.view_mut());
+                    assert_eq!(ours, reference, "{m}×{n}×{k} {beta:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn f32_agrees_with_naive_in_every_layout() {
+        agrees_with_naive::<f32>();
+    }
+
+    #[test]
+    fn f64_agrees_with_naive_in_every_layout() {
+        agrees_with_naive::<f64>();
+    }
+
+    #[test]
+    fn naive_sums_by_hand() {
+        let a = ndarray::array![[1.0_f32, 2.0, 3.0], [4.0, 5.0, 6.0]];
+        let b = ndarray::array![[1.0_f32, -1.0], [0.5, 2.0], [-2.0, 3.0]];
+        let mut c = Array2::from_elem((2, 2), 10.0);
+        naive(a.view(), b.view(), Beta::Accumulate, c.view_mut());
+        assert_eq!(c, ndarray::array![[6.0, 22.0], [4.5, 34.0]]);
+    }
+
+    /// Elements between the strided ones keep their NaN.
+    #[test]
+    fn gaps_stay_untouched() {
+        let a = integers::<f32>(9, 5, 1);
+        let b = integers::<f32>(5, 7, 2);
+        let mut wide = Array2::from_elem((18, 21), f32::NAN);
+        gemm(
+            a.view(),
+            b.view(),
+            Beta::Overwrite,
+            wide.slice_mut(s![..;2, ..;3]),
+        );
+        let mut expected = Array2::zeros((9, 7));
+        naive(a.view(), b.view(), Beta::Overwrite, expected.view_mut());
+        for ((i, j), &value) in wide.indexed_iter() {
+            if i % 2 == 0 && j % 3 == 0 {
+                assert_eq!(value, expected[(i / 2, j / 3)]);
+            } else {
+                assert!(value.is_nan());
+            }
+        }
+    }
+
+    fn bits_on<R: Element>(threads: usize, m: usize, n: usize, k: usize) -> Vec<u64> {
+        let value = |i: usize| R::from_f64((i as f64 * 0.7311).sin());
+        let a = Array2::from_shape_fn((m, k), |(i, j)| value(i * 31 + j));
+        let b = Array2::from_shape_fn((k, n), |(i, j)| value(i * 17 + j * 3 + 5));
+        let mut c = Array2::from_elem((m, n), R::ZERO);
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| gemm(a.view(), b.t().t(), Beta::Overwrite, c.view_mut()));
+        c.iter().map(|x| x.to_f64().to_bits()).collect()
+    }
+
+    #[test]
+    fn any_number_of_threads_gives_the_same_bits() {
+        for (m, n, k) in [
+            (100, 500, 784),
+            (500, 784, 100),
+            (16, 500, 784),
+            (122, 83, 164),
+            (97, 211, 531),
+        ] {
+            let one = bits_on::<f32>(1, m, n, k);
+            let one_f64 = bits_on::<f64>(1, m, n, k);
+            for threads in [2, 3, 8] {
+                assert_eq!(
+                    one,
+                    bits_on::<f32>(threads, m, n, k),
+                    "f32 {m}×{n}×{k} on {threads}"
+                );
+                assert_eq!(
+                    one_f64,
+                    bits_on::<f64>(threads, m, n, k),
+                    "f64 {m}×{n}×{k} on {threads}"
+                );
+            }
+        }
+    }
+
+    /// For large sizes: C·t against A·(B·t) for a vector t, at O(n²) cost (the check that BLIS's test suite uses).
+    #[test]
+    fn large_product_against_a_random_vector() {
+        let (m, n, k) = (517, 523, 1031);
+        let value = |i: usize| ((i as f64) * 0.137).sin();
+        let a = Array2::from_shape_fn((m, k), |(i, j)| value(i * 1031 + j) as f32);
+        let b = Array2::from_shape_fn((k, n), |(i, j)| value(i * 523 + j + 11) as f32);
+        let t: Vec<f64> = (0..n).map(|i| value(i * 7 + 3)).collect();
+        let mut c = Array2::from_elem((m, n), f32::NAN);
+        gemm(a.view(), b.view(), Beta::Overwrite, c.view_mut());
+        let bt: Vec<f64> = b
+            .outer_iter()
+            .map(|row| row.iter().zip(&t).map(|(&x, t)| f64::from(x) * t).sum())
+            .collect();
+        for i in 0..m {
+            let ours: f64 = c
+                .row(i)
+                .iter()
+                .zip(&t)
+                .map(|(&x, t)| f64::from(x) * t)
+                .sum();
+            let exact: f64 = a
+                .row(i)
+                .iter()
+                .zip(&bt)
+                .map(|(&x, t)| f64::from(x) * t)
+                .sum();
+            assert!(
+                ours.is_finite() && (ours - exact).abs() <= 2e-2,
+                "row {i}: {ours} against {exact}"
+            );
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! Batch normalisation (Ioffe, Szegedy, “Batch Normalization”, ICML 2015, algorithm 1 and section 3.1).
+//!
+//! Each column of X `[n, features]` by itself. Training mode, with the batch's own mean and *biased* variance:
+//!
+//! ```math
+//! \mu = \frac1n\sum_i x_i, \quad \sigma^2 = \frac1n\sum_i (x_i-\mu)^2, \quad
+//! \hat x_i = \frac{x_i-\mu}{\sqrt{\sigma^2+\varepsilon}}, \quad y_i = \gamma \hat x_i + \beta
+//! ```
+//!
+//! The running estimates take the batch's mean and its *unbiased* variance, as PyTorch does:
+//! `$r \leftarrow (1-m)\,r + m\,\mu$`, and likewise with `$\sigma^2 n/(n-1)$`. Evaluation mode normalises with them.
+//! n = 1 has no unbiased variance and normalises everything to β: training refuses it before it comes here.
+//!
+//! # Backward
+//!
+//! Write `$s = 1/\sqrt{\sigma^2+\varepsilon}$`. γ and β are plain: `$d\gamma = \sum_i dy_i \hat x_i$`, `$d\beta = \sum_i dy_i$`.
+//! For x, let `$g_i = \gamma\,dy_i$` be the gradient of `$\hat x_i$`. `$x_j$` reaches the loss by three ways, directly, through μ and through σ²:
+//!
+//! ```math
+//! \frac{\partial \hat x_i}{\partial x_j} = s\,\delta_{ij} - \frac{s}{n} - \frac{s}{n}\,\hat x_i \hat x_j
+//! ```
+//!
+//! because `$\partial\mu/\partial x_j = 1/n$`, `$\partial\sigma^2/\partial x_j = \frac2n(x_j-\mu)$` (the term through μ vanishes, as deviations sum to 0), and
+//! `$\partial s/\partial\sigma^2 = -\frac12 s^3$`, so that the third way is `$(x_i-\mu)\cdot(-\tfrac12 s^3)\cdot\tfrac2n(x_j-\mu) = -\frac sn \hat x_i\hat x_j$`. Summed over i:
+//!
+//! ```math
+//! dx_j = s\Big(g_j - \frac1n\sum_i g_i - \hat x_j \frac1n\sum_i g_i \hat x_i\Big)
+//!      = \frac{\gamma s}{n}\big(n\,dy_j - d\beta - \hat x_j\, d\gamma\big)
+//! ```
+//!
+//! So forward saves `$\hat x$` and s, and backward needs nothing else.
+
+use crate::real::Real;
+
+/// Added to the variance before the root.
+pub const EPSILON: f64 = 1e-5;
+/// Weight of a new batch in the running estimates.
+pub const MOMENTUM: f64 = 0.1;
+
+/// Training mode: normalises X with its own statistics, saves `x_hat` `[n, features]` and `inv_std` `[features]` for the backward, and
+/// updates the running estimates.
+#[allow(clippy::too_many_arguments)]
+pub fn batch_norm_forward<R: Real>(
+    y: &mut [R],
+    x_hat: &mut [R],
+    inv_std: &mut [R],
+    running_mean: &mut [R],
+    running_var: &mut [R],
+    x: &[R],
+    gamma: &[R],
+    beta: &[R],
+) {
+    let features = gamma.len();
+    let n = rows(x, features);
+    assert_eq!((y.len(), x_hat.len()), (x.len(), x.len()));
+    let inv_n = R::from_f64(1.0 / n as f64);
+    let unbias = R::from_f64(n as f64 / (n as f64 - 1.0));
+    let momentum = R::from_f64(MOMENTUM);
+    let keep = R::from_f64(1.0 - MOMENTUM);
+
+    // Two passes: the one-pass formula E[x²] − E[x]² loses all digits when the mean is large.
+    let mean = &mut *inv_std;
+    column_means(mean, x, inv_n);
+    for (centred, row) in x_hat
+        .chunks_exact_mut(features)
+        .zip(x.chunks_exact(features))
+    {
+        for ((c, &x), &mean) in centred.iter_mut().zip(row).zip(mean.iter()) {
+            *c = x - mean;
+        }
+    }
+    for (running, &mean) in running_mean.iter_mut().zip(mean.iter()) {
+        *running = keep * *running + momentum * mean;
+    }
+    let variance = &mut *inv_std;
+    variance.fill(R::ZERO);
+    for centred in x_hat.chunks_exact(features) {
+        for (sum, &c) in variance.iter_mut().zip(centred) {
+            *sum += c * c;
+        }
+    }
+    for (v, running) in variance.iter_mut().zip(running_var) {
+        *v *= inv_n;
+        *running = keep * *running + momentum * (*v * unbias);
+        *v = R::ONE / (*v + R::from_f64(EPSILON)).sqrt();
+    }
+    for (y, x_hat) in y
+        .chunks_exact_mut(features)
+        .zip(x_hat.chunks_exact_mut(features))
+    {
+        for j in 0..features {
+            x_hat[j] *= inv_std[j];
+            y[j] = gamma[j] * x_hat[j] + beta[j];
+        }
+    }
+}
+
+/// Evaluation mode: normalises X with the running estimates.
+pub fn batch_norm_evaluate<R: Real>(
+    y: &mut [R],
+    x: &[R],
+    running_mean: &[R],
+    running_var: &[R],
+    gamma: &[R],
+    beta: &[R],
+) {
+    let features = gamma.len();
+    rows(x, features);
+    assert_eq!(y.len(), x.len());
+    for (y, x) in y.chunks_exact_mut(features).zip(x.chunks_exact(features)) {
+        for j in 0..features {
+            let inv_std = R::ONE / (running_var[j] + R::from_f64(EPSILON)).sqrt();
+            y[j] = gamma[j] * ((x[j] - running_mean[j]) * inv_std) + beta[j];
+        }
+    }
+}
+
+/// `dy ← dx` in place, and dγ, dβ (overwritten), from the saved `x_hat` and `inv_std`.
+pub fn batch_norm_backward<R: Real>(
+    dy: &mut [R],
+    dgamma: &mut [R],
+    dbeta: &mut [R],
+    x_hat: &[R],
+    inv_std: &[R],
+    gamma: &[R],
+) {
+    let features = gamma.len();
+    let n = rows(dy, features);
+    assert_eq!(x_hat.len(), dy.len());
+    dgamma.fill(R::ZERO);
+    dbeta.fill(R::ZERO);
+    for (dy, x_hat) in dy.chunks_exact(features).zip(x_hat.chunks_exact(features)) {
+        for j in 0..features {
+            dgamma[j] += dy[j] * x_hat[j];
+            dbeta[j] += dy[j];
+        }
+    }
+    let count = R::from_f64(n as f64);
+    let inv_n = R::from_f64(1.0 / n as f64);
+    for (dy, x_hat) in dy
+        .chunks_exact_mut(features)
+        .zip(x_hat.chunks_exact(features))
+    {
+        for j in 0..features {
+            let factor = gamma[j] * inv_std[j] * inv_n;
+            dy[j] = factor * (count * dy[j] - dbeta[j] - x_hat[j] * dgamma[j]);
+        }
+    }
+}
+
+fn rows<R>(x: &[R], features: usize) -> usize {
+    assert!(
+        features > 0 && x.len().is_multiple_of(features),
+        "whole rows"
+    );
+    x.len() / features
+}
+
+fn column_means<R: Real>(mean: &mut [R], x: &[R], inv_n: R) {
+    mean.fill(R::ZERO);
+    super::reduce::add_rows(x, mean);
+    for m in mean {
+        *m *= inv_n;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::gradient::{check, dot, numbers};
+    use super::*;
+
+    struct Case {
+        y: Vec<f64>,
+        x_hat: Vec<f64>,
+        inv_std: Vec<f64>,
+        mean: Vec<f64>,
+        var: Vec<f64>,
+    }
+
+    fn forward(x: &[f64], gamma: &[f64], beta: &[f64]) -> Case {
+        let features = gamma.len();
+        let mut c = Case {
+            y: vec![f64::NAN; x.len()],
+            x_hat: vec![f64::NAN; x.len()],
+            inv_std: vec![f64::NAN; features],
+            mean: vec![0.0; features],
+            var: vec![1.0; features],
+        };
+        batch_norm_forward(
+            &mut c.y,
+            &mut c.x_hat,
+            &mut c.inv_std,
+            &mut c.mean,
+            &mut c.var,
+            x,
+            gamma,
+            beta,
+        );
+        c
+    }
+
+    /// Column 0 is 1, 2, 6: mean 3, squared deviations 4, 1, 9, biased variance 14/3, unbiased 7. Column 1 is constant.
+    #[test]
+    fn by_hand() {
+        let c = forward(&[1.0, 5.0, 2.0, 5.0, 6.0, 5.0], &[2.0, 3.0], &[0.5, -1.0]);
+        let s = 1.0 / (14.0_f64 / 3.0 + 1e-5).sqrt();
+        for (i, deviation) in [-2.0, -1.0, 3.0].into_iter().enumerate() {
+            assert!((c.y[2 * i] - (2.0 * deviation * s + 0.5)).abs() <= 1e-14);
+            assert_eq!(c.y[2 * i + 1], -1.0);
+        }
+        assert!((c.mean[0] - 0.3).abs() <= 1e-15 && (c.mean[1] - 0.5).abs() <= 1e-15);
+        assert!((c.var[0] - (0.9 + 0.7)).abs() <= 1e-14 && (c.var[1] - 0.9).abs() <= 1e-15);
+
+        let mut y = [f64::NAN; 2];
+        batch_norm_evaluate(
+            &mut y,
+            &[4.0, 1.0],
+            &[3.0, 0.0],
+            &[4.0, 1.0],
+            &[2.0, 1.0],
+            &[0.0, 7.0],
+        );
+        assert!((y[0] - 2.0 / (4.0_f64 + 1e-5).sqrt()).abs() <= 1e-15);
+        assert!((y[1] - (1.0 / (1.0_f64 + 1e-5).sqrt() + 7.0)).abs() <= 1e-14);
+    }
+
+    /// The one-pass variance would be 0 or negative here.
+    #[test]
+    fn large_mean_keeps_its_digits() {
+        let x: Vec<f64> = [1.0, 2.0, 6.0].iter().map(|d| 1e9 + d).collect();
+        let c = forward(&x, &[1.0], &[0.0]);
+        let s = 1.0 / (14.0_f64 / 3.0 + 1e-5).sqrt();
+        assert!(
+            (c.inv_std[0] - s).abs() <= 1e-6,
+            "{} against {s}",
+            c.inv_std[0]
+        );
+    }
+
+    #[test]
+    fn gradients_against_central_differences() {
+        for (n, features) in [(2, 1), (5, 3), (7, 17)] {
+            let x = numbers(n * features, 1);
+            let gamma = numbers(features, 2);
+            let beta = numbers(features, 3);
+            let u = numbers(n * features, 4);
+            let loss = |x: &[f64], g: &[f64], b: &[f64]| dot(&u, &forward(x, g, b).y);
+            let c = forward(&x, &gamma, &beta);
+            let mut dx = u.clone();
+            let (mut dgamma, mut dbeta) = (vec![f64::NAN; features], vec![f64::NAN; features]);
+            batch_norm_backward(
+                &mut dx,
+                &mut dgamma,
+                &mut dbeta,
+                &c.x_hat,
+                &c.inv_std,
+                &gamma,
+            );
+            // Two samples: x̂ is ±1 whatever x is, so dx is 0 up to ε and only the bound on its size says something.
+            if n > 2 {
+                check("dx", &x, &dx, |x| loss(x, &gamma, &beta));
+            }
+            check("dγ", &gamma, &dgamma, |g| loss(&x, g, &beta));
+            check("dβ", &beta, &dbeta, |b| loss(&x, &gamma, b));
+        }
+    }
+}

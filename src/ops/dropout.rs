@@ -1,0 +1,151 @@
+//! Dropout with inverted scaling (Srivastava et al., “Dropout”, JMLR 15, 2014, section 4; the scaling of their section 10).
+//!
+//! ```math
+//! y_i = \frac{m_i}{1-p}\, x_i, \qquad m_i \in \{0, 1\},\; P(m_i = 0) = p
+//! ```
+//!
+//! so that `$E[y_i] = x_i$` and evaluation needs no change. `$y_i$` depends on `$x_i$` alone, linearly: the backward is the same
+//! function with the same mask, `$dx_i = \frac{m_i}{1-p}\, dy_i$`.
+//!
+//! # The mask
+//!
+//! A pure function of seed, training step, layer and element: element `i` of the row-major `[n, features]` batch takes word `i mod 4`
+//! of [Philox 4x32-10](crate::rng::philox4x32) at counter (⌊i/4⌋, layer, step low, step high) under the seed as key, and is kept if that
+//! `u32` is at least `$\lfloor p\,2^{32}\rfloor$`. So the mask needs no memory: the backward computes it again.
+
+use crate::real::Real;
+use crate::rng;
+
+/// Which mask: everything that it depends on but the element's position.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mask {
+    /// The run's seed.
+    pub seed: u64,
+    /// The layer's number among the network's blocks, from 0.
+    pub layer: u32,
+    /// The training step, from 0.
+    pub step: u64,
+    /// The probability of dropping a unit, in `[0, 1)`.
+    pub p: f64,
+}
+
+impl Mask {
+    /// The four words for elements `4·group ..= 4·group + 3`.
+    #[inline(always)]
+    fn words(&self, group: u32) -> [u32; 4] {
+        let counter = [
+            group,
+            self.layer,
+            self.step as u32,
+            (self.step >> 32) as u32,
+        ];
+        rng::philox4x32(counter, rng::key(self.seed))
+    }
+
+    /// `x[i] ← m[i]/(1−p) · x[i]`, in place: forward on activations, backward on their gradients.
+    pub fn apply<R: Real>(&self, x: &mut [R]) {
+        assert!((0.0..1.0).contains(&self.p), "dropout in [0, 1)");
+        let threshold = (self.p * 4_294_967_296.0) as u32;
+        let scale = R::from_f64(1.0 / (1.0 - self.p));
+        for (group, chunk) in x.chunks_mut(4).enumerate() {
+            let words = self.words(group as u32);
+            for (x, word) in chunk.iter_mut().zip(words) {
+                // A product, not a choice: NaN and infinity of a dropped unit stay visible.
+                *x *= if word >= threshold { scale } else { R::ZERO };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::gradient::{check, dot, numbers};
+    use super::*;
+
+    fn mask(p: f64) -> Mask {
+        Mask {
+            seed: 0x1234_5678_9abc_def0,
+            layer: 3,
+            step: (7 << 32) | 11,
+            p,
+        }
+    }
+
+    /// The rule of the module's docs, element by element.
+    #[test]
+    fn follows_the_counter_rule() {
+        for count in [1, 3, 4, 5, 1021] {
+            let mut x = vec![1.0_f32; count];
+            mask(0.3).apply(&mut x);
+            for (i, &y) in x.iter().enumerate() {
+                let words = rng::philox4x32([i as u32 / 4, 3, 11, 7], [0x9abc_def0, 0x1234_5678]);
+                let kept = words[i % 4] >= 1_288_490_188; // ⌊0.3·2³²⌋
+                assert_eq!(y, if kept { 1.0 / 0.7 } else { 0.0 }, "element {i}");
+            }
+        }
+    }
+
+    /// Within 5 standard deviations of the binomial distribution.
+    #[test]
+    fn drops_the_stated_share() {
+        for p in [0.0, 0.1, 0.5, 0.8] {
+            let n = 100_000;
+            let mut x = vec![1.0_f64; n];
+            mask(p).apply(&mut x);
+            let dropped = x.iter().filter(|&&x| x == 0.0).count() as f64;
+            let bound = 5.0 * (n as f64 * p * (1.0 - p)).sqrt();
+            assert!(
+                (dropped - n as f64 * p).abs() <= bound,
+                "p = {p}: {dropped} dropped"
+            );
+        }
+    }
+
+    #[test]
+    fn layers_and_steps_have_their_own_masks() {
+        let draw = |m: Mask| {
+            let mut x = vec![1.0_f32; 64];
+            m.apply(&mut x);
+            x
+        };
+        let base = mask(0.5);
+        assert_eq!(draw(base), draw(base));
+        assert_ne!(draw(base), draw(Mask { layer: 4, ..base }));
+        assert_ne!(
+            draw(base),
+            draw(Mask {
+                step: base.step + 1,
+                ..base
+            })
+        );
+        assert_ne!(
+            draw(base),
+            draw(Mask {
+                step: base.step + (1 << 32),
+                ..base
+            })
+        );
+        assert_ne!(
+            draw(base),
+            draw(Mask {
+                seed: base.seed + 1,
+                ..base
+            })
+        );
+    }
+
+    #[test]
+    fn gradient_against_central_differences() {
+        for count in [1, 6, 13] {
+            let x = numbers(count, 1);
+            let u = numbers(count, 2);
+            let mut dx = u.clone();
+            mask(0.4).apply(&mut dx);
+            check("dx", &x, &dx, |x| {
+                let mut y = x.to_vec();
+                mask(0.4).apply(&mut y);
+                dot(&u, &y)
+            });
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The mathematics: each operation's forward with its backward beside it, as plain functions over slices and views.
+//!
+//! # Conventions
+//!
+//! * `n` samples (rows of a batch), `in` inputs and `out` outputs of a layer; matrices are row-major, `[batch, features]`.
+//! * A gradient carries the tensor's name with a `d` in front: `dy` is `$\partial L / \partial y$`, for one scalar loss `$L$`.
+//! * Every backward is the same sentence, the chain rule for one step `$y = f(x)$`:
+//!
+//! ```math
+//! \frac{\partial L}{\partial x_j} = \sum_i \frac{\partial L}{\partial y_i} \frac{\partial y_i}{\partial x_j}
+//! ```
+//!
+//! * Functions panic if lengths do not fit: callers build the buffers from one checked description of the network.
+//!
+//! # The operations
+//!
+//! | module | forward |
+//! |---|---|
+//! | [`linear`] | `$Y = X W^\top + \mathbf{1} b^\top$` |
+//! | [`batch_norm`] | `$y = \gamma\,(x - \mu)/\sqrt{\sigma^2 + \varepsilon} + \beta$`, per column |
+//! | [`dropout`] | `$y = x\,m/(1-p)$`, `$m$` a random mask |
+//! | [`activation`] | relu, leaky_relu, sigmoid, tanh, gelu, silu, elu, identity |
+//! | [`softmax_cross_entropy`] | mean of `$-\log \mathrm{softmax}(z)_y$`, with label smoothing and class weights |
+//!
+//! [`reduce`] holds the sums that they share, each with one fixed order.
+
+pub mod activation;
+pub mod batch_norm;
+pub mod dropout;
+pub mod linear;
+pub mod reduce;
+pub mod softmax_cross_entropy;
+
+#[cfg(test)]
+mod gradient;

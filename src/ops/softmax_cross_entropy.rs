@@ -1,0 +1,235 @@
+//! Softmax and cross-entropy in one operation (Goodfellow, Bengio, Courville, *Deep Learning*, 2016, sections 3.13 and 6.2.2.3).
+//!
+//! For one row of logits z `[classes]` with label y:
+//!
+//! ```math
+//! p_j = \frac{e^{z_j}}{\sum_k e^{z_k}}, \qquad
+//! -\log p_j = \log\sum_k e^{z_k - m} - (z_j - m), \quad m = \max_k z_k
+//! ```
+//!
+//! The right form never overflows (every exponent is ≤ 0, one is 0) and never takes the logarithm of 0.
+//!
+//! With label smoothing ε (Szegedy et al., “Rethinking the Inception Architecture”, CVPR 2016, section 7) and class weights w the mean
+//! over a batch is, as in PyTorch's `CrossEntropyLoss`:
+//!
+//! ```math
+//! L = \frac{1}{\sum_i w_{y_i}} \sum_i \Big[ (1-\varepsilon)\, w_{y_i} (-\log p_{i y_i})
+//!     + \frac{\varepsilon}{C} \sum_c w_c (-\log p_{ic}) \Big]
+//! ```
+//!
+//! # Backward
+//!
+//! `$\partial(-\log p_c)/\partial z_j = p_j - \delta_{jc}$`: the log-sum-exp gives `$p_j$`, the second term `$-\delta_{jc}$`. Softmax alone would need a full
+//! Jacobian; joined with the logarithm it collapses to a difference. Linear in the two terms of L, with `$W = \sum_i w_{y_i}$`:
+//!
+//! ```math
+//! dz_{ij} = \frac1W \Big[ (1-\varepsilon)\, w_{y_i} (p_{ij} - \delta_{j y_i})
+//!     + \frac{\varepsilon}{C} \big(p_{ij} \textstyle\sum_c w_c - w_j\big) \Big]
+//! ```
+
+use super::reduce;
+use crate::real::Real;
+
+/// Options of the training objective. The default is plain cross-entropy.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LossOptions {
+    /// ε in `[0, 1]`.
+    pub label_smoothing: f64,
+    /// One weight ≥ 0 a class; `None` means 1 for all.
+    pub class_weights: Option<Vec<f64>>,
+}
+
+/// What one batch gave.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Loss {
+    /// The objective: with smoothing and class weights, the mean over the batch.
+    pub objective: f64,
+    /// Plain cross-entropy, the *sum* over the batch.
+    pub cross_entropy_sum: f64,
+    /// Rows whose largest logit is the label's (the first one on ties; a row with NaN is wrong).
+    pub correct: usize,
+}
+
+/// The loss of `logits` `[n, classes]` against `labels` `[n]`; writes dz to `dlogits` if it is given.
+///
+/// A batch whose label weights sum to 0 has objective 0 and gradient 0.
+pub fn softmax_cross_entropy<R: Real>(
+    dlogits: Option<&mut [R]>,
+    logits: &[R],
+    labels: &[u32],
+    options: &LossOptions,
+) -> Loss {
+    let n = labels.len();
+    assert!(n > 0 && logits.len().is_multiple_of(n), "whole rows");
+    let classes = logits.len() / n;
+    if let Some(weights) = &options.class_weights {
+        assert_eq!(weights.len(), classes, "one weight per class");
+    }
+    let weight = |c: usize| options.class_weights.as_ref().map_or(1.0, |w| w[c]);
+    let weight_sum: f64 = (0..classes).map(weight).sum();
+    let label_weights: f64 = labels.iter().map(|&y| weight(y as usize)).sum();
+    let inverse = if label_weights > 0.0 {
+        1.0 / label_weights
+    } else {
+        0.0
+    };
+    let spread = options.label_smoothing / classes as f64;
+
+    let mut loss = Loss::default();
+    let mut dlogits = dlogits;
+    for (i, (z, &y)) in logits.chunks_exact(classes).zip(labels).enumerate() {
+        let y = y as usize;
+        let m = reduce::max(z);
+        let exp_sum = reduce::map_sum(z, |z| (z - m).exp());
+        let log_sum = exp_sum.ln();
+        let nll = |j: usize| (log_sum - (z[j] - m)).to_f64();
+        let own = (1.0 - options.label_smoothing) * weight(y);
+        let mut objective = own * nll(y);
+        if spread > 0.0 {
+            objective += spread * (0..classes).map(|c| weight(c) * nll(c)).sum::<f64>();
+        }
+        loss.objective += objective * inverse;
+        loss.cross_entropy_sum += nll(y);
+        loss.correct += usize::from(is_first_maximum(z, y));
+
+        if let Some(dlogits) = dlogits.as_deref_mut() {
+            let dz = &mut dlogits[i * classes..][..classes];
+            let inv_sum = R::ONE / exp_sum;
+            let pull = R::from_f64((own + spread * weight_sum) * inverse);
+            for (j, (dz, &z)) in dz.iter_mut().zip(z).enumerate() {
+                let p = (z - m).exp() * inv_sum;
+                let target = spread * weight(j) + if j == y { own } else { 0.0 };
+                *dz = p * pull - R::from_f64(target * inverse);
+            }
+        }
+    }
+    loss
+}
+
+/// The row's probabilities, in place of its logits.
+pub fn softmax<R: Real>(row: &mut [R]) {
+    let m = reduce::max(row);
+    for z in row.iter_mut() {
+        *z = (*z - m).exp();
+    }
+    let inv_sum = R::ONE / reduce::sum(row);
+    for z in row {
+        *z *= inv_sum;
+    }
+}
+
+/// The index of the row's largest value, the first on ties; NaN never wins, and a row of NaN gives 0.
+pub fn argmax<R: Real>(row: &[R]) -> usize {
+    let mut best = 0;
+    for (j, &z) in row.iter().enumerate() {
+        if z > row[best] || (row[best] != row[best] && z == z) {
+            best = j;
+        }
+    }
+    best
+}
+
+fn is_first_maximum<R: Real>(row: &[R], y: usize) -> bool {
+    row.iter().all(|z| z == z) && argmax(row) == y
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::gradient::{check, numbers};
+    use super::*;
+
+    fn options(label_smoothing: f64, class_weights: Option<&[f64]>) -> LossOptions {
+        LossOptions {
+            label_smoothing,
+            class_weights: class_weights.map(<[f64]>::to_vec),
+        }
+    }
+
+    /// Logits log 1, log 2, log 5: probabilities 1/8, 2/8, 5/8.
+    #[test]
+    fn by_hand() {
+        let z = [1.0_f64.ln(), 2.0_f64.ln(), 5.0_f64.ln()];
+        let mut dz = [f64::NAN; 3];
+        let loss = softmax_cross_entropy(Some(&mut dz), &z, &[1], &options(0.0, None));
+        assert!((loss.objective - 4.0_f64.ln()).abs() <= 1e-15);
+        assert_eq!(loss.correct, 0);
+        for (got, expected) in dz.iter().zip([0.125, -0.75, 0.625]) {
+            assert!((got - expected).abs() <= 1e-15, "{got} against {expected}");
+        }
+        // Smoothing 0.3, weights 1, 2, 4, label 1: [0.7·2·ln 4 + 0.1·(1·ln 8 + 2·ln 4 + 4·ln 1.6)] / 2
+        let smooth = softmax_cross_entropy(None, &z, &[1], &options(0.3, Some(&[1.0, 2.0, 4.0])));
+        let terms = 8.0_f64.ln() + 2.0 * 4.0_f64.ln() + 4.0 * 1.6_f64.ln();
+        let expected = (1.4 * 4.0_f64.ln() + 0.1 * terms) / 2.0;
+        assert!((smooth.objective - expected).abs() <= 1e-15);
+        assert!(
+            (smooth.cross_entropy_sum - 4.0_f64.ln()).abs() <= 1e-15,
+            "reported without options"
+        );
+        let mut p = z;
+        softmax(&mut p);
+        for (got, expected) in p.iter().zip([0.125, 0.25, 0.625]) {
+            assert!((got - expected).abs() <= 1e-15);
+        }
+    }
+
+    #[test]
+    fn extreme_logits_stay_finite() {
+        for scale in [100.0_f32, 1e30] {
+            let z = [scale, -scale, 0.0, -scale, scale, 0.0];
+            let mut dz = [f32::NAN; 6];
+            let loss = softmax_cross_entropy(Some(&mut dz), &z, &[0, 1], &options(0.1, None));
+            assert!(
+                loss.objective.is_finite() && dz.iter().all(|d| d.is_finite()),
+                "±{scale}"
+            );
+        }
+    }
+
+    #[test]
+    fn nan_is_never_correct_and_never_hidden() {
+        let loss = softmax_cross_entropy(None, &[f64::NAN, 1.0], &[1], &options(0.0, None));
+        assert!(loss.objective.is_nan());
+        assert_eq!(loss.correct, 0);
+    }
+
+    #[test]
+    fn ties_and_nan_in_argmax() {
+        assert_eq!(argmax(&[1.0, 3.0, 3.0]), 1);
+        assert_eq!(argmax(&[f64::NAN, -1.0, -2.0]), 1);
+        assert_eq!(argmax(&[-5.0_f32]), 0);
+    }
+
+    #[test]
+    fn weightless_batch_gives_zero() {
+        let mut dz = [f64::NAN; 2];
+        let loss = softmax_cross_entropy(
+            Some(&mut dz),
+            &[1.0, 2.0],
+            &[0],
+            &options(0.0, Some(&[0.0, 1.0])),
+        );
+        assert_eq!((loss.objective, dz), (0.0, [0.0, 0.0]));
+    }
+
+    #[test]
+    fn gradient_against_central_differences() {
+        for (n, classes) in [(1, 2), (3, 5), (7, 17)] {
+            let z: Vec<f64> = numbers(n * classes, 1).iter().map(|z| 3.0 * z).collect();
+            let labels: Vec<u32> = (0..n).map(|i| ((i * 5 + 1) % classes) as u32).collect();
+            let weights: Vec<f64> = (0..classes).map(|c| 0.5 + c as f64).collect();
+            for (smoothing, weights) in [
+                (0.0, None),
+                (0.2, None),
+                (0.0, Some(&weights[..])),
+                (0.1, Some(&weights[..])),
+            ] {
+                let options = options(smoothing, weights);
+                let mut dz = vec![f64::NAN; z.len()];
+                softmax_cross_entropy(Some(&mut dz), &z, &labels, &options);
+                check("dz", &z, &dz, |z| {
+                    softmax_cross_entropy(None, z, &labels, &options).objective
+                });
+            }
+        }
+    }
+}
