@@ -1,9 +1,12 @@
 //! A multilayer-perceptron engine written by hand, without autodiff.
 
+pub mod backend;
 pub mod data;
 pub mod error;
 pub mod gemm;
+pub mod nn;
 pub mod ops;
+pub mod optim;
 pub mod real;
 pub mod rng;
 

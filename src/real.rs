@@ -46,6 +46,8 @@ pub trait Real:
 
     /// The nearest value to `x`.
     fn from_f64(x: f64) -> Self;
+    /// The same number (exact).
+    fn from_u8(x: u8) -> Self;
     /// The value as `f64` (exact).
     fn to_f64(self) -> f64;
     /// eˣ
@@ -81,6 +83,10 @@ macro_rules! real {
 
             #[inline(always)]
             fn from_f64(x: f64) -> Self {
+                x as $t
+            }
+            #[inline(always)]
+            fn from_u8(x: u8) -> Self {
                 x as $t
             }
             #[inline(always)]

@@ -1,0 +1,335 @@
+//! The readable backend: each operation by itself, in the order of the formulas.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use ndarray::{ArrayView2, ArrayViewMut2};
+use rayon::prelude::*;
+
+use super::{Backend, Block, Input, Mode, Order, Sink, State};
+use crate::error::Result;
+use crate::gemm::Element;
+use crate::ops::activation::{activation_backward, activation_forward};
+use crate::ops::batch_norm::{batch_norm_backward, batch_norm_evaluate, batch_norm_forward};
+use crate::ops::dropout::Mask;
+use crate::ops::linear::{linear_backward_input, linear_backward_parameters, linear_forward};
+use crate::ops::softmax_cross_entropy::{Loss, LossOptions, softmax_cross_entropy};
+use crate::optim::{self, Optimizer, Step};
+
+/// Parameters that one thread updates at a time: four slices of this length fit the second-level cache.
+const UPDATE_CHUNK: usize = 16 * 1024;
+
+/// Calls [`crate::ops`] one by one, in f32 or f64. Products and updates use the threads of the current rayon pool.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Plain<R>(PhantomData<R>);
+
+impl<R> Plain<R> {
+    /// A backend without state.
+    pub fn new() -> Self {
+        Plain(PhantomData)
+    }
+}
+
+/// What a block's forward keeps, all `[capacity, outputs]` unless said.
+#[derive(Clone, Debug, Default)]
+pub struct Saved<R> {
+    /// The first block's input as numbers `[capacity, inputs]`, if it came as pixels.
+    input: Vec<R>,
+    /// `$\hat x$` of the batch norm.
+    x_hat: Vec<R>,
+    /// `$1/\sqrt{\sigma^2+\varepsilon}$` `[outputs]`.
+    inv_std: Vec<R>,
+    /// What goes into the activation.
+    pre: Vec<R>,
+    /// What comes out of the activation, if dropout follows it.
+    activated: Vec<R>,
+    /// The block's output.
+    out: Vec<R>,
+}
+
+impl<R> Saved<R> {
+    /// The activation's input in the last forward, `[capacity, outputs]`; empty in the last block.
+    pub fn pre_activation(&self) -> &[R] {
+        &self.pre
+    }
+}
+
+impl Block {
+    fn weight_view<'p, R>(&self, params: &'p [R]) -> ArrayView2<'p, R> {
+        ArrayView2::from_shape((self.outputs, self.inputs), &params[self.weight.clone()])
+            .expect("the layout gives W its size")
+    }
+
+    fn drops_after_activation(&self) -> bool {
+        self.dropout > 0.0 && self.order == Order::ActivationDropout
+    }
+
+    /// The mask of this step; `None` without dropout and in evaluation.
+    fn mask(&self, mode: Mode) -> Option<Mask> {
+        match mode {
+            Mode::Train { seed, step } if self.dropout > 0.0 => Some(Mask {
+                seed,
+                layer: self.layer,
+                step,
+                p: self.dropout,
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl<R: Element> Plain<R> {
+    /// The input as numbers: pixels are converted into `converted` first.
+    fn convert(x: Input<'_, Vec<R>, R>, inputs: usize, converted: &mut [R]) {
+        if let Input::Pixels {
+            data,
+            rows,
+            scale,
+            shift,
+        } = x
+        {
+            for (out, &row) in converted.chunks_exact_mut(inputs).zip(rows) {
+                let pixels = &data[row as usize * inputs..][..inputs];
+                for j in 0..inputs {
+                    out[j] = R::from_u8(pixels[j]) * scale[j] + shift[j];
+                }
+            }
+        }
+    }
+
+    fn input_view<'a>(
+        x: Input<'a, Vec<R>, R>,
+        inputs: usize,
+        converted: &'a [R],
+    ) -> ArrayView2<'a, R> {
+        let values = match x {
+            Input::Pixels { .. } => converted,
+            Input::Values { buf, .. } => buf,
+        };
+        let n = x.rows();
+        ArrayView2::from_shape((n, inputs), &values[..n * inputs]).expect("n rows of inputs")
+    }
+}
+
+impl<R: Element> Backend for Plain<R> {
+    type Real = R;
+    type Buf = Vec<R>;
+    type Saved = Saved<R>;
+
+    fn alloc(&self, len: usize) -> Result<Vec<R>> {
+        Ok(vec![R::ZERO; len])
+    }
+
+    fn upload(&self, dst: &mut Vec<R>, src: &[R]) -> Result<()> {
+        dst[..src.len()].copy_from_slice(src);
+        Ok(())
+    }
+
+    fn download(&self, dst: &mut [R], src: &Vec<R>) -> Result<()> {
+        dst.copy_from_slice(&src[..dst.len()]);
+        Ok(())
+    }
+
+    fn saved(&self, block: &Block, capacity: usize) -> Result<Saved<R>> {
+        let outputs = |on: bool| vec![R::ZERO; if on { capacity * block.outputs } else { 0 }];
+        let normalised = block.batch_norm.is_some();
+        let first = if block.layer == 0 {
+            capacity * block.inputs
+        } else {
+            0
+        };
+        Ok(Saved {
+            input: vec![R::ZERO; first],
+            x_hat: outputs(normalised),
+            inv_std: vec![R::ZERO; if normalised { block.outputs } else { 0 }],
+            pre: outputs(block.activation.is_some()),
+            activated: outputs(block.drops_after_activation()),
+            out: outputs(true),
+        })
+    }
+
+    fn output<'s>(&self, saved: &'s Saved<R>) -> &'s Vec<R> {
+        &saved.out
+    }
+
+    fn block_forward(
+        &self,
+        block: &Block,
+        x: Input<'_, Vec<R>, R>,
+        state: &mut State<Vec<R>>,
+        saved: &mut Saved<R>,
+        mode: Mode,
+    ) -> Result<()> {
+        let State {
+            params, running, ..
+        } = state;
+        let Saved {
+            input,
+            x_hat,
+            inv_std,
+            pre,
+            activated,
+            out,
+        } = saved;
+        let len = x.rows() * block.outputs;
+        Self::convert(x, block.inputs, input);
+        let x_view = Self::input_view(x, block.inputs, input);
+        let linear = |z: &mut [R]| {
+            let z = ArrayViewMut2::from_shape((x.rows(), block.outputs), z).expect("n rows");
+            let bias = &params[block.bias.clone()];
+            linear_forward(z, x_view, block.weight_view(params), bias);
+        };
+        let out = &mut out[..len];
+        let Some(kind) = block.activation else {
+            linear(out);
+            return Ok(());
+        };
+        let pre = &mut pre[..len];
+        if let Some(bn) = &block.batch_norm {
+            // The output's room serves for the linear map until the activation fills it.
+            linear(out);
+            let (gamma, beta) = (&params[bn.gamma.clone()], &params[bn.beta.clone()]);
+            let (mean, var) = running.split_at_mut(bn.running_var.start);
+            let mean = &mut mean[bn.running_mean.clone()];
+            let var = &mut var[..block.outputs];
+            match mode {
+                Mode::Train { .. } => {
+                    let x_hat = &mut x_hat[..len];
+                    batch_norm_forward(pre, x_hat, inv_std, mean, var, out, gamma, beta);
+                }
+                Mode::Eval => batch_norm_evaluate(pre, out, mean, var, gamma, beta),
+            }
+        } else {
+            linear(pre);
+        }
+        let mask = block.mask(mode);
+        match block.order {
+            Order::DropoutActivation => {
+                if let Some(mask) = mask {
+                    mask.apply(pre);
+                }
+                activation_forward(kind, out, pre);
+            }
+            Order::ActivationDropout => {
+                activation_forward(kind, out, pre);
+                if let Some(mask) = mask {
+                    activated[..len].copy_from_slice(out);
+                    mask.apply(out);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn block_backward(
+        &self,
+        block: &Block,
+        x: Input<'_, Vec<R>, R>,
+        dy: &mut Vec<R>,
+        saved: &Saved<R>,
+        state: &mut State<Vec<R>>,
+        dx: Option<&mut Vec<R>>,
+        mode: Mode,
+        sink: Sink<'_>,
+    ) -> Result<()> {
+        let n = x.rows();
+        let len = n * block.outputs;
+        let dy = &mut dy[..len];
+        if let Some(kind) = block.activation {
+            let pre = &saved.pre[..len];
+            let mask = block.mask(mode);
+            match block.order {
+                Order::DropoutActivation => {
+                    activation_backward(kind, dy, pre, &saved.out[..len]);
+                    if let Some(mask) = mask {
+                        mask.apply(dy);
+                    }
+                }
+                Order::ActivationDropout => {
+                    let y = match mask {
+                        Some(mask) => {
+                            mask.apply(dy);
+                            &saved.activated[..len]
+                        }
+                        None => &saved.out[..len],
+                    };
+                    activation_backward(kind, dy, pre, y);
+                }
+            }
+        }
+        if let Some(bn) = &block.batch_norm {
+            let (dgamma, dbeta) = state.grads.split_at_mut(bn.beta.start);
+            batch_norm_backward(
+                dy,
+                &mut dgamma[bn.gamma.clone()],
+                &mut dbeta[..block.outputs],
+                &saved.x_hat[..len],
+                &saved.inv_std,
+                &state.params[bn.gamma.clone()],
+            );
+        }
+        let dy = ArrayView2::from_shape((n, block.outputs), &*dy).expect("n rows of outputs");
+        if let Some(dx) = dx {
+            let dx = ArrayViewMut2::from_shape((n, block.inputs), &mut dx[..n * block.inputs])
+                .expect("n rows of inputs");
+            linear_backward_input(dx, dy, block.weight_view(&state.params));
+        }
+        let (dw, db) = state.grads.split_at_mut(block.bias.start);
+        let dw =
+            ArrayViewMut2::from_shape((block.outputs, block.inputs), &mut dw[block.weight.clone()])
+                .expect("the layout gives dW its size");
+        let x = Self::input_view(x, block.inputs, &saved.input);
+        linear_backward_parameters(dw, &mut db[..block.outputs], dy, x);
+        match sink {
+            Sink::Store => Ok(()),
+            Sink::Update { optimizer, step } => {
+                self.update(optimizer, step, state, block.parameters())
+            }
+        }
+    }
+
+    fn loss(
+        &self,
+        logits: &Vec<R>,
+        classes: usize,
+        labels: &[u32],
+        options: &LossOptions,
+        dlogits: Option<&mut Vec<R>>,
+    ) -> Result<Loss> {
+        let len = labels.len() * classes;
+        let dlogits = dlogits.map(|d| &mut d[..len]);
+        Ok(softmax_cross_entropy(
+            dlogits,
+            &logits[..len],
+            labels,
+            options,
+        ))
+    }
+
+    fn gradient_norm(&self, state: &State<Vec<R>>) -> Result<f64> {
+        Ok(optim::clip::norm(&state.grads))
+    }
+
+    fn update(
+        &self,
+        optimizer: &Optimizer,
+        step: &Step,
+        state: &mut State<Vec<R>>,
+        range: Range<usize>,
+    ) -> Result<()> {
+        let w = &mut state.params[range.clone()];
+        let g = &state.grads[range.clone()];
+        let m = &mut state.m[range.clone()];
+        let v = &mut state.v[range];
+        if w.len() <= 2 * UPDATE_CHUNK || rayon::current_num_threads() == 1 {
+            optim::update(optimizer, step, w, g, m, v);
+        } else {
+            w.par_chunks_mut(UPDATE_CHUNK)
+                .zip(g.par_chunks(UPDATE_CHUNK))
+                .zip(m.par_chunks_mut(UPDATE_CHUNK))
+                .zip(v.par_chunks_mut(UPDATE_CHUNK))
+                .for_each(|(((w, g), m), v)| optim::update(optimizer, step, w, g, m, v));
+        }
+        Ok(())
+    }
+}

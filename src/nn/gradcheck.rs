@@ -1,0 +1,453 @@
+//! Gradients against central differences, for a whole network, in f64.
+//!
+//! The network's logits Z are turned into one number by a random upstream gradient U, `$f = \langle U, Z \rangle$`: a sum of plain ones
+//! would hide errors that cancel. For each parameter tensor and the input,
+//!
+//! ```math
+//! \frac{\partial f}{\partial \theta_i} \quad\text{against}\quad \frac{f(\theta + h e_i) - f(\theta - h e_i)}{2h}, \qquad h = 10^{-5} \max(1, |\theta_i|)
+//! ```
+//!
+//! whose own error is `$O(h^2)$` from the series plus `$O(\epsilon |f| / h)$` from rounding, about `$10^{-10}$` of the size of f each. Hence the relative
+//! error of an entry is `$|a - n| / \max(|a|, |n|, F)$` with `$F = 10^{-5} \max(1, \sum |U \circ Z|)$`: smaller derivatives cannot be told from rounding.
+//! The bias of a Linear before a batch norm is such a case, its gradient is exactly 0.
+//!
+//! Where a relu's input changes sign between the two points the difference measures the kink and not the derivative: such entries are
+//! skipped and counted. One more check moves all parameters at once along a random direction d, `$\langle \nabla f, d \rangle$`, and one
+//! compares the loss's gradient by the logits, with its smoothing and class weights.
+
+use rand::{Rng, RngExt};
+use rand_distr::{Distribution, StandardNormal, StandardUniform};
+
+use super::init::{self, Init};
+use super::{Mlp, NetworkSpec};
+use crate::backend::{Input, Mode, Plain, Sink};
+use crate::error::{Error, Result};
+use crate::ops::softmax_cross_entropy::LossOptions;
+use crate::rng::{self, Purpose};
+
+/// Directions tried before the directional check gives up: each may cross a kink.
+const DIRECTIONS: usize = 10;
+/// Step along a direction whose entries are of size 1: small, as every unit moves and any of them may cross its kink.
+const DIRECTION_STEP: f64 = 1e-6;
+
+/// What to check and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Rows of the random batch.
+    pub rows: usize,
+    /// Seeded entries per tensor; `None` checks every one.
+    pub entries: Option<usize>,
+    /// Seed of weights, inputs, upstream gradient, masks and chosen entries.
+    pub seed: u64,
+    /// The largest relative error that passes.
+    pub limit: f64,
+    /// Initial weights.
+    pub init: Init,
+    /// Options of the loss.
+    pub loss: LossOptions,
+}
+
+/// The result for one tensor.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct TensorReport {
+    /// "0.weight", …, "input", "direction", "loss by logits".
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Entries compared.
+    pub checked: usize,
+    /// Entries left out because a kink lay between the two points.
+    pub skipped: usize,
+    /// The largest relative error; `None` if nothing could be compared.
+    pub worst: Option<f64>,
+    /// Where it is.
+    pub at: Vec<usize>,
+    /// The backward's value there.
+    pub analytic: f64,
+    /// The central difference there.
+    pub numeric: f64,
+}
+
+/// The result for a network.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Report {
+    /// One row a tensor.
+    pub tensors: Vec<TensorReport>,
+    /// The limit that was asked for.
+    pub limit: f64,
+}
+
+impl Report {
+    /// Whether every tensor was compared and is within the limit. NaN is not.
+    pub fn passed(&self) -> bool {
+        self.tensors
+            .iter()
+            .all(|t| t.worst.is_some_and(|w| w <= self.limit))
+    }
+}
+
+impl TensorReport {
+    fn new(name: &str, shape: &[usize]) -> Self {
+        TensorReport {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            checked: 0,
+            skipped: 0,
+            worst: None,
+            at: Vec::new(),
+            analytic: 0.0,
+            numeric: 0.0,
+        }
+    }
+
+    /// Takes one comparison in; a NaN is worse than any number and stays.
+    fn compare(&mut self, index: usize, analytic: f64, numeric: f64, floor: f64) {
+        let error = (analytic - numeric).abs() / analytic.abs().max(numeric.abs()).max(floor);
+        self.checked += 1;
+        if self.worst.is_none_or(|w| error.is_nan() || error > w)
+            && !self.worst.is_some_and(f64::is_nan)
+        {
+            self.worst = Some(error);
+            self.at = position(index, &self.shape);
+            (self.analytic, self.numeric) = (analytic, numeric);
+        }
+    }
+}
+
+/// The indices of a flat position in a row-major tensor.
+fn position(mut index: usize, shape: &[usize]) -> Vec<usize> {
+    let mut at = vec![0; shape.len()];
+    for (at, &size) in at.iter_mut().zip(shape).rev() {
+        *at = index % size;
+        index /= size;
+    }
+    at
+}
+
+/// The network at one point, and the sign pattern of its kinked units there.
+struct Probe {
+    mlp: Mlp<Plain<f64>>,
+    params: Vec<f64>,
+    running: Vec<f64>,
+    x: Vec<f64>,
+    upstream: Vec<f64>,
+    mode: Mode,
+    rows: usize,
+    signs: [Vec<bool>; 2],
+}
+
+impl Probe {
+    fn forward(&mut self) -> Result<()> {
+        self.mlp.load(&self.params, &self.running)?;
+        self.mlp.forward(
+            Input::Values {
+                buf: &self.x,
+                rows: self.rows,
+            },
+            self.mode,
+        )
+    }
+
+    /// f at the current point; `slot` receives the signs.
+    fn value(&mut self, slot: usize) -> Result<f64> {
+        self.forward()?;
+        if self.mlp.spec().activation.has_kink() {
+            let signs = &mut self.signs[slot];
+            signs.clear();
+            for (saved, block) in self.mlp.saved().iter().zip(&self.mlp.layout().blocks) {
+                let len = if block.activation.is_some() {
+                    self.rows * block.outputs
+                } else {
+                    0
+                };
+                signs.extend(saved.pre_activation()[..len].iter().map(|&x| x > 0.0));
+            }
+        }
+        let logits = self.mlp.logits(self.rows)?;
+        Ok(logits.iter().zip(&self.upstream).map(|(z, u)| z * u).sum())
+    }
+
+    /// The central difference with `move_by(probe, ±h)`, or `None` across a kink.
+    fn difference(&mut self, h: f64, move_by: impl Fn(&mut Self, f64)) -> Result<Option<f64>> {
+        move_by(self, h);
+        let above = self.value(0)?;
+        move_by(self, -h);
+        let below = self.value(1)?;
+        move_by(self, 0.0);
+        let smooth = self.signs[0] == self.signs[1];
+        Ok(smooth.then_some((above - below) / (2.0 * h)))
+    }
+}
+
+/// Checks every gradient of a network. See the [module's docs](self).
+///
+/// # Errors
+/// If the network is invalid, or a batch norm would see a batch of one.
+pub fn gradcheck(spec: &NetworkSpec, options: &Options) -> Result<Report> {
+    if options.rows == 0 || (spec.batch_norm && !spec.hidden.is_empty() && options.rows == 1) {
+        let message = format!(
+            "expected at least 2 rows (batch norm), found {}",
+            options.rows
+        );
+        return Err(Error::setting("train.batch_size", message));
+    }
+    let mut rng = rng::stream(options.seed, Purpose::GradCheck);
+    let mut probe = probe(spec, options, &mut rng)?;
+    let (dparams, dx) = analytic(&mut probe)?;
+    let floor = {
+        let logits = probe.mlp.logits(options.rows)?;
+        let size: f64 = logits
+            .iter()
+            .zip(&probe.upstream)
+            .map(|(z, u)| (z * u).abs())
+            .sum();
+        1e-5 * size.max(1.0)
+    };
+
+    let mut tensors = Vec::new();
+    for tensor in probe.mlp.layout().params.clone() {
+        let mut report = TensorReport::new(&tensor.name, &tensor.shape);
+        for i in chosen(tensor.range.len(), options.entries, &mut rng) {
+            let at = tensor.range.start + i;
+            let old = probe.params[at];
+            let h = 1e-5 * old.abs().max(1.0);
+            match probe.difference(h, |p, by| p.params[at] = old + by)? {
+                Some(numeric) => report.compare(i, dparams[at], numeric, floor),
+                None => report.skipped += 1,
+            }
+        }
+        tensors.push(report);
+    }
+    let mut report = TensorReport::new("input", &[options.rows, spec.inputs]);
+    for i in chosen(probe.x.len(), options.entries, &mut rng) {
+        let old = probe.x[i];
+        let h = 1e-5 * old.abs().max(1.0);
+        match probe.difference(h, |p, by| p.x[i] = old + by)? {
+            Some(numeric) => report.compare(i, dx[i], numeric, floor),
+            None => report.skipped += 1,
+        }
+    }
+    tensors.push(report);
+    tensors.push(direction(&mut probe, &dparams, floor, &mut rng)?);
+    tensors.push(loss(&mut probe, options, &mut rng)?);
+    Ok(Report {
+        tensors,
+        limit: options.limit,
+    })
+}
+
+/// A network at a random point: no parameter is at a special value (γ = 1, b = 0) where a wrong formula might look right.
+fn probe(spec: &NetworkSpec, options: &Options, rng: &mut impl Rng) -> Result<Probe> {
+    let mlp = Mlp::new(Plain::<f64>::new(), spec.clone(), options.rows)?;
+    let (mut params, running) = init::draw(spec, options.init, options.seed);
+    for block in &mlp.layout().blocks {
+        for x in params[block.bias.start..block.parameters().end].iter_mut() {
+            let unit: f64 = rng.sample(StandardUniform);
+            *x += unit - 0.5;
+        }
+    }
+    let mut normal =
+        |n: usize| -> Vec<f64> { (0..n).map(|_| StandardNormal.sample(rng)).collect() };
+    Ok(Probe {
+        params,
+        running,
+        x: normal(options.rows * spec.inputs),
+        upstream: normal(options.rows * spec.classes),
+        mode: Mode::Train {
+            seed: options.seed,
+            step: 0,
+        },
+        rows: options.rows,
+        signs: Default::default(),
+        mlp,
+    })
+}
+
+/// The explicit backward: gradients of all parameters and of the input.
+fn analytic(probe: &mut Probe) -> Result<(Vec<f64>, Vec<f64>)> {
+    probe.forward()?;
+    probe.mlp.set_upstream(&probe.upstream)?;
+    let mut dx = vec![f64::NAN; probe.x.len()];
+    let x = Input::Values {
+        buf: &probe.x,
+        rows: probe.rows,
+    };
+    probe
+        .mlp
+        .backward(x, probe.mode, Sink::Store, Some(&mut dx))?;
+    Ok((probe.mlp.read(|s| &s.grads)?, dx))
+}
+
+/// Distinct seeded positions below `len`, ascending; all of them if `entries` is `None` or not below `len`.
+fn chosen(len: usize, entries: Option<usize>, rng: &mut impl Rng) -> Vec<usize> {
+    match entries {
+        Some(entries) if entries < len => {
+            let mut all: Vec<usize> = rand::seq::index::sample(rng, len, entries).into_vec();
+            all.sort_unstable();
+            all
+        }
+        _ => (0..len).collect(),
+    }
+}
+
+/// One random direction over all parameters.
+fn direction(
+    probe: &mut Probe,
+    dparams: &[f64],
+    floor: f64,
+    rng: &mut impl Rng,
+) -> Result<TensorReport> {
+    let mut report = TensorReport::new("direction", &[dparams.len()]);
+    let start = probe.params.clone();
+    for _ in 0..DIRECTIONS {
+        let d: Vec<f64> = (0..start.len())
+            .map(|_| StandardNormal.sample(rng))
+            .collect();
+        let along = dparams.iter().zip(&d).map(|(g, d)| g * d).sum();
+        let numeric = probe.difference(DIRECTION_STEP, |p, by| {
+            for ((p, start), d) in p.params.iter_mut().zip(&start).zip(&d) {
+                *p = start + by * d;
+            }
+        })?;
+        match numeric {
+            Some(numeric) => {
+                // Rounding is divided by a smaller step here.
+                report.compare(0, along, numeric, floor * 1e-5 / DIRECTION_STEP);
+                break;
+            }
+            None => report.skipped += 1,
+        }
+    }
+    Ok(report)
+}
+
+/// The loss's own gradient by the logits.
+fn loss(probe: &mut Probe, options: &Options, rng: &mut impl Rng) -> Result<TensorReport> {
+    let classes = probe.mlp.spec().classes;
+    let labels: Vec<u32> = (0..probe.rows)
+        .map(|_| rng.random_range(0..classes as u32))
+        .collect();
+    let mut report = TensorReport::new("loss by logits", &[probe.rows, classes]);
+    probe.forward()?;
+    let mut logits = probe.mlp.logits(probe.rows)?;
+    let mut dlogits = vec![f64::NAN; logits.len()];
+    use crate::ops::softmax_cross_entropy::softmax_cross_entropy as loss;
+    let value = loss(Some(&mut dlogits), &logits, &labels, &options.loss).objective;
+    for i in chosen(logits.len(), options.entries, rng) {
+        let (old, h) = (logits[i], 1e-5);
+        logits[i] = old + h;
+        let above = loss(None, &logits, &labels, &options.loss).objective;
+        logits[i] = old - h;
+        let below = loss(None, &logits, &labels, &options.loss).objective;
+        logits[i] = old;
+        report.compare(
+            i,
+            dlogits[i],
+            (above - below) / (2.0 * h),
+            1e-5 * value.max(1.0),
+        );
+    }
+    Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::Order;
+    use crate::ops::activation::Activation;
+
+    fn options() -> Options {
+        Options {
+            rows: 5,
+            entries: None,
+            seed: 1,
+            limit: 1e-5,
+            init: Init::default(),
+            loss: LossOptions {
+                label_smoothing: 0.1,
+                class_weights: Some(vec![1.0, 0.5, 3.0]),
+            },
+        }
+    }
+
+    fn spec(activation: Activation, batch_norm: bool, dropout: f64, order: Order) -> NetworkSpec {
+        NetworkSpec {
+            inputs: 7,
+            hidden: vec![13, 1, 5],
+            classes: 3,
+            batch_norm,
+            activation,
+            dropout,
+            order,
+        }
+    }
+
+    #[test]
+    fn every_kind_of_network_passes() {
+        for activation in Activation::ALL {
+            for batch_norm in [false, true] {
+                for (dropout, order) in [
+                    (0.0, Order::DropoutActivation),
+                    (0.4, Order::DropoutActivation),
+                    (0.4, Order::ActivationDropout),
+                ] {
+                    let spec = spec(activation, batch_norm, dropout, order);
+                    let report = gradcheck(&spec, &options()).unwrap();
+                    assert!(report.passed(), "{}: {report:#?}", spec.describe());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn softmax_regression_passes() {
+        let mut spec = spec(Activation::Relu, true, 0.5, Order::DropoutActivation);
+        spec.hidden.clear();
+        let report = gradcheck(
+            &spec,
+            &Options {
+                rows: 1,
+                ..options()
+            },
+        )
+        .unwrap();
+        assert!(report.passed(), "{report:#?}");
+    }
+
+    /// The check can fail: a gradient that is off by one part in a thousand does not pass, nor does NaN.
+    #[test]
+    fn wrong_gradients_are_found() {
+        let mut report = TensorReport::new("w", &[2, 3]);
+        report.compare(1, 1.0, 1.0 + 1e-9, 1e-5);
+        report.compare(5, 2.0, 2.002, 1e-5);
+        report.compare(2, 1.0, 1.0, 1e-5);
+        assert_eq!((report.at.as_slice(), report.checked), (&[1, 2][..], 3));
+        let passed = |t: &TensorReport| {
+            Report {
+                tensors: vec![t.clone()],
+                limit: 1e-5,
+            }
+            .passed()
+        };
+        assert!(!passed(&report));
+        let mut nan = TensorReport::new("w", &[2]);
+        nan.compare(0, f64::NAN, 1.0, 1e-5);
+        nan.compare(1, 1.0, 1.0, 1e-5);
+        assert!(nan.worst.unwrap().is_nan() && !passed(&nan));
+        assert!(!passed(&TensorReport::new("nothing compared", &[1])));
+    }
+
+    #[test]
+    fn one_row_under_batch_norm_is_refused() {
+        let spec = spec(Activation::Relu, true, 0.0, Order::DropoutActivation);
+        let error = gradcheck(
+            &spec,
+            &Options {
+                rows: 1,
+                ..options()
+            },
+        )
+        .unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+    }
+}

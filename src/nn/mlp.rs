@@ -1,0 +1,243 @@
+//! The multilayer perceptron: a forward list of blocks and, reversed, the backward list.
+
+use super::{Layout, NetworkSpec};
+use crate::backend::{Backend, Input, Mode, Sink, State};
+use crate::error::{Error, Result};
+use crate::ops::softmax_cross_entropy::{Loss, LossOptions};
+use crate::optim::{Optimizer, Step, clip};
+
+/// A network on a backend, with every buffer that a training step needs, allocated once.
+pub struct Mlp<B: Backend> {
+    backend: B,
+    spec: NetworkSpec,
+    layout: Layout,
+    /// Parameters, gradients, moments, running statistics.
+    pub state: State<B::Buf>,
+    saved: Vec<B::Saved>,
+    /// Gradients of a block's output and input: they change places from block to block.
+    gradients: [B::Buf; 2],
+    capacity: usize,
+}
+
+/// Rows for the first block.
+pub type Batch<'a, B> = Input<'a, <B as Backend>::Buf, <B as Backend>::Real>;
+
+impl<B: Backend> Mlp<B> {
+    /// A network with all parameters 0, for batches of up to `capacity` rows.
+    ///
+    /// # Errors
+    /// If the description is invalid or the device has no room.
+    pub fn new(backend: B, spec: NetworkSpec, capacity: usize) -> Result<Self> {
+        spec.validate()?;
+        let layout = Layout::new(&spec);
+        let parameters = layout.parameter_count();
+        let state = State {
+            params: backend.alloc(parameters)?,
+            grads: backend.alloc(parameters)?,
+            m: backend.alloc(parameters)?,
+            v: backend.alloc(parameters)?,
+            running: backend.alloc(layout.running_count())?,
+        };
+        let saved = layout
+            .blocks
+            .iter()
+            .map(|b| backend.saved(b, capacity))
+            .collect::<Result<_>>()?;
+        let widest = layout.blocks.iter().map(|b| b.outputs).max().unwrap_or(0);
+        let gradients = [
+            backend.alloc(capacity * widest)?,
+            backend.alloc(capacity * widest)?,
+        ];
+        Ok(Mlp {
+            backend,
+            spec,
+            layout,
+            state,
+            saved,
+            gradients,
+            capacity,
+        })
+    }
+
+    /// The description that it was built from.
+    pub fn spec(&self) -> &NetworkSpec {
+        &self.spec
+    }
+
+    /// Which slice of the flat buffers is which tensor.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The device.
+    pub fn backend(&self) -> &B {
+        &self.backend
+    }
+
+    /// The most rows that a batch may have.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Sets parameters and running statistics, laid out as [`Mlp::layout`] says.
+    ///
+    /// # Errors
+    /// If a length is wrong.
+    pub fn load(&mut self, params: &[B::Real], running: &[B::Real]) -> Result<()> {
+        check_len("parameters", params.len(), self.layout.parameter_count())?;
+        check_len(
+            "running statistics",
+            running.len(),
+            self.layout.running_count(),
+        )?;
+        self.backend.upload(&mut self.state.params, params)?;
+        self.backend.upload(&mut self.state.running, running)
+    }
+
+    /// A copy of one flat buffer of parameters' size, e.g. `|s| &s.params`.
+    pub fn read(&self, which: impl Fn(&State<B::Buf>) -> &B::Buf) -> Result<Vec<B::Real>> {
+        self.copy_out(which(&self.state), self.layout.parameter_count())
+    }
+
+    /// A copy of the running statistics.
+    pub fn read_running(&self) -> Result<Vec<B::Real>> {
+        self.copy_out(&self.state.running, self.layout.running_count())
+    }
+
+    /// A copy of the last forward's logits for `rows` rows, `[rows, classes]`.
+    pub fn logits(&self, rows: usize) -> Result<Vec<B::Real>> {
+        self.copy_out(
+            self.output(self.layout.blocks.len() - 1),
+            rows * self.spec.classes,
+        )
+    }
+
+    fn copy_out(&self, buf: &B::Buf, len: usize) -> Result<Vec<B::Real>> {
+        let mut out = vec![B::Real::default(); len];
+        self.backend.download(&mut out, buf)?;
+        Ok(out)
+    }
+
+    fn output(&self, block: usize) -> &B::Buf {
+        self.backend.output(&self.saved[block])
+    }
+
+    /// What the hidden activations of the last forward look like to a gradient check.
+    pub(super) fn saved(&self) -> &[B::Saved] {
+        &self.saved
+    }
+
+    /// Runs the blocks in order; the logits are in [`Mlp::logits`].
+    ///
+    /// # Errors
+    /// If the batch has more rows than there is room for.
+    pub fn forward(&mut self, x: Batch<'_, B>, mode: Mode) -> Result<()> {
+        let rows = x.rows();
+        if rows == 0 || rows > self.capacity {
+            let expected = format!("1 to {} rows", self.capacity);
+            return Err(Error::shape("batch", expected, rows.to_string()));
+        }
+        for (i, block) in self.layout.blocks.iter().enumerate() {
+            let (before, rest) = self.saved.split_at_mut(i);
+            let x = match before.last() {
+                Some(previous) => Input::Values {
+                    buf: self.backend.output(previous),
+                    rows,
+                },
+                None => x,
+            };
+            self.backend
+                .block_forward(block, x, &mut self.state, &mut rest[0], mode)?;
+        }
+        Ok(())
+    }
+
+    /// The loss of the last forward, without gradient.
+    pub fn loss(&mut self, labels: &[u32], options: &LossOptions) -> Result<Loss> {
+        let logits = self.backend.output(&self.saved[self.saved.len() - 1]);
+        self.backend
+            .loss(logits, self.spec.classes, labels, options, None)
+    }
+
+    /// The loss of the last forward; its gradient becomes the upstream gradient of [`Mlp::backward`].
+    pub fn loss_and_gradient(&mut self, labels: &[u32], options: &LossOptions) -> Result<Loss> {
+        let logits = self.backend.output(&self.saved[self.saved.len() - 1]);
+        let dlogits = Some(&mut self.gradients[0]);
+        self.backend
+            .loss(logits, self.spec.classes, labels, options, dlogits)
+    }
+
+    /// Sets the upstream gradient of the logits `[rows, classes]` by hand.
+    pub fn set_upstream(&mut self, dlogits: &[B::Real]) -> Result<()> {
+        self.backend.upload(&mut self.gradients[0], dlogits)
+    }
+
+    /// Runs the blocks in reverse, from the upstream gradient, with the `x` and `mode` of the last forward. The first block computes its input
+    /// gradient only if `dx` is given: nobody else needs it.
+    pub fn backward(
+        &mut self,
+        x: Batch<'_, B>,
+        mode: Mode,
+        sink: Sink<'_>,
+        mut dx: Option<&mut B::Buf>,
+    ) -> Result<()> {
+        let rows = x.rows();
+        let [mut dy, mut next] = self.gradients.each_mut();
+        for (i, block) in self.layout.blocks.iter().enumerate().rev() {
+            let (before, rest) = self.saved.split_at_mut(i);
+            let (x, dx) = match before.last() {
+                Some(previous) => {
+                    let buf = self.backend.output(previous);
+                    (Input::Values { buf, rows }, Some(&mut *next))
+                }
+                None => (x, dx.take()),
+            };
+            let saved = &rest[0];
+            self.backend
+                .block_backward(block, x, dy, saved, &mut self.state, dx, mode, sink)?;
+            std::mem::swap(&mut dy, &mut next);
+        }
+        Ok(())
+    }
+
+    /// One update: forward, loss, backward, optimiser. `clip_norm` 0 is off. A loss that is not finite is returned before anything is changed
+    /// but the running statistics.
+    pub fn train_step(
+        &mut self,
+        x: Batch<'_, B>,
+        labels: &[u32],
+        options: &LossOptions,
+        mode: Mode,
+        optimizer: &Optimizer,
+        step: &Step,
+        clip_norm: f64,
+    ) -> Result<Loss> {
+        self.forward(x, mode)?;
+        let loss = self.loss_and_gradient(labels, options)?;
+        if !loss.objective.is_finite() {
+            return Ok(loss);
+        }
+        if clip_norm > 0.0 {
+            // The scale is known only when every gradient is.
+            self.backward(x, mode, Sink::Store, None)?;
+            let norm = self.backend.gradient_norm(&self.state)?;
+            let step = Step {
+                gradient_scale: clip::scale(norm, clip_norm),
+                ..*step
+            };
+            let all = 0..self.layout.parameter_count();
+            self.backend
+                .update(optimizer, &step, &mut self.state, all)?;
+        } else {
+            self.backward(x, mode, Sink::Update { optimizer, step }, None)?;
+        }
+        Ok(loss)
+    }
+}
+
+fn check_len(what: &str, found: usize, expected: usize) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Error::shape(what, expected.to_string(), found.to_string()))
+}

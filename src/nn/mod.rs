@@ -1,0 +1,11 @@
+//! The network: its description, its parameters, and the two lists of blocks, forward and backward.
+
+pub mod gradcheck;
+pub mod init;
+mod mlp;
+pub mod params;
+pub mod spec;
+
+pub use mlp::{Batch, Mlp};
+pub use params::Layout;
+pub use spec::NetworkSpec;

@@ -1,0 +1,185 @@
+//! The layout of the flat buffers: which slice holds which tensor, under the names that PyTorch's `nn.Sequential` would use.
+
+use std::ops::Range;
+
+use super::NetworkSpec;
+use crate::backend::{BatchNormSlices, Block};
+
+/// One named slice of a flat buffer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    /// "0.weight", "1.running_mean", …: position in the sequence, then PyTorch's name.
+    pub name: String,
+    /// `[out, in]` for weights, `[out]` for the rest.
+    pub shape: Vec<usize>,
+    /// Where it lies.
+    pub range: Range<usize>,
+}
+
+/// All tensors of a network: the trained ones, the running statistics, and the blocks that use them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layout {
+    /// Slices of the parameter buffer, in order and without gaps.
+    pub params: Vec<Tensor>,
+    /// Slices of the running buffer, in order and without gaps.
+    pub running: Vec<Tensor>,
+    /// The forward list.
+    pub blocks: Vec<Block>,
+    /// Positions of the batch norms, which PyTorch gives a `num_batches_tracked`.
+    pub batch_norms: Vec<usize>,
+}
+
+/// Lays tensors one after the other.
+#[derive(Default)]
+struct Slices(Vec<Tensor>);
+
+impl Slices {
+    fn push(&mut self, position: usize, name: &str, shape: &[usize]) -> Range<usize> {
+        let start = self.len();
+        let range = start..start + shape.iter().product::<usize>();
+        self.0.push(Tensor {
+            name: format!("{position}.{name}"),
+            shape: shape.to_vec(),
+            range: range.clone(),
+        });
+        range
+    }
+
+    fn len(&self) -> usize {
+        self.0.last().map_or(0, |t| t.range.end)
+    }
+}
+
+impl Layout {
+    /// The layout of a network.
+    pub fn new(spec: &NetworkSpec) -> Self {
+        let (mut params, mut running) = (Slices::default(), Slices::default());
+        let (mut blocks, mut batch_norms) = (Vec::new(), Vec::new());
+        let layers = spec.layers();
+        let mut position = 0;
+        for (layer, &(inputs, outputs)) in layers.iter().enumerate() {
+            let last = layer + 1 == layers.len();
+            let weight = params.push(position, "weight", &[outputs, inputs]);
+            let bias = params.push(position, "bias", &[outputs]);
+            position += 1;
+            let batch_norm = (spec.batch_norm && !last).then(|| {
+                batch_norms.push(position);
+                let slices = BatchNormSlices {
+                    gamma: params.push(position, "weight", &[outputs]),
+                    beta: params.push(position, "bias", &[outputs]),
+                    running_mean: running.push(position, "running_mean", &[outputs]),
+                    running_var: running.push(position, "running_var", &[outputs]),
+                };
+                position += 1;
+                slices
+            });
+            let dropout = if last { 0.0 } else { spec.dropout };
+            position += usize::from(dropout > 0.0) + 1;
+            blocks.push(Block {
+                layer: layer as u32,
+                inputs,
+                outputs,
+                weight,
+                bias,
+                batch_norm,
+                dropout,
+                activation: (!last).then_some(spec.activation),
+                order: spec.order,
+            });
+        }
+        Layout {
+            params: params.0,
+            running: running.0,
+            blocks,
+            batch_norms,
+        }
+    }
+
+    /// Trained numbers.
+    pub fn parameter_count(&self) -> usize {
+        self.params.last().map_or(0, |t| t.range.end)
+    }
+
+    /// Running statistics.
+    pub fn running_count(&self) -> usize {
+        self.running.last().map_or(0, |t| t.range.end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::Order;
+    use crate::ops::activation::Activation;
+
+    fn names(batch_norm: bool, dropout: f64) -> Vec<String> {
+        let spec = NetworkSpec {
+            inputs: 7,
+            hidden: vec![5, 3],
+            classes: 2,
+            batch_norm,
+            activation: Activation::Relu,
+            dropout,
+            order: Order::DropoutActivation,
+        };
+        let layout = Layout::new(&spec);
+        let mut end = 0;
+        for tensor in &layout.params {
+            assert_eq!(tensor.range.start, end, "no gaps");
+            assert_eq!(tensor.range.len(), tensor.shape.iter().product::<usize>());
+            end = tensor.range.end;
+        }
+        let all = layout.params.iter().chain(&layout.running);
+        all.map(|t| t.name.clone()).collect()
+    }
+
+    /// Positions counted in `nn.Sequential(Linear, [BatchNorm1d], [Dropout], ReLU, …, Linear)`.
+    #[test]
+    fn names_are_those_of_a_sequential() {
+        let plain = [
+            "0.weight", "0.bias", "2.weight", "2.bias", "4.weight", "4.bias",
+        ];
+        assert_eq!(names(false, 0.0), plain);
+        let with_both = [
+            "0.weight",
+            "0.bias",
+            "1.weight",
+            "1.bias",
+            "4.weight",
+            "4.bias",
+            "5.weight",
+            "5.bias",
+            "8.weight",
+            "8.bias",
+            "1.running_mean",
+            "1.running_var",
+            "5.running_mean",
+            "5.running_var",
+        ];
+        assert_eq!(names(true, 0.5), with_both);
+        assert_eq!(names(true, 0.0)[4], "3.weight");
+        assert_eq!(names(false, 0.1)[2], "3.weight");
+    }
+
+    #[test]
+    fn counts_of_the_default_network() {
+        let spec = NetworkSpec {
+            inputs: 784,
+            hidden: vec![500],
+            classes: 10,
+            batch_norm: true,
+            activation: Activation::Relu,
+            dropout: 0.0,
+            order: Order::DropoutActivation,
+        };
+        let layout = Layout::new(&spec);
+        assert_eq!(
+            layout.parameter_count(),
+            784 * 500 + 500 + 500 + 500 + 500 * 10 + 10
+        );
+        assert_eq!(layout.running_count(), 1000);
+        let block = &layout.blocks[0];
+        assert_eq!(block.parameters(), 0..784 * 500 + 3 * 500);
+        assert_eq!(layout.blocks[1].parameters().end, layout.parameter_count());
+    }
+}
