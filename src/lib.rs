@@ -2,6 +2,7 @@
 
 pub mod data;
 pub mod error;
+pub mod optim;
 pub mod real;
 pub mod rng;
 
