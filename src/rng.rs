@@ -4,7 +4,7 @@
 //! augmentation can be computed where they are used. [`stream`] gives a sequential generator (ChaCha8) for shuffles, splits and initial weights.
 
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
 
 const MULTIPLIER_0: u32 = 0xD251_1F53;
 const MULTIPLIER_1: u32 = 0xCD9E_8D57;
@@ -66,10 +66,33 @@ pub fn stream(seed: u64, purpose: Purpose) -> ChaCha8Rng {
     rng
 }
 
+/// A uniform integer in `0..n` (n > 0) from uniform 32-bit words, without modulo bias.
+///
+/// The upper half of `word · n` is the result; words whose lower half is below 2³² mod n are redrawn.
+/// Lemire, “Fast Random Integer Generation in an Interval”, ACM TOMACS 29(1), 2019, algorithm 5.
+pub fn below(n: u32, mut word: impl FnMut() -> u32) -> u32 {
+    let threshold = n.wrapping_neg() % n;
+    loop {
+        let product = u64::from(word()) * u64::from(n);
+        if product as u32 >= threshold {
+            return (product >> 32) as u32;
+        }
+    }
+}
+
+/// Puts `items` in random order: the Fisher–Yates shuffle (Durstenfeld's form, from the last item down).
+///
+/// At most 2³² items are shuffled among each other.
+pub fn shuffle<T>(items: &mut [T], rng: &mut ChaCha8Rng) {
+    for last in (1..items.len()).rev() {
+        let n = u32::try_from(last + 1).unwrap_or(u32::MAX);
+        items.swap(last, below(n, || rng.next_u32()) as usize);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::Rng;
 
     /// The known answers published with the paper's reference implementation (Random123, `kat_vectors`).
     #[test]
@@ -109,5 +132,34 @@ mod tests {
         first.sort_unstable();
         first.dedup();
         assert_eq!(first.len(), purposes.len());
+    }
+
+    #[test]
+    fn below_redraws_the_words_that_would_bias_it() {
+        // 2³² mod 3 = 1: of all words only 0 has a lower half (0·3) below 1.
+        let mut words = [0, 1, 0x5555_5556, 0xffff_ffff].into_iter();
+        let mut word = || words.next().unwrap();
+        assert_eq!(below(3, &mut word), 0); // 0 is redrawn, 1·3 >> 32 = 0
+        assert_eq!(below(3, &mut word), 1); // 0x5555_5556·3 = 0x1_0000_0002
+        assert_eq!(below(3, &mut word), 2);
+        assert_eq!(words.next(), None);
+        assert_eq!(below(1, || 0xffff_ffff), 0);
+    }
+
+    #[test]
+    fn shuffle_is_a_uniform_permutation() {
+        let mut rng = stream(5, Purpose::Split);
+        let mut counts = std::collections::BTreeMap::new();
+        for _ in 0..6000 {
+            let mut items = [0, 1, 2];
+            shuffle(&mut items, &mut rng);
+            *counts.entry(items).or_insert(0) += 1;
+        }
+        assert_eq!(counts.len(), 6);
+        // Binomial(6000, 1/6): mean 1000, standard deviation 29; five of them on either side.
+        assert!(
+            counts.values().all(|&n| (855..=1145).contains(&n)),
+            "{counts:?}"
+        );
     }
 }

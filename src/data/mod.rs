@@ -2,7 +2,17 @@
 //!
 //! Pixels stay `u8` in memory until a batch needs them; floats keep the width of their file.
 
+use std::fmt;
 use std::path::PathBuf;
+
+pub mod augment;
+pub mod batches;
+pub mod normalize;
+pub mod split;
+
+pub use augment::Augment;
+pub use normalize::{Normalize, Normalizer};
+pub use split::Split;
 
 /// The values of all samples of one part, row-major `[samples, features]`, as they were stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +23,31 @@ pub enum Features {
     F32(Vec<f32>),
     /// Double precision.
     F64(Vec<f64>),
+}
+
+impl Features {
+    /// How many values.
+    pub fn len(&self) -> usize {
+        match self {
+            Features::U8(values) => values.len(),
+            Features::F32(values) => values.len(),
+            Features::F64(values) => values.len(),
+        }
+    }
+
+    /// No values at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number type's name: "u8", "f32" or "f64".
+    pub fn dtype(&self) -> &'static str {
+        match self {
+            Features::U8(_) => "u8",
+            Features::F32(_) => "f32",
+            Features::F64(_) => "f64",
+        }
+    }
 }
 
 /// Samples with their labels.
@@ -26,6 +61,18 @@ pub struct Samples {
     pub labels: Vec<u32>,
 }
 
+impl Samples {
+    /// How many samples (rows).
+    pub fn len(&self) -> usize {
+        self.features.len().checked_div(self.width).unwrap_or(0)
+    }
+
+    /// No samples at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// Height and width of the images that the rows hold, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ImageShape {
@@ -33,6 +80,19 @@ pub struct ImageShape {
     pub height: usize,
     /// Pixels a row.
     pub width: usize,
+}
+
+impl ImageShape {
+    /// Pixels an image: height · width.
+    pub fn pixels(self) -> usize {
+        self.height * self.width
+    }
+}
+
+impl fmt::Display for ImageShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}×{}", self.height, self.width)
+    }
 }
 
 /// A data set, checked: equal counts, labels in range, finite values.
@@ -54,4 +114,13 @@ pub struct Dataset {
     pub name: String,
     /// SHA-256 over the training and validation values and labels, hexadecimal: what a resumed run compares.
     pub hash: String,
+    /// What the user should know about how the source was read: the label column, files that are not the official ones.
+    pub notices: Vec<String>,
+}
+
+impl Dataset {
+    /// How many classes.
+    pub fn classes(&self) -> usize {
+        self.class_names.len()
+    }
 }

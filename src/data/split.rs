@@ -1,0 +1,120 @@
+//! Splitting off a validation part, stratified: each class gives its share.
+
+use crate::rng::{self, Purpose};
+
+/// Which samples train and which validate; both ascending, together every sample once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// Indices of the training samples.
+    pub train: Vec<u32>,
+    /// Indices of the validation samples.
+    pub validation: Vec<u32>,
+}
+
+/// Splits off `round(fraction · n)` samples for validation, drawn by `seed`.
+///
+/// Each class gives in proportion to its size; what rounding leaves over goes by largest remainder (lower class first on a tie).
+/// A class never gives its last sample, so the validation part may come out smaller where classes are tiny.
+pub fn stratified(labels: &[u32], fraction: f64, seed: u64) -> Split {
+    let wanted = (fraction * labels.len() as f64).round() as usize;
+    let classes = labels.iter().max().map_or(0, |&label| label as usize + 1);
+    let mut members = vec![Vec::new(); classes];
+    for (index, &label) in (0..).zip(labels) {
+        members[label as usize].push(index);
+    }
+    let sizes: Vec<usize> = members.iter().map(Vec::len).collect();
+    let shares = shares(&sizes, wanted);
+
+    let mut rng = rng::stream(seed, Purpose::Split);
+    let mut split = Split {
+        train: Vec::with_capacity(labels.len()),
+        validation: Vec::with_capacity(wanted.min(labels.len())),
+    };
+    for (mut indices, share) in members.into_iter().zip(shares) {
+        rng::shuffle(&mut indices, &mut rng);
+        split.validation.extend_from_slice(&indices[..share]);
+        split.train.extend_from_slice(&indices[share..]);
+    }
+    split.train.sort_unstable();
+    split.validation.sort_unstable();
+    split
+}
+
+/// Spreads `wanted` over classes of the given sizes by largest remainder, each class keeping at least one.
+fn shares(sizes: &[usize], wanted: usize) -> Vec<usize> {
+    let total = sizes.iter().sum::<usize>().max(1);
+    let most: Vec<usize> = sizes.iter().map(|size| size.saturating_sub(1)).collect();
+    let exact = |class: usize| sizes[class] as u128 * wanted as u128;
+    let mut shares: Vec<usize> = (0..sizes.len())
+        .map(|class| (exact(class) / total as u128).min(most[class] as u128) as usize)
+        .collect();
+
+    let mut by_remainder: Vec<usize> = (0..sizes.len()).collect();
+    by_remainder.sort_by_key(|&class| std::cmp::Reverse(exact(class) % total as u128));
+    let mut missing = wanted.min(most.iter().sum()) - shares.iter().sum::<usize>();
+    while missing > 0 {
+        for &class in &by_remainder {
+            if missing > 0 && shares[class] < most[class] {
+                shares[class] += 1;
+                missing -= 1;
+            }
+        }
+    }
+    shares
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_follow_the_largest_remainder() {
+        // 10 of 17 from sizes 8, 6, 3: 4.70, 3.53, 1.76, so 4 + 3 + 1, then one more for classes 2 and 0.
+        assert_eq!(shares(&[8, 6, 3], 10), [5, 3, 2]);
+        // A tie goes to the lower class: 1.5 each.
+        assert_eq!(shares(&[5, 5], 3), [2, 1]);
+        assert_eq!(shares(&[5, 0, 5], 0), [0, 0, 0]);
+    }
+
+    #[test]
+    fn a_class_keeps_its_last_sample() {
+        assert_eq!(shares(&[1, 9], 5), [0, 5]);
+        assert_eq!(shares(&[1, 2], 3), [0, 1]);
+        assert_eq!(shares(&[4, 4], 100), [3, 3]);
+        assert_eq!(shares(&[], 3), [0; 0]);
+    }
+
+    #[test]
+    fn the_parts_are_ascending_disjoint_and_complete() {
+        let labels: Vec<u32> = (0..101).map(|i| [2, 0, 0, 1, 0][i % 5]).collect();
+        let split = stratified(&labels, 0.2, 3);
+        assert_eq!(split.validation.len(), 20); // round(20.2)
+        for part in [&split.train, &split.validation] {
+            assert!(part.windows(2).all(|pair| pair[0] < pair[1]));
+        }
+        let mut all = [split.train.clone(), split.validation.clone()].concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..101).collect::<Vec<u32>>());
+        // 60 of class 0, 20 of class 1, 21 of class 2: shares 11.88, 3.96, 4.16.
+        let of = |class| {
+            let is = |&&i: &&u32| labels[i as usize] == class;
+            split.validation.iter().filter(is).count()
+        };
+        assert_eq!([of(0), of(1), of(2)], [12, 4, 4]);
+    }
+
+    #[test]
+    fn the_seed_decides() {
+        let labels: Vec<u32> = (0..200).map(|i| i % 4).collect();
+        assert_eq!(stratified(&labels, 0.3, 1), stratified(&labels, 0.3, 1));
+        assert_ne!(stratified(&labels, 0.3, 1), stratified(&labels, 0.3, 2));
+    }
+
+    #[test]
+    fn nothing_asked_for_nothing_given() {
+        let split = stratified(&[0, 1, 1], 0.0, 9);
+        assert_eq!(split.train, [0, 1, 2]);
+        assert!(split.validation.is_empty());
+        assert!(stratified(&[], 0.2, 9).train.is_empty());
+    }
+}
