@@ -1,5 +1,6 @@
 //! A multilayer-perceptron engine written by hand, without autodiff.
 
+pub mod analysis;
 pub mod data;
 pub mod error;
 pub mod optim;
