@@ -1,5 +1,6 @@
 //! A multilayer-perceptron engine written by hand, without autodiff.
 
+pub mod analysis;
 pub mod backend;
 pub mod data;
 pub mod error;
@@ -9,5 +10,6 @@ pub mod ops;
 pub mod optim;
 pub mod real;
 pub mod rng;
+pub mod train;
 
 pub use error::{Error, Result};

@@ -94,6 +94,17 @@ impl<B: Backend> Mlp<B> {
         self.backend.upload(&mut self.state.running, running)
     }
 
+    /// Sets the optimiser's two moments, each with the layout of the parameters.
+    ///
+    /// # Errors
+    /// If a length is wrong.
+    pub fn load_moments(&mut self, m: &[B::Real], v: &[B::Real]) -> Result<()> {
+        check_len("first moments", m.len(), self.layout.parameter_count())?;
+        check_len("second moments", v.len(), self.layout.parameter_count())?;
+        self.backend.upload(&mut self.state.m, m)?;
+        self.backend.upload(&mut self.state.v, v)
+    }
+
     /// A copy of one flat buffer of parameters' size, e.g. `|s| &s.params`.
     pub fn read(&self, which: impl Fn(&State<B::Buf>) -> &B::Buf) -> Result<Vec<B::Real>> {
         self.copy_out(which(&self.state), self.layout.parameter_count())

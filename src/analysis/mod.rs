@@ -1,0 +1,13 @@
+//! What a classifier gets right and wrong: it reads labels and predictions, nothing else.
+//!
+//! [`Confusion`] counts; [`Scores`] are ratios of those counts; [`interval`] says how far chance may have moved a ratio;
+//! [`table`] prints.
+
+pub mod confusion;
+pub mod interval;
+pub mod scores;
+pub mod table;
+
+pub use confusion::Confusion;
+pub use interval::{Interval, wilson};
+pub use scores::{Score, Scores};

@@ -1,0 +1,119 @@
+//! `checkpoint.safetensors`: all that resuming needs, in one file that is replaced whole.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::settings::Settings;
+use super::tensors::{self, Array, TensorFile};
+use super::trainer::{Progress, Trainer};
+use crate::backend::Backend;
+use crate::error::{Error, Result};
+use crate::nn::NetworkSpec;
+
+/// The file's format; another number is refused.
+const FORMAT: u32 = 1;
+
+/// What the file says besides its arrays.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Header {
+    format: u32,
+    spec: NetworkSpec,
+    data_hash: String,
+    /// The run's settings when it was written.
+    pub settings: Settings,
+    progress: Progress,
+    /// Length of `metrics.jsonl` when it was written, in bytes.
+    pub metrics_len: u64,
+}
+
+/// Writes a run's state.
+pub(super) fn write<B: Backend>(path: &Path, trainer: &Trainer<B>, metrics_len: u64) -> Result<()> {
+    let header = Header {
+        format: FORMAT,
+        spec: trainer.mlp().spec().clone(),
+        data_hash: trainer.data().hash.clone(),
+        settings: trainer.config().resolved.clone(),
+        progress: trainer.progress.clone(),
+        metrics_len,
+    };
+    let mlp = trainer.mlp();
+    let mut arrays = vec![
+        flat("params", &mlp.read(|s| &s.params)?),
+        flat("m", &mlp.read(|s| &s.m)?),
+        flat("v", &mlp.read(|s| &s.v)?),
+        flat("running", &mlp.read_running()?),
+    ];
+    if let Some((params, running)) = &trainer.best {
+        arrays.extend([flat("best.params", params), flat("best.running", running)]);
+    }
+    let json = serde_json::to_string(&header).expect("a header is plain data");
+    tensors::write(path, &arrays, Some(json))
+}
+
+fn flat<R: crate::real::Real>(name: &str, values: &[R]) -> Array {
+    Array::new(name, &[values.len()], values)
+}
+
+/// Reads the header alone.
+pub(super) fn header(path: &Path) -> Result<Header> {
+    parse(path, &TensorFile::read(path)?)
+}
+
+fn parse(path: &Path, file: &TensorFile<'_>) -> Result<Header> {
+    let json = file.metadata("checkpoint")?;
+    let header: Header = serde_json::from_str(&json)
+        .map_err(|e| Error::format(path, "metadata", "the state of a run", e.to_string()))?;
+    expect(path, "format version", &FORMAT, &header.format)?;
+    Ok(header)
+}
+
+/// Puts a run into the state of a checkpoint.
+///
+/// # Errors
+/// If the checkpoint is of another network, data set or format.
+pub(super) fn restore<B: Backend>(path: &Path, trainer: &mut Trainer<B>) -> Result<Header> {
+    let file = TensorFile::read(path)?;
+    let header = parse(path, &file)?;
+    expect(
+        path,
+        "network",
+        &header.spec.describe(),
+        &trainer.mlp().spec().describe(),
+    )?;
+    expect(path, "network", &header.spec, trainer.mlp().spec())?;
+    expect(path, "data set", &header.data_hash, &trainer.data().hash)?;
+    let parameters = trainer.mlp().layout().parameter_count();
+    let statistics = trainer.mlp().layout().running_count();
+    let params = file.get("params", &[parameters])?;
+    let running = file.get("running", &[statistics])?;
+    trainer.mlp_mut().load(&params, &running)?;
+    let (m, v) = (file.get("m", &[parameters])?, file.get("v", &[parameters])?);
+    trainer.mlp_mut().load_moments(&m, &v)?;
+    if header.progress.best.is_some() {
+        let best = (
+            file.get("best.params", &[parameters])?,
+            file.get("best.running", &[statistics])?,
+        );
+        trainer.best = Some(best);
+    }
+    trainer.progress = header.progress.clone();
+    Ok(header)
+}
+
+fn expect<T: PartialEq + std::fmt::Debug>(
+    path: &Path,
+    what: &str,
+    expected: &T,
+    found: &T,
+) -> Result<()> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(Error::format(
+        path,
+        what,
+        format!("{expected:?}"),
+        format!("{found:?}"),
+    ))
+}

@@ -1,0 +1,101 @@
+//! Writing so that a crash at any moment leaves either the old file or the new one.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// Writes `bytes` beside `path`, syncs, and renames over it.
+///
+/// # Errors
+/// If the disk is full or the folder cannot be written; then the old file is as it was and nothing is left beside it.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".tmp");
+    let aside: PathBuf = path.with_file_name(name);
+    let written = write_synced(&aside, bytes).and_then(|()| fs::rename(&aside, path));
+    if let Err(e) = written {
+        // The failure to report is the first one; that the half-written file cannot be removed either adds nothing.
+        let _ = fs::remove_file(&aside);
+        return Err(Error::io("write", path, e));
+    }
+    sync_folder(path)
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Makes the renaming itself durable, where folders can be synced.
+fn sync_folder(path: &Path) -> Result<()> {
+    if cfg!(unix) {
+        let folder = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let synced = File::open(folder).and_then(|f| f.sync_all());
+        synced.map_err(|e| Error::io("sync", folder, e))?;
+    }
+    Ok(())
+}
+
+/// Appends one line and syncs; a line that could not be written whole is cut off again. Returns the file's new length.
+///
+/// # Errors
+/// If the file cannot be opened or written.
+pub(super) fn append_line(path: &Path, line: &str) -> Result<u64> {
+    let io = |e| Error::io("write", path, e);
+    let mut file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(io)?;
+    let before = file.metadata().map_err(io)?.len();
+    let written = file
+        .write_all(format!("{line}\n").as_bytes())
+        .and_then(|()| file.sync_all());
+    if let Err(e) = written {
+        let _ = file.set_len(before);
+        return Err(io(e));
+    }
+    Ok(file.metadata().map_err(io)?.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaces_whole_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.bin");
+        write(&path, b"first, longer").unwrap();
+        write(&path, b"second").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"second");
+        assert_eq!(
+            fs::read_dir(dir.path()).unwrap().count(),
+            1,
+            "nothing left beside it"
+        );
+    }
+
+    #[test]
+    fn appends_lines_and_reports_the_length() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("m.jsonl");
+        assert_eq!(append_line(&path, "{}").unwrap(), 3);
+        assert_eq!(append_line(&path, "[1]").unwrap(), 7);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "{}\n[1]\n");
+    }
+
+    #[test]
+    fn a_file_in_the_way_of_a_folder_is_reported() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("file"), b"").unwrap();
+        let error = write(&dir.path().join("file").join("x"), b"1").unwrap_err();
+        assert_eq!(error.exit_code(), 1);
+    }
+}

@@ -1,0 +1,143 @@
+//! The loop over epochs: records, checkpoints, the test at the end.
+
+use std::time::{Duration, Instant};
+
+use super::record::{EpochRecord, Summary};
+use super::run_dir::RunDir;
+use super::trainer::{EpochEnd, Progress, Trainer};
+use crate::backend::Backend;
+use crate::error::{Error, Result};
+
+/// Epochs shorter than this share a checkpoint.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What the caller wants after an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// The next epoch, if there is one.
+    Continue,
+    /// No further epoch: the run ends here as if this had been its last one.
+    Stop,
+}
+
+/// Watches a run. Every method has a default that does nothing, so `()` watches nothing.
+pub trait Observer: Send {
+    /// Asked before every batch: whether to stop now, so that the run can be resumed.
+    fn interrupted(&self) -> bool {
+        false
+    }
+
+    /// After every batch of an epoch of `batches`.
+    fn batch(&mut self, _progress: &Progress, _batches: usize) {}
+
+    /// After every epoch, its record written; `best` if its weights are the best so far.
+    fn epoch(&mut self, _record: &EpochRecord, _best: bool) -> Control {
+        Control::Continue
+    }
+}
+
+impl Observer for () {}
+
+/// How a run ended, with its records.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// One record per epoch, those before a resume included.
+    pub records: Vec<EpochRecord>,
+    /// What it came to.
+    pub summary: Summary,
+}
+
+/// Runs `f` on a pool of so many threads; `None` takes rayon's choice (`RAYON_NUM_THREADS`, else one per core).
+pub fn with_threads<T: Send>(threads: Option<usize>, f: impl FnOnce() -> T + Send) -> Result<T> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.unwrap_or(0))
+        .build();
+    let pool = pool.map_err(|e| Error::setting("train.threads", e.to_string()))?;
+    Ok(pool.install(f))
+}
+
+/// Trains to the last epoch, or until patience, the observer or divergence ends the run; tests the best weights; writes the summary.
+/// `records` are those of a resumed run's epochs. An interrupted run is checkpointed and not tested.
+///
+/// # Errors
+/// If the device or the run's folder fails.
+pub fn fit<B: Backend>(
+    trainer: &mut Trainer<B>,
+    run_dir: Option<&RunDir>,
+    mut records: Vec<EpochRecord>,
+    observer: &mut dyn Observer,
+) -> Result<Outcome> {
+    let mut interrupted = false;
+    let mut checkpointed = Instant::now();
+    while trainer.progress.epoch < trainer.config().epochs
+        && !trainer.progress.stopped_early
+        && !trainer.progress.diverged
+    {
+        let (record, finished) = match trainer.epoch(observer)? {
+            EpochEnd::Interrupted => {
+                interrupted = true;
+                break;
+            }
+            EpochEnd::Finished(record) => (record, true),
+            EpochEnd::Diverged(record) => (record, false),
+        };
+        if let Some(run_dir) = run_dir {
+            run_dir.append(&record)?;
+            if finished && checkpointed.elapsed() >= CHECKPOINT_INTERVAL {
+                run_dir.checkpoint(trainer)?;
+                checkpointed = Instant::now();
+            }
+        }
+        let best = trainer
+            .progress
+            .best
+            .is_some_and(|b| b.epoch == record.epoch);
+        let control = observer.epoch(&record, best);
+        records.push(record);
+        if control == Control::Stop {
+            break;
+        }
+    }
+    if let Some(run_dir) = run_dir {
+        run_dir.checkpoint(trainer)?;
+    }
+    let test = if interrupted { None } else { trainer.test()? };
+    let summary = summarise(trainer, run_dir, &records, test, interrupted);
+    if let Some(run_dir) = run_dir {
+        run_dir.summarise(&summary)?;
+    }
+    Ok(Outcome { records, summary })
+}
+
+fn summarise<B: Backend>(
+    trainer: &Trainer<B>,
+    run_dir: Option<&RunDir>,
+    records: &[EpochRecord],
+    test: Option<super::Evaluation>,
+    interrupted: bool,
+) -> Summary {
+    let progress = &trainer.progress;
+    let best = progress.best;
+    let last = records.last();
+    Summary {
+        run_dir: run_dir.map(|r| r.path().display().to_string()),
+        data: trainer.data().name.clone(),
+        network: trainer.mlp().spec().describe(),
+        parameters: trainer.mlp().layout().parameter_count(),
+        seed: trainer.config().seed,
+        train_samples: trainer.split().train.len(),
+        val_samples: trainer.split().validation.len(),
+        epochs_run: progress.epoch,
+        best_epoch: best.map(|b| b.epoch),
+        epoch_seconds: records.iter().map(|r| r.train_seconds).collect(),
+        train_loss: last.map(|r| r.train_loss).filter(|x| x.is_finite()),
+        train_accuracy: last.map(|r| r.train_accuracy),
+        val_accuracy: best.and_then(|b| b.val_accuracy),
+        val_loss: best.and_then(|b| b.val_loss).filter(|x| x.is_finite()),
+        test_accuracy: test.map(|t| t.accuracy),
+        test_loss: test.map(|t| t.loss).filter(|x| x.is_finite()),
+        diverged: progress.diverged,
+        stopped_early: progress.stopped_early,
+        interrupted,
+    }
+}

@@ -1,0 +1,24 @@
+//! Training: settings, the loop, and what a run leaves on disk.
+//!
+//! [`Settings`] (what a user says) → [`Config`] (checked) → [`Trainer`] (one run's state) → [`fit`] (the loop with its run directory).
+
+mod checkpoint;
+mod config;
+mod durable;
+mod feed;
+mod fit;
+pub mod model;
+mod record;
+mod run_dir;
+pub mod settings;
+pub mod tensors;
+mod trainer;
+
+pub use config::Config;
+pub use feed::Feed;
+pub use fit::{Control, Observer, Outcome, fit, with_threads};
+pub use model::Model;
+pub use record::{EpochRecord, Evaluation, Summary};
+pub use run_dir::{RunDir, differences};
+pub use settings::Settings;
+pub use trainer::{Best, EpochEnd, Partial, Progress, Trainer, Weights};

@@ -1,0 +1,235 @@
+//! Networks as safetensors files, under the tensor names of a PyTorch `nn.Sequential`.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+
+use super::durable;
+use crate::error::{Error, Result};
+use crate::nn::Layout;
+use crate::nn::params::Tensor;
+use crate::real::Real;
+
+/// The one key of a file's metadata that is ours; its value is JSON. One key only: several would be written in no fixed order.
+const METADATA_KEY: &str = "chainrule";
+/// PyTorch's count of batches that a batch norm has seen; written for it, never needed.
+const BATCHES_TRACKED: &str = "num_batches_tracked";
+
+/// A named array to be written.
+pub struct Array {
+    name: String,
+    shape: Vec<usize>,
+    dtype: Dtype,
+    bytes: Vec<u8>,
+}
+
+impl Array {
+    /// Numbers in their own precision.
+    pub fn new<R: Real>(name: impl Into<String>, shape: &[usize], values: &[R]) -> Self {
+        let single = R::NAME == "f32";
+        let bytes = if single {
+            values
+                .iter()
+                .flat_map(|x| (x.to_f64() as f32).to_le_bytes())
+                .collect()
+        } else {
+            values
+                .iter()
+                .flat_map(|x| x.to_f64().to_le_bytes())
+                .collect()
+        };
+        let dtype = if single { Dtype::F32 } else { Dtype::F64 };
+        Array {
+            name: name.into(),
+            shape: shape.to_vec(),
+            dtype,
+            bytes,
+        }
+    }
+}
+
+/// Writes arrays with our metadata, whole or not at all.
+pub fn write(path: &Path, arrays: &[Array], metadata: Option<String>) -> Result<()> {
+    let invalid = |e: safetensors::SafeTensorError| {
+        Error::format(path, "header", "a valid safetensors file", e.to_string())
+    };
+    let views = arrays.iter().map(|a| {
+        let view = TensorView::new(a.dtype, a.shape.clone(), &a.bytes).map_err(invalid)?;
+        Ok((a.name.as_str(), view))
+    });
+    let views: Vec<_> = views.collect::<Result<_>>()?;
+    let metadata = metadata.map(|json| HashMap::from([(METADATA_KEY.to_owned(), json)]));
+    durable::write(
+        path,
+        &safetensors::serialize(views, metadata).map_err(invalid)?,
+    )
+}
+
+/// The tensors of a network.
+pub fn network<R: Real>(layout: &Layout, params: &[R], running: &[R], updates: u64) -> Vec<Array> {
+    let slice = |tensors: &[Tensor], values: &[R]| -> Vec<Array> {
+        tensors
+            .iter()
+            .map(|t| Array::new(&t.name, &t.shape, &values[t.range.clone()]))
+            .collect()
+    };
+    let mut arrays = slice(&layout.params, params);
+    arrays.extend(slice(&layout.running, running));
+    arrays.extend(layout.batch_norms.iter().map(|position| Array {
+        name: format!("{position}.{BATCHES_TRACKED}"),
+        shape: Vec::new(),
+        dtype: Dtype::I64,
+        bytes: updates.to_le_bytes().to_vec(),
+    }));
+    arrays
+}
+
+/// A safetensors file in memory.
+pub struct TensorFile<'a> {
+    path: &'a Path,
+    bytes: Vec<u8>,
+}
+
+impl<'a> TensorFile<'a> {
+    /// Reads a file and checks its structure.
+    pub fn read(path: &'a Path) -> Result<Self> {
+        let bytes = fs::read(path).map_err(|e| Error::io("read", path, e))?;
+        let file = TensorFile { path, bytes };
+        file.parse()?;
+        Ok(file)
+    }
+
+    fn parse(&self) -> Result<SafeTensors<'_>> {
+        SafeTensors::deserialize(&self.bytes).map_err(|e| {
+            Error::format(
+                self.path,
+                "header",
+                "a whole safetensors file",
+                e.to_string(),
+            )
+        })
+    }
+
+    /// Our metadata, or an error that says what the file is not.
+    pub fn metadata(&self, kind: &str) -> Result<String> {
+        let metadata = SafeTensors::read_metadata(&self.bytes).ok();
+        let value = metadata.and_then(|(_, m)| m.metadata().as_ref()?.get(METADATA_KEY).cloned());
+        value.ok_or_else(|| {
+            let expected = format!("a {kind} written by this program");
+            Error::format(
+                self.path,
+                "metadata",
+                expected,
+                "a file without its metadata",
+            )
+        })
+    }
+
+    /// One array of a known shape.
+    pub fn get<R: Real>(&self, name: &str, shape: &[usize]) -> Result<Vec<R>> {
+        let place = || format!("tensor {name}");
+        let parsed = self.parse()?;
+        let tensor = parsed.tensor(name).map_err(|_| {
+            let mut names: Vec<&str> = parsed.names().into_iter().collect();
+            names.sort_unstable();
+            Error::format(
+                self.path,
+                place(),
+                format!("shape {shape:?}"),
+                format!("no such tensor among {}", names.join(", ")),
+            )
+        })?;
+        if tensor.shape() != shape {
+            let found = format!("shape {:?}", tensor.shape());
+            return Err(Error::format(
+                self.path,
+                place(),
+                format!("shape {shape:?}"),
+                found,
+            ));
+        }
+        let values: Vec<R> = match tensor.dtype() {
+            Dtype::F32 => numbers(tensor.data(), |b| f64::from(f32::from_le_bytes(b))),
+            Dtype::F64 => numbers(tensor.data(), f64::from_le_bytes),
+            other => {
+                return Err(Error::format(
+                    self.path,
+                    place(),
+                    "dtype F32 or F64",
+                    format!("{other:?}"),
+                ));
+            }
+        };
+        match values.iter().position(|x| !x.is_finite()) {
+            None => Ok(values),
+            Some(at) => {
+                let found = format!("{} at position {at}", values[at]);
+                Err(Error::format(self.path, place(), "finite numbers", found))
+            }
+        }
+    }
+
+    /// The length of a one-dimensional array, if it is there.
+    pub fn len_of(&self, name: &str) -> Option<usize> {
+        let parsed = self.parse().ok()?;
+        let shape = parsed.tensor(name).ok()?.shape().to_vec();
+        (shape.len() == 1).then(|| shape[0])
+    }
+
+    /// The outputs of the last Linear: the length of the bias at the highest position.
+    pub fn last_layer_outputs(&self) -> Option<usize> {
+        let parsed = self.parse().ok()?;
+        let positions = parsed
+            .names()
+            .into_iter()
+            .filter_map(|n| n.strip_suffix(".bias")?.parse::<usize>().ok());
+        self.len_of(&format!("{}.bias", positions.max()?))
+    }
+
+    /// Parameters and running statistics, laid out flat. Every tensor must be there with its shape, and no other.
+    pub fn network<R: Real>(&self, layout: &Layout) -> Result<(Vec<R>, Vec<R>)> {
+        let known = |name: &str| {
+            name.ends_with(BATCHES_TRACKED)
+                || layout
+                    .params
+                    .iter()
+                    .chain(&layout.running)
+                    .any(|t| t.name == name)
+        };
+        let mut names: Vec<String> = self
+            .parse()?
+            .names()
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        names.sort_unstable();
+        if let Some(stranger) = names.iter().find(|name| !known(name)) {
+            let expected = "no such tensor in this network";
+            return Err(Error::format(
+                self.path,
+                format!("tensor {stranger}"),
+                expected,
+                "it",
+            ));
+        }
+        let collect = |tensors: &[Tensor]| -> Result<Vec<R>> {
+            let mut all = Vec::new();
+            for tensor in tensors {
+                all.extend(self.get::<R>(&tensor.name, &tensor.shape)?);
+            }
+            Ok(all)
+        };
+        Ok((collect(&layout.params)?, collect(&layout.running)?))
+    }
+}
+
+fn numbers<R: Real, const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f64) -> Vec<R> {
+    let (chunks, _) = bytes.as_chunks::<N>();
+    chunks
+        .iter()
+        .map(|&chunk| R::from_f64(value(chunk)))
+        .collect()
+}

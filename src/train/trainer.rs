@@ -1,0 +1,476 @@
+//! One run's state, and one epoch of the loop.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use super::model::{self, Description, EVALUATION_ROWS};
+use super::settings::Monitor;
+use super::tensors::TensorFile;
+use super::{Config, EpochRecord, Evaluation, Feed, Observer};
+use crate::backend::{Backend, Mode};
+use crate::data::batches::{self, Augmentation};
+use crate::data::split::{Split, stratified};
+use crate::data::{Dataset, Normalizer};
+use crate::error::{Error, Result};
+use crate::nn::{Mlp, NetworkSpec, init};
+use crate::ops::softmax_cross_entropy::Loss;
+use crate::optim::{By, Plateau, Step};
+
+/// Where a run stands: all that resuming needs besides the numbers in the network.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Finished epochs.
+    pub epoch: u32,
+    /// Finished updates.
+    pub update: u64,
+    /// The epoch under way.
+    pub partial: Partial,
+    /// State of the plateau schedule.
+    pub plateau: Option<Plateau>,
+    /// The epoch whose weights are kept as the model.
+    pub best: Option<Best>,
+    /// The score that patience compares with.
+    patience_score: Option<f64>,
+    /// Epochs since it was beaten.
+    waited: u32,
+    /// Patience ran out.
+    pub stopped_early: bool,
+    /// The loss stopped being a number.
+    pub diverged: bool,
+}
+
+/// Sums over the batches of the epoch under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Partial {
+    /// Finished batches.
+    pub batches: usize,
+    /// Their samples.
+    pub samples: usize,
+    /// Their samples' objectives.
+    loss: f64,
+    /// Their mean objectives.
+    loss_sum: f64,
+    /// Their correct samples.
+    correct: usize,
+    /// Seconds spent on them.
+    seconds: f64,
+    /// The rate of the last update.
+    lr: f64,
+}
+
+impl Partial {
+    /// Mean objective so far.
+    pub fn loss(&self) -> f64 {
+        self.loss / self.samples as f64
+    }
+
+    /// Share of correct samples so far.
+    pub fn accuracy(&self) -> f64 {
+        self.correct as f64 / self.samples as f64
+    }
+
+    fn add(&mut self, loss: &Loss, samples: usize) {
+        self.batches += 1;
+        self.samples += samples;
+        self.loss += loss.objective * samples as f64;
+        self.loss_sum += loss.objective;
+        self.correct += loss.correct;
+    }
+}
+
+/// The best epoch so far.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// From 1.
+    pub epoch: u32,
+    /// Finished updates at its end.
+    pub update: u64,
+    /// Its validation accuracy, if there is validation data.
+    pub val_accuracy: Option<f64>,
+    /// Its validation loss.
+    pub val_loss: Option<f64>,
+}
+
+/// How an epoch ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EpochEnd {
+    /// All batches are done.
+    Finished(EpochRecord),
+    /// The observer asked to stop; the state is that after the last batch.
+    Interrupted,
+    /// The loss is not a number; the record covers what there was of the epoch.
+    Diverged(EpochRecord),
+}
+
+/// Parameters and running statistics.
+pub type Weights<R> = (Vec<R>, Vec<R>);
+
+/// A run: network, data, and progress.
+pub struct Trainer<B: Backend> {
+    config: Config,
+    data: Arc<Dataset>,
+    split: Split,
+    class_names: Vec<String>,
+    mlp: Mlp<B>,
+    feed: Feed<B>,
+    /// Where the run stands.
+    pub progress: Progress,
+    /// The best epoch's numbers.
+    pub best: Option<Weights<B::Real>>,
+    order: Vec<u32>,
+    labels: Vec<u32>,
+}
+
+impl<B: Backend> Trainer<B> {
+    /// Splits, normalises and draws (or takes from `init_from`) the initial weights.
+    ///
+    /// # Errors
+    /// If settings and data do not fit each other.
+    pub fn new(
+        backend: B,
+        config: Config,
+        data: Arc<Dataset>,
+        init_from: Option<&TensorFile<'_>>,
+    ) -> Result<Self> {
+        let split = match &data.validation {
+            Some(own) => Split {
+                train: (0..data.train.labels.len() as u32).collect(),
+                validation: (0..own.labels.len() as u32).collect(),
+            },
+            None => stratified(&data.train.labels, config.validation, config.seed),
+        };
+        let class_names = class_names(&config, &data, init_from);
+        let spec = config.network(data.train.width, class_names.len())?;
+        check_sizes(&config, &spec, &split)?;
+        config
+            .augment
+            .check(data.image)
+            .map_err(|e| super::config::within("data", e))?;
+
+        let normalizer = Normalizer::fit(config.normalize, &data.train, &split.train);
+        let capacity = config.batch_size.max(EVALUATION_ROWS);
+        let mut mlp = Mlp::new(backend, spec, capacity)?;
+        let (params, running) = match init_from {
+            Some(file) => file.network(mlp.layout())?,
+            None => init::draw(mlp.spec(), config.init, config.seed),
+        };
+        mlp.load(&params, &running)?;
+        let feed = Feed::new(mlp.backend(), normalizer, capacity)?;
+        let progress = Progress {
+            plateau: config.schedule.plateau(),
+            ..Progress::default()
+        };
+        let trainer = Trainer {
+            order: split.train.clone(),
+            labels: Vec::with_capacity(config.batch_size),
+            config,
+            data,
+            split,
+            class_names,
+            mlp,
+            feed,
+            progress,
+            best: None,
+        };
+        trainer
+            .config
+            .schedule
+            .validate_warmup(trainer.config.warmup, trainer.schedule_steps())
+            .map_err(|e| super::config::within("schedule", e))?;
+        Ok(trainer)
+    }
+
+    /// The checked settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The data set.
+    pub fn data(&self) -> &Dataset {
+        &self.data
+    }
+
+    /// Which training samples are learnt from and which are kept for validation.
+    pub fn split(&self) -> &Split {
+        &self.split
+    }
+
+    /// The network.
+    pub fn mlp(&self) -> &Mlp<B> {
+        &self.mlp
+    }
+
+    /// The network, to be changed.
+    pub fn mlp_mut(&mut self) -> &mut Mlp<B> {
+        &mut self.mlp
+    }
+
+    /// What a model file says about this run's network.
+    pub fn description(&self) -> Description {
+        let data = (self.data.name.clone(), self.data.hash.clone());
+        let settings = self.config.resolved.clone();
+        let normalizer = self.feed.normalizer().clone();
+        let (spec, names) = (self.mlp.spec().clone(), self.class_names.clone());
+        Description::new(spec, normalizer, names, self.data.image, data, settings)
+    }
+
+    /// Batches of one epoch.
+    pub fn batches(&self) -> usize {
+        let (n, size) = (self.split.train.len(), self.config.batch_size);
+        n / size + usize::from(self.keeps_leftover(n % size))
+    }
+
+    /// Whether the last, shorter batch takes part: a batch of one has no variance for a batch norm.
+    fn keeps_leftover(&self, leftover: usize) -> bool {
+        leftover > 0 && !self.config.drop_last && !(leftover == 1 && normalises(self.mlp.spec()))
+    }
+
+    /// Whether a leftover sample is dropped each epoch because a batch norm cannot learn from one.
+    pub fn drops_single_leftover(&self) -> bool {
+        self.split.train.len() % self.config.batch_size == 1
+            && !self.config.drop_last
+            && normalises(self.mlp.spec())
+            && self.config.batch_size > 1
+    }
+
+    fn schedule_steps(&self) -> u64 {
+        match self.config.by {
+            By::Epoch => u64::from(self.config.epochs),
+            By::Update => u64::from(self.config.epochs) * self.batches() as u64,
+        }
+    }
+
+    /// The rate of the next update.
+    pub fn rate(&self) -> f64 {
+        let c = &self.config;
+        let t = match c.by {
+            By::Epoch => u64::from(self.progress.epoch),
+            By::Update => self.progress.update,
+        };
+        let scale = self.progress.plateau.as_ref().map_or(1.0, Plateau::scale);
+        c.schedule.rate(c.lr, c.warmup, t, self.schedule_steps()) * scale
+    }
+
+    /// Runs what is left of the current epoch, then validates.
+    pub fn epoch(&mut self, observer: &mut dyn Observer) -> Result<EpochEnd> {
+        self.set_order();
+        let batches = self.batches();
+        let (start, before) = (Instant::now(), self.progress.partial.seconds);
+        while self.progress.partial.batches < batches {
+            if observer.interrupted() {
+                return Ok(EpochEnd::Interrupted);
+            }
+            let loss = self.step()?;
+            self.progress.partial.seconds = before + start.elapsed().as_secs_f64();
+            if !loss.objective.is_finite() {
+                self.progress.diverged = true;
+                return Ok(EpochEnd::Diverged(self.record(None)));
+            }
+            observer.batch(&self.progress, batches);
+        }
+        let evaluation = self.validate()?;
+        let record = self.record(evaluation);
+        self.finish_epoch(evaluation)?;
+        Ok(EpochEnd::Finished(record))
+    }
+
+    /// One update.
+    fn step(&mut self) -> Result<Loss> {
+        let lr = self.rate();
+        let c = &self.config;
+        let progress = &mut self.progress;
+        let first = progress.partial.batches * c.batch_size;
+        let rows = &self.order[first..self.order.len().min(first + c.batch_size)];
+        self.labels.clear();
+        self.labels
+            .extend(rows.iter().map(|&row| self.data.train.labels[row as usize]));
+        let augmentation = (!c.augment.is_none()).then_some(Augmentation {
+            augment: &c.augment,
+            image: self.data.image,
+            seed: c.seed,
+            epoch: progress.epoch,
+        });
+        let samples = &self.data.train;
+        let batch = self
+            .feed
+            .batch(self.mlp.backend(), samples, rows, augmentation.as_ref())?;
+        let mode = Mode::Train {
+            seed: c.seed,
+            step: progress.update,
+        };
+        let step = Step {
+            lr,
+            t: progress.update + 1,
+            gradient_scale: 1.0,
+        };
+        let loss = self.mlp.train_step(
+            batch,
+            &self.labels,
+            &c.loss,
+            mode,
+            &c.optimizer,
+            &step,
+            c.clip_norm,
+        )?;
+        progress.partial.add(&loss, rows.len());
+        progress.partial.lr = lr;
+        progress.update += 1;
+        Ok(loss)
+    }
+
+    /// The order of the current epoch: a function of seed and epoch alone, so that a resumed epoch goes on where it was.
+    fn set_order(&mut self) {
+        self.order.copy_from_slice(&self.split.train);
+        if self.config.shuffle {
+            batches::order(&mut self.order, self.config.seed, self.progress.epoch);
+        }
+    }
+
+    fn validate(&mut self) -> Result<Option<Evaluation>> {
+        if self.split.validation.is_empty() {
+            return Ok(None);
+        }
+        let samples = self.data.validation.as_ref().unwrap_or(&self.data.train);
+        model::evaluate(
+            &mut self.mlp,
+            &mut self.feed,
+            samples,
+            &self.split.validation,
+        )
+        .map(Some)
+    }
+
+    fn record(&self, evaluation: Option<Evaluation>) -> EpochRecord {
+        let p = &self.progress.partial;
+        EpochRecord {
+            epoch: self.progress.epoch + 1,
+            train_loss: p.loss(),
+            train_loss_sum: p.loss_sum,
+            train_accuracy: p.accuracy(),
+            val_loss: evaluation.map(|e| e.loss),
+            val_accuracy: evaluation.map(|e| e.accuracy),
+            lr: p.lr,
+            train_seconds: p.seconds,
+            samples_per_second: p.samples as f64 / p.seconds,
+        }
+    }
+
+    /// Counts the epoch, keeps the weights if they are the best, and moves plateau and patience.
+    fn finish_epoch(&mut self, evaluation: Option<Evaluation>) -> Result<()> {
+        let c = &self.config;
+        let progress = &mut self.progress;
+        progress.epoch += 1;
+        progress.partial = Partial::default();
+        if let Some(evaluation) = evaluation {
+            let past_warmup = c.by == By::Update || u64::from(progress.epoch) > c.warmup;
+            if let Some(plateau) = progress.plateau.as_mut().filter(|_| past_warmup) {
+                plateau.observe(evaluation.loss, c.lr);
+            }
+            let score = match c.monitor {
+                Monitor::ValAccuracy => evaluation.accuracy,
+                Monitor::ValLoss => -evaluation.loss,
+            };
+            if progress
+                .patience_score
+                .is_none_or(|best| score > best + c.min_delta)
+            {
+                progress.patience_score = (!score.is_nan()).then_some(score);
+                progress.waited = 0;
+            } else {
+                progress.waited += 1;
+                progress.stopped_early = c.patience.is_some_and(|p| progress.waited >= p);
+            }
+        }
+        let new = Best {
+            epoch: progress.epoch,
+            update: progress.update,
+            val_accuracy: evaluation.map(|e| e.accuracy),
+            val_loss: evaluation.map(|e| e.loss),
+        };
+        if progress
+            .best
+            .is_none_or(|old| better(c.monitor, &new, &old))
+        {
+            progress.best = Some(new);
+            self.best = Some((self.mlp.read(|s| &s.params)?, self.mlp.read_running()?));
+        }
+        Ok(())
+    }
+
+    /// Evaluates the best weights on the test part, if there is one. The network holds its last weights again afterwards.
+    pub fn test(&mut self) -> Result<Option<Evaluation>> {
+        let data = self.data.clone();
+        let (Some(test), Some(best)) = (&data.test, self.best.take()) else {
+            return Ok(None);
+        };
+        let last = (self.mlp.read(|s| &s.params)?, self.mlp.read_running()?);
+        self.mlp.load(&best.0, &best.1)?;
+        let rows: Vec<u32> = (0..test.labels.len() as u32).collect();
+        let evaluation = model::evaluate(&mut self.mlp, &mut self.feed, test, &rows)?;
+        self.mlp.load(&last.0, &last.1)?;
+        self.best = Some(best);
+        Ok(Some(evaluation))
+    }
+}
+
+/// Whether `new` beats `old`; without validation data the later epoch does.
+fn better(monitor: Monitor, new: &Best, old: &Best) -> bool {
+    let (Some(accuracy), Some(loss)) = (new.val_accuracy, new.val_loss) else {
+        return true;
+    };
+    let old_accuracy = old.val_accuracy.unwrap_or(f64::NEG_INFINITY);
+    // A loss that is no number counts as the worst.
+    let rank = |loss: f64| if loss.is_nan() { f64::INFINITY } else { loss };
+    let lower = rank(loss) < rank(old.val_loss.unwrap_or(f64::INFINITY));
+    match monitor {
+        Monitor::ValAccuracy => accuracy > old_accuracy || (accuracy == old_accuracy && lower),
+        Monitor::ValLoss => lower,
+    }
+}
+
+fn normalises(spec: &NetworkSpec) -> bool {
+    spec.batch_norm && !spec.hidden.is_empty()
+}
+
+/// The data's class names; more of them, numbered, if class weights or given initial weights know more classes than occur in the data.
+fn class_names(config: &Config, data: &Dataset, init_from: Option<&TensorFile<'_>>) -> Vec<String> {
+    let weights = config.loss.class_weights.as_ref().map_or(0, Vec::len);
+    let outputs = init_from
+        .and_then(TensorFile::last_layer_outputs)
+        .unwrap_or(0);
+    let mut names = data.class_names.clone();
+    names.extend((names.len()..weights.max(outputs)).map(|c| c.to_string()));
+    names
+}
+
+fn check_sizes(config: &Config, spec: &NetworkSpec, split: &Split) -> Result<()> {
+    let n = split.train.len();
+    if config.batch_size > n {
+        let message = format!(
+            "expected at most {n}, the training samples, found {}",
+            config.batch_size
+        );
+        return Err(Error::setting("train.batch_size", message));
+    }
+    if config.batch_size == 1 && normalises(spec) {
+        let message =
+            "expected at least 2: batch normalisation has no variance of one sample; found 1";
+        return Err(Error::setting("train.batch_size", message));
+    }
+    if split.validation.is_empty() {
+        for (key, given) in [
+            ("train.patience", config.patience.is_some()),
+            (
+                "schedule.name = plateau",
+                config.schedule.plateau().is_some(),
+            ),
+        ] {
+            if given {
+                return Err(Error::setting(key, "expected validation data, found none"));
+            }
+        }
+    }
+    Ok(())
+}
