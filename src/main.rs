@@ -1,2 +1,5 @@
-//! The program: parse, run, map the outcome to an exit code.
-fn main() {}
+//! The program. Everything is in the library's [`chainrule::cli`].
+
+fn main() -> std::process::ExitCode {
+    chainrule::cli::main()
+}

@@ -1,0 +1,154 @@
+//! `gradcheck`: every gradient of a network against central differences.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::output;
+use crate::data::{self, LoadOptions};
+use crate::error::{Error, Result};
+use crate::nn::gradcheck::{Options, Report, TensorReport, gradcheck};
+use crate::train::{Config, Settings, with_threads};
+
+/// Rows of the random batch unless `--batch-size` says otherwise: enough for batch statistics, few enough for seconds.
+const ROWS: usize = 8;
+
+/// What `gradcheck` takes.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Takes the settings of train, so that any run's network can be checked. Exit code 1 if a gradient is off."
+)]
+pub struct GradcheckArgs {
+    /// Read settings from a TOML file, as train does
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Values per sample [default: those of --data, else 784]
+    #[arg(long, value_name = "N")]
+    inputs: Option<usize>,
+    /// Classes [default: those of --data, else 10]
+    #[arg(long, value_name = "N")]
+    classes: Option<usize>,
+    /// Seeded entries checked per tensor
+    #[arg(long, value_name = "N", default_value_t = 200, conflicts_with = "all", value_parser = clap::value_parser!(u32).range(1..))]
+    entries: u32,
+    /// Check every entry of every tensor
+    #[arg(long)]
+    all: bool,
+    /// The largest relative error that passes
+    #[arg(long, value_name = "ERROR", default_value_t = 1e-5)]
+    limit: f64,
+    /// Print one JSON object on standard output instead of the table
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Runs the command.
+pub(super) fn run(args: GradcheckArgs) -> Result<()> {
+    let lower = args
+        .config
+        .as_deref()
+        .map(Settings::from_file)
+        .transpose()?
+        .unwrap_or_default();
+    let settings = args.settings.over(&lower);
+    let rows = settings.train.batch_size.unwrap_or(ROWS);
+    let config = Config::new(&settings)?;
+    let (inputs, classes) = match &config.data {
+        Some(path) => {
+            let label = config.label.as_deref();
+            let data = data::load(&LoadOptions {
+                path: Some(path),
+                label,
+                test: false,
+            })?;
+            (data.train.width, data.class_names.len())
+        }
+        None => (784, config.loss.class_weights.as_ref().map_or(10, Vec::len)),
+    };
+    let spec = config.network(
+        args.inputs.unwrap_or(inputs),
+        args.classes.unwrap_or(classes),
+    )?;
+    let options = Options {
+        rows,
+        entries: (!args.all).then_some(args.entries as usize),
+        seed: config.seed,
+        limit: args.limit,
+        init: config.init,
+        loss: config.loss.clone(),
+    };
+    let report = with_threads(config.threads, || gradcheck(&spec, &options))??;
+    if args.json {
+        output::print_json(&report)?;
+    } else {
+        output::print(&format!(
+            "{} in f64, {rows} rows\n\n{}",
+            spec.describe(),
+            table(&report)
+        ))?;
+    }
+    if report.passed() {
+        return Ok(());
+    }
+    let off = report
+        .tensors
+        .iter()
+        .filter(|t| t.worst.is_none_or(|w| w.is_nan() || w > args.limit));
+    let names: Vec<&str> = off.map(|t| t.name.as_str()).collect();
+    Err(Error::Check(format!(
+        "gradients are off (or could not be compared): {} above {:e}",
+        names.join(", "),
+        args.limit
+    )))
+}
+
+fn table(report: &Report) -> String {
+    let mut text = format!(
+        "{:<16} {:>12} {:>8} {:>8} {:>13}  {:<12} {:>13} {:>13}\n",
+        "tensor", "shape", "checked", "at kinks", "worst error", "at", "backward", "difference"
+    );
+    for t in &report.tensors {
+        text += &row(t, report.limit);
+    }
+    text += if report.passed() {
+        "\nevery gradient agrees"
+    } else {
+        "\nNOT every gradient agrees"
+    };
+    text += &format!(" (limit {:e})\n", report.limit);
+    text
+}
+
+fn row(t: &TensorReport, limit: f64) -> String {
+    let list = |sizes: &[usize]| {
+        let sizes: Vec<String> = sizes.iter().map(usize::to_string).collect();
+        sizes.join(",")
+    };
+    let Some(worst) = t.worst else {
+        return format!(
+            "{:<16} {:>12} {:>8} {:>8} nothing compared\n",
+            t.name,
+            list(&t.shape),
+            0,
+            t.skipped
+        );
+    };
+    let mark = if worst <= limit {
+        ""
+    } else {
+        "  <- above the limit"
+    };
+    format!(
+        "{:<16} {:>12} {:>8} {:>8} {:>13.2e}  {:<12} {:>13.6e} {:>13.6e}{mark}\n",
+        t.name,
+        list(&t.shape),
+        t.checked,
+        t.skipped,
+        worst,
+        list(&t.at),
+        t.analytic,
+        t.numeric
+    )
+}

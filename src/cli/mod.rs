@@ -1,0 +1,43 @@
+//! The command line: one file a command. Settings come from defaults, then `--config FILE.toml`, then flags.
+
+mod args;
+mod gradcheck;
+mod output;
+mod progress;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use args::{Cli, Command};
+
+use crate::error::Result;
+
+/// Parses the arguments, runs the command, and maps its outcome to an exit code: 0 done, 1 failed, 2 bad usage or bad input,
+/// 130 interrupted.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Help and version go to standard output and are no error; a closed pipe there is nobody's business.
+            let _ = e.print();
+            return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
+        }
+    };
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) if output::is_closed_pipe(&e) => ExitCode::SUCCESS,
+        Err(e) => {
+            output::error(&e);
+            ExitCode::from(e.exit_code())
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Train(args) => train::run(*args),
+        Command::Gradcheck(args) => gradcheck::run(*args),
+    }
+}

@@ -1,0 +1,41 @@
+//! Standard output and standard error. Nothing here panics when a pipe closes or a disk is full.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+const STANDARD_OUTPUT: &str = "standard output";
+
+/// Writes text to standard output, whole, and flushes it.
+pub(super) fn print(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.map_err(|e| Error::io("write", Path::new(STANDARD_OUTPUT), e))
+}
+
+/// Writes one JSON object and a newline to standard output.
+pub(super) fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    let json = serde_json::to_string(value).map_err(|e| Error::Check(e.to_string()))?;
+    print(&format!("{json}\n"))
+}
+
+/// A line for the user on standard error. Nothing is lost if nobody reads it.
+pub(super) fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// The message of an error on standard error.
+pub(super) fn error(error: &Error) {
+    note(&format!("chainrule: {error}"));
+}
+
+/// Whether the reader of standard output went away, as `head` does: no failure.
+pub(super) fn is_closed_pipe(error: &Error) -> bool {
+    match error {
+        Error::Io { path, source, .. } => {
+            path == Path::new(STANDARD_OUTPUT) && source.kind() == io::ErrorKind::BrokenPipe
+        }
+        _ => false,
+    }
+}

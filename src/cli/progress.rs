@@ -1,0 +1,96 @@
+//! Progress of a run: a bar with loss, accuracy and time left on a terminal, a plain line an epoch elsewhere; both on standard error.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::output;
+use crate::train::{self, Control, EpochRecord, Observer};
+
+/// Shows a run and watches for an interrupt.
+pub(super) struct Progress {
+    quiet: bool,
+    bar: Option<ProgressBar>,
+    interrupt: Arc<AtomicBool>,
+    epochs: u32,
+}
+
+impl Progress {
+    /// For a run of so many epochs.
+    pub(super) fn new(quiet: bool, interrupt: Arc<AtomicBool>, epochs: u32) -> Self {
+        let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
+            let style =
+                ProgressStyle::with_template("{prefix} {bar:30} {percent:>3}%  {msg}  {eta} left")
+                    .unwrap_or_else(|_| ProgressStyle::default_bar());
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
+            bar.with_style(style.progress_chars("=> "))
+        });
+        Progress {
+            quiet,
+            bar,
+            interrupt,
+            epochs,
+        }
+    }
+
+    /// A line that stays.
+    pub(super) fn line(&self, text: &str) {
+        match &self.bar {
+            _ if self.quiet => {}
+            Some(bar) => bar.suspend(|| output::note(text)),
+            None => output::note(text),
+        }
+    }
+
+    /// Takes the bar away.
+    pub(super) fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn interrupted(&self) -> bool {
+        self.interrupt.load(Ordering::Relaxed)
+    }
+
+    fn batch(&mut self, progress: &train::Progress, batches: usize) {
+        let Some(bar) = &self.bar else { return };
+        if bar.length().is_none() {
+            bar.set_length(u64::from(self.epochs) * batches as u64);
+            // Batches before a resume took no time here.
+            bar.set_position(progress.update.saturating_sub(1));
+            bar.reset_eta();
+            bar.enable_steady_tick(Duration::from_millis(500));
+        }
+        let partial = &progress.partial;
+        bar.set_position(progress.update);
+        bar.set_prefix(format!("epoch {}/{}", progress.epoch + 1, self.epochs));
+        bar.set_message(format!(
+            "loss {:.4}  acc {:.4}",
+            partial.loss(),
+            partial.accuracy()
+        ));
+    }
+
+    fn epoch(&mut self, record: &EpochRecord, best: bool) -> Control {
+        let digits = self.epochs.to_string().len();
+        let mut text = format!(
+            "epoch {:>digits$}/{}  loss {:.4}  acc {:.4}",
+            record.epoch, self.epochs, record.train_loss, record.train_accuracy
+        );
+        if let (Some(loss), Some(accuracy)) = (record.val_loss, record.val_accuracy) {
+            text += &format!("  val_loss {loss:.4}  val_acc {accuracy:.4}");
+        }
+        text += &format!("  lr {:.3e}  {:.2} s", record.lr, record.train_seconds);
+        if best && record.val_accuracy.is_some() {
+            text += "  best";
+        }
+        self.line(&text);
+        Control::Continue
+    }
+}
