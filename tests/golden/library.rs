@@ -22,7 +22,12 @@ fn widen<R: Real>(values: &[R]) -> Vec<f64> {
 /// Tensors of the case, gathered into a flat buffer.
 fn flat(golden: &Golden, prefix: &str, tensors: &[Tensor]) -> Vec<f64> {
     let all = tensors.iter().map(|t| {
-        assert_eq!(golden.shape(&format!("{prefix}.{}", t.name)), t.shape, "{}", t.name);
+        assert_eq!(
+            golden.shape(&format!("{prefix}.{}", t.name)),
+            t.shape,
+            "{}",
+            t.name
+        );
         golden.f64s(&format!("{prefix}.{}", t.name))
     });
     all.flatten().collect()
@@ -47,25 +52,42 @@ impl<R: Element> Follower<'_, R> {
     fn check_tensors(&self, prefix: &str, tensors: &[Tensor], values: &[R]) {
         for t in tensors {
             let expected = self.golden.f64s(&format!("{prefix}.{}", t.name));
-            self.check(&format!("{prefix}/{}", t.name), &values[t.range.clone()], &expected);
+            self.check(
+                &format!("{prefix}/{}", t.name),
+                &values[t.range.clone()],
+                &expected,
+            );
         }
     }
 
     fn check_state(&self, prefix: &str) {
         let layout: &Layout = self.mlp.layout();
-        self.check_tensors(prefix, &layout.params, &self.mlp.read(|s| &s.params).unwrap());
+        self.check_tensors(
+            prefix,
+            &layout.params,
+            &self.mlp.read(|s| &s.params).unwrap(),
+        );
         self.check_tensors(prefix, &layout.running, &self.mlp.read_running().unwrap());
     }
 
     /// Logits and gradients of the first batch; the running statistics are put back.
     fn check_first_gradients(&mut self, x: &Vec<R>, labels: &[u32]) {
-        let (params, running) = (self.mlp.read(|s| &s.params).unwrap(), self.mlp.read_running().unwrap());
+        let (params, running) = (
+            self.mlp.read(|s| &s.params).unwrap(),
+            self.mlp.read_running().unwrap(),
+        );
         let rows = labels.len();
         let mode = Mode::Train { seed: 0, step: 0 };
         let input = Input::Values { buf: x, rows };
         self.mlp.forward(input, mode).unwrap();
-        self.check("logits0", &self.mlp.logits(rows).unwrap(), &self.golden.f64s("logits0"));
-        self.mlp.loss_and_gradient(labels, &self.config.loss).unwrap();
+        self.check(
+            "logits0",
+            &self.mlp.logits(rows).unwrap(),
+            &self.golden.f64s("logits0"),
+        );
+        self.mlp
+            .loss_and_gradient(labels, &self.config.loss)
+            .unwrap();
         self.mlp.backward(input, mode, Sink::Store, None).unwrap();
         let grads = self.mlp.read(|s| &s.grads).unwrap();
         self.check_tensors("grad0", &self.mlp.layout().params.clone(), &grads);
@@ -73,7 +95,15 @@ impl<R: Element> Follower<'_, R> {
     }
 
     fn validation_loss(&mut self, x: &Vec<R>, labels: &[u32]) -> f64 {
-        self.mlp.forward(Input::Values { buf: x, rows: labels.len() }, Mode::Eval).unwrap();
+        self.mlp
+            .forward(
+                Input::Values {
+                    buf: x,
+                    rows: labels.len(),
+                },
+                Mode::Eval,
+            )
+            .unwrap();
         let loss = self.mlp.loss(labels, &LossOptions::default()).unwrap();
         loss.cross_entropy_sum / labels.len() as f64
     }
@@ -86,15 +116,25 @@ fn follow<R: Element>(name: &str) {
     let settings: Settings = toml::from_str(&golden.settings(R::NAME)).unwrap();
     let config = Config::new(&settings).unwrap();
     let sizes = golden.case["sizes"].as_array().unwrap();
-    let (inputs, classes) = (sizes[0].as_u64().unwrap(), sizes[sizes.len() - 1].as_u64().unwrap());
+    let (inputs, classes) = (
+        sizes[0].as_u64().unwrap(),
+        sizes[sizes.len() - 1].as_u64().unwrap(),
+    );
     let spec = config.network(inputs as usize, classes as usize).unwrap();
     let (x, labels) = (cast::<R>(&golden.f64s("x")), golden.labels("y"));
     let (x_val, y_val) = (cast::<R>(&golden.f64s("x_val")), golden.labels("y_val"));
     let mlp = Mlp::new(Plain::<R>::new(), spec, config.batch_size.max(y_val.len())).unwrap();
-    let mut f = Follower { golden: &golden, config, mlp, single };
+    let mut f = Follower {
+        golden: &golden,
+        config,
+        mlp,
+        single,
+    };
     let init = flat(&golden, "init", &f.mlp.layout().params.clone());
     let init_running = flat(&golden, "init", &f.mlp.layout().running.clone());
-    f.mlp.load(&cast::<R>(&init), &cast::<R>(&init_running)).unwrap();
+    f.mlp
+        .load(&cast::<R>(&init), &cast::<R>(&init_running))
+        .unwrap();
 
     let (mut losses, mut rates) = (Vec::new(), Vec::new());
     let mut plateau = f.config.schedule.plateau();
@@ -114,10 +154,31 @@ fn follow<R: Element>(name: &str) {
             };
             let scale = plateau.as_ref().map_or(1.0, Plateau::scale);
             let lr = c.schedule.rate(c.lr, c.warmup, t, total) * scale;
-            let step = Step { lr, t: update + 1, gradient_scale: 1.0 };
-            let mode = Mode::Train { seed: 0, step: update };
-            let input = Input::Values { buf: &x, rows: labels.len() };
-            let loss = f.mlp.train_step(input, labels, &c.loss, mode, &c.optimizer, &step, c.clip_norm).unwrap();
+            let step = Step {
+                lr,
+                t: update + 1,
+                gradient_scale: 1.0,
+            };
+            let mode = Mode::Train {
+                seed: 0,
+                step: update,
+            };
+            let input = Input::Values {
+                buf: &x,
+                rows: labels.len(),
+            };
+            let loss = f
+                .mlp
+                .train_step(
+                    input,
+                    labels,
+                    &c.loss,
+                    mode,
+                    &c.optimizer,
+                    &step,
+                    c.clip_norm,
+                )
+                .unwrap();
             losses.push(R::from_f64(loss.objective));
             rates.push(lr);
             if update == 0 {
@@ -132,8 +193,20 @@ fn follow<R: Element>(name: &str) {
     f.check("loss", &losses, &golden.f64s("loss"));
     assert_close(&format!("{name} lr"), &rates, &golden.f64s("lr"), 1e-11);
     f.check_state("after");
-    f.mlp.forward(Input::Values { buf: &x_val, rows: y_val.len() }, Mode::Eval).unwrap();
-    f.check("eval_logits", &f.mlp.logits(y_val.len()).unwrap(), &golden.f64s("eval_logits"));
+    f.mlp
+        .forward(
+            Input::Values {
+                buf: &x_val,
+                rows: y_val.len(),
+            },
+            Mode::Eval,
+        )
+        .unwrap();
+    f.check(
+        "eval_logits",
+        &f.mlp.logits(y_val.len()).unwrap(),
+        &golden.f64s("eval_logits"),
+    );
 }
 
 #[test]
