@@ -124,18 +124,18 @@ pub fn read_rows(path: &Path, width: usize, label: Option<&str>) -> Result<Sampl
 }
 
 /// A data set as its reader gives it.
-struct Parts {
-    train: Samples,
-    validation: Option<Samples>,
-    test: Option<Samples>,
-    class_names: Option<Vec<String>>,
-    image: Option<ImageShape>,
-    name: Option<&'static str>,
-    notices: Vec<String>,
+pub(super) struct Parts {
+    pub(super) train: Samples,
+    pub(super) validation: Option<Samples>,
+    pub(super) test: Option<Samples>,
+    pub(super) class_names: Option<Vec<String>>,
+    pub(super) image: Option<ImageShape>,
+    pub(super) name: Option<&'static str>,
+    pub(super) notices: Vec<String>,
 }
 
 impl Parts {
-    fn into_dataset(self, path: PathBuf) -> Result<Dataset> {
+    pub(super) fn into_dataset(self, path: PathBuf) -> Result<Dataset> {
         let parts = [
             Some(&self.train),
             self.validation.as_ref(),

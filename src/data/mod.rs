@@ -14,6 +14,7 @@ mod image;
 mod known;
 mod load;
 mod locate;
+mod memory;
 pub mod normalize;
 mod npy;
 mod npy_header;
