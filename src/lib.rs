@@ -1,5 +1,6 @@
 //! A multilayer-perceptron engine written by hand, without autodiff.
 
+pub mod cli;
 pub mod data;
 pub mod error;
 pub mod real;
