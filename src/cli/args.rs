@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{gradcheck, train};
+use super::{data, gradcheck, train};
 
 /// A multilayer-perceptron engine written by hand: explicit backpropagation on a laptop CPU.
 #[derive(Debug, Parser)]
@@ -21,4 +21,10 @@ pub enum Command {
     Train(Box<train::TrainArgs>),
     /// Check every gradient of a network against central differences
     Gradcheck(Box<gradcheck::GradcheckArgs>),
+    /// Describe, verify or show a data set
+    Data {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: data::DataCommand,
+    },
 }

@@ -1,6 +1,7 @@
 //! The command line: one file a command. Settings come from defaults, then `--config FILE.toml`, then flags.
 
 mod args;
+mod data;
 mod gradcheck;
 mod output;
 mod progress;
@@ -39,5 +40,6 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Train(args) => train::run(*args),
         Command::Gradcheck(args) => gradcheck::run(*args),
+        Command::Data { command } => data::run(command),
     }
 }

@@ -379,9 +379,12 @@ fn read_pair(folder: &Path, images: &str, labels: &str) -> Result<Pair> {
         header,
         labels: classes,
     } = idx::read_labels(&labels_path)?;
-    let labels_known = recognise(&labels_path, &[&header, &classes])?;
+    let labels_known = refuse_mnist(&labels_path, known::recognise(&[&header, &classes]))?;
     let read = idx::read_images(&images_path)?;
-    let images_known = recognise(&images_path, &[&read.header, &read.pixels])?;
+    let images_known = refuse_mnist(
+        &images_path,
+        known::recognise(&[&read.header, &read.pixels]),
+    )?;
     if read.len() != classes.len() {
         return Err(Error::format(
             &labels_path,
@@ -406,9 +409,11 @@ fn read_pair(folder: &Path, images: &str, labels: &str) -> Result<Pair> {
     })
 }
 
-/// Recognises a file of Fashion-MNIST and refuses MNIST's, which have the same names.
-fn recognise(path: &Path, contents: &[&[u8]]) -> Result<Option<&'static KnownFile>> {
-    let known = known::recognise(contents);
+/// Passes known files of Fashion-MNIST and unknown files, refuses MNIST's, which have the same names.
+fn refuse_mnist(
+    path: &Path,
+    known: Option<&'static KnownFile>,
+) -> Result<Option<&'static KnownFile>> {
     match known {
         Some(file) if file.dataset == known::MNIST => Err(Error::format(
             path,
