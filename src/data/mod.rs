@@ -5,14 +5,30 @@
 use std::fmt;
 use std::path::PathBuf;
 
+mod arrays;
 pub mod augment;
 pub mod batches;
+mod csv;
+mod idx;
+mod image;
+mod known;
+mod load;
+mod locate;
 pub mod normalize;
+mod npy;
+mod npy_header;
+mod open;
 pub mod split;
 
 pub use augment::Augment;
+pub use image::read_png;
+pub use load::{FileKind, LoadOptions, file_kind, load, read_rows};
+pub use locate::{VARIABLE, locate};
 pub use normalize::{Normalize, Normalizer};
 pub use split::Split;
+
+/// The most classes that a data set may have; a label beyond is taken for a mistake.
+pub const MAX_CLASSES: usize = 65536;
 
 /// The values of all samples of one part, row-major `[samples, features]`, as they were stored.
 #[derive(Clone, Debug, PartialEq)]

@@ -80,12 +80,8 @@ impl Normalizer {
                 shift: vec![0.0; samples.width],
             },
             (Normalize::Auto, _) => Self::identity(samples.width),
-            (Normalize::Standard, Features::U8(v)) => {
-                standard(v, samples.width, train, |x| f64::from(x))
-            }
-            (Normalize::Standard, Features::F32(v)) => {
-                standard(v, samples.width, train, |x| f64::from(x))
-            }
+            (Normalize::Standard, Features::U8(v)) => standard(v, samples.width, train, f64::from),
+            (Normalize::Standard, Features::F32(v)) => standard(v, samples.width, train, f64::from),
             (Normalize::Standard, Features::F64(v)) => standard(v, samples.width, train, |x| x),
         }
     }

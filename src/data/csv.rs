@@ -1,0 +1,428 @@
+//! Comma-separated values, with or without a header, labels as numbers or words.
+
+use std::collections::{BTreeMap, btree_map::Entry};
+use std::path::{Path, PathBuf};
+
+use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord, Trim};
+
+use super::open::Source;
+use super::{Features, MAX_CLASSES, Samples};
+use crate::error::{Error, Result};
+
+/// Names that mark the label column where none is asked for, in order of preference.
+const LABEL_NAMES: [&str; 4] = ["label", "class", "target", "y"];
+
+/// A file of labelled rows.
+pub(super) struct Table {
+    pub(super) samples: Samples,
+    /// The class names, if the labels are words.
+    pub(super) class_names: Option<Vec<String>>,
+    pub(super) notices: Vec<String>,
+}
+
+/// Reads labelled rows. `label` is a column's name or its index from 0, negative from the end;
+/// without it the column named label, class, target or y, else the last one.
+pub(super) fn read(source: Source, label: Option<&str>) -> Result<Table> {
+    let mut rows = Rows::open(source)?;
+    let columns = rows.first.len();
+    if columns < 2 {
+        return Err(rows.wrong(
+            "line 1".to_owned(),
+            "at least one feature column and a label column",
+            format!("{columns} column"),
+        ));
+    }
+    let layout = rows.layout(label)?;
+    let notices = layout.notices(&rows.first, label.is_none());
+    let mut labels = Labels::default();
+    let values = rows.values(&layout, |rows, record, column| {
+        labels
+            .push(&record[column])
+            .map_err(|expected| rows.wrong_cell(&layout, record, column, &expected))
+    })?;
+    let (labels, class_names) = labels.finish();
+    Ok(Table {
+        samples: Samples {
+            features: Features::F64(values),
+            width: columns - 1,
+            labels,
+        },
+        class_names,
+        notices,
+    })
+}
+
+/// Reads rows of `width` features to predict from; a label column may stand beside them and is ignored.
+pub(super) fn read_rows(source: Source, width: usize, label: Option<&str>) -> Result<Samples> {
+    let mut rows = Rows::open(source)?;
+    let columns = rows.first.len();
+    let layout = if columns == width {
+        rows.unlabelled_layout()
+    } else if columns == width + 1 {
+        rows.layout(label)?
+    } else {
+        return Err(rows.wrong(
+            "line 1".to_owned(),
+            &format!("{width} columns, or {} with a label column", width + 1),
+            format!("{columns}"),
+        ));
+    };
+    let values = rows.values(&layout, |_, _, _| Ok(()))?;
+    Ok(Samples {
+        features: Features::F64(values),
+        width,
+        labels: Vec::new(),
+    })
+}
+
+/// What the columns mean.
+struct Layout {
+    header: bool,
+    label: Option<usize>,
+}
+
+impl Layout {
+    fn is_feature(&self, column: usize) -> bool {
+        self.label != Some(column)
+    }
+
+    fn notices(&self, first: &StringRecord, guessed: bool) -> Vec<String> {
+        let mut notices = Vec::new();
+        if let Some(column) = self.label.filter(|_| guessed) {
+            notices.push(if self.header {
+                format!("label: column \"{}\" ({column})", &first[column])
+            } else {
+                format!("label: last column ({column})")
+            });
+        }
+        let numbers = (0..first.len()).filter(|&c| self.is_feature(c) && is_number(&first[c]));
+        if self.header && numbers.count() > 0 {
+            notices.push(format!("line 1 is taken for a header: {}", excerpt(first)));
+        }
+        notices
+    }
+}
+
+/// The rows of a file; the first two are read ahead, to tell a header from data.
+struct Rows {
+    path: PathBuf,
+    reader: Reader<Source>,
+    first: StringRecord,
+    second: Option<StringRecord>,
+}
+
+impl Rows {
+    fn open(mut source: Source) -> Result<Self> {
+        let path = source.path().to_owned();
+        let delimiter = delimiter(source.peek()?);
+        let mut reader = ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .trim(Trim::All)
+            .delimiter(delimiter)
+            .from_reader(source);
+        let Some(first) = next(&mut reader, &path)? else {
+            return Err(Error::format(
+                &path,
+                "line 1",
+                "at least one row",
+                "an empty file",
+            ));
+        };
+        let second = next(&mut reader, &path)?;
+        Ok(Rows {
+            path,
+            reader,
+            first,
+            second,
+        })
+    }
+
+    fn wrong(&self, place: String, expected: &str, found: String) -> Error {
+        Error::format(&self.path, place, expected, found)
+    }
+
+    /// Line and column (from 1, and its name) of a cell, and what it holds.
+    fn wrong_cell(
+        &self,
+        layout: &Layout,
+        record: &StringRecord,
+        column: usize,
+        expected: &str,
+    ) -> Error {
+        let mut place = format!("line {}, column {}", line(record), column + 1);
+        if layout.header {
+            place.push_str(&format!(" ({})", &self.first[column]));
+        }
+        let found = match &record[column] {
+            "" => "an empty cell".to_owned(),
+            text => format!("\"{text}\""),
+        };
+        self.wrong(place, expected, found)
+    }
+
+    /// Finds the label column and whether the first row is a header.
+    fn layout(&self, label: Option<&str>) -> Result<Layout> {
+        let columns = self.first.len();
+        let Some(label) = label else {
+            let named = LABEL_NAMES
+                .iter()
+                .find_map(|name| self.first.iter().position(|c| c.eq_ignore_ascii_case(name)));
+            if let Some(column) = named {
+                let layout = self.with_label(column);
+                // "y" alone may be a class name in a file without header; "label" is none.
+                if layout.header || !self.first[column].eq_ignore_ascii_case("y") {
+                    return Ok(Layout {
+                        header: true,
+                        ..layout
+                    });
+                }
+            }
+            return Ok(self.with_label(columns - 1));
+        };
+        if let Ok(index) = label.parse::<i64>() {
+            let from_start = if index < 0 {
+                index + columns as i64
+            } else {
+                index
+            };
+            return match usize::try_from(from_start) {
+                Ok(column) if column < columns => Ok(self.with_label(column)),
+                _ => Err(Error::setting(
+                    "label",
+                    format!(
+                        "expected a column from 0 to {} (or -{columns} to -1, from the end) of {}, found {index}",
+                        columns - 1,
+                        self.path.display()
+                    ),
+                )),
+            };
+        }
+        self.named_column(label).map(|column| Layout {
+            header: true,
+            label: Some(column),
+        })
+    }
+
+    fn named_column(&self, name: &str) -> Result<usize> {
+        let matching = |same: &dyn Fn(&str) -> bool| -> Vec<usize> {
+            let columns = self.first.iter().enumerate();
+            columns.filter(|(_, c)| same(c)).map(|(i, _)| i).collect()
+        };
+        let mut found = matching(&|cell| cell == name);
+        if found.is_empty() {
+            found = matching(&|cell| cell.eq_ignore_ascii_case(name));
+        }
+        match found[..] {
+            [column] => Ok(column),
+            [] => Err(Error::setting(
+                "label",
+                format!(
+                    "expected a column of {}, found \"{name}\"; its first line is: {}",
+                    self.path.display(),
+                    excerpt(&self.first)
+                ),
+            )),
+            _ => Err(Error::setting(
+                "label",
+                format!(
+                    "{} columns of {} are named \"{name}\"; give the column's index instead",
+                    found.len(),
+                    self.path.display()
+                ),
+            )),
+        }
+    }
+
+    fn with_label(&self, column: usize) -> Layout {
+        let mut layout = self.unlabelled_layout_without(Some(column));
+        if let Some(second) = &self.second {
+            let label_below = second.get(column).is_some_and(is_number);
+            layout.header |= is_word(&self.first[column]) && label_below;
+        }
+        layout
+    }
+
+    fn unlabelled_layout(&self) -> Layout {
+        self.unlabelled_layout_without(None)
+    }
+
+    /// The first row is a header if a feature column holds a word there.
+    fn unlabelled_layout_without(&self, label: Option<usize>) -> Layout {
+        let mut cells = self.first.iter().enumerate();
+        Layout {
+            header: cells.any(|(column, cell)| label != Some(column) && is_word(cell)),
+            label,
+        }
+    }
+
+    /// Reads all rows: the features are returned, `on_label` gets each row's label cell.
+    fn values(
+        &mut self,
+        layout: &Layout,
+        mut on_label: impl FnMut(&Self, &StringRecord, usize) -> Result<()>,
+    ) -> Result<Vec<f64>> {
+        let mut values = Vec::new();
+        let mut ahead = self.second.take();
+        let mut next_row = if layout.header {
+            ahead.take()
+        } else {
+            Some(self.first.clone())
+        };
+        while let Some(record) = next_row {
+            if record.len() != self.first.len() {
+                return Err(self.wrong(
+                    format!("line {}", line(&record)),
+                    &format!("{} columns as in line 1", self.first.len()),
+                    record.len().to_string(),
+                ));
+            }
+            for (column, cell) in record.iter().enumerate() {
+                if !layout.is_feature(column) {
+                    on_label(self, &record, column)?;
+                    continue;
+                }
+                match cell.parse::<f64>() {
+                    Ok(value) if value.is_finite() => values.push(value),
+                    Ok(_) => {
+                        return Err(self.wrong_cell(layout, &record, column, "a finite number"));
+                    }
+                    Err(_) => return Err(self.wrong_cell(layout, &record, column, "a number")),
+                }
+            }
+            next_row = match ahead.take() {
+                Some(record) => Some(record),
+                None => next(&mut self.reader, &self.path)?,
+            };
+        }
+        if values.is_empty() {
+            return Err(self.wrong(
+                "line 2".to_owned(),
+                "at least one row after the header",
+                "the end of the file".to_owned(),
+            ));
+        }
+        Ok(values)
+    }
+}
+
+/// The label column: the first row decides between numbers and words.
+#[derive(Default)]
+struct Labels {
+    numbers: Vec<u32>,
+    /// Each name with its rank of first appearance, and the rows as ranks.
+    names: BTreeMap<String, u32>,
+    ranks: Vec<u32>,
+}
+
+impl Labels {
+    /// Adds a label, or says what was expected.
+    fn push(&mut self, cell: &str) -> Result<(), String> {
+        if cell.is_empty() {
+            return Err("a label".to_owned());
+        }
+        match cell.parse::<f64>() {
+            Ok(_) if !self.ranks.is_empty() => Err("a class name as in the rows before".to_owned()),
+            Err(_) if !self.numbers.is_empty() => {
+                Err("a class number as in the rows before".to_owned())
+            }
+            Ok(number) => self.push_number(number),
+            Err(_) => self.push_name(cell),
+        }
+    }
+
+    fn push_number(&mut self, number: f64) -> Result<(), String> {
+        if number.is_finite() && number.fract() != 0.0 {
+            let reason = "a class: a whole number or a name (regression is not supported)";
+            return Err(reason.to_owned());
+        }
+        if !(0.0..MAX_CLASSES as f64).contains(&number) {
+            return Err(format!("a class from 0 to {}", MAX_CLASSES - 1));
+        }
+        self.numbers.push(number as u32);
+        Ok(())
+    }
+
+    fn push_name(&mut self, name: &str) -> Result<(), String> {
+        let next = self.names.len();
+        let rank = match self.names.entry(name.to_owned()) {
+            Entry::Occupied(entry) => *entry.get(),
+            Entry::Vacant(_) if next == MAX_CLASSES => {
+                return Err(format!("one of at most {MAX_CLASSES} class names"));
+            }
+            Entry::Vacant(entry) => *entry.insert(next as u32),
+        };
+        self.ranks.push(rank);
+        Ok(())
+    }
+
+    /// The labels and, if they are words, the class names in alphabetical order.
+    fn finish(self) -> (Vec<u32>, Option<Vec<String>>) {
+        if self.ranks.is_empty() {
+            return (self.numbers, None);
+        }
+        let mut class_of_rank = vec![0; self.names.len()];
+        for (class, &rank) in (0..).zip(self.names.values()) {
+            class_of_rank[rank as usize] = class;
+        }
+        let labels = self.ranks.iter().map(|&r| class_of_rank[r as usize]);
+        (labels.collect(), Some(self.names.into_keys().collect()))
+    }
+}
+
+fn next(reader: &mut Reader<Source>, path: &Path) -> Result<Option<StringRecord>> {
+    let mut record = StringRecord::new();
+    match reader.read_record(&mut record) {
+        Ok(true) => Ok(Some(record)),
+        Ok(false) => Ok(None),
+        Err(error) => {
+            let line = error.position().map_or(1, csv::Position::line);
+            match error.into_kind() {
+                ErrorKind::Io(error) => Err(reader.get_ref().error(error)),
+                ErrorKind::Utf8 { err, .. } => Err(Error::format(
+                    path,
+                    format!("line {line}, column {}", err.field() + 1),
+                    "UTF-8 text",
+                    "other bytes",
+                )),
+                other => Err(Error::format(
+                    path,
+                    format!("line {line}"),
+                    "comma-separated values",
+                    format!("{other:?}"),
+                )),
+            }
+        }
+    }
+}
+
+fn line(record: &StringRecord) -> u64 {
+    record.position().map_or(0, csv::Position::line)
+}
+
+/// Semicolon or tab if the first line has some and no comma, else comma.
+fn delimiter(head: &[u8]) -> u8 {
+    let line = head.split(|&byte| byte == b'\n').next().unwrap_or(head);
+    *b",;\t"
+        .iter()
+        .find(|delimiter| line.contains(delimiter))
+        .unwrap_or(&b',')
+}
+
+fn is_number(cell: &str) -> bool {
+    cell.parse::<f64>().is_ok()
+}
+
+fn is_word(cell: &str) -> bool {
+    !cell.is_empty() && !is_number(cell)
+}
+
+/// The first few cells of a row.
+fn excerpt(record: &StringRecord) -> String {
+    const MOST: usize = 8;
+    let mut cells: Vec<&str> = record.iter().take(MOST).collect();
+    if record.len() > MOST {
+        cells.push("…");
+    }
+    cells.join(", ")
+}
