@@ -1,9 +1,10 @@
 //! Comma-separated values, with or without a header, labels as numbers or words.
 
 use std::collections::{BTreeMap, btree_map::Entry};
+use std::io::{Chain, Read};
 use std::path::{Path, PathBuf};
 
-use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord, Trim};
+use csv::{ErrorKind, ReaderBuilder, StringRecord, Terminator, Trim};
 
 use super::open::Source;
 use super::{Features, MAX_CLASSES, Samples};
@@ -11,6 +12,9 @@ use crate::error::{Error, Result};
 
 /// Names that mark the label column where none is asked for, in order of preference.
 const LABEL_NAMES: [&str; 4] = ["label", "class", "target", "y"];
+
+/// A line feed behind the file ends the last row like all others, so that lines can be counted.
+type Reader = csv::Reader<Chain<Source, &'static [u8]>>;
 
 /// A file of labelled rows.
 pub(super) struct Table {
@@ -24,7 +28,7 @@ pub(super) struct Table {
 /// without it the column named label, class, target or y, else the last one.
 pub(super) fn read(source: Source, label: Option<&str>) -> Result<Table> {
     let mut rows = Rows::open(source)?;
-    let columns = rows.first.len();
+    let columns = rows.first.cells.len();
     if columns < 2 {
         return Err(rows.wrong(
             "line 1".to_owned(),
@@ -33,12 +37,12 @@ pub(super) fn read(source: Source, label: Option<&str>) -> Result<Table> {
         ));
     }
     let layout = rows.layout(label)?;
-    let notices = layout.notices(&rows.first, label.is_none());
+    let notices = layout.notices(&rows.first.cells, label.is_none());
     let mut labels = Labels::default();
-    let values = rows.values(&layout, |rows, record, column| {
+    let values = rows.values(&layout, |rows, row, column| {
         labels
-            .push(&record[column])
-            .map_err(|expected| rows.wrong_cell(&layout, record, column, &expected))
+            .push(&row.cells[column])
+            .map_err(|expected| rows.wrong_cell(&layout, row, column, &expected))
     })?;
     let (labels, class_names) = labels.finish();
     Ok(Table {
@@ -55,7 +59,7 @@ pub(super) fn read(source: Source, label: Option<&str>) -> Result<Table> {
 /// Reads rows of `width` features to predict from; a label column may stand beside them and is ignored.
 pub(super) fn read_rows(source: Source, width: usize, label: Option<&str>) -> Result<Samples> {
     let mut rows = Rows::open(source)?;
-    let columns = rows.first.len();
+    let columns = rows.first.cells.len();
     let layout = if columns == width {
         rows.unlabelled_layout()
     } else if columns == width + 1 {
@@ -103,12 +107,19 @@ impl Layout {
     }
 }
 
+/// One row and the line that it starts on, from 1.
+#[derive(Clone)]
+struct Row {
+    line: u64,
+    cells: StringRecord,
+}
+
 /// The rows of a file; the first two are read ahead, to tell a header from data.
 struct Rows {
     path: PathBuf,
-    reader: Reader<Source>,
-    first: StringRecord,
-    second: Option<StringRecord>,
+    reader: Reader,
+    first: Row,
+    second: Option<Row>,
 }
 
 impl Rows {
@@ -120,7 +131,9 @@ impl Rows {
             .flexible(true)
             .trim(Trim::All)
             .delimiter(delimiter)
-            .from_reader(source);
+            // Carriage returns are trimmed. The default would count lines wrongly.
+            .terminator(Terminator::Any(b'\n'))
+            .from_reader(source.chain(&b"\n"[..]));
         let Some(first) = next(&mut reader, &path)? else {
             return Err(Error::format(
                 &path,
@@ -143,18 +156,12 @@ impl Rows {
     }
 
     /// Line and column (from 1, and its name) of a cell, and what it holds.
-    fn wrong_cell(
-        &self,
-        layout: &Layout,
-        record: &StringRecord,
-        column: usize,
-        expected: &str,
-    ) -> Error {
-        let mut place = format!("line {}, column {}", line(record), column + 1);
+    fn wrong_cell(&self, layout: &Layout, row: &Row, column: usize, expected: &str) -> Error {
+        let mut place = format!("line {}, column {}", row.line, column + 1);
         if layout.header {
-            place.push_str(&format!(" ({})", &self.first[column]));
+            place.push_str(&format!(" ({})", &self.first.cells[column]));
         }
-        let found = match &record[column] {
+        let found = match &row.cells[column] {
             "" => "an empty cell".to_owned(),
             text => format!("\"{text}\""),
         };
@@ -163,15 +170,18 @@ impl Rows {
 
     /// Finds the label column and whether the first row is a header.
     fn layout(&self, label: Option<&str>) -> Result<Layout> {
-        let columns = self.first.len();
+        let columns = self.first.cells.len();
         let Some(label) = label else {
-            let named = LABEL_NAMES
-                .iter()
-                .find_map(|name| self.first.iter().position(|c| c.eq_ignore_ascii_case(name)));
+            let named = LABEL_NAMES.iter().find_map(|name| {
+                self.first
+                    .cells
+                    .iter()
+                    .position(|c| c.eq_ignore_ascii_case(name))
+            });
             if let Some(column) = named {
                 let layout = self.with_label(column);
                 // "y" alone may be a class name in a file without header; "label" is none.
-                if layout.header || !self.first[column].eq_ignore_ascii_case("y") {
+                if layout.header || !self.first.cells[column].eq_ignore_ascii_case("y") {
                     return Ok(Layout {
                         header: true,
                         ..layout
@@ -206,7 +216,7 @@ impl Rows {
 
     fn named_column(&self, name: &str) -> Result<usize> {
         let matching = |same: &dyn Fn(&str) -> bool| -> Vec<usize> {
-            let columns = self.first.iter().enumerate();
+            let columns = self.first.cells.iter().enumerate();
             columns.filter(|(_, c)| same(c)).map(|(i, _)| i).collect()
         };
         let mut found = matching(&|cell| cell == name);
@@ -220,7 +230,7 @@ impl Rows {
                 format!(
                     "expected a column of {}, found \"{name}\"; its first line is: {}",
                     self.path.display(),
-                    excerpt(&self.first)
+                    excerpt(&self.first.cells)
                 ),
             )),
             _ => Err(Error::setting(
@@ -237,8 +247,8 @@ impl Rows {
     fn with_label(&self, column: usize) -> Layout {
         let mut layout = self.unlabelled_layout_without(Some(column));
         if let Some(second) = &self.second {
-            let label_below = second.get(column).is_some_and(is_number);
-            layout.header |= is_word(&self.first[column]) && label_below;
+            let label_below = second.cells.get(column).is_some_and(is_number);
+            layout.header |= is_word(&self.first.cells[column]) && label_below;
         }
         layout
     }
@@ -249,7 +259,7 @@ impl Rows {
 
     /// The first row is a header if a feature column holds a word there.
     fn unlabelled_layout_without(&self, label: Option<usize>) -> Layout {
-        let mut cells = self.first.iter().enumerate();
+        let mut cells = self.first.cells.iter().enumerate();
         Layout {
             header: cells.any(|(column, cell)| label != Some(column) && is_word(cell)),
             label,
@@ -260,7 +270,7 @@ impl Rows {
     fn values(
         &mut self,
         layout: &Layout,
-        mut on_label: impl FnMut(&Self, &StringRecord, usize) -> Result<()>,
+        mut on_label: impl FnMut(&Self, &Row, usize) -> Result<()>,
     ) -> Result<Vec<f64>> {
         let mut values = Vec::new();
         let mut ahead = self.second.take();
@@ -269,29 +279,31 @@ impl Rows {
         } else {
             Some(self.first.clone())
         };
-        while let Some(record) = next_row {
-            if record.len() != self.first.len() {
+        while let Some(row) = next_row {
+            if row.cells.len() != self.first.cells.len() {
                 return Err(self.wrong(
-                    format!("line {}", line(&record)),
-                    &format!("{} columns as in line 1", self.first.len()),
-                    record.len().to_string(),
+                    format!("line {}", row.line),
+                    &format!(
+                        "{} columns as in line {}",
+                        self.first.cells.len(),
+                        self.first.line
+                    ),
+                    row.cells.len().to_string(),
                 ));
             }
-            for (column, cell) in record.iter().enumerate() {
+            for (column, cell) in row.cells.iter().enumerate() {
                 if !layout.is_feature(column) {
-                    on_label(self, &record, column)?;
+                    on_label(self, &row, column)?;
                     continue;
                 }
                 match cell.parse::<f64>() {
                     Ok(value) if value.is_finite() => values.push(value),
-                    Ok(_) => {
-                        return Err(self.wrong_cell(layout, &record, column, "a finite number"));
-                    }
-                    Err(_) => return Err(self.wrong_cell(layout, &record, column, "a number")),
+                    Ok(_) => return Err(self.wrong_cell(layout, &row, column, "a finite number")),
+                    Err(_) => return Err(self.wrong_cell(layout, &row, column, "a number")),
                 }
             }
             next_row = match ahead.take() {
-                Some(record) => Some(record),
+                Some(row) => Some(row),
                 None => next(&mut self.reader, &self.path)?,
             };
         }
@@ -370,34 +382,41 @@ impl Labels {
     }
 }
 
-fn next(reader: &mut Reader<Source>, path: &Path) -> Result<Option<StringRecord>> {
-    let mut record = StringRecord::new();
-    match reader.read_record(&mut record) {
-        Ok(true) => Ok(Some(record)),
-        Ok(false) => Ok(None),
-        Err(error) => {
-            let line = error.position().map_or(1, csv::Position::line);
-            match error.into_kind() {
-                ErrorKind::Io(error) => Err(reader.get_ref().error(error)),
-                ErrorKind::Utf8 { err, .. } => Err(Error::format(
-                    path,
-                    format!("line {line}, column {}", err.field() + 1),
-                    "UTF-8 text",
-                    "other bytes",
-                )),
-                other => Err(Error::format(
-                    path,
-                    format!("line {line}"),
-                    "comma-separated values",
-                    format!("{other:?}"),
-                )),
+/// The next row that is not blank.
+fn next(reader: &mut Reader, path: &Path) -> Result<Option<Row>> {
+    let mut cells = StringRecord::new();
+    loop {
+        let more = reader.read_record(&mut cells);
+        let end = reader.position().line() - 1;
+        match more {
+            Ok(false) => return Ok(None),
+            Ok(true) if cells.len() == 1 && cells[0].is_empty() => {}
+            Ok(true) => {
+                let inside = cells.as_slice().matches('\n').count() as u64;
+                let line = end.saturating_sub(inside);
+                return Ok(Some(Row { line, cells }));
             }
+            Err(error) => return Err(explain(error, reader, path, end)),
         }
     }
 }
 
-fn line(record: &StringRecord) -> u64 {
-    record.position().map_or(0, csv::Position::line)
+fn explain(error: csv::Error, reader: &Reader, path: &Path, line: u64) -> Error {
+    match error.into_kind() {
+        ErrorKind::Io(error) => reader.get_ref().get_ref().0.error(error),
+        ErrorKind::Utf8 { err, .. } => Error::format(
+            path,
+            format!("line {line}, column {}", err.field() + 1),
+            "UTF-8 text",
+            "other bytes",
+        ),
+        other => Error::format(
+            path,
+            format!("line {line}"),
+            "comma-separated values",
+            format!("{other:?}"),
+        ),
+    }
 }
 
 /// Semicolon or tab if the first line has some and no comma, else comma.
@@ -426,3 +445,6 @@ fn excerpt(record: &StringRecord) -> String {
     }
     cells.join(", ")
 }
+
+#[cfg(test)]
+mod tests;

@@ -473,3 +473,6 @@ impl Features {
         };
     }
 }
+
+#[cfg(test)]
+mod tests;

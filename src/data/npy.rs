@@ -329,3 +329,6 @@ fn to_row_major<T: Copy>(values: &[T], shape: &[usize]) -> Vec<T> {
         .flat_map(|sample| offsets.iter().map(move |&offset| values[sample + offset]))
         .collect()
 }
+
+#[cfg(test)]
+pub(super) mod tests;

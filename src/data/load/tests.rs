@@ -1,0 +1,390 @@
+use std::io::{Cursor, Write};
+
+use super::super::idx::tests::{image_file, label_file};
+use super::super::npy::tests::{f32s, npy};
+use super::super::open::tests::gzip;
+use super::*;
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new(files: &[(&str, Vec<u8>)]) -> Self {
+        let folder = Folder(tempfile::tempdir().unwrap());
+        for (name, bytes) in files {
+            fs::write(folder.path(name), bytes).unwrap();
+        }
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn load(&self, name: &str, test: bool) -> Result<Dataset> {
+        load(&LoadOptions {
+            path: Some(&self.path(name)),
+            label: None,
+            test,
+        })
+    }
+
+    fn error(&self, name: &str) -> String {
+        let error = self.load(name, true).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{error}");
+        error.to_string()
+    }
+}
+
+fn npz(members: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in members {
+        let options = zip::write::SimpleFileOptions::default();
+        writer.start_file(*name, options).unwrap();
+        writer.write_all(bytes).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+fn x(rows: usize, width: usize) -> Vec<u8> {
+    let values: Vec<f32> = (0..rows * width).map(|i| i as f32 / 2.0).collect();
+    npy("<f4", false, &format!("({rows}, {width})"), &f32s(&values))
+}
+
+fn y(labels: &[u8]) -> Vec<u8> {
+    npy("|u1", false, &format!("({},)", labels.len()), labels)
+}
+
+fn idx_files(test_labels: Vec<u8>) -> Vec<(&'static str, Vec<u8>)> {
+    vec![
+        ("train-images-idx3-ubyte", image_file([3, 2, 2], &[5; 12])),
+        (
+            "train-labels-idx1-ubyte.gz",
+            gzip(&label_file(3, &[0, 7, 1])),
+        ),
+        (
+            "t10k-images-idx3-ubyte.gz",
+            gzip(&image_file([1, 2, 2], &[6; 4])),
+        ),
+        ("t10k-labels-idx1-ubyte", test_labels),
+    ]
+}
+
+fn change(files: &mut [(&'static str, Vec<u8>)], name: &str, bytes: Vec<u8>) {
+    files.iter_mut().find(|file| file.0 == name).unwrap().1 = bytes;
+}
+
+#[test]
+fn a_folder_of_idx_files() {
+    let folder = Folder::new(&idx_files(label_file(1, &[9])));
+    let data = folder.load(".", true).unwrap();
+    assert_eq!(data.train.features, Features::U8(vec![5; 12]));
+    assert_eq!(data.train.labels, [0, 7, 1]);
+    assert_eq!(data.test.unwrap().labels, [9]);
+    assert_eq!(data.validation, None);
+    assert_eq!((data.image.unwrap().height, data.train.width), (2, 4));
+    let digits: Vec<String> = (0..10).map(|i| i.to_string()).collect();
+    assert_eq!(data.class_names, digits);
+    assert!(data.notices[0].contains("not the official"));
+    assert_eq!(
+        data.name,
+        folder.0.path().file_name().unwrap().to_string_lossy()
+    );
+}
+
+#[test]
+fn test_files_stay_closed_unless_asked_for() {
+    let folder = Folder::new(&idx_files(b"damaged".to_vec()));
+    assert_eq!(folder.load(".", false).unwrap().test, None);
+    assert!(folder.error(".").contains("t10k-labels"));
+
+    let members = [
+        ("x.npy", x(2, 3)),
+        ("y.npy", y(&[0, 1])),
+        ("x_test.npy", vec![]),
+        ("y_test.npy", vec![]),
+    ];
+    let folder = Folder::new(&[("a.npz", npz(&members))]);
+    assert_eq!(folder.load("a.npz", false).unwrap().test, None);
+    assert!(folder.error("a.npz").contains("array x_test"));
+}
+
+#[test]
+fn incomplete_idx_folders() {
+    let mut files = idx_files(label_file(1, &[9]));
+    files.remove(1);
+    let message = Folder::new(&files).error(".");
+    assert!(
+        message.contains("train-labels-idx1-ubyte: no such file"),
+        "{message}"
+    );
+    let mut files = idx_files(label_file(1, &[9]));
+    files.pop();
+    assert!(
+        Folder::new(&files)
+            .error(".")
+            .contains("t10k-labels-idx1-ubyte: no such file")
+    );
+    files.pop();
+    assert_eq!(Folder::new(&files).load(".", true).unwrap().test, None);
+    let folder = Folder::new(&[("notes.txt", vec![])]);
+    let message = folder.error(".");
+    assert!(
+        message.contains("train-images-idx3-ubyte[.gz]") && message.contains("notes.txt"),
+        "{message}"
+    );
+    assert!(Folder::new(&[]).error(".").contains("no files"));
+}
+
+#[test]
+fn idx_files_that_do_not_fit_each_other() {
+    let mut files = idx_files(label_file(1, &[9]));
+    change(
+        &mut files,
+        "train-labels-idx1-ubyte.gz",
+        label_file(2, &[0, 1]),
+    );
+    let message = Folder::new(&files).error(".");
+    assert!(message.contains("byte 4: expected 3 labels"), "{message}");
+    assert!(message.ends_with("found 2"), "{message}");
+
+    let mut files = idx_files(label_file(1, &[9]));
+    change(
+        &mut files,
+        "t10k-images-idx3-ubyte.gz",
+        image_file([1, 2, 3], &[6; 6]),
+    );
+    let message = Folder::new(&files).error(".");
+    assert!(
+        message.contains("images of 2×2 as for training, found 2×3"),
+        "{message}"
+    );
+}
+
+#[test]
+fn an_npz_file_and_the_same_folder() {
+    let members = [
+        ("x.npy", x(3, 2)),
+        ("y.npy", y(&[0, 2, 1])),
+        ("x_val.npy", x(1, 2)),
+        ("y_val.npy", y(&[4])),
+        ("x_test.npy", x(2, 2)),
+        ("y_test.npy", y(&[5, 0])),
+    ];
+    let mut all = members.to_vec();
+    let bytes = npz(&members);
+    all.push(("a.npz", bytes.clone()));
+    all.push(("packed", gzip(&bytes)));
+    let folder = Folder::new(&all);
+    for name in ["a.npz", "packed", "."] {
+        let data = folder.load(name, true).unwrap();
+        let expected = vec![0.0, 0.5, 1.0, 1.5, 2.0, 2.5];
+        assert_eq!(data.train.features, Features::F32(expected), "{name}");
+        assert_eq!(data.train.labels, [0, 2, 1]);
+        assert_eq!(data.validation.as_ref().unwrap().labels, [4]);
+        assert_eq!(data.test.as_ref().unwrap().len(), 2);
+        assert_eq!(data.classes(), 6);
+        assert_eq!(data.class_names[5], "5");
+        assert!(data.notices.is_empty());
+        assert_eq!(data.hash, folder.load("a.npz", false).unwrap().hash);
+    }
+}
+
+#[test]
+fn npz_files_that_make_no_data_set() {
+    let error =
+        |members: &[(&str, Vec<u8>)]| Folder::new(&[("a.npz", npz(members))]).error("a.npz");
+    let message = error(&[
+        ("x.npy", x(2, 3)),
+        ("y.npy", y(&[0, 1])),
+        ("x_vall.npy", x(1, 3)),
+    ]);
+    assert!(
+        message.contains("only x, y, x_val, y_val, x_test, y_test, found \"x_vall\""),
+        "{message}"
+    );
+    let message = error(&[
+        ("x.npy", x(2, 3)),
+        ("y.npy", y(&[0, 1])),
+        ("x_val.npy", x(1, 3)),
+    ]);
+    assert!(
+        message.contains("expected an array y_val, found x, "),
+        "{message}"
+    );
+    assert!(error(&[("y.npy", y(&[0, 1]))]).contains("an array x"));
+    assert!(error(&[]).contains("an array x, found none"));
+    let message = error(&[("x.npy", x(2, 3)), ("y.npy", y(&[0, 1, 1]))]);
+    assert!(
+        message.contains("array y: expected 2 labels, one for each sample of x, found 3"),
+        "{message}"
+    );
+    let message = error(&[
+        ("x.npy", x(2, 3)),
+        ("y.npy", y(&[0, 1])),
+        ("x_val.npy", x(1, 4)),
+        ("y_val.npy", y(&[0])),
+    ]);
+    assert!(
+        message.contains("x_val: expected 3 values a sample, as in x, found 4"),
+        "{message}"
+    );
+    let message = error(&[("x.npy", x(2, 3)), ("y.npy", y(&[0, 0]))]);
+    assert!(
+        message.contains("at least two classes, found only class 0"),
+        "{message}"
+    );
+}
+
+#[test]
+fn damaged_npz_files() {
+    let whole = npz(&[("x.npy", x(20, 3)), ("y.npy", y(&[1; 20]))]);
+    for length in (4..whole.len()).step_by(7) {
+        let folder = Folder::new(&[("a.npz", whole[..length].to_vec())]);
+        folder.error("a.npz");
+    }
+    // A flipped bit in the packed values of x: found by the checksum, or earlier.
+    for byte in (60..120).step_by(3) {
+        let mut flipped = whole.clone();
+        flipped[byte] ^= 16;
+        Folder::new(&[("a.npz", flipped)]).error("a.npz");
+    }
+}
+
+#[test]
+fn the_wider_type_wins() {
+    let pixels = npy("|u1", false, "(2, 2)", &[1, 2, 3, 4]);
+    let doubles: Vec<u8> = [0.5f64, 1.5].iter().flat_map(|x| x.to_le_bytes()).collect();
+    let members = [
+        ("x.npy", pixels.clone()),
+        ("y.npy", y(&[0, 1])),
+        ("x_val.npy", npy("<f8", false, "(1, 2)", &doubles)),
+        ("y_val.npy", y(&[0])),
+        ("x_test.npy", pixels),
+        ("y_test.npy", y(&[0, 1])),
+    ];
+    let data = Folder::new(&[("a.npz", npz(&members))])
+        .load("a.npz", true)
+        .unwrap();
+    let expected = Features::F64(vec![1.0, 2.0, 3.0, 4.0]);
+    assert_eq!(data.train.features, expected);
+    assert_eq!(
+        data.validation.unwrap().features,
+        Features::F64(vec![0.5, 1.5])
+    );
+    assert_eq!(data.test.unwrap().features, expected);
+    assert!(data.notices[0].contains("x is u8, x_val is f64"));
+}
+
+#[test]
+fn csv_files_and_their_images() {
+    let row = |label: u8| format!("{}{label}\n", "0.5,".repeat(16));
+    let text = row(0) + &row(2);
+    let folder = Folder::new(&[
+        ("a.csv", text.into_bytes()),
+        ("b.csv", b"1,2,3,4,a\n1,2,3,4,b\n".to_vec()),
+    ]);
+    let data = folder.load("a.csv", true).unwrap();
+    assert_eq!(data.image.unwrap().height, 4);
+    assert_eq!(data.class_names, ["0", "1", "2"]);
+    assert_eq!(data.name, "a.csv");
+    let data = folder.load("b.csv", true).unwrap();
+    assert_eq!(data.image, None);
+    assert_eq!(data.class_names, ["a", "b"]);
+}
+
+#[test]
+fn files_that_are_no_data_set() {
+    let folder = Folder::new(&[
+        ("one.npy", x(2, 2)),
+        ("one.idx", image_file([1, 1, 1], &[0])),
+        ("one.png", b"\x89PNG\r\n\x1a\n".to_vec()),
+        ("empty", vec![]),
+        (
+            "data.npz",
+            npz(&[("x.npy", x(2, 2)), ("y.npy", y(&[0, 1]))]),
+        ),
+    ]);
+    assert!(folder.error("one.npy").contains("found one NumPy array"));
+    assert!(
+        folder
+            .error("one.idx")
+            .contains("the folder that holds the IDX files")
+    );
+    assert!(folder.error("one.png").contains("a PNG image"));
+    assert!(folder.error("empty").contains("an empty file"));
+    assert!(folder.error("gone").contains("no such file"));
+    let with_label = load(&LoadOptions {
+        path: Some(&folder.path("data.npz")),
+        label: Some("0"),
+        test: false,
+    });
+    assert!(matches!(with_label, Err(Error::Setting { .. })));
+}
+
+#[test]
+fn the_hash_sees_type_width_values_and_labels() {
+    let pixels = |shape: &str, data: &[u8]| npy("|u1", false, shape, data);
+    let hash = |x: Vec<u8>, labels: &[u8]| {
+        let members = [("x.npy", x), ("y.npy", y(labels))];
+        let folder = Folder::new(&[("a.npz", npz(&members))]);
+        folder.load("a.npz", false).unwrap().hash
+    };
+    let one = hash(pixels("(2, 2)", &[1, 2, 3, 4]), &[0, 1]);
+    assert_eq!(one.len(), 64);
+    assert_eq!(one, hash(pixels("(2, 2)", &[1, 2, 3, 4]), &[0, 1]));
+    let others = [
+        hash(pixels("(2, 2)", &[1, 2, 3, 5]), &[0, 1]),
+        hash(pixels("(2, 2)", &[1, 2, 3, 4]), &[1, 0]),
+        hash(pixels("(2, 2, 1)", &[1, 2, 3, 4]), &[0, 2]),
+        hash(
+            npy("<f4", false, "(2, 2)", &f32s(&[1.0, 2.0, 3.0, 4.0])),
+            &[0, 1],
+        ),
+    ];
+    assert!(!others.contains(&one));
+}
+
+#[test]
+fn rows_to_predict_of_each_kind() {
+    let folder = Folder::new(&[
+        ("a.csv", b"1,2,3,4\n5,6,7,8\n".to_vec()),
+        ("a.npy", x(2, 4)),
+        ("a.npy.gz", gzip(&x(2, 4))),
+        ("a.npz", npz(&[("x.npy", x(2, 4)), ("other.npy", vec![])])),
+        ("a.idx", image_file([2, 2, 2], &[9; 8])),
+        ("a.png", b"\x89PNG\r\n\x1a\n".to_vec()),
+    ]);
+    for name in ["a.csv", "a.npy", "a.npy.gz", "a.npz", "a.idx"] {
+        let rows = read_rows(&folder.path(name), 4, None).unwrap();
+        assert_eq!((rows.len(), rows.width), (2, 4), "{name}");
+        assert!(rows.labels.is_empty());
+        let error = read_rows(&folder.path(name), 7, None).unwrap_err();
+        assert!(error.to_string().contains('7'), "{error}");
+    }
+    assert_eq!(file_kind(&folder.path("a.png")).unwrap(), FileKind::Png);
+    assert!(read_rows(&folder.path("a.png"), 4, None).is_err());
+}
+
+/// The real files, where this is run inside the repository.
+#[test]
+fn the_official_files_are_recognised() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/fashion-mnist");
+    if !path.exists() {
+        return;
+    }
+    let data = load(&LoadOptions {
+        path: Some(&path),
+        label: None,
+        test: true,
+    })
+    .unwrap();
+    assert_eq!(data.name, "Fashion-MNIST");
+    assert_eq!(data.class_names[9], "Ankle boot");
+    assert_eq!(
+        (data.train.len(), data.test.unwrap().len()),
+        (60_000, 10_000)
+    );
+    assert!(data.notices.is_empty());
+    let of_class = |class| data.train.labels.iter().filter(|&&l| l == class).count();
+    assert!((0..10).all(|class| of_class(class) == 6000));
+}
