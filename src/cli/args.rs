@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{gradcheck, train};
+use super::{completions, eval, gradcheck, predict, runs, train};
 
 /// A multilayer-perceptron engine written by hand: explicit backpropagation on a laptop CPU.
 #[derive(Debug, Parser)]
@@ -19,6 +19,14 @@ pub struct Cli {
 pub enum Command {
     /// Train a network; Fashion-MNIST and the study's base configuration by default
     Train(Box<train::TrainArgs>),
+    /// Measure a model on labelled data: accuracy, loss, scores per class, confusion matrix
+    Eval(eval::EvalArgs),
+    /// Classify rows of a file, or PNG images
+    Predict(predict::PredictArgs),
+    /// List runs and compare them
+    Runs(runs::RunsArgs),
     /// Check every gradient of a network against central differences
     Gradcheck(Box<gradcheck::GradcheckArgs>),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
 }
