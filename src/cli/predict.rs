@@ -16,8 +16,8 @@ use crate::train::{Model, durable};
 /// What `predict` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Rows are counted from 1. A label column beside the values of a CSV file is left out. Pixels of PNG images enter as 0..255, grey; they must
-have the size of the images that the model was trained on.
+Rows are counted from 1. A label column beside the values of a CSV file is left out. Pixels of PNG
+images enter as 0..255, grey; they must have the size of the images that the model was trained on.
 
 Examples:
   chainrule predict --model runs/run-0001 boot.png sandal.png

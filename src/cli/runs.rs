@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::output;
 use crate::analysis::table;
 use crate::error::{Error, Result};
-use crate::train::{Overview, RunDir};
+use crate::train::{Overview, RunDir, Settings};
 
 /// Where `train` puts its runs.
 const FOLDER: &str = "runs";
@@ -30,8 +30,8 @@ const COLUMNS: [&str; 8] = [
 /// What `runs` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Settings in which the listed runs differ get a column each. A run without an end is unfinished: still running, or killed. Seconds are those
-of the training parts alone.
+Settings in which the listed runs differ get a column each. An unfinished run is still running, or
+was killed. Seconds are those of training alone, without validation and files.
 
 Examples:
   chainrule runs
@@ -64,20 +64,21 @@ struct Report<'a> {
     differing_settings: Vec<&'a str>,
 }
 
+/// A run. What it does not have is null, and so is everything about a folder that cannot be read but its problem.
 #[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Entry<'a> {
-    Run {
-        name: String,
-        #[serde(flatten)]
-        run: &'a Overview,
-    },
-    Broken {
-        name: String,
-        run_dir: &'a Path,
-        status: &'static str,
-        problem: String,
-    },
+struct Entry<'a> {
+    name: String,
+    run_dir: &'a Path,
+    status: &'static str,
+    problem: Option<String>,
+    epochs: Option<u32>,
+    best_epoch: Option<u32>,
+    val_accuracy: Option<f64>,
+    val_loss: Option<f64>,
+    test_accuracy: Option<f64>,
+    test_loss: Option<f64>,
+    seconds: Option<f64>,
+    settings: Option<&'a Settings>,
 }
 
 /// Runs the command.
@@ -162,6 +163,14 @@ impl Value {
     }
 }
 
+/// A setting's value with an exponent where it would be long without.
+fn shorten(text: &str) -> String {
+    match text.parse::<f64>() {
+        Ok(x) if text.len() > 8 => format!("{x:e}"),
+        _ => text.to_owned(),
+    }
+}
+
 impl Listed {
     fn new(path: PathBuf) -> Self {
         let found = RunDir::open(&path).and_then(|run| run.overview());
@@ -192,8 +201,8 @@ impl Listed {
             ("test_accuracy", Ok(run)) => number(run.test_accuracy, 4),
             ("seconds", Ok(run)) => number(Some(run.seconds), 2),
             (key, Ok(_)) => {
-                let text = self.settings.get(key)?;
-                Some(Value::Text(text.trim_matches('"').to_owned()))
+                let text = self.settings.get(key)?.trim_matches('"');
+                Some(Value::Text(shorten(text)))
             }
         }
     }
@@ -218,14 +227,20 @@ impl Listed {
     fn entry(&self) -> Entry<'_> {
         let name = self.path.file_name().unwrap_or(self.path.as_os_str());
         let name = name.to_string_lossy().into_owned();
-        match &self.found {
-            Ok(run) => Entry::Run { name, run },
-            Err(problem) => Entry::Broken {
-                name,
-                run_dir: &self.path,
-                status: self.status(),
-                problem: problem.to_string(),
-            },
+        let run = self.found.as_ref().ok();
+        Entry {
+            name,
+            run_dir: &self.path,
+            status: self.status(),
+            problem: self.found.as_ref().err().map(ToString::to_string),
+            epochs: run.map(|run| run.epochs),
+            best_epoch: run.and_then(|run| run.best_epoch),
+            val_accuracy: run.and_then(|run| run.val_accuracy),
+            val_loss: run.and_then(|run| run.val_loss),
+            test_accuracy: run.and_then(|run| run.test_accuracy),
+            test_loss: run.and_then(|run| run.test_loss),
+            seconds: run.map(|run| run.seconds),
+            settings: run.map(|run| &run.settings),
         }
     }
 }

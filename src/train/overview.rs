@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
-
 use super::record::{EpochRecord, Summary};
 use super::settings::Settings;
 use super::trainer::best_record;
@@ -11,8 +9,7 @@ use super::{Config, RunDir};
 use crate::error::Result;
 
 /// How far a run came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// All epochs are done.
     Finished,
@@ -40,7 +37,7 @@ impl Status {
 }
 
 /// One run. What was not measured is absent.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Overview {
     /// The run's folder.
     pub run_dir: PathBuf,
