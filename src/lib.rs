@@ -1,4 +1,65 @@
-//! A multilayer-perceptron engine written by hand, without autodiff.
+//! A multilayer-perceptron engine written by hand, without autodiff: every operation is a forward function with its backward beside it,
+//! derived in its documentation and checked against central differences.
+//!
+//! # Where to read
+//!
+//! | to see | read |
+//! |---|---|
+//! | the mathematics, one operation at a time | [`ops`] |
+//! | how the chain rule joins them into a network | [`nn::Mlp`], [`backend::Plain`] |
+//! | how a gradient is checked | [`nn::gradcheck`] |
+//! | how weights change | [`optim`] |
+//! | a whole run, from data to checkpoint | [`train`] |
+//!
+//! Dependencies point one way; the right side uses the left:
+//!
+//! ```text
+//! real error rng  <-  gemm  <-  ops optim  <-  backend  <-  nn  <-  train  <-  cli
+//!                                                   data  <-  train
+//! ```
+//!
+//! # Symbols
+//!
+//! | symbol | shape | meaning |
+//! |---|---|---|
+//! | X | `[n, in]` | a batch of n samples, one a row |
+//! | W, b | `[out, in]`, `[out]` | weights and bias of a Linear |
+//! | γ, β | `[out]` | scale and shift of a batch norm |
+//! | Z | `[n, classes]` | logits |
+//! | L | | the loss, one number |
+//! | dX, dW, … | as X, W, … | the gradient of L |
+//! | m, v | as the parameters | moments of the optimiser |
+//!
+//! All matrices are row-major. Everything is generic over [`real::Real`], `f32` or `f64`.
+//!
+//! # A run in a few lines
+//!
+//! ```
+//! use std::sync::Arc;
+//! use chainrule::backend::Plain;
+//! use chainrule::data::Dataset;
+//! use chainrule::train::{Config, Settings, Trainer, fit};
+//! use ndarray::Array2;
+//!
+//! # fn main() -> chainrule::Result<()> {
+//! // Two interleaved classes on a line: which third of [0, 1) is x in?
+//! let x = Array2::from_shape_fn((300, 1), |(i, _)| i as f32 / 300.0);
+//! let labels: Vec<u32> = (0..300).map(|i| u32::from((100..200).contains(&i))).collect();
+//! let data = Arc::new(Dataset::from_arrays(x.view(), &labels)?);
+//!
+//! let mut settings = Settings::default();
+//! settings.model.widths = Some(vec![32, 16]);
+//! settings.train.epochs = Some(60);
+//! settings.train.batch_size = Some(20);
+//! settings.optimizer.lr = Some(0.01);
+//!
+//! let mut trainer = Trainer::new(Plain::<f32>::new(), Config::new(&settings)?, data, None)?;
+//! // No folder, no records of an earlier part, nobody watching (a callback per epoch: implement `Observer`).
+//! let outcome = fit(&mut trainer, None, Vec::new(), &mut ())?;
+//! assert!(outcome.summary.val_accuracy.unwrap() > 0.9);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod analysis;
 pub mod backend;

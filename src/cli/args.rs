@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{completions, eval, gradcheck, predict, runs, train};
+use super::{completions, data, eval, gradcheck, predict, runs, train};
 
 /// A multilayer-perceptron engine written by hand: explicit backpropagation on a laptop CPU.
 #[derive(Debug, Parser)]
@@ -27,6 +27,12 @@ pub enum Command {
     Runs(runs::RunsArgs),
     /// Check every gradient of a network against central differences
     Gradcheck(Box<gradcheck::GradcheckArgs>),
+    /// Describe, verify or show a data set
+    Data {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: data::DataCommand,
+    },
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
 }

@@ -2,6 +2,7 @@
 
 mod args;
 mod completions;
+mod data;
 mod eval;
 mod gradcheck;
 mod model;
@@ -46,6 +47,7 @@ fn run(command: Command) -> Result<()> {
         Command::Eval(args) => eval::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Runs(args) => runs::run(&args),
+        Command::Data { command } => data::run(command),
         Command::Gradcheck(args) => gradcheck::run(*args),
         Command::Completions(args) => completions::run(&args),
     }

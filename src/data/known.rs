@@ -41,7 +41,7 @@ const fn file(dataset: &'static str, name: &'static str, sha256: &'static str) -
     }
 }
 
-const KNOWN: [KnownFile; 8] = [
+pub(super) const KNOWN: [KnownFile; 8] = [
     file(
         FASHION_MNIST,
         TRAIN_IMAGES,

@@ -124,18 +124,18 @@ pub fn read_rows(path: &Path, width: usize, label: Option<&str>) -> Result<Sampl
 }
 
 /// A data set as its reader gives it.
-struct Parts {
-    train: Samples,
-    validation: Option<Samples>,
-    test: Option<Samples>,
-    class_names: Option<Vec<String>>,
-    image: Option<ImageShape>,
-    name: Option<&'static str>,
-    notices: Vec<String>,
+pub(super) struct Parts {
+    pub(super) train: Samples,
+    pub(super) validation: Option<Samples>,
+    pub(super) test: Option<Samples>,
+    pub(super) class_names: Option<Vec<String>>,
+    pub(super) image: Option<ImageShape>,
+    pub(super) name: Option<&'static str>,
+    pub(super) notices: Vec<String>,
 }
 
 impl Parts {
-    fn into_dataset(self, path: PathBuf) -> Result<Dataset> {
+    pub(super) fn into_dataset(self, path: PathBuf) -> Result<Dataset> {
         let parts = [
             Some(&self.train),
             self.validation.as_ref(),
@@ -379,9 +379,12 @@ fn read_pair(folder: &Path, images: &str, labels: &str) -> Result<Pair> {
         header,
         labels: classes,
     } = idx::read_labels(&labels_path)?;
-    let labels_known = recognise(&labels_path, &[&header, &classes])?;
+    let labels_known = refuse_mnist(&labels_path, known::recognise(&[&header, &classes]))?;
     let read = idx::read_images(&images_path)?;
-    let images_known = recognise(&images_path, &[&read.header, &read.pixels])?;
+    let images_known = refuse_mnist(
+        &images_path,
+        known::recognise(&[&read.header, &read.pixels]),
+    )?;
     if read.len() != classes.len() {
         return Err(Error::format(
             &labels_path,
@@ -406,9 +409,11 @@ fn read_pair(folder: &Path, images: &str, labels: &str) -> Result<Pair> {
     })
 }
 
-/// Recognises a file of Fashion-MNIST and refuses MNIST's, which have the same names.
-fn recognise(path: &Path, contents: &[&[u8]]) -> Result<Option<&'static KnownFile>> {
-    let known = known::recognise(contents);
+/// Passes known files of Fashion-MNIST and unknown files, refuses MNIST's, which have the same names.
+fn refuse_mnist(
+    path: &Path,
+    known: Option<&'static KnownFile>,
+) -> Result<Option<&'static KnownFile>> {
     match known {
         Some(file) if file.dataset == known::MNIST => Err(Error::format(
             path,

@@ -9,23 +9,30 @@ mod arrays;
 pub mod augment;
 pub mod batches;
 mod csv;
+mod describe;
 mod idx;
 mod image;
 mod known;
 mod load;
 mod locate;
+mod memory;
 pub mod normalize;
 mod npy;
 mod npy_header;
 mod open;
+mod picture;
 pub mod split;
+mod verify;
 
 pub use augment::Augment;
+pub use describe::{Description, PartDescription, class_counts};
 pub use image::read_png;
 pub use load::{FileKind, LoadOptions, file_kind, load, read_rows};
 pub use locate::{VARIABLE, locate};
 pub use normalize::{Normalize, Normalizer};
+pub use picture::class_picture;
 pub use split::Split;
+pub use verify::{FileCheck, verify};
 
 /// The most classes that a data set may have; a label beyond is taken for a mistake.
 pub const MAX_CLASSES: usize = 65536;

@@ -19,6 +19,23 @@ pub struct Mlp<B: Backend> {
     capacity: usize,
 }
 
+/// What one update needs besides its batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Update<'a> {
+    /// The update's number, from 0.
+    pub number: u64,
+    /// Its learning rate.
+    pub lr: f64,
+    /// The run's seed, for the dropout masks.
+    pub seed: u64,
+    /// The objective.
+    pub loss: &'a LossOptions,
+    /// The rule.
+    pub optimizer: &'a Optimizer,
+    /// The largest norm of all gradients together; 0 is off.
+    pub clip_norm: f64,
+}
+
 /// Rows for the first block.
 pub type Batch<'a, B> = Input<'a, <B as Backend>::Buf, <B as Backend>::Real>;
 
@@ -211,35 +228,39 @@ impl<B: Backend> Mlp<B> {
         Ok(())
     }
 
-    /// One update: forward, loss, backward, optimiser. `clip_norm` 0 is off. A loss that is not finite is returned before anything is changed
-    /// but the running statistics.
+    /// One update: forward, loss, backward, optimiser. A loss that is not finite is returned before anything is changed but the running
+    /// statistics.
     pub fn train_step(
         &mut self,
         x: Batch<'_, B>,
         labels: &[u32],
-        options: &LossOptions,
-        mode: Mode,
-        optimizer: &Optimizer,
-        step: &Step,
-        clip_norm: f64,
+        update: &Update<'_>,
     ) -> Result<Loss> {
+        let mode = Mode::Train {
+            seed: update.seed,
+            step: update.number,
+        };
+        let mut step = Step {
+            lr: update.lr,
+            t: update.number + 1,
+            gradient_scale: 1.0,
+        };
+        let optimizer = update.optimizer;
         self.forward(x, mode)?;
-        let loss = self.loss_and_gradient(labels, options)?;
+        let loss = self.loss_and_gradient(labels, update.loss)?;
         if !loss.objective.is_finite() {
             return Ok(loss);
         }
-        if clip_norm > 0.0 {
+        if update.clip_norm > 0.0 {
             // The scale is known only when every gradient is.
             self.backward(x, mode, Sink::Store, None)?;
             let norm = self.backend.gradient_norm(&self.state)?;
-            let step = Step {
-                gradient_scale: clip::scale(norm, clip_norm),
-                ..*step
-            };
+            step.gradient_scale = clip::scale(norm, update.clip_norm);
             let all = 0..self.layout.parameter_count();
             self.backend
                 .update(optimizer, &step, &mut self.state, all)?;
         } else {
+            let step = &step;
             self.backward(x, mode, Sink::Update { optimizer, step }, None)?;
         }
         Ok(loss)

@@ -6,6 +6,6 @@ mod mlp;
 pub mod params;
 pub mod spec;
 
-pub use mlp::{Batch, Mlp};
+pub use mlp::{Batch, Mlp, Update};
 pub use params::Layout;
 pub use spec::NetworkSpec;

@@ -153,7 +153,7 @@ mod tests {
             (Activation::Sigmoid, -800.0, 0.0),
             (Activation::Tanh, 0.5, 0.462_117_157_260_009_76),
             (Activation::Gelu, 1.0, 0.841_344_746_068_542_9),
-            (Activation::Gelu, -2.0, -0.045_500_263_896_358_417),
+            (Activation::Gelu, -2.0, -0.045_500_263_896_358_42),
             (Activation::Silu, 2.0, 1.761_594_155_955_764_9),
             (Activation::Elu, -1.0, -0.632_120_558_828_557_7),
             (Activation::Identity, -7.25, -7.25),

@@ -27,7 +27,8 @@ pub fn map_sum<R: Real, S: Real>(row: &[R], f: impl Fn(R) -> S) -> S {
     let mut half = LANES / 2;
     while half > 0 {
         for i in 0..half {
-            lanes[i] = lanes[i] + lanes[i + half];
+            let upper = lanes[i + half];
+            lanes[i] += upper;
         }
         half /= 2;
     }

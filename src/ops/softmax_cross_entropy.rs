@@ -122,7 +122,7 @@ pub fn softmax<R: Real>(row: &mut [R]) {
 pub fn argmax<R: Real>(row: &[R]) -> usize {
     let mut best = 0;
     for (j, &z) in row.iter().enumerate() {
-        if z > row[best] || (row[best] != row[best] && z == z) {
+        if z > row[best] || (row[best].is_nan() && !z.is_nan()) {
             best = j;
         }
     }
@@ -130,7 +130,7 @@ pub fn argmax<R: Real>(row: &[R]) -> usize {
 }
 
 fn is_first_maximum<R: Real>(row: &[R], y: usize) -> bool {
-    row.iter().all(|z| z == z) && argmax(row) == y
+    !row.iter().any(|z| z.is_nan()) && argmax(row) == y
 }
 
 #[cfg(test)]

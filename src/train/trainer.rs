@@ -9,13 +9,13 @@ use super::model::{self, Description, EVALUATION_ROWS};
 use super::settings::Monitor;
 use super::tensors::TensorFile;
 use super::{Config, EpochRecord, Evaluation, Feed, Observer};
-use crate::backend::{Backend, Mode};
+use crate::backend::Backend;
 use crate::data::batches::{self, Augmentation};
 use crate::data::{Dataset, Normalizer, Split};
 use crate::error::{Error, Result};
-use crate::nn::{Mlp, NetworkSpec, init};
+use crate::nn::{Mlp, NetworkSpec, Update, init};
 use crate::ops::softmax_cross_entropy::Loss;
-use crate::optim::{By, Plateau, Step};
+use crate::optim::{By, Plateau};
 
 /// Where a run stands: all that resuming needs besides the numbers in the network.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -289,24 +289,15 @@ impl<B: Backend> Trainer<B> {
         let batch = self
             .feed
             .batch(self.mlp.backend(), samples, rows, augmentation.as_ref())?;
-        let mode = Mode::Train {
-            seed: c.seed,
-            step: progress.update,
-        };
-        let step = Step {
+        let update = Update {
+            number: progress.update,
             lr,
-            t: progress.update + 1,
-            gradient_scale: 1.0,
+            seed: c.seed,
+            loss: &c.loss,
+            optimizer: &c.optimizer,
+            clip_norm: c.clip_norm,
         };
-        let loss = self.mlp.train_step(
-            batch,
-            &self.labels,
-            &c.loss,
-            mode,
-            &c.optimizer,
-            &step,
-            c.clip_norm,
-        )?;
+        let loss = self.mlp.train_step(batch, &self.labels, &update)?;
         progress.partial.add(&loss, rows.len());
         progress.partial.lr = lr;
         progress.update += 1;

@@ -3,9 +3,9 @@
 use chainrule::backend::{Input, Mode, Plain, Sink};
 use chainrule::gemm::Element;
 use chainrule::nn::params::Tensor;
-use chainrule::nn::{Layout, Mlp};
+use chainrule::nn::{Layout, Mlp, Update};
 use chainrule::ops::softmax_cross_entropy::LossOptions;
-use chainrule::optim::{By, Plateau, Step};
+use chainrule::optim::{By, Plateau};
 use chainrule::real::Real;
 use chainrule::train::{Config, Settings};
 
@@ -154,40 +154,27 @@ fn follow<R: Element>(name: &str) {
             };
             let scale = plateau.as_ref().map_or(1.0, Plateau::scale);
             let lr = c.schedule.rate(c.lr, c.warmup, t, total) * scale;
-            let step = Step {
-                lr,
-                t: update + 1,
-                gradient_scale: 1.0,
-            };
-            let mode = Mode::Train {
-                seed: 0,
-                step: update,
-            };
             let input = Input::Values {
                 buf: &x,
                 rows: labels.len(),
             };
-            let loss = f
-                .mlp
-                .train_step(
-                    input,
-                    labels,
-                    &c.loss,
-                    mode,
-                    &c.optimizer,
-                    &step,
-                    c.clip_norm,
-                )
-                .unwrap();
+            let update = Update {
+                number: update,
+                lr,
+                seed: 0,
+                loss: &c.loss,
+                optimizer: &c.optimizer,
+                clip_norm: c.clip_norm,
+            };
+            let loss = f.mlp.train_step(input, labels, &update).unwrap();
             losses.push(R::from_f64(loss.objective));
             rates.push(lr);
-            if update == 0 {
+            if losses.len() == 1 {
                 f.check_state("after1");
             }
         }
-        if plateau.is_some() {
-            let loss = f.validation_loss(&x_val, &y_val);
-            plateau.as_mut().unwrap().observe(loss, c.lr);
+        if let Some(plateau) = &mut plateau {
+            plateau.observe(f.validation_loss(&x_val, &y_val), c.lr);
         }
     }
     f.check("loss", &losses, &golden.f64s("loss"));

@@ -365,6 +365,24 @@ fn rows_to_predict_of_each_kind() {
     assert!(read_rows(&folder.path("a.png"), 4, None).is_err());
 }
 
+#[test]
+fn mnist_is_refused_under_these_names() {
+    let path = Path::new("train-images-idx3-ubyte");
+    for file in &known::KNOWN {
+        match refuse_mnist(path, Some(file)) {
+            Ok(passed) => assert_eq!(passed.unwrap().dataset, "Fashion-MNIST"),
+            Err(error) => {
+                assert_eq!(file.dataset, "MNIST");
+                let message = error.to_string();
+                for part in ["handwritten digits", file.name, "apt-get install", "NPZ"] {
+                    assert!(message.contains(part), "{message}");
+                }
+            }
+        }
+    }
+    assert_eq!(refuse_mnist(path, None).unwrap(), None);
+}
+
 /// The real files, where this is run inside the repository.
 #[test]
 fn the_official_files_are_recognised() {

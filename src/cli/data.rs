@@ -1,0 +1,230 @@
+//! `data`: look at a data set, check its files, draw its classes.
+
+use std::fmt::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+
+use super::output;
+use crate::data::{Dataset, Description, LoadOptions, class_picture, load, locate, verify};
+use crate::error::{Error, Result};
+
+/// What to do with a data set.
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// Print path, sizes, value range and samples of each class.
+    Info {
+        /// Which data set.
+        #[command(flatten)]
+        source: DataSource,
+        /// Print one JSON object instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Compare the files with their checksums; other data sets are loaded and checked.
+    Verify {
+        /// Which data set.
+        #[command(flatten)]
+        source: DataSource,
+    },
+    /// Draw one example of each class with its name and counts.
+    Show {
+        /// Which data set.
+        #[command(flatten)]
+        source: DataSource,
+        /// The picture to write.
+        #[arg(long, value_name = "PNG", default_value = "classes.png")]
+        out: PathBuf,
+    },
+}
+
+/// The flags that name a data set.
+#[derive(Debug, Args)]
+pub struct DataSource {
+    /// A folder of IDX or NPY files, an NPZ or a CSV file [default: Fashion-MNIST, searched for].
+    #[arg(long, value_name = "PATH")]
+    pub data: Option<PathBuf>,
+    /// Label column of a CSV file: name, or index from 0, negative from the end.
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
+    pub label: Option<String>,
+}
+
+impl DataSource {
+    fn load(&self) -> Result<Dataset> {
+        load(&LoadOptions {
+            path: self.data.as_deref(),
+            label: self.label.as_deref(),
+            test: true,
+        })
+    }
+}
+
+/// Runs the command; what it has to say goes to standard output.
+///
+/// # Errors
+/// Those of loading; [`Error::Format`] if `verify` finds a bad file.
+pub(super) fn run(command: DataCommand) -> Result<()> {
+    match command {
+        DataCommand::Info { source, json } => info(&source, json),
+        DataCommand::Verify { source } => verify_files(&source),
+        DataCommand::Show { source, out } => show(&source, &out),
+    }
+}
+
+/// Prints what `write` writes.
+fn print(write: impl FnOnce(&mut String) -> fmt::Result) -> Result<()> {
+    let mut text = String::new();
+    write(&mut text).map_err(|error| Error::Check(error.to_string()))?;
+    output::print(&text)
+}
+
+fn info(source: &DataSource, json: bool) -> Result<()> {
+    let description = Description::of(&source.load()?);
+    if json {
+        output::print_json(&description)
+    } else {
+        print(|out| write_info(out, &description))
+    }
+}
+
+fn write_info(out: &mut String, data: &Description) -> fmt::Result {
+    writeln!(out, "{}", data.name)?;
+    writeln!(out, "path      {}", data.path.display())?;
+    writeln!(out, "samples   {}", data.counts())?;
+    match data.image {
+        Some(image) => writeln!(out, "features  {} (images of {image})", data.width)?,
+        None => writeln!(out, "features  {}", data.width)?,
+    }
+    for part in &data.parts {
+        let (name, dtype) = (part.name, part.dtype);
+        writeln!(
+            out,
+            "values    {dtype}, {} to {} ({name})",
+            part.min, part.max
+        )?;
+    }
+    writeln!(out, "sha256    {}", data.hash)?;
+    for notice in &data.notices {
+        writeln!(out, "note      {notice}")?;
+    }
+    let names = data.class_names.iter();
+    let wide = names
+        .map(|name| name.chars().count())
+        .max()
+        .unwrap_or(0)
+        .max(5);
+    write!(out, "\nlabel  {:wide$}", "class")?;
+    for part in &data.parts {
+        write!(out, "  {:>10}", part.name)?;
+    }
+    writeln!(out)?;
+    for (label, name) in data.class_names.iter().enumerate() {
+        write!(out, "{label:>5}  {name:wide$}")?;
+        for part in &data.parts {
+            write!(out, "  {:>10}", part.class_counts[label])?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn verify_files(source: &DataSource) -> Result<()> {
+    let path = locate(source.data.as_deref())?;
+    let checks = verify(Some(&path), source.label.as_deref())?;
+    print(|out| {
+        for check in &checks {
+            let path = check.path.display();
+            match &check.outcome {
+                Ok(what) => writeln!(out, "{path}: OK ({what})")?,
+                Err(why) => writeln!(out, "{path}: FAILED ({why})")?,
+            }
+        }
+        Ok(())
+    })?;
+    match checks.iter().filter(|check| check.outcome.is_err()).count() {
+        0 => Ok(()),
+        bad => Err(Error::format(
+            &path,
+            "contents",
+            "only good files",
+            format!("{bad} of {} bad", checks.len()),
+        )),
+    }
+}
+
+fn show(source: &DataSource, out: &Path) -> Result<()> {
+    let picture = class_picture(&source.load()?)?;
+    std::fs::write(out, picture).map_err(|error| Error::io("write", out, error))?;
+    print(|stdout| writeln!(stdout, "{}", out.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(path: &Path) -> DataSource {
+        DataSource {
+            data: Some(path.to_owned()),
+            label: None,
+        }
+    }
+
+    #[test]
+    fn bad_files_end_with_exit_code_2() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv");
+        std::fs::write(&path, "1,2,0\n3,x,1\n").unwrap();
+        let error = run(DataCommand::Verify {
+            source: source(&path),
+        })
+        .unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().ends_with("found 1 of 1 bad"), "{error}");
+        std::fs::write(&path, "1,2,0\n3,4,1\n").unwrap();
+        let source = source(&path);
+        assert!(run(DataCommand::Verify { source }).is_ok());
+    }
+
+    #[test]
+    fn a_picture_that_cannot_be_written_ends_with_exit_code_1() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv");
+        let row = "0,".repeat(16);
+        std::fs::write(&path, format!("{row}0\n{row}1\n")).unwrap();
+        let show = |out: PathBuf| {
+            run(DataCommand::Show {
+                source: source(&path),
+                out,
+            })
+        };
+        assert_eq!(
+            show(dir.path().join("gone/a.png")).unwrap_err().exit_code(),
+            1
+        );
+        show(dir.path().join("a.png")).unwrap();
+        assert!(
+            std::fs::read(dir.path().join("a.png"))
+                .unwrap()
+                .starts_with(b"\x89PNG")
+        );
+    }
+
+    #[test]
+    fn the_table_lists_every_part_and_class() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv");
+        std::fs::write(&path, "a,b,label\n1,2,cat\n3,4,ant\n3,5,cat\n").unwrap();
+        let mut out = String::new();
+        let description = Description::of(&source(&path).load().unwrap());
+        write_info(&mut out, &description).unwrap();
+        let text = out;
+        for line in [
+            "samples   3 train",
+            "values    f64, 1 to 5 (train)",
+            "note      label: column \"label\" (2)",
+            "    1  cat             2",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+    }
+}

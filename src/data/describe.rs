@@ -1,0 +1,146 @@
+//! A data set in numbers: what `data info` prints.
+
+use std::path::PathBuf;
+
+use super::{Dataset, Features, ImageShape, Samples};
+
+/// A data set in numbers.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Description {
+    /// "Fashion-MNIST", or the name of the file or folder.
+    pub name: String,
+    /// Where it was read from.
+    pub path: PathBuf,
+    /// SHA-256 over the training and validation parts.
+    pub hash: String,
+    /// Values a sample.
+    pub width: usize,
+    /// Set if the samples are images.
+    pub image: Option<ImageShape>,
+    /// Training, validation and test part, as far as there are such.
+    pub parts: Vec<PartDescription>,
+    /// One name a class.
+    pub class_names: Vec<String>,
+    /// What the reader had to say.
+    pub notices: Vec<String>,
+}
+
+/// One part of a data set in numbers.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct PartDescription {
+    /// "train", "validation" or "test".
+    pub name: &'static str,
+    /// How many samples.
+    pub samples: usize,
+    /// "u8", "f32" or "f64".
+    pub dtype: &'static str,
+    /// The smallest value.
+    pub min: f64,
+    /// The largest value.
+    pub max: f64,
+    /// Samples of each class.
+    pub class_counts: Vec<usize>,
+}
+
+impl Description {
+    /// Counts and measures.
+    pub fn of(data: &Dataset) -> Self {
+        let parts = [
+            ("train", Some(&data.train)),
+            ("validation", data.validation.as_ref()),
+            ("test", data.test.as_ref()),
+        ];
+        let describe = |(name, part): (_, Option<&Samples>)| {
+            let samples = part?;
+            let (min, max) = range(&samples.features);
+            Some(PartDescription {
+                name,
+                samples: samples.len(),
+                dtype: samples.features.dtype(),
+                min,
+                max,
+                class_counts: class_counts(&samples.labels, data.classes()),
+            })
+        };
+        Description {
+            name: data.name.clone(),
+            path: data.path.clone(),
+            hash: data.hash.clone(),
+            width: data.train.width,
+            image: data.image,
+            parts: parts.into_iter().filter_map(describe).collect(),
+            class_names: data.class_names.clone(),
+            notices: data.notices.clone(),
+        }
+    }
+
+    /// "60000 train, 10000 test".
+    pub fn counts(&self) -> String {
+        let parts = self.parts.iter();
+        let counts: Vec<String> = parts.map(|p| format!("{} {}", p.samples, p.name)).collect();
+        counts.join(", ")
+    }
+}
+
+/// How many labels there are of each class.
+pub fn class_counts(labels: &[u32], classes: usize) -> Vec<usize> {
+    let mut counts = vec![0; classes];
+    for &label in labels {
+        counts[label as usize] += 1;
+    }
+    counts
+}
+
+/// The smallest and the largest value.
+pub(super) fn range(features: &Features) -> (f64, f64) {
+    fn of<T: Copy>(values: &[T], to_f64: impl Fn(T) -> f64) -> (f64, f64) {
+        let mut range = (f64::INFINITY, f64::NEG_INFINITY);
+        for &value in values {
+            let value = to_f64(value);
+            range = (range.0.min(value), range.1.max(value));
+        }
+        range
+    }
+    match features {
+        Features::U8(values) => of(values, f64::from),
+        Features::F32(values) => of(values, f64::from),
+        Features::F64(values) => of(values, |x| x),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_and_ranges_of_each_part() {
+        let part = |features: Features, labels: &[u32]| Samples {
+            features,
+            width: 2,
+            labels: labels.to_vec(),
+        };
+        let data = Dataset {
+            train: part(
+                Features::F32(vec![0.5, -3.0, 2.0, 1.0, 0.0, 0.0]),
+                &[2, 0, 2],
+            ),
+            validation: None,
+            test: Some(part(Features::U8(vec![7, 9]), &[1])),
+            class_names: ["a", "b", "c"].map(str::to_owned).to_vec(),
+            image: None,
+            path: PathBuf::from("p"),
+            name: "n".to_owned(),
+            hash: "h".to_owned(),
+            notices: Vec::new(),
+        };
+        let description = Description::of(&data);
+        assert_eq!(description.counts(), "3 train, 1 test");
+        let [train, test] = &description.parts[..] else {
+            panic!("two parts")
+        };
+        assert_eq!((train.min, train.max, train.dtype), (-3.0, 2.0, "f32"));
+        assert_eq!(train.class_counts, [1, 0, 2]);
+        assert_eq!((test.min, test.max, test.dtype), (7.0, 9.0, "u8"));
+        assert_eq!(test.class_counts, [0, 1, 0]);
+    }
+}

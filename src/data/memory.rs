@@ -1,0 +1,82 @@
+//! Data sets from arrays in memory, for programs that use the library.
+
+use std::path::PathBuf;
+
+use ndarray::ArrayView2;
+
+use super::load::Parts;
+use super::{Dataset, Features, Samples};
+use crate::error::{Error, Result};
+use crate::real::Real;
+
+impl Dataset {
+    /// A data set of the rows of `x` `[samples, features]` with one label a row, in `0..classes`; f32 and f64 are kept as they are.
+    ///
+    /// # Errors
+    /// If there are not as many labels as rows, a value is not finite, or there are fewer than two classes.
+    pub fn from_arrays<R: Real>(x: ArrayView2<'_, R>, labels: &[u32]) -> Result<Dataset> {
+        let (samples, width) = x.dim();
+        if labels.len() != samples || width == 0 {
+            let found = format!("{} for x of shape {:?}", labels.len(), x.dim());
+            return Err(Error::shape("labels", "one per row of x", found));
+        }
+        if let Some(((row, column), value)) = x.indexed_iter().find(|(_, v)| !v.is_finite()) {
+            let found = format!("{value} in row {row}, column {column}");
+            return Err(Error::shape("x", "finite values", found));
+        }
+        let values = x.iter().map(|v| v.to_f64());
+        let features = if R::NAME == "f32" {
+            Features::F32(values.map(|v| v as f32).collect())
+        } else {
+            Features::F64(values.collect())
+        };
+        let parts = Parts {
+            train: Samples {
+                features,
+                width,
+                labels: labels.to_vec(),
+            },
+            validation: None,
+            test: None,
+            class_names: None,
+            image: None,
+            name: Some("arrays"),
+            notices: Vec::new(),
+        };
+        parts.into_dataset(PathBuf::from("memory"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{Array2, array};
+
+    #[test]
+    fn keeps_values_and_their_width() {
+        let x = array![[1.0_f32, 2.0, 3.0], [4.0, 5.0, 6.0]];
+        let data = Dataset::from_arrays(x.view(), &[2, 0]).unwrap();
+        assert_eq!(
+            data.train.features,
+            Features::F32(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+        );
+        assert_eq!((data.train.width, data.classes()), (3, 3));
+        // A transposed view is read in its own order.
+        let data = Dataset::from_arrays(x.mapv(f64::from).t(), &[0, 1, 1]).unwrap();
+        assert_eq!(
+            data.train.features,
+            Features::F64(vec![1.0, 4.0, 2.0, 5.0, 3.0, 6.0])
+        );
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let x = Array2::<f32>::zeros((2, 3));
+        assert!(Dataset::from_arrays(x.view(), &[0]).is_err());
+        assert!(
+            Dataset::from_arrays(x.view(), &[0, 0]).is_err(),
+            "one class"
+        );
+        assert!(Dataset::from_arrays(x.mapv(|_| f32::NAN).view(), &[0, 1]).is_err());
+    }
+}

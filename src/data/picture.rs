@@ -1,0 +1,255 @@
+//! A picture of a data set: one example of each class with its name and counts.
+
+use font8x8::{BASIC_FONTS, LATIN_FONTS, UnicodeFonts};
+
+use super::describe::range;
+use super::{Dataset, Description, Features, ImageShape};
+use crate::error::{Error, Result};
+
+const MARGIN: usize = 24;
+const GAP: usize = 12;
+/// Images are enlarged to about this size.
+const TILE: usize = 168;
+const COLUMNS: usize = 5;
+/// More classes than this do not fit a picture.
+const MOST_CLASSES: usize = 100;
+const GLYPH: usize = 8;
+/// Characters of a name that fit a cell.
+const MOST_CHARACTERS: usize = 12;
+
+const PAPER: u8 = 250;
+const INK: u8 = 20;
+const FAINT: u8 = 110;
+
+/// Grey pixels, row-major.
+struct Canvas {
+    width: usize,
+    height: usize,
+    pixels: Vec<u8>,
+}
+
+/// Draws the first training example of each class (of at most 100) and encodes the picture as PNG.
+///
+/// # Errors
+/// [`Error::Setting`] if the samples are not images.
+pub fn class_picture(data: &Dataset) -> Result<Vec<u8>> {
+    let Some(image) = data.image else {
+        return Err(Error::setting(
+            "data",
+            format!(
+                "{}: the samples are not images, there is nothing to show",
+                data.path.display()
+            ),
+        ));
+    };
+    let description = Description::of(data);
+    let classes = data.classes().min(MOST_CLASSES);
+    let columns = classes.min(COLUMNS);
+    let scale = (TILE / image.height.max(image.width)).max(1);
+    let cell_width = (image.width * scale).max(MOST_CHARACTERS * 2 * GLYPH) + GAP;
+    let text_height = 2 * GLYPH + (GLYPH + 4) * description.parts.len();
+    let cell_height = image.height * scale + GAP + text_height + MARGIN;
+    let title_height = 3 * GLYPH + GLYPH + GAP + MARGIN;
+    let mut canvas = Canvas::new(
+        2 * MARGIN + columns * cell_width,
+        MARGIN + title_height + classes.div_ceil(columns) * cell_height,
+    );
+
+    let middle = canvas.width / 2;
+    let room = (canvas.width - 2 * MARGIN) / (3 * GLYPH);
+    canvas.text(&shorten(&data.name, room), middle, MARGIN, 3, INK);
+    let summary = format!(
+        "{}, images of {}x{}",
+        description.counts(),
+        image.height,
+        image.width
+    );
+    canvas.text(&summary, middle, MARGIN + 3 * GLYPH + GAP, 1, FAINT);
+
+    let values = range(&data.train.features);
+    for class in 0..classes {
+        let middle = MARGIN + class % columns * cell_width + cell_width / 2;
+        let top = MARGIN + title_height + class / columns * cell_height;
+        let left = middle - image.width * scale / 2;
+        let example = data.train.labels.iter().position(|&l| l as usize == class);
+        let pixels =
+            example.map(|index| grey_row(&data.train.features, data.train.width, index, values));
+        canvas.image(pixels.as_deref(), image, scale, left, top);
+
+        let mut y = top + image.height * scale + GAP;
+        canvas.text(
+            &shorten(&data.class_names[class], MOST_CHARACTERS),
+            middle,
+            y,
+            2,
+            INK,
+        );
+        y += 2 * GLYPH + 6;
+        for part in &description.parts {
+            let count = format!("{} {}", part.class_counts[class], part.name);
+            canvas.text(&count, middle, y, 1, FAINT);
+            y += GLYPH + 4;
+        }
+    }
+    Ok(canvas.encode())
+}
+
+/// One sample as grey values: pixels as they are, floats stretched from the range of all.
+fn grey_row(features: &Features, width: usize, index: usize, (min, max): (f64, f64)) -> Vec<u8> {
+    let rows = index * width..(index + 1) * width;
+    let grey = |x: f64| (255.0 * (x - min) / (max - min).max(f64::MIN_POSITIVE)) as u8;
+    match features {
+        Features::U8(values) => values[rows].to_vec(),
+        Features::F32(values) => values[rows].iter().map(|&x| grey(x.into())).collect(),
+        Features::F64(values) => values[rows].iter().map(|&x| grey(x)).collect(),
+    }
+}
+
+fn shorten(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let start: String = text.chars().take(most.saturating_sub(2)).collect();
+    start + ".."
+}
+
+impl Canvas {
+    fn new(width: usize, height: usize) -> Self {
+        Canvas {
+            width,
+            height,
+            pixels: vec![PAPER; width * height],
+        }
+    }
+
+    fn fill(&mut self, left: usize, top: usize, width: usize, height: usize, grey: u8) {
+        let right = (left + width).min(self.width);
+        for y in top..(top + height).min(self.height) {
+            if left < right {
+                self.pixels[y * self.width..][left..right].fill(grey);
+            }
+        }
+    }
+
+    /// Text in one line, centred round `middle`.
+    fn text(&mut self, text: &str, middle: usize, top: usize, scale: usize, grey: u8) {
+        let width = text.chars().count() * GLYPH * scale;
+        let mut left = middle.saturating_sub(width / 2);
+        for character in text.chars() {
+            let glyph = BASIC_FONTS
+                .get(character)
+                .or_else(|| LATIN_FONTS.get(character))
+                .or_else(|| BASIC_FONTS.get('?'))
+                .unwrap_or_default();
+            for (y, row) in glyph.into_iter().enumerate() {
+                for x in (0..GLYPH).filter(|x| row >> x & 1 == 1) {
+                    self.fill(left + x * scale, top + y * scale, scale, scale, grey);
+                }
+            }
+            left += GLYPH * scale;
+        }
+    }
+
+    /// An enlarged image in a thin frame; without pixels only the frame.
+    fn image(
+        &mut self,
+        pixels: Option<&[u8]>,
+        shape: ImageShape,
+        scale: usize,
+        left: usize,
+        top: usize,
+    ) {
+        let (width, height) = (shape.width * scale, shape.height * scale);
+        self.fill(left - 1, top - 1, width + 2, height + 2, FAINT);
+        self.fill(left, top, width, height, PAPER);
+        for (index, &grey) in pixels.unwrap_or_default().iter().enumerate() {
+            let (y, x) = (index / shape.width, index % shape.width);
+            self.fill(left + x * scale, top + y * scale, scale, scale, grey);
+        }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, self.width as u32, self.height as u32);
+        encoder.set_color(png::ColorType::Grayscale);
+        encoder.set_depth(png::BitDepth::Eight);
+        encoder
+            .write_header()
+            .and_then(|mut writer| writer.write_image_data(&self.pixels))
+            .expect("a canvas has pixels, and writing to memory cannot fail");
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Samples;
+
+    fn data(image: Option<ImageShape>) -> Dataset {
+        Dataset {
+            train: Samples {
+                features: Features::F64(vec![-1.0, 0.0, 1.0, 3.0, 3.0, 3.0]),
+                width: 2,
+                labels: vec![1, 0, 1],
+            },
+            validation: None,
+            test: None,
+            class_names: ["a", "a very long name", "none"]
+                .map(str::to_owned)
+                .to_vec(),
+            image,
+            path: "p".into(),
+            name: "n".to_owned(),
+            hash: String::new(),
+            notices: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_picture_is_a_png_of_the_computed_size() {
+        let shape = ImageShape {
+            height: 2,
+            width: 1,
+        };
+        let bytes = class_picture(&data(Some(shape))).unwrap();
+        let decoder = png::Decoder::new(std::io::Cursor::new(bytes));
+        let reader = decoder.read_info().unwrap();
+        // Three cells of 12 characters; title, then image 168, name and one line of counts.
+        assert_eq!(reader.info().width, 48 + 3 * (12 * 16 + 12));
+        assert_eq!(reader.info().height, 24 + 68 + 168 + 12 + 16 + 12 + 24);
+    }
+
+    #[test]
+    fn floats_are_stretched() {
+        let features = data(None).train.features;
+        assert_eq!(grey_row(&features, 2, 0, (-1.0, 3.0)), [0, 63]);
+        assert_eq!(grey_row(&features, 2, 1, (-1.0, 3.0)), [127, 255]);
+        assert_eq!(grey_row(&features, 2, 2, (3.0, 3.0)), [0, 0]);
+    }
+
+    #[test]
+    fn glyphs_are_drawn_left_to_right() {
+        let mut canvas = Canvas::new(8, 8);
+        canvas.text("L", 4, 0, 1, 0);
+        let row = |y: usize| canvas.pixels[y * 8..][..8].iter().map(|&p| p == 0);
+        // The foot of an L reaches further right than its stem.
+        let stem: Vec<bool> = row(1).collect();
+        let foot: Vec<bool> = row(6).collect();
+        assert!(stem[1] && !stem[5] && foot[1] && foot[5]);
+    }
+
+    #[test]
+    fn rows_that_are_no_images_cannot_be_shown() {
+        assert!(matches!(
+            class_picture(&data(None)),
+            Err(Error::Setting { .. })
+        ));
+    }
+
+    #[test]
+    fn long_names_are_shortened() {
+        assert_eq!(shorten("a very long name", 12), "a very lon..");
+        assert_eq!(shorten("Ankle boot", 12), "Ankle boot");
+    }
+}

@@ -1,0 +1,211 @@
+//! Comparing the files of a data set with what they should hold.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::known::{self, FASHION_MNIST, KnownFile};
+use super::load::idx_file;
+use super::open::Source;
+use super::{Description, LoadOptions, load, locate};
+use crate::error::{Error, Result};
+
+const SUMS: &str = "SHA256SUMS";
+const OFFICIAL: [&str; 4] = [
+    known::TRAIN_IMAGES,
+    known::TRAIN_LABELS,
+    known::TEST_IMAGES,
+    known::TEST_LABELS,
+];
+
+/// One file, compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileCheck {
+    /// The file.
+    pub path: PathBuf,
+    /// What it holds, or what is wrong with it.
+    pub outcome: Result<String, String>,
+}
+
+/// Checks a data set's files: against `SHA256SUMS` if the folder holds one, else Fashion-MNIST's against the built-in checksums of their contents,
+/// else by loading and checking everything.
+///
+/// # Errors
+/// If there is nothing to check: no such path, an unreadable `SHA256SUMS`. Bad files are reported in the result.
+pub fn verify(path: Option<&Path>, label: Option<&str>) -> Result<Vec<FileCheck>> {
+    let path = locate(path)?;
+    if path.join(SUMS).exists() {
+        verify_sums(&path)
+    } else if OFFICIAL.iter().any(|name| idx_file(&path, name).is_some()) {
+        Ok(OFFICIAL
+            .iter()
+            .map(|name| verify_official(&path, name))
+            .collect())
+    } else {
+        let options = LoadOptions {
+            path: Some(&path),
+            label,
+            test: true,
+        };
+        let outcome = match load(&options) {
+            Ok(data) => {
+                let description = Description::of(&data);
+                Ok(format!(
+                    "{}, {} features, {} classes; sizes, labels and values checked",
+                    description.counts(),
+                    description.width,
+                    data.classes()
+                ))
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        Ok(vec![FileCheck { path, outcome }])
+    }
+}
+
+fn verify_sums(folder: &Path) -> Result<Vec<FileCheck>> {
+    let list = folder.join(SUMS);
+    let text = fs::read_to_string(&list).map_err(|error| Error::io("read", &list, error))?;
+    let check = |(number, line): (usize, &str)| {
+        let (expected, name) = parse_line(line).ok_or_else(|| {
+            Error::format(
+                &list,
+                format!("line {}", number + 1),
+                "64 hexadecimal digits, two spaces and a file name",
+                format!("\"{line}\""),
+            )
+        })?;
+        let path = folder.join(name);
+        let outcome = match packed_digest(&path) {
+            Ok(found) if found.eq_ignore_ascii_case(expected) => Ok(format!("as in {SUMS}")),
+            Ok(found) => Err(format!("SHA-256 is {found}, {SUMS} says {expected}")),
+            Err(error) => Err(error.to_string()),
+        };
+        Ok(FileCheck { path, outcome })
+    };
+    let checks: Result<Vec<_>> = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+        .map(check)
+        .collect();
+    match checks {
+        Ok(checks) if checks.is_empty() => Err(Error::format(
+            &list,
+            "line 1",
+            "a checksum",
+            "an empty file",
+        )),
+        checks => checks,
+    }
+}
+
+/// A line of `sha256sum`: digest, a space, a space or star, name.
+fn parse_line(line: &str) -> Option<(&str, &str)> {
+    let (digest, name) = line.split_once(' ')?;
+    let name = name.strip_prefix([' ', '*'])?;
+    let is_digest = digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (is_digest && !name.is_empty()).then_some((digest, name))
+}
+
+fn packed_digest(path: &Path) -> Result<String> {
+    let bytes = fs::read(path).map_err(|error| Error::io("read", path, error))?;
+    Ok(known::hex(Sha256::new_with_prefix(bytes)))
+}
+
+fn verify_official(folder: &Path, name: &str) -> FileCheck {
+    let Some(path) = idx_file(folder, name) else {
+        return FileCheck {
+            path: folder.join(name),
+            outcome: Err("missing".to_owned()),
+        };
+    };
+    let contents = Source::open(&path).and_then(|mut source| source.read_all());
+    let outcome = match contents.map(|bytes| known::recognise(&[&bytes])) {
+        Ok(Some(file)) if file.dataset == FASHION_MNIST && file.name == name => {
+            Ok(format!("the official {FASHION_MNIST} contents"))
+        }
+        Ok(Some(KnownFile { dataset, name, .. })) => Err(format!("holds {name} of {dataset}")),
+        Ok(None) => Err(format!("not the official {FASHION_MNIST} contents")),
+        Err(error) => Err(error.to_string()),
+    };
+    FileCheck { path, outcome }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcomes(folder: &Path) -> Vec<Result<String, String>> {
+        let checks = verify(Some(folder), None).unwrap();
+        checks.into_iter().map(|check| check.outcome).collect()
+    }
+
+    #[test]
+    fn sums_are_compared() {
+        let dir = tempfile::tempdir().unwrap();
+        // SHA-256 of "abc" (FIPS 180-2), in both forms that sha256sum writes.
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let sums = format!("{abc}  good\n{abc} *bad\n{}  gone\n", abc.to_uppercase());
+        fs::write(dir.path().join(SUMS), sums).unwrap();
+        fs::write(dir.path().join("good"), "abc").unwrap();
+        fs::write(dir.path().join("bad"), "abd").unwrap();
+        let found = outcomes(dir.path());
+        assert!(found[0].is_ok());
+        assert!(found[1].as_ref().unwrap_err().contains(abc));
+        assert!(found[2].as_ref().unwrap_err().contains("no such file"));
+
+        for text in [
+            "",
+            "abc  good\n",
+            &format!("{abc}\n"),
+            &format!("{abc}  \n"),
+        ] {
+            fs::write(dir.path().join(SUMS), text).unwrap();
+            let error = verify(Some(dir.path()), None).unwrap_err();
+            assert!(error.to_string().contains("line 1"), "{error}");
+        }
+    }
+
+    #[test]
+    fn other_contents_under_official_names() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(known::TRAIN_IMAGES), "other").unwrap();
+        fs::write(dir.path().join("t10k-labels-idx1-ubyte.gz"), b"\x1f\x8bno").unwrap();
+        let found = outcomes(dir.path());
+        assert_eq!(found.len(), 4);
+        assert!(found[0].as_ref().unwrap_err().contains("not the official"));
+        assert_eq!(found[1], Err("missing".to_owned()));
+        assert!(found[3].as_ref().unwrap_err().contains("intact gzip"));
+    }
+
+    #[test]
+    fn other_kinds_are_loaded() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv");
+        fs::write(&path, "1,2,0\n3,4,1\n").unwrap();
+        let [Ok(text)] = &outcomes(&path)[..] else {
+            panic!("one good file")
+        };
+        assert!(text.starts_with("2 train, 2 features, 2 classes"), "{text}");
+        fs::write(&path, "1,2,0\n3,x,1\n").unwrap();
+        assert!(
+            outcomes(&path)[0]
+                .as_ref()
+                .unwrap_err()
+                .contains("line 2, column 2")
+        );
+    }
+
+    /// The real files, where this is run inside the repository.
+    #[test]
+    fn the_committed_files() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/fashion-mnist");
+        if path.exists() {
+            assert!(outcomes(&path).iter().all(Result::is_ok));
+            let official = OFFICIAL.map(|name| verify_official(&path, name));
+            assert!(official.iter().all(|check| check.outcome.is_ok()));
+        }
+    }
+}
