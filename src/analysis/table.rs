@@ -1,4 +1,4 @@
-//! Scores and confusion matrices as plain text for a terminal.
+//! Scores, confusion matrices and other aligned columns as plain text for a terminal.
 
 use super::{Confusion, Score, Scores};
 use crate::error::{Error, Result};
@@ -29,7 +29,7 @@ pub fn scores(scores: &Scores, names: &[String]) -> Result<String> {
     ]);
     rows.push(score_row("macro average", &scores.macro_average));
     rows.push(score_row("weighted average", &scores.weighted_average));
-    Ok(align(&rows))
+    Ok(align(&rows, 0))
 }
 
 /// The counts, rows true, columns predicted. Columns carry the number of the class, rows its name and number. One name
@@ -45,7 +45,7 @@ pub fn confusion(confusion: &Confusion, names: &[String]) -> Result<String> {
         row.extend(confusion.row(class).iter().map(u64::to_string));
         rows.push(row);
     }
-    Ok(align(&rows))
+    Ok(align(&rows, 0))
 }
 
 fn check_names(classes: usize, names: &[String]) -> Result<()> {
@@ -73,8 +73,9 @@ fn decimals(x: f64) -> String {
     format!("{x:.4}")
 }
 
-/// Right-aligned columns, two spaces between them; width is counted in characters. An empty row is an empty line.
-fn align(rows: &[Vec<String>]) -> String {
+/// Columns with two spaces between them: the first `left` ones stand left, as text does, the others right, as numbers do. Width is
+/// counted in characters. An empty row is an empty line.
+pub fn align(rows: &[Vec<String>], left: usize) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
@@ -86,9 +87,16 @@ fn align(rows: &[Vec<String>]) -> String {
         let cells: Vec<String> = row
             .iter()
             .zip(&widths)
-            .map(|(cell, &width)| format!("{cell:>width$}"))
+            .enumerate()
+            .map(|(column, (cell, &width))| {
+                if column < left {
+                    format!("{cell:<width$}")
+                } else {
+                    format!("{cell:>width$}")
+                }
+            })
             .collect();
-        text.push_str(&cells.join("  "));
+        text.push_str(cells.join("  ").trim_end());
         text.push('\n');
     }
     text
@@ -130,6 +138,18 @@ weighted average     0.4861  0.5833  0.5303       12
              鞋 2  0  2  0
 ";
         assert_eq!(confusion(&matrix, &names).unwrap(), expected);
+    }
+
+    #[test]
+    fn text_stands_left_and_numbers_right() {
+        let row = |cells: &[&str]| cells.iter().map(|&c| c.to_owned()).collect::<Vec<_>>();
+        let rows = [
+            row(&["run", "state", "n"]),
+            row(&["ä", "", "10"]),
+            row(&["b", "x"]),
+        ];
+        let expected = "run  state   n\nä           10\nb    x\n";
+        assert_eq!(align(&rows, 2), expected);
     }
 
     #[test]

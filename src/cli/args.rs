@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{data, gradcheck, train};
+use super::{completions, data, eval, gradcheck, predict, runs, train};
 
 /// A multilayer-perceptron engine written by hand: explicit backpropagation on a laptop CPU.
 #[derive(Debug, Parser)]
@@ -19,6 +19,12 @@ pub struct Cli {
 pub enum Command {
     /// Train a network; Fashion-MNIST and the study's base configuration by default
     Train(Box<train::TrainArgs>),
+    /// Measure a model on labelled data: accuracy, loss, scores per class, confusion matrix
+    Eval(eval::EvalArgs),
+    /// Classify rows of a file, or PNG images
+    Predict(predict::PredictArgs),
+    /// List runs and compare them
+    Runs(runs::RunsArgs),
     /// Check every gradient of a network against central differences
     Gradcheck(Box<gradcheck::GradcheckArgs>),
     /// Describe, verify or show a data set
@@ -27,4 +33,6 @@ pub enum Command {
         #[command(subcommand)]
         command: data::DataCommand,
     },
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
 }

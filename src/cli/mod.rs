@@ -1,10 +1,15 @@
 //! The command line: one file a command. Settings come from defaults, then `--config FILE.toml`, then flags.
 
 mod args;
+mod completions;
 mod data;
+mod eval;
 mod gradcheck;
+mod model;
 mod output;
+mod predict;
 mod progress;
+mod runs;
 mod train;
 
 use std::process::ExitCode;
@@ -39,7 +44,11 @@ pub fn main() -> ExitCode {
 fn run(command: Command) -> Result<()> {
     match command {
         Command::Train(args) => train::run(*args),
-        Command::Gradcheck(args) => gradcheck::run(*args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Predict(args) => predict::run(&args),
+        Command::Runs(args) => runs::run(&args),
         Command::Data { command } => data::run(command),
+        Command::Gradcheck(args) => gradcheck::run(*args),
+        Command::Completions(args) => completions::run(&args),
     }
 }

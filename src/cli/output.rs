@@ -39,3 +39,17 @@ pub(super) fn is_closed_pipe(error: &Error) -> bool {
         _ => false,
     }
 }
+
+/// Refuses a file that could not be written in the end, before the work and not after it.
+pub(super) fn check_parent(path: &Path) -> Result<()> {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => {
+            let hint = format!("{} cannot be written there", path.display());
+            Err(Error::Missing {
+                path: parent.to_owned(),
+                hint,
+            })
+        }
+        _ => Ok(()),
+    }
+}

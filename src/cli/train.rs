@@ -61,7 +61,7 @@ pub(super) fn run(args: TrainArgs) -> Result<()> {
     };
     let config = Config::new(&args.settings.over(&lower))?;
     if let Some(path) = &args.save {
-        check_parent(path)?;
+        output::check_parent(path)?;
     }
     let options = LoadOptions {
         path: config.data.as_deref(),
@@ -132,20 +132,6 @@ fn interrupt_flag() -> Result<Arc<AtomicBool>> {
         registered.map_err(|e| Error::io("watch", Path::new("signals"), e))?;
     }
     Ok(interrupt)
-}
-
-/// Refuses a file that could not be written in the end, before the work and not after it.
-fn check_parent(path: &Path) -> Result<()> {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => {
-            let hint = format!("{} cannot be written there", path.display());
-            Err(Error::Missing {
-                path: parent.to_owned(),
-                hint,
-            })
-        }
-        _ => Ok(()),
-    }
 }
 
 fn is_over<B: Backend>(trainer: &Trainer<B>) -> bool {

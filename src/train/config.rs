@@ -9,8 +9,10 @@ use super::settings::{
     Device, ModelSettings, Monitor, OptimizerSettings, Precision, ScheduleSettings, Settings,
 };
 use crate::backend::Order;
+use crate::data::Dataset;
 use crate::data::augment::Augment;
 use crate::data::normalize::Normalize;
+use crate::data::split::{Split, stratified};
 use crate::error::{Error, Result};
 use crate::nn::NetworkSpec;
 use crate::nn::init::Init;
@@ -201,6 +203,17 @@ impl Config {
         };
         spec.validate()?;
         Ok(spec)
+    }
+
+    /// Which samples of `data.train` are learnt from, and which of it (or of `data.validation`, if there is one) validate.
+    pub fn split(&self, data: &Dataset) -> Split {
+        match &data.validation {
+            Some(own) => Split {
+                train: (0..data.train.labels.len() as u32).collect(),
+                validation: (0..own.labels.len() as u32).collect(),
+            },
+            None => stratified(&data.train.labels, self.validation, self.seed),
+        }
     }
 }
 

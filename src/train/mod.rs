@@ -4,10 +4,11 @@
 
 mod checkpoint;
 mod config;
-mod durable;
+pub(crate) mod durable;
 mod feed;
 mod fit;
 pub mod model;
+mod overview;
 mod record;
 mod run_dir;
 pub mod settings;
@@ -17,7 +18,8 @@ mod trainer;
 pub use config::Config;
 pub use feed::Feed;
 pub use fit::{Control, Observer, Outcome, fit, with_threads};
-pub use model::Model;
+pub use model::{Classifier, Model};
+pub use overview::{Overview, Status};
 pub use record::{EpochRecord, Evaluation, Summary};
 pub use run_dir::{RunDir, differences};
 pub use settings::Settings;

@@ -8,8 +8,8 @@ use super::record::Evaluation;
 use super::settings::{Precision, Settings};
 use super::tensors::{self, TensorFile};
 use super::{Config, Feed};
-use crate::backend::{Backend, Mode};
-use crate::data::{ImageShape, Normalizer, Samples};
+use crate::backend::{Backend, Mode, Plain};
+use crate::data::{Dataset, ImageShape, Normalizer, Samples};
 use crate::error::{Error, Result};
 use crate::nn::{Layout, Mlp, NetworkSpec};
 use crate::ops::softmax_cross_entropy::{LossOptions, argmax, softmax};
@@ -64,6 +64,50 @@ impl Description {
             settings,
         }
     }
+
+    /// The data set with the labels that the network gives its classes. Classes with names are matched by name, so that a file in which one
+    /// does not occur is read as it was meant; classes with numbers keep them.
+    ///
+    /// # Errors
+    /// If the samples have another width, or belong to classes that the network does not know.
+    pub fn fit(&self, mut data: Dataset) -> Result<Dataset> {
+        let inputs = self.spec.inputs;
+        if data.train.width != inputs {
+            let expected = format!("{inputs} values each, the inputs of the model");
+            let found = data.train.width.to_string();
+            return Err(Error::format(&data.path, "samples", expected, found));
+        }
+        let own = &self.class_names;
+        let by_name = data.class_names != *own && !numbered(&data.class_names) && !numbered(own);
+        let translate: Vec<Option<usize>> = if by_name {
+            let place = |name| own.iter().position(|known| known == name);
+            data.class_names.iter().map(place).collect()
+        } else {
+            (0..data.class_names.len())
+                .map(|class| (class < own.len()).then_some(class))
+                .collect()
+        };
+        let parts = [
+            Some(&mut data.train),
+            data.validation.as_mut(),
+            data.test.as_mut(),
+        ];
+        for label in parts.into_iter().flatten().flat_map(|p| &mut p.labels) {
+            let Some(class) = translate[*label as usize] else {
+                let expected = format!("classes of the model: {}", own.join(", "));
+                let found = format!("\"{}\"", data.class_names[*label as usize]);
+                return Err(Error::format(&data.path, "labels", expected, found));
+            };
+            *label = class as u32;
+        }
+        data.class_names.clone_from(own);
+        Ok(data)
+    }
+}
+
+/// Whether the classes are called 0, 1, 2, …: they have no names.
+fn numbered(names: &[String]) -> bool {
+    names.iter().enumerate().all(|(i, n)| *n == i.to_string())
 }
 
 /// A trained network.
@@ -92,8 +136,15 @@ impl Model {
     /// # Errors
     /// If it is missing, torn, of another format, or its tensors are not those of its description.
     pub fn read(path: &Path) -> Result<Self> {
+        let folder = path.is_dir();
         let path = &model_path(path);
-        let file = TensorFile::read(path)?;
+        let file = TensorFile::read(path).map_err(|e| match e {
+            Error::Missing { path, .. } if folder => Error::Missing {
+                path,
+                hint: "the folder of a run has it from the run's first checkpoint on".into(),
+            },
+            other => other,
+        })?;
         let json = file.metadata("model")?;
         let invalid =
             |found: String| Error::format(path, "metadata", "the description of a model", found);
@@ -152,6 +203,14 @@ impl Model {
             .unwrap_or_default()
     }
 
+    /// The network, ready for use in the precision that it was trained in.
+    pub fn classifier(&self) -> Result<Box<dyn Classifier>> {
+        Ok(match self.precision() {
+            Precision::F32 => Box::new(self.load(Plain::<f32>::new())?),
+            Precision::F64 => Box::new(self.load(Plain::<f64>::new())?),
+        })
+    }
+
     /// The network, loaded on a backend.
     pub fn load<B: Backend>(&self, backend: B) -> Result<Evaluator<B>> {
         let d = &self.description;
@@ -180,17 +239,27 @@ pub struct Predictions {
     pub classes: Vec<u32>,
 }
 
-impl<B: Backend> Evaluator<B> {
-    /// Mean cross-entropy and accuracy on the rows `rows` of `samples`, whose labels are below the network's number of classes.
-    pub fn evaluate(&mut self, samples: &Samples, rows: &[u32]) -> Result<Evaluation> {
-        evaluate(&mut self.mlp, &mut self.feed, samples, rows)
-    }
+/// A trained network in use, whatever it computes with.
+pub trait Classifier {
+    /// Mean cross-entropy and accuracy on the rows `rows` of `samples`, whose labels are below the network's number of classes; and the
+    /// most probable class of each row.
+    fn evaluate(&mut self, samples: &Samples, rows: &[u32]) -> Result<(Evaluation, Vec<u32>)>;
 
     /// Probabilities and classes of all `samples`; labels are not looked at.
-    pub fn predict(&mut self, samples: &Samples) -> Result<Predictions> {
+    fn predict(&mut self, samples: &Samples) -> Result<Predictions>;
+}
+
+impl<B: Backend> Classifier for Evaluator<B> {
+    fn evaluate(&mut self, samples: &Samples, rows: &[u32]) -> Result<(Evaluation, Vec<u32>)> {
+        let mut classes = Vec::with_capacity(rows.len());
+        let seen = Some(&mut classes);
+        let evaluation = evaluate(&mut self.mlp, &mut self.feed, samples, rows, seen)?;
+        Ok((evaluation, classes))
+    }
+
+    fn predict(&mut self, samples: &Samples) -> Result<Predictions> {
         let classes = self.mlp.spec().classes;
-        let count = samples.features.len() / samples.width;
-        let rows: Vec<u32> = (0..count as u32).collect();
+        let rows: Vec<u32> = (0..samples.len() as u32).collect();
         let mut out = Predictions::default();
         for rows in rows.chunks(self.mlp.capacity()) {
             let batch = self.feed.batch(self.mlp.backend(), samples, rows, None)?;
@@ -205,12 +274,14 @@ impl<B: Backend> Evaluator<B> {
     }
 }
 
-/// Mean cross-entropy and accuracy of a network on the rows `rows` of `samples`.
+/// Mean cross-entropy and accuracy of a network on the rows `rows` of `samples`. The most probable class of each row is appended to
+/// `classes`, if anybody asks.
 pub(super) fn evaluate<B: Backend>(
     mlp: &mut Mlp<B>,
     feed: &mut Feed<B>,
     samples: &Samples,
     rows: &[u32],
+    mut classes: Option<&mut Vec<u32>>,
 ) -> Result<Evaluation> {
     let plain = LossOptions::default();
     let (mut loss, mut correct) = (0.0, 0);
@@ -223,10 +294,93 @@ pub(super) fn evaluate<B: Backend>(
         let batch_loss = mlp.loss(&labels, &plain)?;
         loss += batch_loss.cross_entropy_sum;
         correct += batch_loss.correct;
+        if let Some(classes) = &mut classes {
+            let logits = mlp.logits(rows.len())?;
+            let rows = logits.chunks_exact(mlp.spec().classes);
+            classes.extend(rows.map(|row| argmax(row) as u32));
+        }
     }
     let count = rows.len() as f64;
     Ok(Evaluation {
         loss: loss / count,
         accuracy: correct as f64 / count,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Features;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&n| n.to_owned()).collect()
+    }
+
+    fn description(inputs: usize, class_names: &[&str]) -> Description {
+        let config = Config::new(&Settings::default()).unwrap();
+        let spec = config.network(inputs, class_names.len()).unwrap();
+        let (normalizer, data) = (Normalizer::identity(inputs), Default::default());
+        let class_names = names(class_names);
+        Description::new(spec, normalizer, class_names, None, data, config.resolved)
+    }
+
+    fn data(class_names: &[&str], labels: &[u32]) -> Dataset {
+        let samples = Samples {
+            features: Features::U8(vec![1; labels.len() * 3]),
+            width: 3,
+            labels: labels.to_vec(),
+        };
+        Dataset {
+            train: samples.clone(),
+            validation: None,
+            test: Some(samples),
+            class_names: names(class_names),
+            image: None,
+            path: "made-up.csv".into(),
+            name: "made-up".into(),
+            hash: String::new(),
+            notices: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn named_classes_are_matched_by_name() {
+        let model = description(3, &["ant", "bee", "cat"]);
+        let fitted = model.fit(data(&["bee", "cat"], &[1, 0, 1])).unwrap();
+        assert_eq!(fitted.train.labels, [2, 1, 2]);
+        assert_eq!(fitted.test.unwrap().labels, [2, 1, 2]);
+        assert_eq!(fitted.class_names, ["ant", "bee", "cat"]);
+        let error = model.fit(data(&["bee", "dog"], &[0, 1])).unwrap_err();
+        let expected =
+            "made-up.csv: labels: expected classes of the model: ant, bee, cat, found \"dog\"";
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn numbered_classes_keep_their_numbers() {
+        let model = description(3, &["ant", "bee", "cat"]);
+        let fitted = model.fit(data(&["0", "1"], &[1, 0])).unwrap();
+        assert_eq!(fitted.train.labels, [1, 0]);
+        // Names without samples do no harm: IDX files always have ten.
+        let numbers = ["0", "1", "2", "3", "4"];
+        assert_eq!(
+            model.fit(data(&numbers, &[2, 0])).unwrap().train.labels,
+            [2, 0]
+        );
+        let error = model.fit(data(&numbers, &[0, 4])).unwrap_err();
+        assert!(error.to_string().ends_with("found \"4\""), "{error}");
+        assert_eq!(error.exit_code(), 2);
+        let reversed = description(3, &["0", "1"]);
+        let fitted = reversed.fit(data(&["ant", "bee"], &[1, 0])).unwrap();
+        assert_eq!(fitted.train.labels, [1, 0]);
+    }
+
+    #[test]
+    fn another_width_is_refused() {
+        let error = description(4, &["0", "1"])
+            .fit(data(&["0", "1"], &[1, 0]))
+            .unwrap_err();
+        assert!(error.to_string().contains("expected 4"), "{error}");
+        assert_eq!(error.exit_code(), 2);
+    }
 }

@@ -11,8 +11,7 @@ use super::tensors::TensorFile;
 use super::{Config, EpochRecord, Evaluation, Feed, Observer};
 use crate::backend::Backend;
 use crate::data::batches::{self, Augmentation};
-use crate::data::split::{Split, stratified};
-use crate::data::{Dataset, Normalizer};
+use crate::data::{Dataset, Normalizer, Split};
 use crate::error::{Error, Result};
 use crate::nn::{Mlp, NetworkSpec, Update, init};
 use crate::ops::softmax_cross_entropy::Loss;
@@ -134,13 +133,7 @@ impl<B: Backend> Trainer<B> {
         data: Arc<Dataset>,
         init_from: Option<&TensorFile<'_>>,
     ) -> Result<Self> {
-        let split = match &data.validation {
-            Some(own) => Split {
-                train: (0..data.train.labels.len() as u32).collect(),
-                validation: (0..own.labels.len() as u32).collect(),
-            },
-            None => stratified(&data.train.labels, config.validation, config.seed),
-        };
+        let split = config.split(&data);
         let class_names = class_names(&config, &data, init_from);
         let spec = config.network(data.train.width, class_names.len())?;
         check_sizes(&config, &spec, &split)?;
@@ -329,6 +322,7 @@ impl<B: Backend> Trainer<B> {
             &mut self.feed,
             samples,
             &self.split.validation,
+            None,
         )
         .map(Some)
     }
@@ -399,7 +393,7 @@ impl<B: Backend> Trainer<B> {
         let last = (self.mlp.read(|s| &s.params)?, self.mlp.read_running()?);
         self.mlp.load(&best.0, &best.1)?;
         let rows: Vec<u32> = (0..test.labels.len() as u32).collect();
-        let evaluation = model::evaluate(&mut self.mlp, &mut self.feed, test, &rows)?;
+        let evaluation = model::evaluate(&mut self.mlp, &mut self.feed, test, &rows, None)?;
         self.mlp.load(&last.0, &last.1)?;
         self.best = Some(best);
         Ok(Some(evaluation))
@@ -419,6 +413,27 @@ fn better(monitor: Monitor, new: &Best, old: &Best) -> bool {
         Monitor::ValAccuracy => accuracy > old_accuracy || (accuracy == old_accuracy && lower),
         Monitor::ValLoss => lower,
     }
+}
+
+/// The epoch of a run whose weights are its model, going by the records alone. Epochs that diverged do not count.
+pub(super) fn best_record(records: &[EpochRecord], monitor: Monitor) -> Option<&EpochRecord> {
+    let score = |record: &EpochRecord| Best {
+        epoch: record.epoch,
+        update: 0,
+        val_accuracy: record.val_accuracy,
+        // A loss that was no number is absent from the record.
+        val_loss: record
+            .val_loss
+            .or(record.val_accuracy.map(|_| f64::INFINITY)),
+    };
+    let finished = records.iter().filter(|r| r.train_loss.is_finite());
+    finished.reduce(|best, new| {
+        if better(monitor, &score(new), &score(best)) {
+            new
+        } else {
+            best
+        }
+    })
 }
 
 fn normalises(spec: &NetworkSpec) -> bool {

@@ -1,0 +1,53 @@
+//! A trained model and where to run it: what `eval` and `predict` have in common.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::error::Result;
+use crate::train::{Model, with_threads};
+
+/// The model's flags.
+#[derive(Debug, Args)]
+pub(super) struct ModelArgs {
+    /// Model to use: the folder of a run, or a model.safetensors
+    #[arg(long, value_name = "FILE|RUN")]
+    pub(super) model: PathBuf,
+    /// CSV column that holds the label, by name or by index (from 0; negative from the end) [default: that of the model's run]
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
+    label: Option<String>,
+    /// Threads; the result does not depend on them [default: $RAYON_NUM_THREADS, else one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// Print one JSON object, and nothing else, on standard output
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl ModelArgs {
+    /// Reads the model.
+    pub(super) fn read(&self) -> Result<Model> {
+        Model::read(&self.model)
+    }
+
+    /// As the user named it.
+    pub(super) fn name(&self) -> String {
+        self.model.display().to_string()
+    }
+
+    /// The label column for CSV files: as said, else as the model's run had it.
+    pub(super) fn label<'a>(&'a self, model: &'a Model) -> Option<&'a str> {
+        let settings = &model.description.settings;
+        self.label.as_deref().or(settings.data.label.as_deref())
+    }
+
+    /// Whether the user named a label column.
+    pub(super) fn names_label(&self) -> bool {
+        self.label.is_some()
+    }
+
+    /// Runs `f` on the threads that were asked for.
+    pub(super) fn on_threads<T: Send>(&self, f: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        with_threads(self.threads.map(usize::from), f)?
+    }
+}

@@ -1,0 +1,200 @@
+//! `predict`: classes and probabilities of unlabelled rows and images.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::model::ModelArgs;
+use super::output;
+use crate::analysis::table;
+use crate::data::{Features, FileKind, Samples, file_kind, read_png, read_rows};
+use crate::error::{Error, Result};
+use crate::train::model::{Description, Predictions};
+use crate::train::{Model, durable};
+
+/// What `predict` takes.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Rows are counted from 1. A label column beside the values of a CSV file is left out. Pixels of PNG
+images enter as 0..255, grey; they must have the size of the images that the model was trained on.
+
+Examples:
+  chainrule predict --model runs/run-0001 boot.png sandal.png
+  chainrule predict --model runs/run-0001 --top 1 rows.csv
+  chainrule predict --model runs/run-0001 rows.npz --out predictions.csv")]
+pub struct PredictArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Rows of values (CSV, NPY, the x of an NPZ, IDX images; plain or gzip) or PNG images
+    #[arg(value_name = "INPUT", required = true)]
+    inputs: Vec<PathBuf>,
+    /// Classes shown for each row, the most probable first
+    #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    top: u32,
+    /// Write all probabilities to a CSV file instead of showing the likeliest
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// The object that `--json` prints.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    model: String,
+    classes: &'a [String],
+    predictions: Vec<Prediction<'a>>,
+}
+
+/// One row.
+#[derive(Debug, Serialize)]
+struct Prediction<'a> {
+    input: String,
+    row: usize,
+    class: u32,
+    name: &'a str,
+    probability: f64,
+    probabilities: &'a [f64],
+}
+
+/// An input and what came out.
+struct Outcome<'a> {
+    path: &'a Path,
+    kind: FileKind,
+    predictions: Predictions,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &PredictArgs) -> Result<()> {
+    if let Some(path) = &args.out {
+        output::check_parent(path)?;
+    }
+    let model = args.model.read()?;
+    let outcomes = args.model.on_threads(|| predict(args, &model))?;
+    let classes = &model.description.class_names;
+    if let Some(path) = &args.out {
+        durable::write(path, &as_csv(&outcomes, classes)?)?;
+        let rows: usize = outcomes.iter().map(|o| o.predictions.classes.len()).sum();
+        output::note(&format!("{rows} predictions written to {}", path.display()));
+    }
+    if args.model.json {
+        output::print_json(&Report {
+            model: args.model.name(),
+            classes,
+            predictions: rows(&outcomes, classes).map(|(_, row)| row).collect(),
+        })
+    } else if args.out.is_none() {
+        output::print(&in_words(&outcomes, classes, args.top as usize))
+    } else {
+        Ok(())
+    }
+}
+
+fn predict<'a>(args: &'a PredictArgs, model: &Model) -> Result<Vec<Outcome<'a>>> {
+    let mut classifier = model.classifier()?;
+    let label = args.model.label(model);
+    let one = |path: &'a PathBuf| {
+        let (kind, samples) = read(path, &model.description, label)?;
+        let predictions = classifier.predict(&samples)?;
+        Ok(Outcome {
+            path,
+            kind,
+            predictions,
+        })
+    };
+    let outcomes: Vec<Outcome<'a>> = args.inputs.iter().map(one).collect::<Result<_>>()?;
+    if model.description.normalizer.is_identity()
+        && outcomes.iter().any(|o| o.kind == FileKind::Png)
+    {
+        output::note("note: the model was trained on numbers as they were; pixels enter as 0..255");
+    }
+    Ok(outcomes)
+}
+
+/// Reads an input, decided by what it holds.
+fn read(path: &Path, model: &Description, label: Option<&str>) -> Result<(FileKind, Samples)> {
+    if path.is_dir() {
+        let expected = "a file of rows or a PNG image";
+        return Err(Error::format(path, "input", expected, "a folder"));
+    }
+    let kind = file_kind(path)?;
+    if kind != FileKind::Png {
+        return Ok((kind, read_rows(path, model.spec.inputs, label)?));
+    }
+    let Some(shape) = model.image else {
+        let expected = format!(
+            "rows of {} values: the model was not trained on images",
+            model.spec.inputs
+        );
+        return Err(Error::format(path, "input", expected, "a PNG image"));
+    };
+    let samples = Samples {
+        features: Features::U8(read_png(path, shape)?),
+        width: shape.pixels(),
+        labels: Vec::new(),
+    };
+    Ok((kind, samples))
+}
+
+/// All rows, each with the input that it is from.
+fn rows<'a>(
+    outcomes: &'a [Outcome<'_>],
+    names: &'a [String],
+) -> impl Iterator<Item = (&'a Outcome<'a>, Prediction<'a>)> {
+    outcomes.iter().flat_map(move |outcome| {
+        let predictions = &outcome.predictions;
+        let probabilities = predictions.probabilities.chunks_exact(names.len());
+        let rows = predictions.classes.iter().zip(probabilities).zip(1..);
+        rows.map(move |((&class, probabilities), row)| {
+            let prediction = Prediction {
+                input: outcome.path.display().to_string(),
+                row,
+                class,
+                name: &names[class as usize],
+                probability: probabilities[class as usize],
+                probabilities,
+            };
+            (outcome, prediction)
+        })
+    })
+}
+
+/// A line a row: where it is from, then the most probable classes.
+fn in_words(outcomes: &[Outcome<'_>], names: &[String], top: usize) -> String {
+    let line = |(outcome, row): (&Outcome<'_>, Prediction<'_>)| {
+        let mut cells = vec![match outcome.kind {
+            FileKind::Png => row.input,
+            _ => format!("{}:{}", row.input, row.row),
+        }];
+        let mut order: Vec<usize> = (0..names.len()).collect();
+        order.sort_by(|&a, &b| row.probabilities[b].total_cmp(&row.probabilities[a]));
+        let likeliest = order.iter().take(top);
+        cells.extend(likeliest.map(|&c| format!("{} {:.3}", names[c], row.probabilities[c])));
+        cells
+    };
+    let lines: Vec<Vec<String>> = rows(outcomes, names).map(line).collect();
+    table::align(&lines, usize::MAX)
+}
+
+/// A line a row: input, row, class, its name and probability, then the probabilities of all classes.
+fn as_csv(outcomes: &[Outcome<'_>], names: &[String]) -> Result<Vec<u8>> {
+    let failed = |e: csv::Error| Error::Check(e.to_string());
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let fixed = ["input", "row", "class", "name", "probability"].map(str::to_owned);
+    let header = fixed
+        .into_iter()
+        .chain(names.iter().map(|n| format!("p_{n}")));
+    writer.write_record(header).map_err(failed)?;
+    for (_, row) in rows(outcomes, names) {
+        let fixed = [
+            row.input,
+            row.row.to_string(),
+            row.class.to_string(),
+            row.name.to_owned(),
+            row.probability.to_string(),
+        ];
+        let probabilities = row.probabilities.iter().map(f64::to_string);
+        let record = fixed.into_iter().chain(probabilities);
+        writer.write_record(record).map_err(failed)?;
+    }
+    writer.into_inner().map_err(|e| Error::Check(e.to_string()))
+}
