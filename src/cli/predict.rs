@@ -74,7 +74,8 @@ pub(super) fn run(args: &PredictArgs) -> Result<()> {
     if let Some(path) = &args.out {
         durable::write(path, &as_csv(&outcomes, classes)?)?;
         let rows: usize = outcomes.iter().map(|o| o.predictions.classes.len()).sum();
-        output::note(&format!("{rows} predictions written to {}", path.display()));
+        let path = path.display();
+        output::note(&format!("predictions written to {path} (rows: {rows})"));
     }
     if args.model.json {
         output::print_json(&Report {

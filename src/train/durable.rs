@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// Writes `bytes` beside `path`, syncs, and renames over it.
+/// Writes `bytes` beside `path`, syncs, and renames over it. A device or a pipe is written to as it is: it holds nothing that could be lost.
 ///
 /// # Errors
 /// If the disk is full or the folder cannot be written; then the old file is as it was and nothing is left beside it.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    if fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir()) {
+        return fs::write(path, bytes).map_err(|e| Error::io("write", path, e));
+    }
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".tmp");
     let aside: PathBuf = path.with_file_name(name);
@@ -80,6 +83,18 @@ mod tests {
             1,
             "nothing left beside it"
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn devices_are_not_replaced() {
+        use std::os::unix::fs::{FileTypeExt, symlink};
+        let dir = tempfile::tempdir().unwrap();
+        // Through a link, so that a mistake here costs no device.
+        let path = dir.path().join("null");
+        symlink("/dev/null", &path).unwrap();
+        write(&path, b"gone").unwrap();
+        assert!(fs::metadata(&path).unwrap().file_type().is_char_device());
     }
 
     #[test]

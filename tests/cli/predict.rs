@@ -229,6 +229,24 @@ fn images_need_a_model_of_images() {
     );
 }
 
+#[test]
+fn pixels_enter_a_model_of_numbers_as_they_are() {
+    let program = Chainrule::new();
+    // A table of 16 numbers is taken for images of 4×4; numbers are not scaled.
+    let pixels = Pixels::new(120, 16, 3, 100, 8);
+    program.write("table.csv", pixels.csv());
+    train(&program, "table.csv", "run", &["--epochs", "2"]);
+    program.write("second.png", png(4, 4, pixels.row(1)));
+    let found = predictions(&program, &["second.png", "table.csv"]);
+    assert_eq!(found.len(), 121);
+    let pairs = numbers(&found[0]["probabilities"]).into_iter();
+    for (image, row) in pairs.zip(numbers(&found[2]["probabilities"])) {
+        assert!((image - row).abs() <= 1e-6, "{image} {row}");
+    }
+    let output = program.run(&["predict", "--model", "run", "second.png"]);
+    assert!(output.stderr.contains("0..255"), "{output:?}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
