@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use super::output;
 use crate::data::{Dataset, Description, LoadOptions, class_picture, load, locate, verify};
 use crate::error::{Error, Result};
+use crate::train::durable;
 
 /// What to do with a data set.
 #[derive(Debug, Subcommand)]
@@ -154,7 +155,7 @@ fn verify_files(source: &DataSource) -> Result<()> {
 
 fn show(source: &DataSource, out: &Path) -> Result<()> {
     let picture = class_picture(&source.load()?)?;
-    std::fs::write(out, picture).map_err(|error| Error::io("write", out, error))?;
+    durable::write(out, &picture)?;
     print(|stdout| writeln!(stdout, "{}", out.display()))
 }
 

@@ -2,6 +2,9 @@
 
 mod completions;
 mod eval;
+mod golden;
 mod predict;
+#[path = "../reference/mod.rs"]
+mod reference;
 mod runs;
 mod support;

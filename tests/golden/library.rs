@@ -9,7 +9,7 @@ use chainrule::optim::{By, Plateau};
 use chainrule::real::Real;
 use chainrule::train::{Config, Settings};
 
-use crate::support::{CASES, Golden, assert_close, tolerance};
+use crate::reference::{CASES, Golden, assert_close, tolerance};
 
 fn cast<R: Real>(values: &[f64]) -> Vec<R> {
     values.iter().map(|&x| R::from_f64(x)).collect()

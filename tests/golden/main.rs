@@ -1,6 +1,5 @@
 //! PyTorch's own runs, followed number by number.
 
 mod library;
-mod program;
-#[path = "../support/mod.rs"]
-mod support;
+#[path = "../reference/mod.rs"]
+mod reference;

@@ -1,4 +1,4 @@
-//! What several test binaries share.
+//! The reference cases of `data/golden`, for the binaries that follow them.
 
 use safetensors::{Dtype, SafeTensors};
 

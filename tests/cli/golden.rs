@@ -1,57 +1,34 @@
 //! The reference cases through the program: settings, data and initial weights as files, the last weights as a file.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
-use zip::write::SimpleFileOptions;
 
-use crate::support::{CASES, Golden, assert_close, tolerance};
-
-/// An array in NPY's format, version 1.
-fn npy(descr: &str, shape: &[usize], bytes: &[u8]) -> Vec<u8> {
-    let sizes: Vec<String> = shape.iter().map(|n| format!("{n},")).collect();
-    let mut header = format!(
-        "{{'descr': '{descr}', 'fortran_order': False, 'shape': ({}), }}",
-        sizes.join(" ")
-    );
-    while (10 + header.len() + 1) % 64 != 0 {
-        header.push(' ');
-    }
-    header.push('\n');
-    let mut file = b"\x93NUMPY\x01\x00".to_vec();
-    file.extend((header.len() as u16).to_le_bytes());
-    file.extend(header.as_bytes());
-    file.extend(bytes);
-    file
-}
+use crate::reference::{CASES, Golden, assert_close, tolerance};
+use crate::support::{Chainrule, npy, write_npz};
 
 fn bytes(values: &[f64]) -> Vec<u8> {
     values.iter().flat_map(|x| x.to_le_bytes()).collect()
 }
 
-fn write_npz(golden: &Golden, path: &Path) {
-    let mut zip = zip::ZipWriter::new(File::create(path).unwrap());
-    for name in ["x", "y", "x_val", "y_val"] {
-        let shape = golden.shape(name);
-        let array = if name.starts_with('x') {
-            npy("<f8", &shape, &bytes(&golden.f64s(name)))
-        } else {
-            let labels: Vec<u8> = golden
-                .labels(name)
-                .iter()
-                .flat_map(|&y| i64::from(y).to_le_bytes())
-                .collect();
-            npy("<i8", &shape, &labels)
+fn write_data(golden: &Golden, path: &Path) {
+    let labels = |name: &str| -> Vec<u8> {
+        let labels = golden.labels(name);
+        labels
+            .iter()
+            .flat_map(|&y| i64::from(y).to_le_bytes())
+            .collect()
+    };
+    let arrays = ["x", "y", "x_val", "y_val"].map(|name| {
+        let (descr, values) = match name.starts_with('x') {
+            true => ("<f8", bytes(&golden.f64s(name))),
+            false => ("<i8", labels(name)),
         };
-        zip.start_file(format!("{name}.npy"), SimpleFileOptions::default())
-            .unwrap();
-        zip.write_all(&array).unwrap();
-    }
-    zip.finish().unwrap();
+        (name, npy(descr, &golden.shape(name), &values))
+    });
+    write_npz(path, &arrays);
 }
 
 fn write_init(golden: &Golden, path: &Path) {
@@ -90,42 +67,32 @@ fn epoch_losses(golden: &Golden) -> Vec<(f64, f64)> {
 
 fn follow(name: &str) {
     let golden = Golden::read(name);
-    let dir = tempfile::tempdir().unwrap();
-    write_npz(&golden, &dir.path().join("case.npz"));
-    write_init(&golden, &dir.path().join("init.safetensors"));
+    let program = Chainrule::new();
+    write_data(&golden, &program.path("case.npz"));
+    write_init(&golden, &program.path("init.safetensors"));
     // What the flags below say is left out of the file.
     let settings = golden
         .settings("f64")
         .replace("precision = \"f64\"\nshuffle = false\n", "");
-    fs::write(dir.path().join("case.toml"), settings).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_chainrule"))
-        .current_dir(dir.path())
-        .args([
-            "train",
-            "--config",
-            "case.toml",
-            "--data",
-            "case.npz",
-            "--init-from",
-            "init.safetensors",
-        ])
-        .args([
-            "--shuffle",
-            "false",
-            "--precision",
-            "f64",
-            "--save",
-            "out.safetensors",
-            "--json",
-        ])
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{name}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    program.write("case.toml", settings);
+    let files = [
+        "--config",
+        "case.toml",
+        "--data",
+        "case.npz",
+        "--init-from",
+        "init.safetensors",
+    ];
+    let flags = [
+        "--shuffle",
+        "false",
+        "--precision",
+        "f64",
+        "--save",
+        "out.safetensors",
+        "--json",
+    ];
+    let summary = program.json(&[&["train"][..], &files, &flags].concat());
     assert_eq!(summary["epochs_run"], golden.case["epochs"], "{name}");
     assert_eq!(
         summary["test_accuracy"],
@@ -133,7 +100,7 @@ fn follow(name: &str) {
         "{name}: there is no test part"
     );
 
-    let bytes = fs::read(dir.path().join("out.safetensors")).unwrap();
+    let bytes = fs::read(program.path("out.safetensors")).unwrap();
     let saved = SafeTensors::deserialize(&bytes).unwrap();
     let mut compared = 0;
     for key in golden.names() {
@@ -164,7 +131,7 @@ fn follow(name: &str) {
         "{name}: no further tensors"
     );
 
-    let run = dir.path().join(summary["run_dir"].as_str().unwrap());
+    let run = program.path(summary["run_dir"].as_str().unwrap());
     let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     let records: Vec<serde_json::Value> = metrics
         .lines()
