@@ -14,7 +14,7 @@
 //! Dependencies point one way; the right side uses the left:
 //!
 //! ```text
-//! real error rng  <-  gemm  <-  ops optim  <-  backend  <-  nn  <-  train  <-  cli
+//! real error rng  <-  simd  <-  gemm  <-  ops optim  <-  backend  <-  nn  <-  train  <-  cli
 //!                                                   data  <-  train
 //! ```
 //!
@@ -72,6 +72,7 @@ pub mod ops;
 pub mod optim;
 pub mod real;
 pub mod rng;
+pub mod simd;
 pub mod train;
 
 pub use error::{Error, Result};

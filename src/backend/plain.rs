@@ -15,6 +15,7 @@ use crate::ops::dropout::Mask;
 use crate::ops::linear::{linear_backward_input, linear_backward_parameters, linear_forward};
 use crate::ops::softmax_cross_entropy::{Loss, LossOptions, softmax_cross_entropy};
 use crate::optim::{self, Optimizer, Step};
+use crate::simd::{self, Body};
 
 /// Parameters that one thread updates at a time: four slices of this length fit the second-level cache.
 const UPDATE_CHUNK: usize = 16 * 1024;
@@ -321,15 +322,38 @@ impl<R: Element> Backend for Plain<R> {
         let g = &state.grads[range.clone()];
         let m = &mut state.m[range.clone()];
         let v = &mut state.v[range];
+        let run = |w: &mut [R], g: &[R], m: &mut [R], v: &mut [R]| {
+            simd::dispatch(UpdateBody {
+                optimizer,
+                step,
+                slices: (w, g, m, v),
+            });
+        };
         if w.len() <= 2 * UPDATE_CHUNK || rayon::current_num_threads() == 1 {
-            optim::update(optimizer, step, w, g, m, v);
+            run(w, g, m, v);
         } else {
             w.par_chunks_mut(UPDATE_CHUNK)
                 .zip(g.par_chunks(UPDATE_CHUNK))
                 .zip(m.par_chunks_mut(UPDATE_CHUNK))
                 .zip(v.par_chunks_mut(UPDATE_CHUNK))
-                .for_each(|(((w, g), m), v)| optim::update(optimizer, step, w, g, m, v));
+                .for_each(|(((w, g), m), v)| run(w, g, m, v));
         }
         Ok(())
+    }
+}
+
+/// [`optim::update`] as a loop for [`simd::dispatch`].
+struct UpdateBody<'a, R> {
+    optimizer: &'a Optimizer,
+    step: &'a Step,
+    slices: (&'a mut [R], &'a [R], &'a mut [R], &'a mut [R]),
+}
+
+impl<R: Element> Body for UpdateBody<'_, R> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let (w, g, m, v) = self.slices;
+        optim::update(self.optimizer, self.step, w, g, m, v);
     }
 }

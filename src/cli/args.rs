@@ -7,7 +7,9 @@ use super::{completions, data, eval, gradcheck, predict, runs, train};
 /// A multilayer-perceptron engine written by hand: explicit backpropagation on a laptop CPU.
 #[derive(Debug, Parser)]
 #[command(name = "chainrule", version, about, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted.")]
+#[command(
+    after_help = "Environment: CHAINRULE_DATA names the default data set; CHAINRULE_KERNEL=portable|avx2|avx512 forces an instruction set; RAYON_NUM_THREADS is the default of --threads; NO_COLOR.\n\nExit codes: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted."
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

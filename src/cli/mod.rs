@@ -19,6 +19,7 @@ use clap::Parser;
 pub use args::{Cli, Command};
 
 use crate::error::Result;
+use crate::simd::InstructionSet;
 
 /// Parses the arguments, runs the command, and maps its outcome to an exit code: 0 done, 1 failed, 2 bad usage or bad input,
 /// 130 interrupted.
@@ -42,6 +43,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<()> {
+    InstructionSet::chosen()?;
     match command {
         Command::Train(args) => train::run(*args),
         Command::Eval(args) => eval::run(&args),

@@ -23,6 +23,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI};
 use serde::{Deserialize, Serialize};
 
 use crate::real::Real;
+use crate::simd::{self, Body};
 
 /// Slope of leaky_relu left of 0.
 pub const LEAKY_SLOPE: f64 = 0.01;
@@ -65,11 +66,6 @@ impl Activation {
     }
 }
 
-#[inline(always)]
-fn sigmoid<R: Real>(x: R) -> R {
-    R::ONE / (R::ONE + (-x).exp())
-}
-
 /// The standard normal distribution function `$\Phi$`.
 #[inline(always)]
 fn normal_cdf<R: Real>(x: R) -> R {
@@ -81,13 +77,13 @@ pub fn activation_forward<R: Real>(kind: Activation, y: &mut [R], x: &[R]) {
     let slope = R::from_f64(LEAKY_SLOPE);
     match kind {
         // `x <= 0` is false for NaN, so NaN passes.
-        Activation::Relu => map(y, x, |x| if x <= R::ZERO { R::ZERO } else { x }),
-        Activation::LeakyRelu => map(y, x, |x| if x <= R::ZERO { slope * x } else { x }),
-        Activation::Sigmoid => map(y, x, sigmoid),
+        Activation::Relu => map(y, x, move |x| if x <= R::ZERO { R::ZERO } else { x }),
+        Activation::LeakyRelu => map(y, x, move |x| if x <= R::ZERO { slope * x } else { x }),
+        Activation::Sigmoid => map(y, x, R::sigmoid),
         Activation::Tanh => map(y, x, R::tanh),
-        Activation::Gelu => map(y, x, |x| x * normal_cdf(x)),
-        Activation::Silu => map(y, x, |x| x * sigmoid(x)),
-        Activation::Elu => map(y, x, |x| if x <= R::ZERO { x.exp_m1() } else { x }),
+        Activation::Gelu => map(y, x, move |x| x * normal_cdf(x)),
+        Activation::Silu => map(y, x, move |x| x * x.sigmoid()),
+        Activation::Elu => map(y, x, move |x| if x <= R::ZERO { x.exp_m1() } else { x }),
         Activation::Identity => y.copy_from_slice(x),
     }
 }
@@ -99,35 +95,73 @@ pub fn activation_backward<R: Real>(kind: Activation, dy: &mut [R], x: &[R], y: 
     let half = R::from_f64(0.5);
     let one = R::ONE;
     match kind {
-        Activation::Relu => scale(dy, x, |x| if x > R::ZERO { one } else { R::ZERO }),
-        Activation::LeakyRelu => scale(dy, x, |x| if x > R::ZERO { one } else { slope }),
-        Activation::Sigmoid => scale(dy, y, |y| y * (one - y)),
-        Activation::Tanh => scale(dy, y, |y| one - y * y),
-        Activation::Gelu => scale(dy, x, |x| {
+        Activation::Relu => scale(dy, x, move |x| if x > R::ZERO { one } else { R::ZERO }),
+        Activation::LeakyRelu => scale(dy, x, move |x| if x > R::ZERO { one } else { slope }),
+        Activation::Sigmoid => scale(dy, y, move |y| y * (one - y)),
+        Activation::Tanh => scale(dy, y, move |y| one - y * y),
+        Activation::Gelu => scale(dy, x, move |x| {
             normal_cdf(x) + x * density_scale * (-half * x * x).exp()
         }),
-        Activation::Silu => scale(dy, x, |x| {
-            let s = sigmoid(x);
+        Activation::Silu => scale(dy, x, move |x| {
+            let s = x.sigmoid();
             s * (one + x * (one - s))
         }),
-        Activation::Elu => scale(dy, y, |y| if y > R::ZERO { one } else { y + one }),
+        Activation::Elu => scale(dy, y, move |y| if y > R::ZERO { one } else { y + one }),
         Activation::Identity => {}
     }
 }
 
-#[inline(always)]
+/// `y[i] = f(x[i])`, compiled for this processor.
 fn map<R: Real>(y: &mut [R], x: &[R], f: impl Fn(R) -> R) {
     assert_eq!(y.len(), x.len());
-    for (y, &x) in y.iter_mut().zip(x) {
-        *y = f(x);
+    simd::dispatch(Map { y, x, f });
+}
+
+struct Map<'a, R, F> {
+    y: &'a mut [R],
+    x: &'a [R],
+    f: F,
+}
+
+impl<R: Real, F: Fn(R) -> R> Body for Map<'_, R, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Map { y, x, f } = self;
+        for (y, &x) in y.iter_mut().zip(x) {
+            *y = f(x);
+        }
     }
 }
 
-#[inline(always)]
+/// `dy[i] ← f'(saved[i]) · dy[i]`, compiled for this processor.
 fn scale<R: Real>(dy: &mut [R], saved: &[R], derivative: impl Fn(R) -> R) {
     assert_eq!(dy.len(), saved.len());
-    for (dy, &saved) in dy.iter_mut().zip(saved) {
-        *dy *= derivative(saved);
+    simd::dispatch(Scale {
+        dy,
+        saved,
+        derivative,
+    });
+}
+
+struct Scale<'a, R, F> {
+    dy: &'a mut [R],
+    saved: &'a [R],
+    derivative: F,
+}
+
+impl<R: Real, F: Fn(R) -> R> Body for Scale<'_, R, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Scale {
+            dy,
+            saved,
+            derivative,
+        } = self;
+        for (dy, &saved) in dy.iter_mut().zip(saved) {
+            *dy *= derivative(saved);
+        }
     }
 }
 

@@ -15,6 +15,7 @@
 
 use crate::real::Real;
 use crate::rng;
+use crate::simd::{self, Body};
 
 /// Which mask: everything that it depends on but the element's position.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,29 +30,50 @@ pub struct Mask {
     pub p: f64,
 }
 
-impl Mask {
-    /// The four words for elements `4·group ..= 4·group + 3`.
-    #[inline(always)]
-    fn words(&self, group: u32) -> [u32; 4] {
-        let counter = [
-            group,
-            self.layer,
-            self.step as u32,
-            (self.step >> 32) as u32,
-        ];
-        rng::philox4x32(counter, rng::key(self.seed))
-    }
+/// Counters taken at a time: several vector registers' worth, in 512 bytes of first-level cache.
+const COUNTERS: usize = 32;
 
+impl Mask {
     /// `x[i] ← m[i]/(1−p) · x[i]`, in place: forward on activations, backward on their gradients.
     pub fn apply<R: Real>(&self, x: &mut [R]) {
         assert!((0.0..1.0).contains(&self.p), "dropout in [0, 1)");
-        let threshold = (self.p * 4_294_967_296.0) as u32;
-        let scale = R::from_f64(1.0 / (1.0 - self.p));
-        for (group, chunk) in x.chunks_mut(4).enumerate() {
-            let words = self.words(group as u32);
-            for (x, word) in chunk.iter_mut().zip(words) {
-                // A product, not a choice: NaN and infinity of a dropped unit stay visible.
-                *x *= if word >= threshold { scale } else { R::ZERO };
+        simd::dispatch(Apply { mask: self, x });
+    }
+}
+
+/// The arguments of [`Mask::apply`], checked.
+struct Apply<'a, R> {
+    mask: &'a Mask,
+    x: &'a mut [R],
+}
+
+impl<R: Real> Body for Apply<'_, R> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Mask {
+            seed,
+            layer,
+            step,
+            p,
+        } = *self.mask;
+        let threshold = (p * 4_294_967_296.0) as u32;
+        let scale = R::from_f64(1.0 / (1.0 - p));
+        let choose = |word: u32| if word >= threshold { scale } else { R::ZERO };
+        let mut words = [[0; COUNTERS]; 4];
+        for (block, chunk) in self.x.chunks_mut(4 * COUNTERS).enumerate() {
+            let first = (block * COUNTERS) as u32;
+            let counter = [first, layer, step as u32, (step >> 32) as u32];
+            rng::philox4x32_consecutive(&mut words, counter, rng::key(seed));
+            // A product, not a choice: NaN and infinity of a dropped unit stay visible.
+            for (i, group) in chunk.chunks_exact_mut(4).enumerate() {
+                for (x, words) in group.iter_mut().zip(&words) {
+                    *x *= choose(words[i]);
+                }
+            }
+            let last = chunk.len() / 4;
+            for (x, words) in chunk[4 * last..].iter_mut().zip(&words) {
+                *x *= choose(words[last]);
             }
         }
     }

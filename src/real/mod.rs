@@ -1,4 +1,8 @@
 //! The number types of the engine. Everything is written once, generic over [`Real`]: train in `f32`, check gradients in `f64`.
+//!
+//! Elementary functions are our own in f32 ([`math`]) and those of the portable `libm` in f64: never the system's, whose last bits differ between machines.
+
+mod math;
 
 use std::fmt::{Debug, Display};
 use std::iter::Sum;
@@ -58,6 +62,8 @@ pub trait Real:
     fn ln(self) -> Self;
     /// Hyperbolic tangent.
     fn tanh(self) -> Self;
+    /// Logistic function, 1/(1 + e⁻ˣ).
+    fn sigmoid(self) -> Self;
     /// Error function.
     fn erf(self) -> Self;
     /// √x
@@ -75,7 +81,7 @@ pub trait Real:
 }
 
 macro_rules! real {
-    ($t:ident, $erf:path) => {
+    ($t:ident, $exp:path, $exp_m1:path, $ln:path, $tanh:path, $sigmoid:path, $erf:path) => {
         impl Real for $t {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -97,19 +103,23 @@ macro_rules! real {
             }
             #[inline(always)]
             fn exp(self) -> Self {
-                $t::exp(self)
+                $exp(self)
             }
             #[inline(always)]
             fn exp_m1(self) -> Self {
-                $t::exp_m1(self)
+                $exp_m1(self)
             }
             #[inline(always)]
             fn ln(self) -> Self {
-                $t::ln(self)
+                $ln(self)
             }
             #[inline(always)]
             fn tanh(self) -> Self {
-                $t::tanh(self)
+                $tanh(self)
+            }
+            #[inline(always)]
+            fn sigmoid(self) -> Self {
+                $sigmoid(self)
             }
             #[inline(always)]
             fn erf(self) -> Self {
@@ -143,5 +153,27 @@ macro_rules! real {
     };
 }
 
-real!(f32, libm::erff);
-real!(f64, libm::erf);
+/// 1/(1 + e⁻ˣ) in double precision.
+#[inline(always)]
+fn sigmoid_f64(x: f64) -> f64 {
+    1.0 / (1.0 + libm::exp(-x))
+}
+
+real!(
+    f32,
+    math::exp,
+    math::exp_m1,
+    math::ln,
+    math::tanh,
+    math::sigmoid,
+    math::erf
+);
+real!(
+    f64,
+    libm::exp,
+    libm::expm1,
+    libm::log,
+    libm::tanh,
+    sigmoid_f64,
+    libm::erf
+);

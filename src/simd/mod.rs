@@ -1,0 +1,160 @@
+//! One source of a loop, compiled once per instruction set, chosen while the program runs.
+//!
+//! A [`Body`] is a loop in plain Rust. [`dispatch`] calls it through a function that is compiled for the widest vectors this processor has, into which it is
+//! inlined, so that the compiler turns it into vector instructions of that width. Multiply-adds are written as `mul_add`: they are one rounded operation on every machine, in
+//! hardware where there is one. So all sets give the same bits.
+//!
+//! `CHAINRULE_KERNEL=portable|avx2|avx512` forces a set, for tests and comparisons.
+
+use std::sync::OnceLock;
+
+use crate::error::{Error, Result};
+
+/// The environment variable that forces an instruction set.
+pub const VARIABLE: &str = "CHAINRULE_KERNEL";
+
+/// The instruction sets that loops are compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum InstructionSet {
+    /// What every processor of the target has.
+    Portable,
+    /// AVX2 and FMA: 8 floats at a time.
+    Avx2,
+    /// AVX-512 F, BW, DQ and VL: 16 floats at a time.
+    Avx512,
+}
+
+const NAMES: [(&str, InstructionSet); 3] = [
+    ("portable", InstructionSet::Portable),
+    ("avx2", InstructionSet::Avx2),
+    ("avx512", InstructionSet::Avx512),
+];
+
+impl InstructionSet {
+    /// The widest set of this processor.
+    pub fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            let avx512 = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl");
+            match (avx2, avx512) {
+                (true, true) => return InstructionSet::Avx512,
+                (true, false) => return InstructionSet::Avx2,
+                _ => {}
+            }
+        }
+        InstructionSet::Portable
+    }
+
+    /// The set in use: the one that [`VARIABLE`] names, else the widest.
+    ///
+    /// # Errors
+    /// If it names none, or one that this processor lacks.
+    pub fn chosen() -> Result<Self> {
+        let widest = Self::detect();
+        let Some(name) = std::env::var_os(VARIABLE).filter(|name| !name.is_empty()) else {
+            return Ok(widest);
+        };
+        let set = NAMES
+            .iter()
+            .find(|(known, _)| name == *known)
+            .map(|(_, set)| *set);
+        let found = name.to_string_lossy();
+        match set {
+            Some(set) if set <= widest => Ok(set),
+            Some(_) => Err(Error::setting(
+                VARIABLE,
+                format!("expected a set that this processor has, found {found}"),
+            )),
+            None => Err(Error::setting(
+                VARIABLE,
+                format!("expected portable, avx2 or avx512, found {found}"),
+            )),
+        }
+    }
+}
+
+/// A loop. Implementations of `run` must be `#[inline(always)]`, or they are compiled for the portable set only.
+pub trait Body {
+    /// What the loop gives.
+    type Output;
+    /// Runs it.
+    fn run(self) -> Self::Output;
+}
+
+/// Runs a loop with the instruction set in use. A name in [`VARIABLE`] that cannot be served counts as absent here; the program refuses it at its start.
+#[inline]
+pub fn dispatch<B: Body>(body: B) -> B::Output {
+    static SET: OnceLock<InstructionSet> = OnceLock::new();
+    let set =
+        *SET.get_or_init(|| InstructionSet::chosen().unwrap_or_else(|_| InstructionSet::detect()));
+    run_with(set, body)
+}
+
+/// Runs a loop with a given set, which the processor must have.
+#[inline]
+fn run_with<B: Body>(set: InstructionSet, body: B) -> B::Output {
+    match set {
+        InstructionSet::Portable => body.run(),
+        // SAFETY: a set is only ever chosen after the processor was asked for its features.
+        #[cfg(target_arch = "x86_64")]
+        InstructionSet::Avx2 => unsafe { avx2(body) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        InstructionSet::Avx512 => unsafe { avx512(body) },
+        #[cfg(not(target_arch = "x86_64"))]
+        InstructionSet::Avx2 | InstructionSet::Avx512 => body.run(),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn avx2<B: Body>(body: B) -> B::Output {
+    body.run()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
+fn avx512<B: Body>(body: B) -> B::Output {
+    body.run()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Chain<'a>(&'a [f32], &'a mut [f32]);
+
+    impl Body for Chain<'_> {
+        type Output = f32;
+        #[inline(always)]
+        fn run(self) -> f32 {
+            let mut sum = 0.0_f32;
+            for (y, &x) in self.1.iter_mut().zip(self.0) {
+                *y = x.mul_add(x, -1.1) / 3.7;
+                sum = y.mul_add(x, sum);
+            }
+            sum
+        }
+    }
+
+    #[test]
+    fn every_set_gives_the_same_bits() {
+        let x: Vec<f32> = (0..1021).map(|i| (i as f32 * 0.37).sin()).collect();
+        let mut results = Vec::new();
+        for (name, set) in NAMES {
+            if set > InstructionSet::detect() {
+                eprintln!("skipped: this processor has no {name}");
+                continue;
+            }
+            let mut y = vec![f32::NAN; x.len()];
+            let sum = run_with(set, Chain(&x, &mut y));
+            let bits: Vec<u32> = y.iter().map(|y| y.to_bits()).collect();
+            results.push((sum.to_bits(), bits));
+        }
+        assert!(results.windows(2).all(|pair| pair[0] == pair[1]));
+    }
+}
