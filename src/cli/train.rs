@@ -93,8 +93,9 @@ fn train<R: Element>(
 
     let (run, records) = match run {
         Some(run) => {
-            run.resettle(&resolved, spans_run)?;
+            run.check_settings(&resolved, spans_run)?;
             run.restore(&mut trainer)?;
+            run.write_settings(&resolved)?;
             let records = run.records()?;
             (run, records)
         }

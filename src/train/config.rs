@@ -294,7 +294,8 @@ fn convert<T: Serialize + DeserializeOwned>(section: &str, from: &impl Serialize
     if let Some(keys) = given.as_object_mut() {
         keys.retain(|_, value| !value.is_null());
     }
-    let converted: T = serde_json::from_value(given.clone()).map_err(invalid)?;
+    let converted: T = serde_json::from_value(given.clone())
+        .map_err(|e| Error::setting(section, format!("with name = {}: {e}", given["name"])))?;
     let taken = serde_json::to_value(&converted).map_err(invalid)?;
     for key in given.as_object().into_iter().flat_map(|keys| keys.keys()) {
         if taken.get(key).is_none() {

@@ -48,7 +48,7 @@ impl RunDir {
             None => next_free(Path::new("runs"))?,
         };
         let run = RunDir { path };
-        durable::write(&run.file("config.toml"), settings.to_toml().as_bytes())?;
+        run.write_settings(settings)?;
         Ok(run)
     }
 
@@ -125,27 +125,32 @@ impl RunDir {
         self.file("checkpoint.safetensors").is_file()
     }
 
-    /// Checks that a run may go on with these (resolved) settings, and writes them down.
+    /// Checks that a run may go on with these (resolved) settings.
     ///
     /// # Errors
     /// Names a setting that was changed and must not be.
-    pub fn resettle(&self, resolved: &Settings, spans_run: bool) -> Result<()> {
-        if self.has_checkpoint() {
-            let before = checkpoint::header(&self.file("checkpoint.safetensors"))?.settings;
-            for (key, old, new) in differences(&before, resolved) {
-                let refused = !FREE.contains(&key.as_str()) || (key == "train.epochs" && spans_run);
-                if refused {
-                    let why = if key == "train.epochs" {
-                        " (the schedule spans the run)"
-                    } else {
-                        ""
-                    };
-                    let message =
-                        format!("expected {old} as the run was started with{why}, found {new}");
-                    return Err(Error::setting(key, message));
-                }
+    pub fn check_settings(&self, resolved: &Settings, spans_run: bool) -> Result<()> {
+        if !self.has_checkpoint() {
+            return Ok(());
+        }
+        let before = checkpoint::header(&self.file("checkpoint.safetensors"))?.settings;
+        for (key, old, new) in differences(&before, resolved) {
+            let epochs = key == "train.epochs";
+            if !FREE.contains(&key.as_str()) || (epochs && spans_run) {
+                let why = match epochs {
+                    true => " (the schedule spans the run)",
+                    false => "",
+                };
+                let message =
+                    format!("expected {old} as the run was started with{why}, found {new}");
+                return Err(Error::setting(key, message));
             }
         }
+        Ok(())
+    }
+
+    /// Writes down the settings that a run goes on with.
+    pub fn write_settings(&self, resolved: &Settings) -> Result<()> {
         durable::write(&self.file("config.toml"), resolved.to_toml().as_bytes())
     }
 

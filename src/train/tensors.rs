@@ -151,7 +151,7 @@ impl<'a> TensorFile<'a> {
                 found,
             ));
         }
-        let values: Vec<R> = match tensor.dtype() {
+        let values = match tensor.dtype() {
             Dtype::F32 => numbers(tensor.data(), |b| f64::from(f32::from_le_bytes(b))),
             Dtype::F64 => numbers(tensor.data(), f64::from_le_bytes),
             other => {
@@ -163,13 +163,7 @@ impl<'a> TensorFile<'a> {
                 ));
             }
         };
-        match values.iter().position(|x| !x.is_finite()) {
-            None => Ok(values),
-            Some(at) => {
-                let found = format!("{} at position {at}", values[at]);
-                Err(Error::format(self.path, place(), "finite numbers", found))
-            }
-        }
+        Ok(values)
     }
 
     /// The length of a one-dimensional array, if it is there.
@@ -189,7 +183,7 @@ impl<'a> TensorFile<'a> {
         self.len_of(&format!("{}.bias", positions.max()?))
     }
 
-    /// Parameters and running statistics, laid out flat. Every tensor must be there with its shape, and no other.
+    /// Parameters and running statistics, laid out flat. Every tensor must be there with its shape and finite values, and no other.
     pub fn network<R: Real>(&self, layout: &Layout) -> Result<(Vec<R>, Vec<R>)> {
         let known = |name: &str| {
             name.ends_with(BATCHES_TRACKED)
@@ -218,7 +212,13 @@ impl<'a> TensorFile<'a> {
         let collect = |tensors: &[Tensor]| -> Result<Vec<R>> {
             let mut all = Vec::new();
             for tensor in tensors {
-                all.extend(self.get::<R>(&tensor.name, &tensor.shape)?);
+                let values: Vec<R> = self.get(&tensor.name, &tensor.shape)?;
+                if let Some(at) = values.iter().position(|x| !x.is_finite()) {
+                    let place = format!("tensor {}, value {at}", tensor.name);
+                    let found = values[at].to_string();
+                    return Err(Error::format(self.path, place, "a finite number", found));
+                }
+                all.extend(values);
             }
             Ok(all)
         };

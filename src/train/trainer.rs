@@ -258,8 +258,11 @@ impl<B: Backend> Trainer<B> {
             let loss = self.step()?;
             self.progress.partial.seconds = before + start.elapsed().as_secs_f64();
             if !loss.objective.is_finite() {
+                let record = self.record(None);
                 self.progress.diverged = true;
-                return Ok(EpochEnd::Diverged(self.record(None)));
+                // The sums hold a NaN now, which no checkpoint could.
+                self.progress.partial = Partial::default();
+                return Ok(EpochEnd::Diverged(record));
             }
             observer.batch(&self.progress, batches);
         }

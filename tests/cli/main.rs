@@ -1,10 +1,13 @@
 //! The program, run as a user runs it.
 
+mod bad_input;
 mod completions;
 mod eval;
 mod golden;
 mod predict;
 #[path = "../reference/mod.rs"]
 mod reference;
+mod resume;
 mod runs;
 mod support;
+mod train;
