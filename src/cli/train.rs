@@ -26,7 +26,7 @@ use crate::train::{
     after_help = "Settings come from the defaults, then --config, then flags. A run's folder keeps the resolved ones."
 )]
 pub struct TrainArgs {
-    /// Read settings from a TOML file with the sections [data], [model], [train], [optimizer], [schedule]
+    /// Read settings from a TOML file with the sections data, model, train, optimizer, schedule
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Folder of the run, new or empty [default: the next free runs/run-0001]

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 /// What to load.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LoadOptions<'a> {
-    /// A folder of IDX or NPY files, an NPZ or a CSV file; where not given, [`locate`] searches.
+    /// A folder of IDX or NPY files, an NPZ or a CSV file; where not given, [`locate()`] searches.
     pub path: Option<&'a Path>,
     /// The label column of a CSV file: its name, or its index from 0, negative from the end.
     pub label: Option<&'a str>,

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! [`gemm`] is the only entry. Operands are `ndarray` views: they carry row and column strides, so a transposed operand is
-//! `a.t()` and costs nothing. [`naive`] is the reference that every faster path is tested against.
+//! `a.t()` and costs nothing. [`naive()`] is the reference that every faster path is tested against.
 //!
 //! Same bits for any number of threads: work is split over tiles of C only, never over k, and always at multiples of
 //! [`ROW_GRAIN`] and [`COLUMN_GRAIN`], so that a given element of C is computed by the same instructions however C is split.

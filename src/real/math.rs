@@ -37,7 +37,7 @@ fn power_of_two(n: i32) -> f32 {
 
 /// eˣ
 #[inline(always)]
-pub(super) fn exp(x: f32) -> f32 {
+pub fn exp(x: f32) -> f32 {
     // Beyond these the result is 0 or infinite; a comparison with NaN is false, so NaN passes.
     let x = if x < -105.0 { -105.0 } else { x };
     let x = if x > 90.0 { 90.0 } else { x };
@@ -64,7 +64,7 @@ pub(super) fn exp(x: f32) -> f32 {
 
 /// eˣ − 1, exact in the sense of relative error near 0 too.
 #[inline(always)]
-pub(super) fn exp_m1(x: f32) -> f32 {
+pub fn exp_m1(x: f32) -> f32 {
     let q = polynomial(
         x,
         [
@@ -84,7 +84,7 @@ pub(super) fn exp_m1(x: f32) -> f32 {
 
 /// Natural logarithm; −∞ at 0, NaN below.
 #[inline(always)]
-pub(super) fn ln(x: f32) -> f32 {
+pub fn ln(x: f32) -> f32 {
     // Subnormal numbers are brought into the normal range.
     let tiny = x < f32::MIN_POSITIVE;
     let scaled = if tiny { x * 8_388_608.0 } else { x };
@@ -119,7 +119,7 @@ pub(super) fn ln(x: f32) -> f32 {
 
 /// Hyperbolic tangent.
 #[inline(always)]
-pub(super) fn tanh(x: f32) -> f32 {
+pub fn tanh(x: f32) -> f32 {
     let z = x * x;
     let q = polynomial(
         z,
@@ -144,7 +144,7 @@ pub(super) fn tanh(x: f32) -> f32 {
 
 /// 1/(1 + e⁻ˣ), without overflow on either side.
 #[inline(always)]
-pub(super) fn sigmoid(x: f32) -> f32 {
+pub fn sigmoid(x: f32) -> f32 {
     let e = exp(-x.abs());
     let numerator = if x < 0.0 { e } else { 1.0 };
     numerator / (1.0 + e)
@@ -152,7 +152,7 @@ pub(super) fn sigmoid(x: f32) -> f32 {
 
 /// The error function.
 #[inline(always)]
-pub(super) fn erf(x: f32) -> f32 {
+pub fn erf(x: f32) -> f32 {
     let z = x * x;
     let q = polynomial(
         z,

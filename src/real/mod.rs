@@ -2,7 +2,7 @@
 //!
 //! Elementary functions are our own in f32 ([`math`]) and those of the portable `libm` in f64: never the system's, whose last bits differ between machines.
 
-mod math;
+pub mod math;
 
 use std::fmt::{Debug, Display};
 use std::iter::Sum;

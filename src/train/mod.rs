@@ -1,6 +1,6 @@
 //! Training: settings, the loop, and what a run leaves on disk.
 //!
-//! [`Settings`] (what a user says) → [`Config`] (checked) → [`Trainer`] (one run's state) → [`fit`] (the loop with its run directory).
+//! [`Settings`] (what a user says) → [`Config`] (checked) → [`Trainer`] (one run's state) → [`fit()`] (the loop with its run directory).
 
 mod checkpoint;
 mod config;

@@ -389,41 +389,62 @@ fn folders_that_cannot_be_written() {
     assert_eq!(fs::read_dir(program.path("used")).unwrap().count(), 1);
 }
 
-/// A disk that is full after so many KiB: the shell limits the size of files. The run ends with exit code 1, and what was there stays whole.
+/// A program whose files cannot grow beyond 512 bytes: its disk is full. (The shell limits them; without the trap a signal would end it.)
 #[cfg(target_os = "linux")]
-#[test]
-fn full_disk() {
-    let program = Chainrule::new();
-    write_images(&program, "set.npz");
+fn on_a_full_disk(program: &Chainrule, args: &str) -> (Option<i32>, String) {
     let binary = env!("CARGO_BIN_EXE_chainrule");
-    let run = |limit: u32, args: &str| {
-        let script = format!("trap '' XFSZ; ulimit -f {limit}; exec '{binary}' {args}");
-        let mut shell = std::process::Command::new("sh");
-        shell
-            .args(["-c", &script])
-            .current_dir(program.path("."))
-            .output()
-            .unwrap()
-    };
-    let train = "train --data set.npz --batch-size 20 --width 300 --quiet --json";
-    let failed = run(1, &format!("{train} --epochs 2 --out first"));
-    let stderr = String::from_utf8_lossy(&failed.stderr).into_owned();
-    assert_eq!(failed.status.code(), Some(1), "{stderr}");
+    in_shell(
+        program,
+        &format!("trap '' XFSZ; ulimit -f 1; exec '{binary}' {args}"),
+    )
+}
+
+/// Exit code and standard error of a script; nothing may reach standard output.
+#[cfg(target_os = "linux")]
+fn in_shell(program: &Chainrule, script: &str) -> (Option<i32>, String) {
+    let mut shell = std::process::Command::new("sh");
+    let output = shell
+        .args(["-c", script])
+        .current_dir(program.path("."))
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        stderr.contains("cannot write") && stderr.contains("first") && !stderr.contains("panicked"),
+        output.stdout.is_empty() && !stderr.contains("panicked"),
         "{stderr}"
     );
-    assert!(failed.stdout.is_empty());
-    for entry in fs::read_dir(program.path("first")).unwrap() {
+    (output.status.code(), stderr)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_leaves_no_half_written_file() {
+    let program = Chainrule::new();
+    write_images(&program, "set.npz");
+    let train =
+        "train --data set.npz --batch-size 20 --width 300 --epochs 2 --quiet --json --out run";
+    let (code, stderr) = on_a_full_disk(&program, train);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(
+        stderr.contains("cannot write") && stderr.contains("run"),
+        "{stderr}"
+    );
+    for entry in fs::read_dir(program.path("run")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         assert!(
             ["config.toml", "metrics.jsonl"].contains(&name.as_str()),
             "half-written {name}"
         );
     }
+}
 
-    // A run that once had room keeps its model and its checkpoint, and goes on when there is room again.
-    let whole = program.json(&[
+/// A run that once had room keeps its model and its checkpoint, and goes on when there is room again.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_fills_up_costs_nothing_finished() {
+    let program = Chainrule::new();
+    write_images(&program, "set.npz");
+    let train = [
         "train",
         "--data",
         "set.npz",
@@ -431,53 +452,28 @@ fn full_disk() {
         "20",
         "--width",
         "300",
-        "--epochs",
-        "4",
         "--json",
-        "--out",
-        "whole",
-    ]);
-    program.json(&[
-        "train",
-        "--data",
-        "set.npz",
-        "--batch-size",
-        "20",
-        "--width",
-        "300",
-        "--epochs",
-        "2",
-        "--json",
-        "--out",
-        "second",
-    ]);
-    let before = fs::read(program.path("second/checkpoint.safetensors")).unwrap();
-    let failed = run(1, "train --resume second --epochs 4 --quiet --json");
-    assert_eq!(
-        failed.status.code(),
-        Some(1),
-        "{}",
-        String::from_utf8_lossy(&failed.stderr)
-    );
-    assert_eq!(
-        fs::read(program.path("second/checkpoint.safetensors")).unwrap(),
-        before
-    );
-    let resumed = program.json(&["train", "--resume", "second", "--epochs", "4", "--json"]);
+    ];
+    let whole = program.json(&[&train[..], &["--epochs", "4", "--out", "whole"]].concat());
+    program.json(&[&train[..], &["--epochs", "2", "--out", "run"]].concat());
+    let files = ["model.safetensors", "checkpoint.safetensors"];
+    let read = || files.map(|file| fs::read(program.path("run").join(file)).unwrap());
+    let before = read();
+    let (code, stderr) = on_a_full_disk(&program, "train --resume run --epochs 4 --quiet --json");
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(read() == before, "model and checkpoint are those of before");
+    let resumed = program.json(&["train", "--resume", "run", "--epochs", "4", "--json"]);
     assert_eq!(resumed["val_loss"], whole["val_loss"]);
+}
 
-    let stdout_full = std::process::Command::new("sh")
-        .args([
-            "-c",
-            &format!("'{binary}' {train} --epochs 1 --out third > /dev/full"),
-        ])
-        .current_dir(program.path("."))
-        .output()
-        .unwrap();
-    let stderr = String::from_utf8_lossy(&stdout_full.stderr).into_owned();
-    assert_eq!(stdout_full.status.code(), Some(1), "{stderr}");
-    assert!(
-        stderr.contains("standard output") && !stderr.contains("panicked"),
-        "{stderr}"
-    );
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_standard_output_is_no_panic() {
+    let program = Chainrule::new();
+    write_images(&program, "set.npz");
+    let train = "train --data set.npz --batch-size 20 --epochs 1 --quiet --json";
+    let script = format!("'{}' {train} > /dev/full", env!("CARGO_BIN_EXE_chainrule"));
+    let (code, stderr) = in_shell(&program, &script);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("standard output"), "{stderr}");
 }
