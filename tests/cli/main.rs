@@ -4,6 +4,7 @@ mod bad_input;
 mod completions;
 mod eval;
 mod golden;
+mod gradcheck;
 mod predict;
 #[path = "../reference/mod.rs"]
 mod reference;
