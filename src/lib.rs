@@ -57,6 +57,10 @@
 //! // No folder, no records of an earlier part, nobody watching (a callback per epoch: implement `Observer`).
 //! let outcome = fit(&mut trainer, None, Vec::new(), &mut ())?;
 //! assert!(outcome.summary.val_accuracy.unwrap() > 0.9);
+//!
+//! let model = trainer.model().expect("an epoch has ended");
+//! let probabilities = model.predict_proba(ndarray::array![[0.1], [0.5]].view())?;
+//! assert!(probabilities[(0, 0)] > 0.5 && probabilities[(1, 1)] > 0.5);
 //! # Ok(())
 //! # }
 //! ```

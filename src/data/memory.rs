@@ -9,16 +9,15 @@ use super::{Dataset, Features, Samples};
 use crate::error::{Error, Result};
 use crate::real::Real;
 
-impl Dataset {
-    /// A data set of the rows of `x` `[samples, features]` with one label a row, in `0..classes`; f32 and f64 are kept as they are.
+impl Samples {
+    /// The rows of `x` `[samples, features]`, without labels; f32 and f64 are kept as they are.
     ///
     /// # Errors
-    /// If there are not as many labels as rows, a value is not finite, or there are fewer than two classes.
-    pub fn from_arrays<R: Real>(x: ArrayView2<'_, R>, labels: &[u32]) -> Result<Dataset> {
-        let (samples, width) = x.dim();
-        if labels.len() != samples || width == 0 {
-            let found = format!("{} for x of shape {:?}", labels.len(), x.dim());
-            return Err(Error::shape("labels", "one per row of x", found));
+    /// If there is no column, or a value is not finite.
+    pub fn from_array<R: Real>(x: ArrayView2<'_, R>) -> Result<Samples> {
+        let width = x.ncols();
+        if width == 0 {
+            return Err(Error::shape("x", "at least one column", "none"));
         }
         if let Some(((row, column), value)) = x.indexed_iter().find(|(_, v)| !v.is_finite()) {
             let found = format!("{value} in row {row}, column {column}");
@@ -30,12 +29,28 @@ impl Dataset {
         } else {
             Features::F64(values.collect())
         };
+        Ok(Samples {
+            features,
+            width,
+            labels: Vec::new(),
+        })
+    }
+}
+
+impl Dataset {
+    /// A data set of the rows of `x` `[samples, features]` with one label a row, in `0..classes`.
+    ///
+    /// # Errors
+    /// If there are not as many labels as rows, fewer than two classes, or as [`Samples::from_array`].
+    pub fn from_arrays<R: Real>(x: ArrayView2<'_, R>, labels: &[u32]) -> Result<Dataset> {
+        let mut train = Samples::from_array(x)?;
+        if labels.len() != x.nrows() {
+            let found = format!("{} for x of shape {:?}", labels.len(), x.dim());
+            return Err(Error::shape("labels", "one per row of x", found));
+        }
+        train.labels = labels.to_vec();
         let parts = Parts {
-            train: Samples {
-                features,
-                width,
-                labels: labels.to_vec(),
-            },
+            train,
             validation: None,
             test: None,
             class_names: None,

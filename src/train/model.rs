@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 use super::record::Evaluation;
@@ -201,6 +202,23 @@ impl Model {
             .train
             .precision
             .unwrap_or_default()
+    }
+
+    /// The class probabilities of the rows of `x` `[samples, inputs]`, `[samples, classes]`. The values are those of the data that it was trained
+    /// on, before normalisation.
+    ///
+    /// # Errors
+    /// If a row has another width, or a value is not finite.
+    pub fn predict_proba<R: Real>(&self, x: ArrayView2<'_, R>) -> Result<Array2<f64>> {
+        let spec = &self.description.spec;
+        if x.ncols() != spec.inputs {
+            let expected = format!("{} columns, the inputs of the model", spec.inputs);
+            return Err(Error::shape("x", expected, x.ncols().to_string()));
+        }
+        let predictions = self.classifier()?.predict(&Samples::from_array(x)?)?;
+        let shape = (x.nrows(), spec.classes);
+        let probabilities = Array2::from_shape_vec(shape, predictions.probabilities);
+        Ok(probabilities.expect("one probability per row and class"))
     }
 
     /// The network, ready for use in the precision that it was trained in.

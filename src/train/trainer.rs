@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::model::{self, Description, EVALUATION_ROWS};
 use super::settings::Monitor;
 use super::tensors::TensorFile;
-use super::{Config, EpochRecord, Evaluation, Feed, Observer};
+use super::{Config, EpochRecord, Evaluation, Feed, Model, Observer};
 use crate::backend::Backend;
 use crate::data::batches::{self, Augmentation};
 use crate::data::{Dataset, Normalizer, Split};
@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::nn::{Mlp, NetworkSpec, Update, init};
 use crate::ops::softmax_cross_entropy::Loss;
 use crate::optim::{By, Plateau};
+use crate::real::Real;
 
 /// Where a run stands: all that resuming needs besides the numbers in the network.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -209,6 +210,19 @@ impl<B: Backend> Trainer<B> {
         Description::new(spec, normalizer, names, self.data.image, data, settings)
     }
 
+    /// The network with the best epoch's weights; `None` before the first epoch has ended.
+    pub fn model(&self) -> Option<Model> {
+        let (params, running) = self.best.as_ref()?;
+        let widen = |values: &[B::Real]| values.iter().map(|x| x.to_f64()).collect();
+        let mut description = self.description();
+        description.epoch = self.progress.best?.epoch;
+        Some(Model {
+            description,
+            params: widen(params),
+            running: widen(running),
+        })
+    }
+
     /// Batches of one epoch.
     pub fn batches(&self) -> usize {
         let (n, size) = (self.split.train.len(), self.config.batch_size);
@@ -390,7 +404,10 @@ impl<B: Backend> Trainer<B> {
     /// Evaluates the best weights on the test part, if there is one. The network holds its last weights again afterwards.
     pub fn test(&mut self) -> Result<Option<Evaluation>> {
         let data = self.data.clone();
-        let (Some(test), Some(best)) = (&data.test, self.best.take()) else {
+        let Some(test) = &data.test else {
+            return Ok(None);
+        };
+        let Some(best) = self.best.take() else {
             return Ok(None);
         };
         let last = (self.mlp.read(|s| &s.params)?, self.mlp.read_running()?);
