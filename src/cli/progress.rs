@@ -40,8 +40,9 @@ impl Progress {
     pub(super) fn line(&self, text: &str) {
         match &self.bar {
             _ if self.quiet => {}
-            Some(bar) => bar.suspend(|| output::note(text)),
-            None => output::note(text),
+            // Before the first batch there is no bar to step around.
+            Some(bar) if bar.length().is_some() => bar.suspend(|| output::note(text)),
+            _ => output::note(text),
         }
     }
 
