@@ -16,7 +16,7 @@ const ROWS: usize = 8;
 /// What `gradcheck` takes.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Takes the settings of train, so that any run's network can be checked. Exit code 1 if a gradient is off."
+    after_help = "Takes the settings of train, so that any run's network can be checked; --batch-size is the rows of the random batch (8 if not given), and settings that are not about the network are ignored. Exit code 1 if a gradient is off.\n\nExamples:\n  chainrule gradcheck --activation gelu --depth 4\n  chainrule gradcheck --config runs/run-0001/config.toml --batch-size 8\n  chainrule gradcheck --inputs 20 --widths 16,8 --classes 3 --all"
 )]
 pub struct GradcheckArgs {
     /// Read settings from a TOML file, as train does
