@@ -10,7 +10,13 @@
 //! Same bits for any number of threads: work is split over tiles of C only, never over k, and always at multiples of
 //! [`ROW_GRAIN`] and [`COLUMN_GRAIN`], so that a given element of C is computed by the same instructions however C is split.
 
+#[cfg(target_arch = "x86_64")]
+mod blocked;
+mod kernel;
 mod naive;
+#[cfg(target_arch = "x86_64")]
+mod pack;
+mod params;
 
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 
@@ -55,28 +61,45 @@ pub trait Element: Real {
     );
 }
 
-macro_rules! element {
-    ($t:ty, $gemm:path) => {
-        impl Element for $t {
-            unsafe fn gemm_raw(
-                [m, k, n]: [usize; 3],
-                a: *const Self,
-                [rsa, csa]: [isize; 2],
-                b: *const Self,
-                [rsb, csb]: [isize; 2],
-                beta: Self,
-                c: *mut Self,
-                [rsc, csc]: [isize; 2],
-            ) {
-                // SAFETY: the caller's promise is the one that `matrixmultiply` asks for.
-                unsafe { $gemm(m, k, n, 1.0, a, rsa, csa, b, rsb, csb, beta, c, rsc, csc) }
-            }
+impl Element for f32 {
+    unsafe fn gemm_raw(
+        [m, k, n]: [usize; 3],
+        a: *const f32,
+        [rsa, csa]: [isize; 2],
+        b: *const f32,
+        [rsb, csb]: [isize; 2],
+        beta: f32,
+        c: *mut f32,
+        [rsc, csc]: [isize; 2],
+    ) {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(kernel) = kernel::Kernel::chosen() {
+            let source = |start, row, column| pack::Source { start, row, column };
+            let (a, b) = (source(a, rsa, csa), source(b, rsb, csb));
+            // SAFETY: the caller's promise.
+            unsafe { blocked::product(kernel, [m, k, n], a, b, beta != 0.0, c, [rsc, csc]) };
+            return;
         }
-    };
+        // SAFETY: the caller's promise is the one that `matrixmultiply` asks for.
+        unsafe { matrixmultiply::sgemm(m, k, n, 1.0, a, rsa, csa, b, rsb, csb, beta, c, rsc, csc) }
+    }
 }
 
-element!(f32, matrixmultiply::sgemm);
-element!(f64, matrixmultiply::dgemm);
+impl Element for f64 {
+    unsafe fn gemm_raw(
+        [m, k, n]: [usize; 3],
+        a: *const f64,
+        [rsa, csa]: [isize; 2],
+        b: *const f64,
+        [rsb, csb]: [isize; 2],
+        beta: f64,
+        c: *mut f64,
+        [rsc, csc]: [isize; 2],
+    ) {
+        // SAFETY: the caller's promise is the one that `matrixmultiply` asks for.
+        unsafe { matrixmultiply::dgemm(m, k, n, 1.0, a, rsa, csa, b, rsb, csb, beta, c, rsc, csc) }
+    }
+}
 
 /// `C ← AB + βC` for A `[m, k]`, B `[k, n]`, C `[m, n]` with any strides, on the threads of the current rayon pool.
 ///

@@ -88,10 +88,14 @@ pub trait Body {
 /// Runs a loop with the instruction set in use. A name in [`VARIABLE`] that cannot be served counts as absent here; the program refuses it at its start.
 #[inline]
 pub fn dispatch<B: Body>(body: B) -> B::Output {
+    run_with(set(), body)
+}
+
+/// The instruction set in use, as [`dispatch`] takes it.
+#[inline]
+pub fn set() -> InstructionSet {
     static SET: OnceLock<InstructionSet> = OnceLock::new();
-    let set =
-        *SET.get_or_init(|| InstructionSet::chosen().unwrap_or_else(|_| InstructionSet::detect()));
-    run_with(set, body)
+    *SET.get_or_init(|| InstructionSet::chosen().unwrap_or_else(|_| InstructionSet::detect()))
 }
 
 /// Runs a loop with a given set, which the processor must have.

@@ -1,0 +1,59 @@
+//! AVX-512: tiles of 14 × 32, two panels side by side. They need 28 of the 32 registers for sums and two for a row of B; elements of A are broadcast by the
+//! multiply-add itself. An odd last panel runs in tiles of 24 × 16: 24 sums, one register of B.
+
+use core::arch::x86_64::*;
+
+use super::tile::{Vector, rows_of_tiles, tile};
+use super::{Product, heights};
+
+impl Vector for __m512 {
+    const LANES: usize = 16;
+
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        // SAFETY: the trait's promise; likewise below.
+        unsafe { _mm512_setzero_ps() }
+    }
+
+    #[inline(always)]
+    unsafe fn broadcast(from: *const f32) -> Self {
+        // SAFETY: as above, and the address is the caller's.
+        unsafe { _mm512_set1_ps(*from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: as above.
+        unsafe { _mm512_loadu_ps(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: as above.
+        unsafe { _mm512_storeu_ps(to, self) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul_add(self, x: Self, sum: Self) -> Self {
+        // SAFETY: as above.
+        unsafe { _mm512_fmadd_ps(self, x, sum) }
+    }
+}
+
+/// # Safety
+/// The promise of [`super::Kernel::run`], on a processor with AVX-512 F.
+#[target_feature(enable = "avx512f")]
+pub(super) unsafe fn product(product: &Product) {
+    let pairs = product.panels / 2;
+    for pair in 0..pairs {
+        // SAFETY: the caller's promise.
+        unsafe { rows_of_tiles!(product, __m512, 2 * pair, 2, [1 2 3 4 5 6 7 8 9 10 11 12 13 14]) }
+    }
+    if product.panels % 2 == 1 {
+        // SAFETY: as above.
+        unsafe {
+            rows_of_tiles!(product, __m512, 2 * pairs, 1,
+                [1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24])
+        }
+    }
+}
