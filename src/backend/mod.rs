@@ -4,6 +4,8 @@
 //! functions of [`crate::ops`] one by one and is the one to read. The network ([`crate::nn::Mlp`]) is written once, over this trait;
 //! it owns parameters and saved values as the backend's buffers, blocks own nothing.
 
+#[cfg(target_arch = "x86_64")]
+pub mod fused;
 pub mod plain;
 
 use std::ops::Range;
@@ -13,8 +15,11 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::gemm::Element;
 use crate::ops::activation::Activation;
+use crate::ops::dropout::Mask;
 use crate::ops::softmax_cross_entropy::{Loss, LossOptions};
 use crate::optim::{Optimizer, Step};
+#[cfg(target_arch = "x86_64")]
+pub use fused::Fused;
 pub use plain::Plain;
 
 /// Which comes first in a hidden block, after Linear and BatchNorm.
@@ -73,6 +78,29 @@ impl Block {
             .as_ref()
             .map_or(self.bias.end, |bn| bn.beta.end);
         self.weight.start..end
+    }
+
+    fn drops_after_activation(&self) -> bool {
+        self.dropout > 0.0 && self.order == Order::ActivationDropout
+    }
+
+    /// The mask of this step; `None` without dropout and in evaluation.
+    fn mask(&self, mode: Mode) -> Option<Mask> {
+        match mode {
+            Mode::Train { seed, step } if self.dropout > 0.0 => Some(Mask {
+                seed,
+                layer: self.layer,
+                step,
+                p: self.dropout,
+            }),
+            _ => None,
+        }
+    }
+
+    /// The block's tensors that have one number per output.
+    pub(crate) fn vectors(&self) -> impl Iterator<Item = &Range<usize>> {
+        let normalisation = self.batch_norm.iter().flat_map(|bn| [&bn.gamma, &bn.beta]);
+        std::iter::once(&self.bias).chain(normalisation)
     }
 }
 
@@ -162,6 +190,9 @@ pub enum Sink<'a> {
 
 /// A device that computes blocks. Buffers are flat; a [`Block`] says where its tensors lie in them.
 ///
+/// What the caller fills or reads by itself is row-major: the first block's input, the last block's output and its gradient. In between a backend may keep
+/// activations as it likes.
+///
 /// Every call may fail, because a device may; [`Plain`] never does.
 pub trait Backend {
     /// The numbers in its buffers.
@@ -170,6 +201,10 @@ pub trait Backend {
     type Buf;
     /// What a block's forward keeps for its backward, its output included.
     type Saved;
+
+    /// How parameters are laid out: in panels of so many output units, W as `[⌈outputs/PANEL⌉][inputs][PANEL]`, vectors filled up with zeros to whole
+    /// panels. 1 is the row-major `[outputs, inputs]`. What the blocks that a backend is given say of their places is said of this layout.
+    const PANEL: usize;
 
     /// A buffer of `len` zeros.
     fn alloc(&self, len: usize) -> Result<Self::Buf>;
@@ -204,7 +239,7 @@ pub trait Backend {
         block: &Block,
         x: Input<'_, Self::Buf, Self::Real>,
         dy: &mut Self::Buf,
-        saved: &Self::Saved,
+        saved: &mut Self::Saved,
         state: &mut State<Self::Buf>,
         dx: Option<&mut Self::Buf>,
         mode: Mode,
@@ -221,8 +256,8 @@ pub trait Backend {
         dlogits: Option<&mut Self::Buf>,
     ) -> Result<Loss>;
 
-    /// The Euclidean norm of all gradients.
-    fn gradient_norm(&self, state: &State<Self::Buf>) -> Result<f64>;
+    /// The Euclidean norm of all gradients, in the order of [`crate::optim::clip::SquareSum`].
+    fn gradient_norm(&self, blocks: &[Block], state: &State<Self::Buf>) -> Result<f64>;
 
     /// Applies the optimiser to a range of the parameters, from the stored gradients.
     fn update(

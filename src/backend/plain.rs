@@ -11,9 +11,9 @@ use crate::error::Result;
 use crate::gemm::Element;
 use crate::ops::activation::{activation_backward, activation_forward};
 use crate::ops::batch_norm::{batch_norm_backward, batch_norm_evaluate, batch_norm_forward};
-use crate::ops::dropout::Mask;
 use crate::ops::linear::{linear_backward_input, linear_backward_parameters, linear_forward};
 use crate::ops::softmax_cross_entropy::{Loss, LossOptions, softmax_cross_entropy};
+use crate::optim::clip::SquareSum;
 use crate::optim::{self, Optimizer, Step};
 use crate::simd::{self, Body};
 
@@ -60,23 +60,6 @@ impl Block {
         ArrayView2::from_shape((self.outputs, self.inputs), &params[self.weight.clone()])
             .expect("the layout gives W its size")
     }
-
-    fn drops_after_activation(&self) -> bool {
-        self.dropout > 0.0 && self.order == Order::ActivationDropout
-    }
-
-    /// The mask of this step; `None` without dropout and in evaluation.
-    fn mask(&self, mode: Mode) -> Option<Mask> {
-        match mode {
-            Mode::Train { seed, step } if self.dropout > 0.0 => Some(Mask {
-                seed,
-                layer: self.layer,
-                step,
-                p: self.dropout,
-            }),
-            _ => None,
-        }
-    }
 }
 
 impl<R: Element> Plain<R> {
@@ -116,6 +99,8 @@ impl<R: Element> Backend for Plain<R> {
     type Real = R;
     type Buf = Vec<R>;
     type Saved = Saved<R>;
+
+    const PANEL: usize = 1;
 
     fn alloc(&self, len: usize) -> Result<Vec<R>> {
         Ok(vec![R::ZERO; len])
@@ -227,7 +212,7 @@ impl<R: Element> Backend for Plain<R> {
         block: &Block,
         x: Input<'_, Vec<R>, R>,
         dy: &mut Vec<R>,
-        saved: &Saved<R>,
+        saved: &mut Saved<R>,
         state: &mut State<Vec<R>>,
         dx: Option<&mut Vec<R>>,
         mode: Mode,
@@ -307,8 +292,15 @@ impl<R: Element> Backend for Plain<R> {
         ))
     }
 
-    fn gradient_norm(&self, state: &State<Vec<R>>) -> Result<f64> {
-        Ok(optim::clip::norm(&state.grads))
+    fn gradient_norm(&self, blocks: &[Block], state: &State<Vec<R>>) -> Result<f64> {
+        let mut sum = SquareSum::default();
+        for block in blocks {
+            sum.add_rows(&state.grads[block.weight.clone()], block.inputs);
+            for vector in block.vectors() {
+                sum.add_rows(&state.grads[vector.clone()], 1);
+            }
+        }
+        Ok(sum.norm())
     }
 
     fn update(

@@ -206,7 +206,7 @@ impl Oriented {
                 accumulate,
             };
             // SAFETY: A and B are as described; C's part as in the caller's promise.
-            unsafe { self.into_c(product, c, (row, first), width(panels - 1)) };
+            unsafe { self.to_c(product, c, (row, first), width(panels - 1)) };
         }
     }
 
@@ -214,7 +214,7 @@ impl Oriented {
     ///
     /// # Safety
     /// As for [`product`]; `product` is right but for C.
-    unsafe fn into_c(
+    unsafe fn to_c(
         &self,
         product: Product,
         scratch: &mut Vec<Line>,

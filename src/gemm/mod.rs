@@ -12,15 +12,16 @@
 
 #[cfg(target_arch = "x86_64")]
 mod blocked;
-mod kernel;
+pub(crate) mod kernel;
 mod naive;
 #[cfg(target_arch = "x86_64")]
-mod pack;
-mod params;
+pub(crate) mod pack;
+pub(crate) mod params;
 
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 
 use crate::real::Real;
+pub(crate) use kernel::PANEL;
 pub use naive::naive;
 
 /// What happens to the old contents of C.

@@ -1,6 +1,6 @@
 //! The multilayer perceptron: a forward list of blocks and, reversed, the backward list.
 
-use super::{Layout, NetworkSpec};
+use super::{Layout, NetworkSpec, Panels};
 use crate::backend::{Backend, Input, Mode, Sink, State};
 use crate::error::{Error, Result};
 use crate::ops::softmax_cross_entropy::{Loss, LossOptions};
@@ -11,6 +11,8 @@ pub struct Mlp<B: Backend> {
     backend: B,
     spec: NetworkSpec,
     layout: Layout,
+    /// The backend's order of the parameters.
+    panels: Panels,
     /// Parameters, gradients, moments, running statistics.
     pub state: State<B::Buf>,
     saved: Vec<B::Saved>,
@@ -47,28 +49,28 @@ impl<B: Backend> Mlp<B> {
     pub fn new(backend: B, spec: NetworkSpec, capacity: usize) -> Result<Self> {
         spec.validate()?;
         let layout = Layout::new(&spec);
-        let parameters = layout.parameter_count();
+        let panels = Panels::new(&layout, B::PANEL);
+        let parameters = panels.parameter_count;
         let state = State {
             params: backend.alloc(parameters)?,
             grads: backend.alloc(parameters)?,
             m: backend.alloc(parameters)?,
             v: backend.alloc(parameters)?,
-            running: backend.alloc(layout.running_count())?,
+            running: backend.alloc(panels.running_count)?,
         };
-        let saved = layout
+        let saved = panels
             .blocks
             .iter()
             .map(|b| backend.saved(b, capacity))
             .collect::<Result<_>>()?;
-        let widest = layout.blocks.iter().map(|b| b.outputs).max().unwrap_or(0);
-        let gradients = [
-            backend.alloc(capacity * widest)?,
-            backend.alloc(capacity * widest)?,
-        ];
+        let widest = panels.blocks.iter().map(|b| b.outputs).max().unwrap_or(0);
+        let gradient = || backend.alloc(capacity * widest.next_multiple_of(B::PANEL));
+        let gradients = [gradient()?, gradient()?];
         Ok(Mlp {
             backend,
             spec,
             layout,
+            panels,
             state,
             saved,
             gradients,
@@ -107,8 +109,10 @@ impl<B: Backend> Mlp<B> {
             running.len(),
             self.layout.running_count(),
         )?;
-        self.backend.upload(&mut self.state.params, params)?;
-        self.backend.upload(&mut self.state.running, running)
+        let params = self.panels.pack(&self.layout, params);
+        let running = self.panels.pack_running(&self.layout, running);
+        self.backend.upload(&mut self.state.params, &params)?;
+        self.backend.upload(&mut self.state.running, &running)
     }
 
     /// Sets the optimiser's two moments, each with the layout of the parameters.
@@ -118,18 +122,22 @@ impl<B: Backend> Mlp<B> {
     pub fn load_moments(&mut self, m: &[B::Real], v: &[B::Real]) -> Result<()> {
         check_len("first moments", m.len(), self.layout.parameter_count())?;
         check_len("second moments", v.len(), self.layout.parameter_count())?;
-        self.backend.upload(&mut self.state.m, m)?;
-        self.backend.upload(&mut self.state.v, v)
+        let m = self.panels.pack(&self.layout, m);
+        let v = self.panels.pack(&self.layout, v);
+        self.backend.upload(&mut self.state.m, &m)?;
+        self.backend.upload(&mut self.state.v, &v)
     }
 
     /// A copy of one flat buffer of parameters' size, e.g. `|s| &s.params`.
     pub fn read(&self, which: impl Fn(&State<B::Buf>) -> &B::Buf) -> Result<Vec<B::Real>> {
-        self.copy_out(which(&self.state), self.layout.parameter_count())
+        let packed = self.copy_out(which(&self.state), self.panels.parameter_count)?;
+        Ok(self.panels.unpack(&self.layout, &packed))
     }
 
     /// A copy of the running statistics.
     pub fn read_running(&self) -> Result<Vec<B::Real>> {
-        self.copy_out(&self.state.running, self.layout.running_count())
+        let packed = self.copy_out(&self.state.running, self.panels.running_count)?;
+        Ok(self.panels.unpack_running(&self.layout, &packed))
     }
 
     /// A copy of the last forward's logits for `rows` rows, `[rows, classes]`.
@@ -165,7 +173,7 @@ impl<B: Backend> Mlp<B> {
             let expected = format!("1 to {} rows", self.capacity);
             return Err(Error::shape("batch", expected, rows.to_string()));
         }
-        for (i, block) in self.layout.blocks.iter().enumerate() {
+        for (i, block) in self.panels.blocks.iter().enumerate() {
             let (before, rest) = self.saved.split_at_mut(i);
             let x = match before.last() {
                 Some(previous) => Input::Values {
@@ -211,7 +219,7 @@ impl<B: Backend> Mlp<B> {
     ) -> Result<()> {
         let rows = x.rows();
         let [mut dy, mut next] = self.gradients.each_mut();
-        for (i, block) in self.layout.blocks.iter().enumerate().rev() {
+        for (i, block) in self.panels.blocks.iter().enumerate().rev() {
             let (before, rest) = self.saved.split_at_mut(i);
             let (x, dx) = match before.last() {
                 Some(previous) => {
@@ -220,7 +228,7 @@ impl<B: Backend> Mlp<B> {
                 }
                 None => (x, dx.take()),
             };
-            let saved = &rest[0];
+            let saved = &mut rest[0];
             self.backend
                 .block_backward(block, x, dy, saved, &mut self.state, dx, mode, sink)?;
             std::mem::swap(&mut dy, &mut next);
@@ -254,9 +262,11 @@ impl<B: Backend> Mlp<B> {
         if update.clip_norm > 0.0 {
             // The scale is known only when every gradient is.
             self.backward(x, mode, Sink::Store, None)?;
-            let norm = self.backend.gradient_norm(&self.state)?;
+            let norm = self
+                .backend
+                .gradient_norm(&self.panels.blocks, &self.state)?;
             step.gradient_scale = clip::scale(norm, update.clip_norm);
-            let all = 0..self.layout.parameter_count();
+            let all = 0..self.panels.parameter_count;
             self.backend
                 .update(optimizer, &step, &mut self.state, all)?;
         } else {

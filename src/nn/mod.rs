@@ -3,9 +3,11 @@
 pub mod gradcheck;
 pub mod init;
 mod mlp;
+mod panels;
 pub mod params;
 pub mod spec;
 
 pub use mlp::{Batch, Mlp, Update};
+pub use panels::Panels;
 pub use params::Layout;
 pub use spec::NetworkSpec;

@@ -41,6 +41,82 @@ impl Mask {
     }
 }
 
+impl Mask {
+    /// The factors of elements `first..first + out.len()`: 1/(1−p) or 0. [`multiply`] by them is what [`Mask::apply`] does, for callers that keep
+    /// another order than the row-major one, or need the mask twice.
+    pub fn factors<R: Real>(&self, first: usize, out: &mut [R]) {
+        assert!((0.0..1.0).contains(&self.p), "dropout in [0, 1)");
+        simd::dispatch(Factors {
+            mask: self,
+            first,
+            out,
+        });
+    }
+}
+
+/// The arguments of [`Mask::factors`], checked.
+struct Factors<'a, R> {
+    mask: &'a Mask,
+    first: usize,
+    out: &'a mut [R],
+}
+
+impl<R: Real> Body for Factors<'_, R> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Factors { mask, first, out } = self;
+        let threshold = (mask.p * 4_294_967_296.0) as u32;
+        let scale = R::from_f64(1.0 / (1.0 - mask.p));
+        let [low, high] = [mask.step as u32, (mask.step >> 32) as u32];
+        let mut words = [[0; COUNTERS]; 4];
+        let mut drawn = [R::ZERO; 4 * COUNTERS];
+        // The first element may stand anywhere in its counter's group of four.
+        let mut skip = first % 4;
+        let mut counter = first / 4;
+        let mut rest = out;
+        while !rest.is_empty() {
+            let counters = [counter as u32, mask.layer, low, high];
+            rng::philox4x32_consecutive(&mut words, counters, rng::key(mask.seed));
+            for (i, group) in drawn.chunks_exact_mut(4).enumerate() {
+                for (x, words) in group.iter_mut().zip(&words) {
+                    *x = if words[i] >= threshold {
+                        scale
+                    } else {
+                        R::ZERO
+                    };
+                }
+            }
+            let (now, later) = rest.split_at_mut(rest.len().min(4 * COUNTERS - skip));
+            now.copy_from_slice(&drawn[skip..skip + now.len()]);
+            (rest, skip, counter) = (later, 0, counter + COUNTERS);
+        }
+    }
+}
+
+/// `x[i] ← factors[i] · x[i]`. A product, not a choice: NaN and infinity of a dropped unit stay visible.
+pub fn multiply<R: Real>(x: &mut [R], factors: &[R]) {
+    assert_eq!(x.len(), factors.len());
+    simd::dispatch(Multiply { x, factors });
+}
+
+/// The arguments of [`multiply`], checked.
+struct Multiply<'a, R> {
+    x: &'a mut [R],
+    factors: &'a [R],
+}
+
+impl<R: Real> Body for Multiply<'_, R> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Multiply { x, factors } = self;
+        for (x, &factor) in x.iter_mut().zip(factors) {
+            *x *= factor;
+        }
+    }
+}
+
 /// The arguments of [`Mask::apply`], checked.
 struct Apply<'a, R> {
     mask: &'a Mask,
@@ -104,6 +180,18 @@ mod tests {
                 let kept = words[i % 4] >= 1_288_490_188; // ⌊0.3·2³²⌋
                 assert_eq!(y, if kept { 1.0 / 0.7 } else { 0.0 }, "element {i}");
             }
+        }
+    }
+
+    /// From any first element on, the factors are those that `apply` multiplies by.
+    #[test]
+    fn factors_from_anywhere() {
+        let mut all = vec![1.0_f32; 1021];
+        mask(0.3).apply(&mut all);
+        for (first, count) in [(0, 1021), (1, 7), (2, 131), (5, 128), (131, 300), (1020, 1)] {
+            let mut factors = vec![f32::NAN; count];
+            mask(0.3).factors(first, &mut factors);
+            assert_eq!(factors, all[first..first + count], "{count} from {first}");
         }
     }
 

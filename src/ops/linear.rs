@@ -24,6 +24,8 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 
 use super::reduce;
 use crate::gemm::{Beta, Element, gemm};
+use crate::real::Real;
+use crate::simd::{self, Body};
 
 /// `Y = X Wᵀ + 1bᵀ`.
 pub fn linear_forward<R: Element>(
@@ -34,9 +36,32 @@ pub fn linear_forward<R: Element>(
 ) {
     assert_eq!(b.len(), w.nrows(), "one bias per output");
     gemm(x, w.t(), Beta::Overwrite, y.view_mut());
-    for mut row in y.rows_mut() {
-        for (value, &bias) in row.iter_mut().zip(b) {
-            *value += bias;
+    if !b.is_empty() {
+        add_bias(y.as_slice_mut().expect("Y is contiguous"), b);
+    }
+}
+
+/// `y ← y + b` for every row of Y `[n, b.len()]`.
+pub fn add_bias<R: Real>(y: &mut [R], b: &[R]) {
+    assert!(y.len().is_multiple_of(b.len()), "whole rows");
+    simd::dispatch(AddBias { y, b });
+}
+
+/// The arguments of [`add_bias`], checked.
+struct AddBias<'a, R> {
+    y: &'a mut [R],
+    b: &'a [R],
+}
+
+impl<R: Real> Body for AddBias<'_, R> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let AddBias { y, b } = self;
+        for row in y.chunks_exact_mut(b.len()) {
+            for (y, &b) in row.iter_mut().zip(b) {
+                *y += b;
+            }
         }
     }
 }

@@ -7,32 +7,56 @@
 //! g \leftarrow g \cdot \min\Big(1,\ \frac{c}{\lVert g \rVert_2 + 10^{-6}}\Big)
 //! ```
 //!
-//! [`norm`] measures, [`scale`] gives the factor, [`super::Step`] carries it into the step.
+//! [`SquareSum`] measures, [`scale`] gives the factor, [`super::Step`] carries it into the step.
 
 use crate::real::Real;
 
 const LANES: usize = 16;
 
-/// Euclidean norm of all gradients.
+/// The square of a norm, summed piece by piece.
 ///
-/// The sum runs in f64 over 16 lanes (element i belongs to lane i mod 16), which are joined by one fixed tree. So the
-/// order of the additions depends on the length alone, and in f32 no square overflows.
-pub fn norm<R: Real>(gradients: &[R]) -> f64 {
-    let mut lanes = [0.0; LANES];
-    for chunk in gradients.chunks(LANES) {
-        for (lane, g) in lanes.iter_mut().zip(chunk) {
-            let g = g.to_f64();
-            *lane += g * g;
+/// The sum runs in f64 over 16 lanes, which are joined by one fixed tree. What belongs to output unit j of a layer (row j of W `[out, in]`, element j of a
+/// vector) goes to lane j mod 16, in ascending order. So the order of the additions depends on the network alone, not on how its parameters are
+/// laid out, and in f32 no square overflows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SquareSum {
+    lanes: [f64; LANES],
+}
+
+impl SquareSum {
+    /// Adds a row-major matrix `[units, inputs]`; a vector has 1 input.
+    pub fn add_rows<R: Real>(&mut self, gradients: &[R], inputs: usize) {
+        for (unit, row) in gradients.chunks_exact(inputs).enumerate() {
+            let lane = &mut self.lanes[unit % LANES];
+            *lane = row.iter().fold(*lane, |sum, g| {
+                let g = g.to_f64();
+                sum + g * g
+            });
         }
     }
-    let mut width = LANES;
-    while width > 1 {
-        width /= 2;
-        for i in 0..width {
-            lanes[i] += lanes[i + width];
+
+    /// Adds panels of 16 units, `[⌈units/16⌉][inputs][16]`, filled up with zeros.
+    pub fn add_panels<R: Real>(&mut self, gradients: &[R]) {
+        for units in gradients.chunks_exact(LANES) {
+            for (lane, g) in self.lanes.iter_mut().zip(units) {
+                let g = g.to_f64();
+                *lane += g * g;
+            }
         }
     }
-    lanes[0].sqrt()
+
+    /// The norm of what was added.
+    pub fn norm(&self) -> f64 {
+        let mut lanes = self.lanes;
+        let mut width = LANES;
+        while width > 1 {
+            width /= 2;
+            for i in 0..width {
+                lanes[i] += lanes[i + width];
+            }
+        }
+        lanes[0].sqrt()
+    }
 }
 
 /// The factor that shortens a gradient of this norm to at most c. A NaN norm gives NaN: a diverged run shows.
@@ -45,6 +69,12 @@ pub fn scale(norm: f64, c: f64) -> f64 {
 mod tests {
     use super::*;
 
+    fn norm<R: Real>(gradients: &[R]) -> f64 {
+        let mut sum = SquareSum::default();
+        sum.add_rows(gradients, 1);
+        sum.norm()
+    }
+
     #[test]
     fn norm_of_known_vectors() {
         assert_eq!(norm::<f32>(&[]), 0.0);
@@ -56,6 +86,21 @@ mod tests {
         assert_eq!(norm(&[2.0_f32; 33]), 132.0_f64.sqrt());
         assert_eq!(norm(&[3e38_f32, 0.0]), f64::from(3e38_f32));
         assert!(norm(&[1.0_f32, f32::NAN]).is_nan());
+    }
+
+    /// 19 units of 3 inputs, row-major and in panels: the same bits.
+    #[test]
+    fn the_layout_does_not_show() {
+        let g = |unit: usize, input: usize| ((unit * 3 + input) as f64 * 0.7).sin();
+        let rows: Vec<f64> = (0..19 * 3).map(|i| g(i / 3, i % 3)).collect();
+        let panels: Vec<f64> = (0..2 * 3 * LANES)
+            .map(|i| (i / (3 * LANES) * LANES + i % LANES, i / LANES % 3))
+            .map(|(unit, input)| if unit < 19 { g(unit, input) } else { 0.0 })
+            .collect();
+        let (mut a, mut b) = (SquareSum::default(), SquareSum::default());
+        a.add_rows(&rows, 3);
+        b.add_panels(&panels);
+        assert_eq!(a.norm().to_bits(), b.norm().to_bits());
     }
 
     #[test]

@@ -116,9 +116,45 @@ pub fn apply<R: Real, U: Rule<R>>(rule: U, w: &mut [R], g: &[R], m: &mut [R], v:
     }
 }
 
+/// An optimiser's rule with its constants for one step.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub enum StepRule<R> {
+    Sgd(sgd::SgdStep<R>),
+    Adam(adam::AdamStep<R>),
+    RmsProp(rmsprop::RmsPropStep<R>),
+    Rprop(rprop::RpropStep<R>),
+}
+
+impl Optimizer {
+    /// The rule of one step.
+    pub fn at<R: Real>(&self, step: &Step) -> StepRule<R> {
+        match self {
+            Optimizer::Sgd(sgd) => StepRule::Sgd(sgd.at(step)),
+            Optimizer::Adam(adam) => StepRule::Adam(adam.at(step)),
+            Optimizer::AdamW(adamw) => StepRule::Adam(adamw.at(step)),
+            Optimizer::RmsProp(rmsprop) => StepRule::RmsProp(rmsprop.at(step)),
+            Optimizer::Rprop(rprop) => StepRule::Rprop(rprop.at(step)),
+        }
+    }
+}
+
+impl<R: Real> StepRule<R> {
+    /// One step over slices of equal length.
+    ///
+    /// Inlined, so that a caller compiled for a wider instruction set gets wider loops; the bits are the same.
+    #[inline(always)]
+    pub fn apply(&self, w: &mut [R], g: &[R], m: &mut [R], v: &mut [R]) {
+        match *self {
+            StepRule::Sgd(rule) => apply(rule, w, g, m, v),
+            StepRule::Adam(rule) => apply(rule, w, g, m, v),
+            StepRule::RmsProp(rule) => apply(rule, w, g, m, v),
+            StepRule::Rprop(rule) => apply(rule, w, g, m, v),
+        }
+    }
+}
+
 /// One step of `optimizer` over slices of equal length.
-///
-/// Inlined, so that a caller compiled for a wider instruction set gets wider loops; the bits are the same.
 #[inline(always)]
 pub fn update<R: Real>(
     optimizer: &Optimizer,
@@ -128,13 +164,7 @@ pub fn update<R: Real>(
     m: &mut [R],
     v: &mut [R],
 ) {
-    match optimizer {
-        Optimizer::Sgd(sgd) => apply(sgd.at::<R>(step), w, g, m, v),
-        Optimizer::Adam(adam) => apply(adam.at::<R>(step), w, g, m, v),
-        Optimizer::AdamW(adamw) => apply(adamw.at::<R>(step), w, g, m, v),
-        Optimizer::RmsProp(rmsprop) => apply(rmsprop.at::<R>(step), w, g, m, v),
-        Optimizer::Rprop(rprop) => apply(rprop.at::<R>(step), w, g, m, v),
-    }
+    optimizer.at(step).apply(w, g, m, v);
 }
 
 /// Refuses what is not a finite number ≥ 0: a rate, a decay, a clipping norm.

@@ -6,6 +6,8 @@
 //!
 //! `CHAINRULE_KERNEL=portable|avx2|avx512` forces a set, for tests and comparisons.
 
+pub mod team;
+
 use std::sync::OnceLock;
 
 use crate::error::{Error, Result};

@@ -1,0 +1,314 @@
+//! `Y = activation(dropout(batch_norm(X Wᵀ + b)))`: each member of the team makes its own panels of Y.
+
+use std::ops::Range;
+
+use super::buffer::{Buffer, Shared};
+use super::{Fused, Saved, from_panels, panels, to_panels};
+use crate::backend::{Block, Input, Mode, Order, State};
+use crate::gemm::PANEL;
+use crate::gemm::kernel::{Product, Walk};
+use crate::gemm::params::{DEPTH, ROWS, blocks};
+use crate::ops::activation::{Activation, activation_forward};
+use crate::ops::batch_norm::{batch_norm_evaluate, batch_norm_forward};
+use crate::ops::dropout::{self, Mask};
+use crate::ops::linear::add_bias;
+use crate::simd::team::Member;
+use crate::simd::{self, Body};
+
+/// Outputs that take few panels for each member are multiplied by rows instead, and shared out by panels afterwards.
+const FEW_PANELS: usize = 4;
+
+/// A forward under way: what all members share. Every buffer is in panels of `rows` rows.
+struct Pass<'a> {
+    fused: &'a Fused,
+    block: &'a Block,
+    rows: usize,
+    /// X.
+    x: Shared<'a>,
+    params: &'a [f32],
+    running: Shared<'a>,
+    saved: SharedSaved<'a>,
+    mode: Mode,
+}
+
+/// [`Saved`] in the hands of a team.
+struct SharedSaved<'a> {
+    x_hat: Shared<'a>,
+    inv_std: Shared<'a>,
+    mask: Shared<'a>,
+    pre: Shared<'a>,
+    activated: Shared<'a>,
+    out: Shared<'a>,
+}
+
+impl Fused {
+    pub(super) fn forward(
+        &self,
+        block: &Block,
+        x: Input<'_, Buffer, f32>,
+        state: &mut State<Buffer>,
+        saved: &mut Saved,
+        mode: Mode,
+    ) {
+        let rows = x.rows();
+        let first = block.layer == 0;
+        let Saved {
+            input,
+            x_hat,
+            inv_std,
+            mask,
+            pre,
+            activated,
+            out,
+        } = saved;
+        let converted = Shared::new(input);
+        let pass = Pass {
+            fused: self,
+            block,
+            rows,
+            x: match x {
+                Input::Values { buf, .. } if !first => Shared::read_only(buf),
+                _ => converted,
+            },
+            params: &state.params,
+            running: Shared::new(&mut state.running),
+            saved: SharedSaved {
+                x_hat: Shared::new(x_hat),
+                inv_std: Shared::new(inv_std),
+                mask: Shared::new(mask),
+                pre: Shared::new(pre),
+                activated: Shared::new(activated),
+                out: Shared::new(out),
+            },
+            mode,
+        };
+        self.team.run(|member| {
+            if first {
+                let own = member.share(panels(block.inputs));
+                let part = own.start * rows * PANEL..own.end * rows * PANEL;
+                // SAFETY: the members' panels do not overlap.
+                convert(x, block.inputs, own, unsafe { converted.part(part) });
+                member.barrier();
+            }
+            pass.run(member);
+        });
+        if block.activation.is_none() {
+            from_panels(
+                &mut out[..rows * block.outputs],
+                &pre[..rows * panels(block.outputs) * PANEL],
+                block.outputs,
+            );
+        }
+    }
+}
+
+/// Fills the panels `own` of the input: pixels become numbers, row-major numbers change their order.
+fn convert(x: Input<'_, Buffer, f32>, columns: usize, own: Range<usize>, to: &mut [f32]) {
+    match x {
+        Input::Pixels {
+            data,
+            rows,
+            scale,
+            shift,
+        } => simd::dispatch(ConvertPixels {
+            data,
+            rows,
+            scale,
+            shift,
+            own,
+            to,
+        }),
+        Input::Values { buf, rows } => {
+            to_panels(to, &buf[..rows * columns], columns, own.start * PANEL)
+        }
+    }
+}
+
+/// The arguments of [`convert`] for pixels.
+struct ConvertPixels<'a> {
+    data: &'a [u8],
+    rows: &'a [u32],
+    scale: &'a [f32],
+    shift: &'a [f32],
+    own: Range<usize>,
+    to: &'a mut [f32],
+}
+
+impl Body for ConvertPixels<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let ConvertPixels {
+            data,
+            rows,
+            scale,
+            shift,
+            own,
+            to,
+        } = self;
+        let columns = scale.len();
+        // Row by row, so that a sample's pixels are read in order.
+        for (i, &row) in rows.iter().enumerate() {
+            let pixels = &data[row as usize * columns..][..columns];
+            for panel in own.clone() {
+                let line = &mut to[((panel - own.start) * rows.len() + i) * PANEL..][..PANEL];
+                let j = panel * PANEL;
+                if j + PANEL <= columns {
+                    let (pixels, scale) = (&pixels[j..j + PANEL], &scale[j..j + PANEL]);
+                    let shift = &shift[j..j + PANEL];
+                    for q in 0..PANEL {
+                        line[q] = f32::from(pixels[q]) * scale[q] + shift[q];
+                    }
+                } else {
+                    line.fill(0.0);
+                    for (q, x) in line[..columns - j].iter_mut().enumerate() {
+                        *x = f32::from(pixels[j + q]) * scale[j + q] + shift[j + q];
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Pass<'_> {
+    fn run(&self, member: Member<'_>) {
+        let block = self.block;
+        let all = panels(block.outputs);
+        let own = member.share(all);
+        // Batch norm's input goes where the block's output will be; without it the product is the activation's input already.
+        let z = match &block.batch_norm {
+            Some(_) => self.saved.out,
+            None => self.saved.pre,
+        };
+        let by_rows = member.size() > 1 && all < FEW_PANELS * member.size();
+        if by_rows {
+            self.multiply(z, member.share(self.rows), 0..all);
+            member.barrier();
+        } else {
+            self.multiply(z, 0..self.rows, own.clone());
+        }
+        if own.is_empty() {
+            return;
+        }
+        for panel in own.clone() {
+            let bias = &self.params[block.bias.start + panel * PANEL..][..PANEL];
+            // SAFETY: a panel of this member alone.
+            add_bias(unsafe { z.part(self.part(&(panel..panel + 1))) }, bias);
+            self.normalise(panel);
+        }
+        if let Some(kind) = block.activation {
+            self.drop_and_activate(kind, own);
+        }
+    }
+
+    /// Where these panels lie.
+    fn part(&self, own: &Range<usize>) -> Range<usize> {
+        own.start * self.rows * PANEL..own.end * self.rows * PANEL
+    }
+
+    /// `Z = X Wᵀ` for these rows and panels.
+    fn multiply(&self, z: Shared<'_>, rows: Range<usize>, own: Range<usize>) {
+        let inputs = self.block.inputs;
+        let panel = self.rows * PANEL;
+        for (row, m) in blocks(rows.len(), ROWS, 1) {
+            let row = (rows.start + row) * PANEL;
+            for (start, depth) in blocks(inputs, DEPTH, PANEL) {
+                let w = self.block.weight.start + (own.start * inputs + start) * PANEL;
+                let product = Product {
+                    m,
+                    k: depth,
+                    panels: own.len(),
+                    a: self.x.at(start / PANEL * panel + row),
+                    walk: Walk::Rows { row: PANEL, panel },
+                    b: self.params[w..].as_ptr(),
+                    b_row: PANEL,
+                    b_panel: inputs * PANEL,
+                    c: z.at(own.start * panel + row),
+                    c_row: PANEL,
+                    c_panel: panel,
+                    accumulate: start > 0,
+                };
+                // SAFETY: X, W and Z have these panels; nobody writes X or W now, and nobody else these rows and panels of Z.
+                unsafe { self.fused.kernel.run(&product) };
+            }
+        }
+    }
+
+    /// The batch norm of a panel, if the block has one.
+    fn normalise(&self, panel: usize) {
+        let Some(bn) = &self.block.batch_norm else {
+            return;
+        };
+        let part = self.part(&(panel..panel + 1));
+        let at = |slice: &Range<usize>| {
+            let start = slice.start + panel * PANEL;
+            start..start + PANEL
+        };
+        let (gamma, beta) = (&self.params[at(&bn.gamma)], &self.params[at(&bn.beta)]);
+        // SAFETY: panels of this member alone.
+        unsafe {
+            let mean = self.running.part(at(&bn.running_mean));
+            let var = self.running.part(at(&bn.running_var));
+            let z = self.saved.out.part(part.clone());
+            let y = self.saved.pre.part(part.clone());
+            match self.mode {
+                Mode::Train { .. } => {
+                    let x_hat = self.saved.x_hat.part(part);
+                    let inv_std = self.saved.inv_std.part(panel * PANEL..(panel + 1) * PANEL);
+                    batch_norm_forward(y, x_hat, inv_std, mean, var, z, gamma, beta);
+                }
+                Mode::Eval => batch_norm_evaluate(y, z, mean, var, gamma, beta),
+            }
+        }
+    }
+
+    fn drop_and_activate(&self, kind: Activation, own: Range<usize>) {
+        let block = self.block;
+        let part = self.part(&own);
+        // SAFETY: panels of this member alone.
+        let (pre, out) = unsafe {
+            (
+                self.saved.pre.part(part.clone()),
+                self.saved.out.part(part.clone()),
+            )
+        };
+        let Some(mask) = block.mask(self.mode) else {
+            activation_forward(kind, out, pre);
+            return;
+        };
+        // SAFETY: as above.
+        let factors = unsafe { self.saved.mask.part(part.clone()) };
+        draw(&mask, block.outputs, own, self.rows, factors);
+        match block.order {
+            Order::DropoutActivation => {
+                dropout::multiply(pre, factors);
+                activation_forward(kind, out, pre);
+            }
+            Order::ActivationDropout => {
+                activation_forward(kind, out, pre);
+                // SAFETY: as above.
+                let activated = unsafe { self.saved.activated.part(part) };
+                activated.copy_from_slice(out);
+                dropout::multiply(out, factors);
+            }
+        }
+    }
+}
+
+/// Draws the mask of these panels, the element's number counted in the row-major `[rows, columns]`.
+fn draw(mask: &Mask, columns: usize, own: Range<usize>, rows: usize, factors: &mut [f32]) {
+    /// Panels drawn at a time: with them a row takes at most 29 of Philox's counters.
+    const TOGETHER: usize = 7;
+    let mut drawn = [0.0; TOGETHER * PANEL];
+    for first in own.clone().step_by(TOGETHER) {
+        let column = first * PANEL;
+        let width = (columns - column).min(TOGETHER * PANEL);
+        for row in 0..rows {
+            mask.factors(row * columns + column, &mut drawn[..width]);
+            for (p, panel) in (first..own.end.min(first + TOGETHER)).enumerate() {
+                let line = &mut factors[((panel - own.start) * rows + row) * PANEL..][..PANEL];
+                line.copy_from_slice(&drawn[p * PANEL..][..PANEL]);
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! How a backend keeps the parameters: in panels of some output units, next to the row-major order of files and formulas.
+
+use std::ops::Range;
+
+use super::Layout;
+use crate::backend::{BatchNormSlices, Block};
+use crate::real::Real;
+
+/// The parameters and running statistics in panels of [`Backend::PANEL`](crate::backend::Backend::PANEL) output units. With panels of 1 it is [`Layout`]'s own order.
+///
+/// Output unit o, input k of W lies at `$(\lfloor o/P \rfloor \cdot in + k)\, P + o \bmod P$`; what fills a last panel up is 0 and stays 0: its gradient is.
+#[derive(Clone, Debug)]
+pub struct Panels {
+    /// The forward list, with the places of this order.
+    pub blocks: Vec<Block>,
+    /// Numbers in a buffer of parameters.
+    pub parameter_count: usize,
+    /// Numbers in a buffer of running statistics.
+    pub running_count: usize,
+    width: usize,
+}
+
+/// Hands out slices one after the other.
+struct Places(usize);
+
+impl Places {
+    fn next(&mut self, len: usize) -> Range<usize> {
+        let start = self.0;
+        self.0 += len;
+        start..self.0
+    }
+}
+
+impl Panels {
+    /// Panels of `width` output units.
+    pub fn new(layout: &Layout, width: usize) -> Self {
+        let (mut params, mut running) = (Places(0), Places(0));
+        let blocks = layout.blocks.iter().map(|block| {
+            let outputs = block.outputs.next_multiple_of(width);
+            let weight = params.next(outputs * block.inputs);
+            let bias = params.next(outputs);
+            let batch_norm = block.batch_norm.as_ref().map(|_| BatchNormSlices {
+                gamma: params.next(outputs),
+                beta: params.next(outputs),
+                running_mean: running.next(outputs),
+                running_var: running.next(outputs),
+            });
+            Block {
+                weight,
+                bias,
+                batch_norm,
+                ..block.clone()
+            }
+        });
+        Panels {
+            blocks: blocks.collect(),
+            parameter_count: params.0,
+            running_count: running.0,
+            width,
+        }
+    }
+
+    /// Parameters in this order, from `src` in [`Layout`]'s.
+    pub fn pack<R: Real>(&self, layout: &Layout, src: &[R]) -> Vec<R> {
+        let mut packed = vec![R::ZERO; self.parameter_count];
+        self.pairs(layout, |from, to| packed[to] = src[from]);
+        packed
+    }
+
+    /// The reverse of [`Panels::pack`].
+    pub fn unpack<R: Real>(&self, layout: &Layout, packed: &[R]) -> Vec<R> {
+        let mut rows = vec![R::ZERO; layout.parameter_count()];
+        self.pairs(layout, |from, to| rows[from] = packed[to]);
+        rows
+    }
+
+    /// Running statistics in this order, from `src` in [`Layout`]'s.
+    pub fn pack_running<R: Real>(&self, layout: &Layout, src: &[R]) -> Vec<R> {
+        let mut packed = vec![R::ZERO; self.running_count];
+        for (from, to) in self.running_pairs(layout) {
+            packed[to].copy_from_slice(&src[from]);
+        }
+        packed
+    }
+
+    /// The reverse of [`Panels::pack_running`].
+    pub fn unpack_running<R: Real>(&self, layout: &Layout, packed: &[R]) -> Vec<R> {
+        let mut rows = vec![R::ZERO; layout.running_count()];
+        for (from, to) in self.running_pairs(layout) {
+            rows[from].copy_from_slice(&packed[to]);
+        }
+        rows
+    }
+
+    /// Calls `pair` with the two places of every parameter.
+    fn pairs(&self, layout: &Layout, mut pair: impl FnMut(usize, usize)) {
+        for (logical, block) in layout.blocks.iter().zip(&self.blocks) {
+            for o in 0..block.outputs {
+                let panel = block.weight.start + o / self.width * block.inputs * self.width;
+                for k in 0..block.inputs {
+                    let from = logical.weight.start + o * block.inputs + k;
+                    pair(from, panel + k * self.width + o % self.width);
+                }
+            }
+            for (from, to) in logical.vectors().zip(block.vectors()) {
+                for o in 0..block.outputs {
+                    pair(from.start + o, to.start + o);
+                }
+            }
+        }
+    }
+
+    /// The two places of every running statistic.
+    fn running_pairs<'a>(
+        &'a self,
+        layout: &'a Layout,
+    ) -> impl Iterator<Item = (Range<usize>, Range<usize>)> + 'a {
+        let pairs = layout.blocks.iter().zip(&self.blocks);
+        pairs.flat_map(|(logical, block)| {
+            let both = logical.batch_norm.iter().zip(&block.batch_norm);
+            both.flat_map(|(logical, own)| {
+                let cut = |to: &Range<usize>| to.start..to.start + block.outputs;
+                [
+                    (logical.running_mean.clone(), cut(&own.running_mean)),
+                    (logical.running_var.clone(), cut(&own.running_var)),
+                ]
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::Order;
+    use crate::nn::NetworkSpec;
+    use crate::ops::activation::Activation;
+
+    fn layout() -> Layout {
+        Layout::new(&NetworkSpec {
+            inputs: 3,
+            hidden: vec![5],
+            classes: 2,
+            batch_norm: true,
+            activation: Activation::Relu,
+            dropout: 0.0,
+            order: Order::DropoutActivation,
+        })
+    }
+
+    #[test]
+    fn panels_of_one_are_the_row_major_order() {
+        let layout = layout();
+        let panels = Panels::new(&layout, 1);
+        assert_eq!(panels.blocks, layout.blocks);
+        let src: Vec<f32> = (0..layout.parameter_count()).map(|i| i as f32).collect();
+        assert_eq!(panels.pack(&layout, &src), src);
+    }
+
+    /// W `[5, 3]` in panels of 4: input by input, the first four units side by side, then the fifth with three zeros.
+    #[test]
+    fn panels_of_four_by_hand() {
+        let layout = layout();
+        let panels = Panels::new(&layout, 4);
+        let src: Vec<f64> = (0..layout.parameter_count())
+            .map(|i| (i + 1) as f64)
+            .collect();
+        let packed = panels.pack(&layout, &src);
+        assert_eq!(packed[..8], [1.0, 4.0, 7.0, 10.0, 2.0, 5.0, 8.0, 11.0]);
+        assert_eq!(packed[12..16], [13.0, 0.0, 0.0, 0.0]);
+        assert_eq!(
+            packed[24..32],
+            [16.0, 17.0, 18.0, 19.0, 20.0, 0.0, 0.0, 0.0]
+        );
+        assert_eq!(panels.unpack(&layout, &packed), src);
+        let running: Vec<f64> = (0..layout.running_count())
+            .map(|i| (i + 1) as f64)
+            .collect();
+        let packed = panels.pack_running(&layout, &running);
+        assert_eq!(packed[..8], [1.0, 2.0, 3.0, 4.0, 5.0, 0.0, 0.0, 0.0]);
+        assert_eq!(panels.unpack_running(&layout, &packed), running);
+    }
+}

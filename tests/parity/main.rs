@@ -1,0 +1,211 @@
+//! The fast backend against the readable one: the same bits, whatever the network, the batch and the number of threads.
+#![cfg(target_arch = "x86_64")]
+
+use chainrule::backend::{Backend, Fused, Input, Mode, Order, Plain};
+use chainrule::nn::init::{self, Init};
+use chainrule::nn::{Mlp, NetworkSpec, Update};
+use chainrule::ops::activation::Activation;
+use chainrule::ops::softmax_cross_entropy::LossOptions;
+use chainrule::optim::{Adam, AdamW, Optimizer, RmsProp, Rprop, Sgd};
+
+/// Everything that a few updates leave behind, as bits.
+#[derive(PartialEq)]
+struct Trace {
+    losses: Vec<u64>,
+    params: Vec<u32>,
+    m: Vec<u32>,
+    v: Vec<u32>,
+    running: Vec<u32>,
+    logits: Vec<u32>,
+}
+
+struct Case {
+    spec: NetworkSpec,
+    batch: usize,
+    steps: u64,
+    optimizer: Optimizer,
+    clip_norm: f64,
+    pixels: bool,
+}
+
+impl Case {
+    fn new(inputs: usize, hidden: &[usize], classes: usize, batch: usize) -> Self {
+        Case {
+            spec: NetworkSpec {
+                inputs,
+                hidden: hidden.to_vec(),
+                classes,
+                batch_norm: true,
+                activation: Activation::Relu,
+                dropout: 0.0,
+                order: Order::DropoutActivation,
+            },
+            batch,
+            steps: 4,
+            optimizer: Optimizer::Adam(Adam::default()),
+            clip_norm: 0.0,
+            pixels: true,
+        }
+    }
+
+    fn run<B: Backend<Real = f32>>(&self, backend: B) -> Trace {
+        let Case { spec, batch, .. } = self;
+        let batch = *batch;
+        let (params, running) = init::draw(spec, Init::default(), 11);
+        let mut mlp = Mlp::new(backend, spec.clone(), batch + 3).unwrap();
+        mlp.load(&params, &running).unwrap();
+        let samples = 3 * batch;
+        let data: Vec<u8> = (0..samples * spec.inputs)
+            .map(|i| (i * 7919 % 263).saturating_sub(7) as u8)
+            .collect();
+        let scale: Vec<f32> = (0..spec.inputs)
+            .map(|j| 1.0 / (j % 9 + 250) as f32)
+            .collect();
+        let shift: Vec<f32> = (0..spec.inputs).map(|j| j as f32 / 1e4).collect();
+        let mut losses = Vec::new();
+        for number in 0..self.steps {
+            // The third batch is smaller, as the last of an epoch is.
+            let n = if number == 2 {
+                batch.div_ceil(2).max(2)
+            } else {
+                batch
+            };
+            let rows: Vec<u32> = (0..n)
+                .map(|i| ((i * 5 + number as usize) % samples) as u32)
+                .collect();
+            let labels: Vec<u32> = rows.iter().map(|r| r % spec.classes as u32).collect();
+            let update = Update {
+                number,
+                lr: 0.01,
+                seed: 5,
+                loss: &LossOptions::default(),
+                optimizer: &self.optimizer,
+                clip_norm: self.clip_norm,
+            };
+            let mut buf = mlp.backend().alloc(n * spec.inputs).unwrap();
+            let values: Vec<f32> = (0..n * spec.inputs)
+                .map(|i| (i as f32 * 0.37).sin())
+                .collect();
+            mlp.backend().upload(&mut buf, &values).unwrap();
+            let input = match self.pixels {
+                true => Input::Pixels {
+                    data: &data,
+                    rows: &rows,
+                    scale: &scale,
+                    shift: &shift,
+                },
+                false => Input::Values { buf: &buf, rows: n },
+            };
+            let loss = mlp.train_step(input, &labels, &update).unwrap();
+            assert!(loss.objective.is_finite());
+            losses.push(loss.objective.to_bits());
+        }
+        let rows: Vec<u32> = (0..batch as u32 + 3).collect();
+        let input = Input::Pixels {
+            data: &data,
+            rows: &rows,
+            scale: &scale,
+            shift: &shift,
+        };
+        mlp.forward(input, Mode::Eval).unwrap();
+        let bits = |values: Vec<f32>| {
+            assert!(values.iter().all(|x| x.is_finite()));
+            values.into_iter().map(f32::to_bits).collect()
+        };
+        Trace {
+            losses,
+            params: bits(mlp.read(|s| &s.params).unwrap()),
+            m: bits(mlp.read(|s| &s.m).unwrap()),
+            v: bits(mlp.read(|s| &s.v).unwrap()),
+            running: bits(mlp.read_running().unwrap()),
+            logits: bits(mlp.logits(batch + 3).unwrap()),
+        }
+    }
+
+    fn check(&self, name: &str) {
+        let plain = self.run(Plain::<f32>::new());
+        for threads in [1, 2, 3, 8] {
+            let Some(fused) = Fused::new(threads).unwrap() else {
+                eprintln!(
+                    "skipped: this processor has no kernels, or CHAINRULE_KERNEL forbids them"
+                );
+                return;
+            };
+            let fused = self.run(fused);
+            let differing = |a: &[u32], b: &[u32]| a.iter().zip(b).filter(|(a, b)| a != b).count();
+            assert!(
+                plain == fused,
+                "{name} on {threads}: losses {:?} {:?}; {} of {} parameters, {} m, {} v, {} running, {} logits differ",
+                plain.losses,
+                fused.losses,
+                differing(&plain.params, &fused.params),
+                plain.params.len(),
+                differing(&plain.m, &fused.m),
+                differing(&plain.v, &fused.v),
+                differing(&plain.running, &fused.running),
+                differing(&plain.logits, &fused.logits),
+            );
+        }
+    }
+}
+
+#[test]
+fn sizes() {
+    for (inputs, hidden, classes, batch) in [
+        (1, &[1][..], 2, 2),
+        (7, &[5, 3], 3, 11),
+        (16, &[16], 16, 16),
+        (17, &[33, 15], 17, 13),
+        (784, &[100], 10, 31),
+        (401, &[37, 801], 19, 173),
+        (63, &[], 10, 25),
+    ] {
+        Case::new(inputs, hidden, classes, batch)
+            .check(&format!("{inputs} {hidden:?} {classes}, batch {batch}"));
+    }
+}
+
+#[test]
+fn activations_orders_dropout_and_batch_norm() {
+    for activation in Activation::ALL {
+        for (order, dropout, batch_norm) in [
+            (Order::DropoutActivation, 0.0, true),
+            (Order::DropoutActivation, 0.3, true),
+            (Order::ActivationDropout, 0.3, false),
+            (Order::ActivationDropout, 0.0, false),
+        ] {
+            let mut case = Case::new(23, &[37, 18], 5, 19);
+            case.spec = NetworkSpec {
+                activation,
+                order,
+                dropout,
+                batch_norm,
+                ..case.spec
+            };
+            case.pixels = batch_norm;
+            case.check(&format!("{activation:?} {order:?} {dropout} {batch_norm}"));
+        }
+    }
+}
+
+#[test]
+fn optimisers_and_clipping() {
+    for optimizer in [
+        Optimizer::Sgd(Sgd {
+            momentum: 0.9,
+            nesterov: true,
+            ..Sgd::default()
+        }),
+        Optimizer::AdamW(AdamW::default()),
+        Optimizer::RmsProp(RmsProp::default()),
+        Optimizer::Rprop(Rprop::default()),
+        Optimizer::default(),
+    ] {
+        for clip_norm in [0.0, 0.05] {
+            let mut case = Case::new(29, &[20, 50], 3, 21);
+            case.optimizer = optimizer;
+            case.clip_norm = clip_norm;
+            case.check(&format!("{optimizer:?}, clip {clip_norm}"));
+        }
+    }
+}
