@@ -1,6 +1,6 @@
 //! Whole training steps: pixels to updated weights.
 
-use chainrule::backend::{Input, Order, Plain};
+use chainrule::backend::{Fused, Input, Order};
 use chainrule::nn::init::{self, Init};
 use chainrule::nn::spec::hidden_widths;
 use chainrule::nn::{Mlp, NetworkSpec, Update};
@@ -45,6 +45,11 @@ fn cases() -> [Case; 4] {
     ]
 }
 
+fn backend() -> Fused {
+    let t = std::env::var("RAYON_NUM_THREADS").map_or(1, |t| t.parse().unwrap());
+    Fused::new(t).unwrap().unwrap()
+}
+
 fn bench(c: &mut Criterion) {
     let mut group = c.benchmark_group("step");
     for case in cases() {
@@ -58,7 +63,7 @@ fn bench(c: &mut Criterion) {
             order: Order::DropoutActivation,
         };
         let (params, running) = init::draw::<f32>(&spec, Init::default(), 0);
-        let mut mlp = Mlp::new(Plain::new(), spec, case.batch).expect("a valid network");
+        let mut mlp = Mlp::new(backend(), spec, case.batch).expect("a valid network");
         mlp.load(&params, &running).expect("as many numbers");
         let data: Vec<u8> = (0..case.batch * 784)
             .map(|i| (i * 37 % 251) as u8)

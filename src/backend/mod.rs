@@ -194,13 +194,13 @@ pub enum Sink<'a> {
 /// activations as it likes.
 ///
 /// Every call may fail, because a device may; [`Plain`] never does.
-pub trait Backend {
+pub trait Backend: Send {
     /// The numbers in its buffers.
     type Real: Element;
     /// A flat buffer of them.
-    type Buf;
+    type Buf: Send;
     /// What a block's forward keeps for its backward, its output included.
-    type Saved;
+    type Saved: Send;
 
     /// How parameters are laid out: in panels of so many output units, W as `[⌈outputs/PANEL⌉][inputs][PANEL]`, vectors filled up with zeros to whole
     /// panels. 1 is the row-major `[outputs, inputs]`. What the blocks that a backend is given say of their places is said of this layout.

@@ -10,14 +10,16 @@ use signal_hook::flag;
 
 use super::output;
 use super::progress::Progress;
+#[cfg(target_arch = "x86_64")]
+use crate::backend::Fused;
 use crate::backend::{Backend, Plain};
 use crate::data::{self, Dataset, LoadOptions};
 use crate::error::{Error, Result};
-use crate::gemm::Element;
 use crate::train::settings::Precision;
 use crate::train::tensors::{self, TensorFile};
 use crate::train::{
-    Config, EpochRecord, Outcome, RunDir, Settings, Summary, Trainer, fit, with_threads,
+    Config, EpochRecord, Outcome, RunDir, Settings, Summary, Trainer, fit, thread_count,
+    with_threads,
 };
 
 /// What `train` takes.
@@ -44,6 +46,9 @@ pub struct TrainArgs {
     /// Print one JSON object at the end, and nothing else, on standard output
     #[arg(long)]
     json: bool,
+    /// Compute one operation at a time, as the formulas are written: the same numbers, bit for bit, but slower
+    #[arg(long)]
+    plain: bool,
     /// Show no progress
     #[arg(long, short)]
     quiet: bool,
@@ -70,13 +75,22 @@ pub(super) fn run(args: TrainArgs) -> Result<()> {
     };
     let dataset = Arc::new(data::load(&options)?);
     match config.precision {
-        Precision::F32 => train::<f32>(&args, config, dataset, run),
-        Precision::F64 => train::<f64>(&args, config, dataset, run),
+        Precision::F32 => {
+            #[cfg(target_arch = "x86_64")]
+            if !args.plain
+                && let Some(fused) = Fused::new(thread_count(config.threads))?
+            {
+                return train(&args, fused, config, dataset, run);
+            }
+            train(&args, Plain::<f32>::new(), config, dataset, run)
+        }
+        Precision::F64 => train(&args, Plain::<f64>::new(), config, dataset, run),
     }
 }
 
-fn train<R: Element>(
+fn train<B: Backend>(
     args: &TrainArgs,
+    backend: B,
     config: Config,
     dataset: Arc<Dataset>,
     run: Option<RunDir>,
@@ -89,7 +103,7 @@ fn train<R: Element>(
         .transpose()?;
     let (threads, resolved) = (config.threads, config.resolved.clone());
     let spans_run = config.schedule.spans_run();
-    let mut trainer = Trainer::new(Plain::<R>::new(), config, dataset, init_from.as_ref())?;
+    let mut trainer = Trainer::new(backend, config, dataset, init_from.as_ref())?;
 
     let (run, records) = match run {
         Some(run) => {

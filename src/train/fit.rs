@@ -47,6 +47,15 @@ pub struct Outcome {
     pub summary: Summary,
 }
 
+/// The number of threads to use: the one given, else `RAYON_NUM_THREADS`, else one per core.
+pub fn thread_count(given: Option<usize>) -> usize {
+    let variable = || std::env::var("RAYON_NUM_THREADS").ok()?.parse().ok();
+    given
+        .or_else(variable)
+        .filter(|&threads| threads > 0)
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
 /// Runs `f` on a pool of so many threads; `None` takes rayon's choice (`RAYON_NUM_THREADS`, else one per core).
 pub fn with_threads<T: Send>(threads: Option<usize>, f: impl FnOnce() -> T + Send) -> Result<T> {
     let pool = rayon::ThreadPoolBuilder::new()

@@ -17,7 +17,7 @@ mod trainer;
 
 pub use config::Config;
 pub use feed::Feed;
-pub use fit::{Control, Observer, Outcome, fit, with_threads};
+pub use fit::{Control, Observer, Outcome, fit, thread_count, with_threads};
 pub use model::{Classifier, Model};
 pub use overview::{Overview, Status};
 pub use record::{EpochRecord, Evaluation, Summary};
