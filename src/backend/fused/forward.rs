@@ -151,11 +151,15 @@ impl Body for ConvertPixels<'_> {
         for (i, &row) in rows.iter().enumerate() {
             let pixels = &data[row as usize * columns..][..columns];
             for panel in own.clone() {
-                let line = &mut to[((panel - own.start) * rows.len() + i) * PANEL..][..PANEL];
+                let line = &mut to[((panel - own.start) * rows.len() + i) * PANEL..];
+                let line = line.first_chunk_mut::<PANEL>().expect("a line");
                 let j = panel * PANEL;
-                if j + PANEL <= columns {
-                    let (pixels, scale) = (&pixels[j..j + PANEL], &scale[j..j + PANEL]);
-                    let shift = &shift[j..j + PANEL];
+                let whole = (
+                    pixels[j..].first_chunk::<PANEL>(),
+                    scale[j..].first_chunk::<PANEL>(),
+                    shift[j..].first_chunk::<PANEL>(),
+                );
+                if let (Some(pixels), Some(scale), Some(shift)) = whole {
                     for q in 0..PANEL {
                         line[q] = f32::from(pixels[q]) * scale[q] + shift[q];
                     }
