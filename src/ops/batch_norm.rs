@@ -31,11 +31,15 @@
 //! So forward saves `$\hat x$` and s, and backward needs nothing else.
 
 use crate::real::Real;
+use crate::simd::{self, Body};
 
 /// Added to the variance before the root.
 pub const EPSILON: f64 = 1e-5;
 /// Weight of a new batch in the running estimates.
 pub const MOMENTUM: f64 = 0.1;
+
+/// Columns that go through the rows together, their sums in registers.
+const LANES: usize = 16;
 
 /// Training mode: normalises X with its own statistics, saves `x_hat` `[n, features]` and `inv_std` `[features]` for the backward, and
 /// updates the running estimates.
@@ -51,46 +55,99 @@ pub fn batch_norm_forward<R: Real>(
     beta: &[R],
 ) {
     let features = gamma.len();
-    let n = rows(x, features);
+    assert_whole_rows(x, features);
     assert_eq!((y.len(), x_hat.len()), (x.len(), x.len()));
-    let inv_n = R::from_f64(1.0 / n as f64);
-    let unbias = R::from_f64(n as f64 / (n as f64 - 1.0));
-    let momentum = R::from_f64(MOMENTUM);
-    let keep = R::from_f64(1.0 - MOMENTUM);
+    simd::dispatch(Forward {
+        y,
+        x_hat,
+        inv_std: &mut inv_std[..features],
+        running_mean: &mut running_mean[..features],
+        running_var: &mut running_var[..features],
+        x,
+        gamma,
+        beta: &beta[..features],
+    });
+}
 
-    // Two passes: the one-pass formula E[x²] − E[x]² loses all digits when the mean is large.
-    let mean = &mut *inv_std;
-    column_means(mean, x, inv_n);
-    for (centred, row) in x_hat
-        .chunks_exact_mut(features)
-        .zip(x.chunks_exact(features))
-    {
-        for ((c, &x), &mean) in centred.iter_mut().zip(row).zip(mean.iter()) {
-            *c = x - mean;
+/// The arguments of [`batch_norm_forward`], checked.
+struct Forward<'a, R> {
+    y: &'a mut [R],
+    x_hat: &'a mut [R],
+    inv_std: &'a mut [R],
+    running_mean: &'a mut [R],
+    running_var: &'a mut [R],
+    x: &'a [R],
+    gamma: &'a [R],
+    beta: &'a [R],
+}
+
+impl<R: Real> Body for Forward<'_, R> {
+    type Output = ();
+    #[inline(always)]
+    fn run(mut self) {
+        let features = self.gamma.len();
+        let whole = features / LANES * LANES;
+        for j in (0..whole).step_by(LANES) {
+            // A panel is one group of columns, of a width that the compiler knows.
+            match features {
+                LANES => self.columns::<LANES>(LANES, j),
+                _ => self.columns::<LANES>(features, j),
+            }
+        }
+        for j in whole..features {
+            self.columns::<1>(features, j);
         }
     }
-    for (running, &mean) in running_mean.iter_mut().zip(mean.iter()) {
-        *running = keep * *running + momentum * mean;
-    }
-    let variance = &mut *inv_std;
-    variance.fill(R::ZERO);
-    for centred in x_hat.chunks_exact(features) {
-        for (sum, &c) in variance.iter_mut().zip(centred) {
-            *sum += c * c;
+}
+
+impl<R: Real> Forward<'_, R> {
+    /// Columns `j..j + W`.
+    #[inline(always)]
+    fn columns<const W: usize>(&mut self, features: usize, j: usize) {
+        let n = self.x.len() / features;
+        let inv_n = R::from_f64(1.0 / n as f64);
+        let unbias = R::from_f64(n as f64 / (n as f64 - 1.0));
+        let (momentum, keep) = (R::from_f64(MOMENTUM), R::from_f64(1.0 - MOMENTUM));
+
+        // Two passes: the one-pass formula E[x²] − E[x]² loses all digits when the mean is large.
+        let mut mean = [R::ZERO; W];
+        for row in self.x.chunks_exact(features) {
+            let x = lanes::<R, W>(row, j);
+            for q in 0..W {
+                mean[q] += x[q];
+            }
         }
-    }
-    for (v, running) in variance.iter_mut().zip(running_var) {
-        *v *= inv_n;
-        *running = keep * *running + momentum * (*v * unbias);
-        *v = R::ONE / (*v + R::from_f64(EPSILON)).sqrt();
-    }
-    for (y, x_hat) in y
-        .chunks_exact_mut(features)
-        .zip(x_hat.chunks_exact_mut(features))
-    {
-        for j in 0..features {
-            x_hat[j] *= inv_std[j];
-            y[j] = gamma[j] * x_hat[j] + beta[j];
+        for (mean, running) in mean.iter_mut().zip(&mut self.running_mean[j..]) {
+            *mean *= inv_n;
+            *running = keep * *running + momentum * *mean;
+        }
+        let mut variance = [R::ZERO; W];
+        let centred = self.x_hat.chunks_exact_mut(features);
+        for (centred, row) in centred.zip(self.x.chunks_exact(features)) {
+            let (centred, x) = (lanes_mut::<R, W>(centred, j), lanes::<R, W>(row, j));
+            for q in 0..W {
+                let c = x[q] - mean[q];
+                centred[q] = c;
+                variance[q] += c * c;
+            }
+        }
+        let mut inv_std = [R::ZERO; W];
+        for q in 0..W {
+            let v = variance[q] * inv_n;
+            let running = &mut self.running_var[j + q];
+            *running = keep * *running + momentum * (v * unbias);
+            inv_std[q] = R::ONE / (v + R::from_f64(EPSILON)).sqrt();
+        }
+        *lanes_mut(self.inv_std, j) = inv_std;
+        let (gamma, beta) = (*lanes::<R, W>(self.gamma, j), *lanes::<R, W>(self.beta, j));
+        let normalised = self.x_hat.chunks_exact_mut(features);
+        for (y, x_hat) in self.y.chunks_exact_mut(features).zip(normalised) {
+            let (y, x_hat) = (lanes_mut::<R, W>(y, j), lanes_mut::<R, W>(x_hat, j));
+            for q in 0..W {
+                let normalised = x_hat[q] * inv_std[q];
+                x_hat[q] = normalised;
+                y[q] = gamma[q] * normalised + beta[q];
+            }
         }
     }
 }
@@ -105,7 +162,7 @@ pub fn batch_norm_evaluate<R: Real>(
     beta: &[R],
 ) {
     let features = gamma.len();
-    rows(x, features);
+    assert_whole_rows(x, features);
     assert_eq!(y.len(), x.len());
     for (y, x) in y.chunks_exact_mut(features).zip(x.chunks_exact(features)) {
         for j in 0..features {
@@ -125,43 +182,94 @@ pub fn batch_norm_backward<R: Real>(
     gamma: &[R],
 ) {
     let features = gamma.len();
-    let n = rows(dy, features);
+    assert_whole_rows(dy, features);
     assert_eq!(x_hat.len(), dy.len());
-    dgamma.fill(R::ZERO);
-    dbeta.fill(R::ZERO);
-    for (dy, x_hat) in dy.chunks_exact(features).zip(x_hat.chunks_exact(features)) {
-        for j in 0..features {
-            dgamma[j] += dy[j] * x_hat[j];
-            dbeta[j] += dy[j];
+    simd::dispatch(Backward {
+        dy,
+        dgamma: &mut dgamma[..features],
+        dbeta: &mut dbeta[..features],
+        x_hat,
+        inv_std: &inv_std[..features],
+        gamma,
+    });
+}
+
+/// The arguments of [`batch_norm_backward`], checked.
+struct Backward<'a, R> {
+    dy: &'a mut [R],
+    dgamma: &'a mut [R],
+    dbeta: &'a mut [R],
+    x_hat: &'a [R],
+    inv_std: &'a [R],
+    gamma: &'a [R],
+}
+
+impl<R: Real> Body for Backward<'_, R> {
+    type Output = ();
+    #[inline(always)]
+    fn run(mut self) {
+        let features = self.gamma.len();
+        let whole = features / LANES * LANES;
+        for j in (0..whole).step_by(LANES) {
+            match features {
+                LANES => self.columns::<LANES>(LANES, j),
+                _ => self.columns::<LANES>(features, j),
+            }
         }
-    }
-    let count = R::from_f64(n as f64);
-    let inv_n = R::from_f64(1.0 / n as f64);
-    for (dy, x_hat) in dy
-        .chunks_exact_mut(features)
-        .zip(x_hat.chunks_exact(features))
-    {
-        for j in 0..features {
-            let factor = gamma[j] * inv_std[j] * inv_n;
-            dy[j] = factor * (count * dy[j] - dbeta[j] - x_hat[j] * dgamma[j]);
+        for j in whole..features {
+            self.columns::<1>(features, j);
         }
     }
 }
 
-fn rows<R>(x: &[R], features: usize) -> usize {
+impl<R: Real> Backward<'_, R> {
+    /// Columns `j..j + W`.
+    #[inline(always)]
+    fn columns<const W: usize>(&mut self, features: usize, j: usize) {
+        let n = self.dy.len() / features;
+        let (count, inv_n) = (R::from_f64(n as f64), R::from_f64(1.0 / n as f64));
+        let (mut dgamma, mut dbeta) = ([R::ZERO; W], [R::ZERO; W]);
+        let rows = self.dy.chunks_exact(features);
+        for (dy, x_hat) in rows.zip(self.x_hat.chunks_exact(features)) {
+            let (dy, x_hat) = (lanes::<R, W>(dy, j), lanes::<R, W>(x_hat, j));
+            for q in 0..W {
+                dgamma[q] += dy[q] * x_hat[q];
+                dbeta[q] += dy[q];
+            }
+        }
+        *lanes_mut(self.dgamma, j) = dgamma;
+        *lanes_mut(self.dbeta, j) = dbeta;
+        let mut factor = [R::ZERO; W];
+        for q in 0..W {
+            factor[q] = self.gamma[j + q] * self.inv_std[j + q] * inv_n;
+        }
+        let rows = self.dy.chunks_exact_mut(features);
+        for (dy, x_hat) in rows.zip(self.x_hat.chunks_exact(features)) {
+            let (dy, x_hat) = (lanes_mut::<R, W>(dy, j), lanes::<R, W>(x_hat, j));
+            for q in 0..W {
+                dy[q] = factor[q] * (count * dy[q] - dbeta[q] - x_hat[q] * dgamma[q]);
+            }
+        }
+    }
+}
+
+/// W numbers from the j-th on.
+#[inline(always)]
+fn lanes<R, const W: usize>(row: &[R], j: usize) -> &[R; W] {
+    row[j..].first_chunk().expect("W columns")
+}
+
+/// [`lanes`] to write.
+#[inline(always)]
+fn lanes_mut<R, const W: usize>(row: &mut [R], j: usize) -> &mut [R; W] {
+    row[j..].first_chunk_mut().expect("W columns")
+}
+
+fn assert_whole_rows<R>(x: &[R], features: usize) {
     assert!(
         features > 0 && x.len().is_multiple_of(features),
         "whole rows"
     );
-    x.len() / features
-}
-
-fn column_means<R: Real>(mean: &mut [R], x: &[R], inv_n: R) {
-    mean.fill(R::ZERO);
-    super::reduce::add_rows(x, mean);
-    for m in mean {
-        *m *= inv_n;
-    }
 }
 
 #[cfg(test)]

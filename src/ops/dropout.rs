@@ -78,14 +78,13 @@ impl<R: Real> Body for Factors<'_, R> {
         while !rest.is_empty() {
             let counters = [counter as u32, mask.layer, low, high];
             rng::philox4x32_consecutive(&mut words, counters, rng::key(mask.seed));
-            for (i, group) in drawn.chunks_exact_mut(4).enumerate() {
-                for (x, words) in group.iter_mut().zip(&words) {
-                    *x = if words[i] >= threshold {
-                        scale
-                    } else {
-                        R::ZERO
-                    };
-                }
+            let choose = |word: u32| if word >= threshold { scale } else { R::ZERO };
+            let [w0, w1, w2, w3] = &words;
+            for i in 0..COUNTERS {
+                drawn[4 * i] = choose(w0[i]);
+                drawn[4 * i + 1] = choose(w1[i]);
+                drawn[4 * i + 2] = choose(w2[i]);
+                drawn[4 * i + 3] = choose(w3[i]);
             }
             let (now, later) = rest.split_at_mut(rest.len().min(4 * COUNTERS - skip));
             now.copy_from_slice(&drawn[skip..skip + now.len()]);

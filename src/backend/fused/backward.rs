@@ -20,6 +20,9 @@ use crate::simd::team::Member;
 /// The most panels of W that are transposed at a time: as many as a kernel takes side by side.
 const MOST_SIDE_BY_SIDE: usize = 2;
 
+/// Panels of outputs whose blocks of dW are computed together, so that what a call costs is shared; they and their dY fit the first-level cache.
+const TOGETHER: usize = 2;
+
 /// A backward under way: what all members share. Every activation is in panels of `rows` rows.
 struct Pass<'a> {
     fused: &'a Fused,
@@ -167,8 +170,14 @@ impl Pass<'_> {
                     let input = (first + p) * PANEL;
                     let width = PANEL.min(inputs - input);
                     for (q, lines) in lines.chunks_mut(PANEL).enumerate() {
+                        let place = ((start / PANEL + q) * inputs + input) * PANEL;
+                        // What the next panel of inputs will want: the same outputs, a kilobyte further on.
+                        prefetch(
+                            w[place..].as_ptr().wrapping_add(together * PANEL * PANEL),
+                            PANEL,
+                        );
                         let from = Source {
-                            start: w[((start / PANEL + q) * inputs + input) * PANEL..].as_ptr(),
+                            start: w[place..].as_ptr(),
                             row: 1,
                             column: PANEL as isize,
                         };
@@ -206,55 +215,54 @@ impl Pass<'_> {
         } else {
             (member.share(inputs), 0..outputs)
         };
-        for output in outputs {
+        let mut dw = [Line::default(); TOGETHER * PANEL];
+        for first in outputs.clone().step_by(TOGETHER) {
+            let group = first..outputs.end.min(first + TOGETHER);
             for input in inputs.clone() {
-                self.weight_block(input, output);
+                self.weight_blocks(input, group.clone(), &mut dw);
             }
         }
     }
 
-    fn weight_block(&self, input: usize, output: usize) {
+    /// The blocks of dW of a panel of inputs and up to [`TOGETHER`] of outputs.
+    fn weight_blocks(&self, input: usize, outputs: Range<usize>, dw: &mut [Line]) {
         let inputs = self.block.inputs;
         let m = PANEL.min(inputs - input * PANEL);
-        let start = self.block.weight.start + (output * inputs + input * PANEL) * PANEL;
-        let place = start..start + m * PANEL;
-        let mut block = [Line::default(); PANEL];
+        let place = |output: usize| {
+            let start = self.block.weight.start + (output * inputs + input * PANEL) * PANEL;
+            start..start + m * PANEL
+        };
         let product = Product {
             m,
             k: self.rows,
-            panels: 1,
+            panels: outputs.len(),
             a: self.x.at(self.part(input).start),
             walk: Walk::Columns { step: PANEL },
-            b: self.dy.at(self.part(output).start),
+            b: self.dy.at(self.part(outputs.start).start),
             b_row: PANEL,
-            b_panel: 0,
-            c: block.as_mut_ptr().cast(),
+            b_panel: self.rows * PANEL,
+            c: dw.as_mut_ptr().cast(),
             c_row: PANEL,
-            c_panel: 0,
+            c_panel: PANEL * PANEL,
             accumulate: false,
         };
         if self.rule.is_some() {
-            self.prefetch(&place);
+            // The optimiser's numbers come from beyond the second-level cache: they are asked for while the product is still being computed.
+            for output in outputs.clone() {
+                for buffer in [self.params, self.m, self.v] {
+                    prefetch(buffer.at(place(output).start), m);
+                }
+            }
         }
-        // SAFETY: panels of X and dY, which nobody writes now, and a block of our own.
+        // SAFETY: panels of X and dY, which nobody writes now, and a block of our own for each panel of outputs.
         unsafe { self.fused.kernel.run(&product) };
-        // SAFETY: m lines of 16 floats.
-        let dw = unsafe { std::slice::from_raw_parts(block.as_ptr().cast(), m * PANEL) };
-        match self.rule {
-            // SAFETY: a block of W that is this member's alone.
-            None => unsafe { self.grads.part(place) }.copy_from_slice(dw),
-            Some(_) => self.apply(place, dw),
-        }
-    }
-
-    /// Asks for the optimiser's numbers while the product is still being computed: they come from beyond the second-level cache.
-    fn prefetch(&self, place: &Range<usize>) {
-        #[cfg(target_arch = "x86_64")]
-        for buffer in [self.params, self.m, self.v] {
-            for i in place.clone().step_by(PANEL) {
-                use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-                // SAFETY: a hint, allowed at any address; every x86-64 processor has it.
-                unsafe { _mm_prefetch::<_MM_HINT_T0>(buffer.at(i).cast()) };
+        for (output, dw) in outputs.zip(dw.chunks_exact(PANEL)) {
+            // SAFETY: m lines of 16 floats.
+            let dw = unsafe { std::slice::from_raw_parts(dw.as_ptr().cast(), m * PANEL) };
+            match self.rule {
+                // SAFETY: a block of W that is this member's alone.
+                None => unsafe { self.grads.part(place(output)) }.copy_from_slice(dw),
+                Some(_) => self.apply(place(output), dw),
             }
         }
     }
@@ -294,5 +302,14 @@ impl Pass<'_> {
             }
         };
         simd::dispatch(UpdateBody { rule, weights });
+    }
+}
+
+/// Asks for so many cache lines from an address on.
+fn prefetch(from: *const f32, lines: usize) {
+    use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    for line in 0..lines {
+        // SAFETY: a hint, allowed at any address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(line * PANEL).cast()) };
     }
 }
