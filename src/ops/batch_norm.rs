@@ -124,12 +124,13 @@ impl<R: Real> Forward<'_, R> {
         let mut variance = [R::ZERO; W];
         let centred = self.x_hat.chunks_exact_mut(features);
         for (centred, row) in centred.zip(self.x.chunks_exact(features)) {
-            let (centred, x) = (lanes_mut::<R, W>(centred, j), lanes::<R, W>(row, j));
+            let x = lanes::<R, W>(row, j);
+            let mut c = [R::ZERO; W];
             for q in 0..W {
-                let c = x[q] - mean[q];
-                centred[q] = c;
-                variance[q] += c * c;
+                c[q] = x[q] - mean[q];
+                variance[q] += c[q] * c[q];
             }
+            *lanes_mut(centred, j) = c;
         }
         let mut inv_std = [R::ZERO; W];
         for q in 0..W {
@@ -139,15 +140,17 @@ impl<R: Real> Forward<'_, R> {
             inv_std[q] = R::ONE / (v + R::from_f64(EPSILON)).sqrt();
         }
         *lanes_mut(self.inv_std, j) = inv_std;
-        let (gamma, beta) = (*lanes::<R, W>(self.gamma, j), *lanes::<R, W>(self.beta, j));
+        let (gamma, beta) = (lanes::<R, W>(self.gamma, j), lanes::<R, W>(self.beta, j));
         let normalised = self.x_hat.chunks_exact_mut(features);
         for (y, x_hat) in self.y.chunks_exact_mut(features).zip(normalised) {
-            let (y, x_hat) = (lanes_mut::<R, W>(y, j), lanes_mut::<R, W>(x_hat, j));
+            let x_hat = lanes_mut::<R, W>(x_hat, j);
+            let (mut normalised, mut out) = (*x_hat, [R::ZERO; W]);
             for q in 0..W {
-                let normalised = x_hat[q] * inv_std[q];
-                x_hat[q] = normalised;
-                y[q] = gamma[q] * normalised + beta[q];
+                normalised[q] *= inv_std[q];
+                out[q] = gamma[q] * normalised[q] + beta[q];
             }
+            *x_hat = normalised;
+            *lanes_mut(y, j) = out;
         }
     }
 }
@@ -245,21 +248,24 @@ impl<R: Real> Backward<'_, R> {
         }
         let rows = self.dy.chunks_exact_mut(features);
         for (dy, x_hat) in rows.zip(self.x_hat.chunks_exact(features)) {
-            let (dy, x_hat) = (lanes_mut::<R, W>(dy, j), lanes::<R, W>(x_hat, j));
+            let x_hat = lanes::<R, W>(x_hat, j);
+            let dy = lanes_mut::<R, W>(dy, j);
+            let mut dx = *dy;
             for q in 0..W {
-                dy[q] = factor[q] * (count * dy[q] - dbeta[q] - x_hat[q] * dgamma[q]);
+                dx[q] = factor[q] * (count * dx[q] - dbeta[q] - x_hat[q] * dgamma[q]);
             }
+            *dy = dx;
         }
     }
 }
 
-/// W numbers from the j-th on.
+/// W numbers from the j-th on: a copy, for the compiler to keep in vector registers whatever is written meanwhile.
 #[inline(always)]
-fn lanes<R, const W: usize>(row: &[R], j: usize) -> &[R; W] {
-    row[j..].first_chunk().expect("W columns")
+fn lanes<R: Copy, const W: usize>(row: &[R], j: usize) -> [R; W] {
+    *row[j..].first_chunk().expect("W columns")
 }
 
-/// [`lanes`] to write.
+/// W numbers to write.
 #[inline(always)]
 fn lanes_mut<R, const W: usize>(row: &mut [R], j: usize) -> &mut [R; W] {
     row[j..].first_chunk_mut().expect("W columns")

@@ -58,12 +58,14 @@ impl<R: Real> Body for AddBias<'_, R> {
     #[inline(always)]
     fn run(self) {
         let AddBias { y, b } = self;
-        if let Ok(b) = <&[R; 16]>::try_from(b) {
+        if let Ok(b) = <[R; 16]>::try_from(b) {
             // The fast backend's panels: a length that the compiler knows.
             for row in y.as_chunks_mut::<16>().0 {
+                let mut sum = *row;
                 for q in 0..16 {
-                    row[q] += b[q];
+                    sum[q] += b[q];
                 }
+                *row = sum;
             }
             return;
         }

@@ -172,9 +172,12 @@ fn convert_line(line: &mut [f32], pixels: &[u8], scale: &[f32], shift: &[f32]) {
         shift.first_chunk::<PANEL>(),
     );
     if let (Some(line), Some(pixels), Some(scale), Some(shift)) = whole {
+        // Into registers first: the compiler cannot know that the line is none of the sources.
+        let mut numbers = [0.0; PANEL];
         for q in 0..PANEL {
-            line[q] = f32::from(pixels[q]) * scale[q] + shift[q];
+            numbers[q] = f32::from(pixels[q]) * scale[q] + shift[q];
         }
+        *line = numbers;
     } else {
         line.fill(0.0);
         for (q, x) in line[..pixels.len()].iter_mut().enumerate() {
