@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::buffer::{Buffer, Shared};
-use super::{Fused, Saved, UpdateBody, Weights, from_panels, panels, to_panels};
+use super::{Fused, Saved, UpdateBody, Weights, from_panels, panels, prefetch, to_panels};
 use crate::backend::{Block, Input, Mode, Order, Sink, State};
 use crate::gemm::PANEL;
 use crate::gemm::kernel::{Product, Walk};
@@ -302,14 +302,5 @@ impl Pass<'_> {
             }
         };
         simd::dispatch(UpdateBody { rule, weights });
-    }
-}
-
-/// Asks for so many cache lines from an address on.
-fn prefetch(from: *const f32, lines: usize) {
-    use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-    for line in 0..lines {
-        // SAFETY: a hint, allowed at any address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(line * PANEL).cast()) };
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::buffer::{Buffer, Shared};
-use super::{Fused, Saved, from_panels, panels, to_panels};
+use super::{Fused, Saved, from_panels, panels, prefetch, to_panels};
 use crate::backend::{Block, Input, Mode, Order, State};
 use crate::gemm::PANEL;
 use crate::gemm::kernel::{Product, Walk};
@@ -152,6 +152,8 @@ impl Body for ConvertPixels<'_> {
         for first in own.clone().step_by(4) {
             for (i, &row) in rows.iter().enumerate() {
                 let pixels = &data[row as usize * columns..][..columns];
+                // Samples lie anywhere in memory; the next four panels' pixels come while the others are converted.
+                prefetch(pixels.as_ptr().wrapping_add((first + 4) * PANEL).cast(), 1);
                 for panel in first..own.end.min(first + 4) {
                     let line = &mut to[panel_of(panel) + i * PANEL..][..PANEL];
                     let j = panel * PANEL;
