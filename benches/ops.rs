@@ -140,6 +140,22 @@ fn optimisers(c: &mut Criterion) {
             bench.iter(|| update(&optimizer, &step, &mut w, &g, &mut m, &mut v));
         });
     }
+    // Weights of pixels that were lit once and then stayed 0: 2000 steps later nothing may be slower than in the light.
+    let dark = vec![0.0; count];
+    let adam = Optimizer::default();
+    for (name, g, warm_up) in [("adam/lit", &g, 0), ("adam/dark", &dark, 2000)] {
+        m.fill(1e-3);
+        v.fill(1e-6);
+        let mut step = step;
+        let mut advance = |steps: u64| {
+            for _ in 0..steps {
+                step.t += 1;
+                update(&adam, &step, &mut w, g, &mut m, &mut v);
+            }
+        };
+        advance(warm_up);
+        group.bench_function(name, |bench| bench.iter(|| advance(1)));
+    }
     group.bench_function("gradient_norm", |bench| {
         bench.iter(|| {
             let mut sum = clip::SquareSum::default();

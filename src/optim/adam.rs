@@ -18,13 +18,16 @@
 //! the gradient keeps its sign and less where it changes. The first step is `$\eta\,\mathrm{sign}(g)$`. ε stands outside
 //! the root and after the correction.
 //!
+//! Two guards keep the numbers away from the slow subnormal ones ([why](super#no-subnormal-numbers)): |g| counts as
+//! `$2^{-50}$` at least where it is squared, and what has decayed to nearly nothing becomes 0.
+//!
 //! The two differ in weight decay λ. Adam adds `$\lambda w$` to the gradient (L2), so the decay is divided by `$\sqrt v$`
 //! as well and weights with large gradients hardly decay. AdamW shrinks the weight itself, before the step:
 //! `$w \leftarrow (1 - \eta\lambda)\, w$`. One rule, [`AdamStep`], serves both.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, Step, check_fraction, check_non_negative};
+use super::{Rule, Step, check_fraction, check_non_negative, squarable, with_l2};
 use crate::error::Result;
 use crate::real::Real;
 
@@ -165,9 +168,10 @@ impl<R: Real> Rule<R> for AdamStep<R> {
     #[inline(always)]
     fn update(&self, w: R, g: R, m: R, v: R) -> (R, R, R) {
         let w = self.shrink * w;
-        let g = self.gradient_scale * g + self.l2 * w;
+        let g = with_l2(self.gradient_scale * g, self.l2, w);
         let m = self.beta1 * m + self.one_minus_beta1 * g;
-        let v = self.beta2 * v + self.one_minus_beta2 * g * g;
+        let size = squarable(g);
+        let v = self.beta2 * v + self.one_minus_beta2 * size * size;
         let root = v.sqrt() * self.root_correction + self.eps;
         (w - self.step_size * m / root, m, v)
     }

@@ -17,7 +17,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, Step, check_fraction, check_non_negative};
+use super::{Rule, Step, check_fraction, check_non_negative, squarable, with_l2};
 use crate::error::Result;
 use crate::real::Real;
 
@@ -91,8 +91,9 @@ impl RmsProp {
 impl<R: Real> Rule<R> for RmsPropStep<R> {
     #[inline(always)]
     fn update(&self, w: R, g: R, m: R, v: R) -> (R, R, R) {
-        let g = self.gradient_scale * g + self.weight_decay * w;
-        let v = self.alpha * v + self.one_minus_alpha * g * g;
+        let g = with_l2(self.gradient_scale * g, self.weight_decay, w);
+        let size = squarable(g);
+        let v = self.alpha * v + self.one_minus_alpha * size * size;
         let m = self.momentum * m + g / (v.sqrt() + self.eps);
         (w - self.lr * m, m, v)
     }

@@ -56,7 +56,8 @@ impl<R: Real> Rule<R> for RpropStep<R> {
     #[inline(always)]
     fn update(&self, w: R, g: R, m: R, v: R) -> (R, R, R) {
         let g = self.gradient_scale * g;
-        let agreement = g * m;
+        // Not g·m: of two small gradients that would be subnormal, or 0.
+        let agreement = g * sign(m);
         let flipped = agreement < R::ZERO;
         let factor = if flipped {
             R::from_f64(SHRINK)

@@ -273,6 +273,100 @@ fn a_nan_gradient_reaches_the_weight_and_no_other() {
     }
 }
 
+/// 20 steps with gradients, then `dark` without, over weights that are lit to different degrees, one of them never.
+/// `watch` sees the state after each step.
+fn go_dark<R: Real>(
+    optimizer: &Optimizer,
+    dark: u64,
+    mut watch: impl FnMut(u64, [&[R]; 3]),
+) -> Vec<f64> {
+    let reals = |x: [f64; 4]| x.map(R::from_f64);
+    let mut w = reals([0.3, -0.05, 0.2, 0.1]);
+    let lit = reals([-2e-3, 5.0, 3e-21, 0.0]);
+    let (mut m, mut v) = (reals([0.0; 4]), reals([0.0; 4]));
+    for t in 1..=20 + dark {
+        let g = if t <= 20 { lit } else { reals([0.0; 4]) };
+        update(
+            optimizer,
+            &Step { t, ..step(1e-3) },
+            &mut w,
+            &g,
+            &mut m,
+            &mut v,
+        );
+        watch(t, [&w, &m, &v]);
+    }
+    w.iter().map(|w| w.to_f64()).collect()
+}
+
+/// 0.9 to the power of 830 is 1e-38: without the sweep every m here becomes subnormal and stays so; v (0.99, 0.999) and
+/// decaying weights follow later.
+#[test]
+fn weights_in_the_dark_leave_no_subnormal_number() {
+    let momentum = Sgd {
+        momentum: 0.9,
+        ..Sgd::default()
+    };
+    let more = [
+        Optimizer::Adam(Adam::default()),
+        Optimizer::Sgd(momentum),
+        Optimizer::RmsProp(RmsProp::default()),
+    ];
+    for optimizer in all().iter().chain(&more) {
+        let normal = |t: u64, state: [&[f32]; 3]| {
+            for (name, x) in ["w", "m", "v"].iter().zip(state) {
+                let fine = |x: &f32| x.is_normal() || *x == 0.0;
+                assert!(x.iter().all(fine), "{optimizer:?}, step {t}: {name} {x:?}");
+            }
+        };
+        let single = go_dark::<f32>(optimizer, 3000, normal);
+        let double = go_dark::<f64>(optimizer, 3000, |_, _| {});
+        // AdamW's 1 − ηλ has 24 bits: 3000 times 2⁻²⁵ of the weight. RMSprop with decay ends up circling 0 at about η.
+        let circles = matches!(optimizer, Optimizer::RmsProp(r) if r.weight_decay > 0.0);
+        let limit = if circles { 5e-3 } else { 1e-4 };
+        for (a, b) in single.iter().zip(&double) {
+            assert!(
+                a.is_finite() && (a - b).abs() <= limit,
+                "{optimizer:?}: {a} {b}"
+            );
+        }
+        go_dark::<f32>(optimizer, 100_000, normal);
+        go_dark::<f64>(optimizer, 100_000, |t, state| {
+            let fine = |x: &f64| x.is_normal() || *x == 0.0;
+            assert!(
+                state.iter().all(|x| x.iter().all(fine)),
+                "{optimizer:?}, step {t}: {state:?}"
+            );
+        });
+    }
+}
+
+/// Nothing is divided by 0, and no step is longer than the formula allows: a few η.
+#[test]
+fn without_epsilon_tiny_gradients_make_no_jumps() {
+    let adam = Adam {
+        eps: 0.0,
+        ..Adam::default()
+    };
+    let rmsprop = RmsProp {
+        eps: 0.0,
+        ..RmsProp::default()
+    };
+    for optimizer in [Optimizer::Adam(adam), Optimizer::RmsProp(rmsprop)] {
+        let mut last = [0.3, -0.05, 0.2, 0.1];
+        go_dark::<f32>(&optimizer, 100_000, |t, [w, ..]| {
+            for (last, &w) in last.iter_mut().zip(w) {
+                let moved = (w - *last).abs();
+                assert!(
+                    w.is_finite() && moved <= 0.011,
+                    "{optimizer:?}, step {t}: {moved}"
+                );
+                *last = w;
+            }
+        });
+    }
+}
+
 #[test]
 #[should_panic(expected = "one first moment per weight")]
 fn slices_of_unequal_length_are_refused() {

@@ -45,6 +45,11 @@ pub trait Real:
     const EPSILON: Self;
     /// −∞
     const NEG_INFINITY: Self;
+    /// What [`Real::flush`] takes for 0: 2⁻¹⁰⁰ ≈ 8e-31 in f32, 2⁻⁹⁶⁰ ≈ 1e-289 in f64.
+    ///
+    /// The square of a number (2⁻⁵⁰, 2⁻⁴⁸⁰), and so far above the smallest normal one (2⁻¹²⁶, 2⁻¹⁰²²) that neither a product of such a number with
+    /// 1 − β, for any β < 1 of the type, nor a difference of two of them falls below it.
+    const TINY: Self;
     /// The name used in settings and messages: "f32" or "f64".
     const NAME: &'static str;
 
@@ -74,6 +79,8 @@ pub trait Real:
     fn max(self, other: Self) -> Self;
     /// The smaller of two numbers; a NaN loses.
     fn min(self, other: Self) -> Self;
+    /// 0 for |x| < [`Real::TINY`], else x. So what decays by a factor a step ends at 0, not among the subnormal numbers.
+    fn flush(self) -> Self;
     /// Neither infinite nor NaN.
     fn is_finite(self) -> bool;
     /// Not a number.
@@ -81,12 +88,13 @@ pub trait Real:
 }
 
 macro_rules! real {
-    ($t:ident, $exp:path, $exp_m1:path, $ln:path, $tanh:path, $sigmoid:path, $erf:path) => {
+    ($t:ident, $spare:literal, $exp:path, $exp_m1:path, $ln:path, $tanh:path, $sigmoid:path, $erf:path) => {
         impl Real for $t {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
             const EPSILON: Self = $t::EPSILON;
             const NEG_INFINITY: Self = $t::NEG_INFINITY;
+            const TINY: Self = $t::MIN_POSITIVE * (1_u64 << $spare) as $t;
             const NAME: &'static str = stringify!($t);
 
             #[inline(always)]
@@ -142,6 +150,11 @@ macro_rules! real {
                 $t::min(self, other)
             }
             #[inline(always)]
+            fn flush(self) -> Self {
+                // False for NaN, which stays.
+                if self.abs() < Self::TINY { 0.0 } else { self }
+            }
+            #[inline(always)]
             fn is_finite(self) -> bool {
                 $t::is_finite(self)
             }
@@ -161,6 +174,7 @@ fn sigmoid_f64(x: f64) -> f64 {
 
 real!(
     f32,
+    26,
     math::exp,
     math::exp_m1,
     math::ln,
@@ -170,6 +184,7 @@ real!(
 );
 real!(
     f64,
+    62,
     libm::exp,
     libm::expm1,
     libm::log,
@@ -177,3 +192,20 @@ real!(
     sigmoid_f64,
     libm::erf
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiny_numbers_become_zero() {
+        assert_eq!(f32::TINY, 2.0_f32.powi(-100));
+        assert_eq!(f64::TINY, 2.0_f64.powi(-960));
+        let below = f32::TINY.next_down();
+        assert_eq!([below.flush(), -below.flush(), 1e-40_f32.flush()], [0.0; 3]);
+        assert_eq!((-f32::TINY).flush(), -f32::TINY);
+        assert_eq!(f64::TINY.next_down().flush(), 0.0);
+        assert_eq!(f64::NEG_INFINITY.flush(), f64::NEG_INFINITY);
+        assert!(f32::NAN.flush().is_nan() && f64::NAN.flush().is_nan());
+    }
+}
