@@ -215,7 +215,7 @@ impl Oriented {
     /// # Safety
     /// As for [`product`]; `product` is right but for C.
     unsafe fn to_c(
-        &self,
+        self,
         product: Product,
         scratch: &mut Vec<Line>,
         (row, first): (usize, usize),

@@ -293,6 +293,64 @@ mod tests {
         }
     }
 
+    /// Beyond every block size, with odd and reversed strides and either operand in the panels' part: always the same chain of multiply-adds.
+    #[test]
+    fn f32_is_one_chain_per_element() {
+        #[cfg(target_arch = "x86_64")]
+        if kernel::Kernel::chosen().is_none() {
+            eprintln!("skipped: no kernel is in use");
+            return;
+        }
+        let value = |i: usize| (i as f32 * 0.7311).sin();
+        let matrix = |rows: usize, columns: usize, salt: usize| {
+            Array2::from_shape_fn((rows, columns), |(i, j)| value(i * 31 + j * 7 + salt))
+        };
+        for (m, n, k) in [
+            (1, 1, 1),
+            (16, 33, 801),
+            (37, 16, 17),
+            (170, 23, 401),
+            (5, 1041, 3),
+            (161, 1030, 2),
+            (331, 7, 1201),
+        ] {
+            let (a, b) = (matrix(m, k, 1), matrix(k, n, 2));
+            let (at, bt) = (
+                a.t().as_standard_layout().to_owned(),
+                b.t().as_standard_layout().to_owned(),
+            );
+            let reversed = matrix(m, k, 1).slice(s![..;-1, ..;-1]).to_owned();
+            let mut wide = Array2::zeros((2 * m, 3 * k));
+            wide.slice_mut(s![..;2, ..;3]).assign(&a);
+            let views = [
+                (a.view(), b.view()),
+                (at.t(), b.view()),
+                (a.view(), bt.t()),
+                (at.t(), bt.t()),
+                (reversed.slice(s![..;-1, ..;-1]), b.view()),
+                (wide.slice(s![..;2, ..;3]), bt.t()),
+            ];
+            let old = matrix(m, n, 9);
+            let expected = Array2::from_shape_fn((m, n), |(i, j)| {
+                (0..k).fold(old[(i, j)], |sum, p| a[(i, p)].mul_add(b[(p, j)], sum))
+            });
+            for (v, (a, b)) in views.into_iter().enumerate() {
+                let mut c = old.clone();
+                gemm(a, b, Beta::Accumulate, c.view_mut());
+                let mut c_t = old.t().as_standard_layout().to_owned();
+                gemm(a, b, Beta::Accumulate, c_t.view_mut().reversed_axes());
+                for (at, e) in expected.indexed_iter() {
+                    assert_eq!(c[at].to_bits(), e.to_bits(), "{m}×{n}×{k} view {v} {at:?}");
+                    assert_eq!(
+                        c_t[(at.1, at.0)].to_bits(),
+                        e.to_bits(),
+                        "Cᵀ, view {v} {at:?}"
+                    );
+                }
+            }
+        }
+    }
+
     fn bits_on<R: Element>(threads: usize, m: usize, n: usize, k: usize) -> Vec<u64> {
         let value = |i: usize| R::from_f64((i as f64 * 0.7311).sin());
         let a = Array2::from_shape_fn((m, k), |(i, j)| value(i * 31 + j));

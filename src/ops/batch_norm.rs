@@ -242,9 +242,9 @@ impl<R: Real> Backward<'_, R> {
         }
         *lanes_mut(self.dgamma, j) = dgamma;
         *lanes_mut(self.dbeta, j) = dbeta;
-        let mut factor = [R::ZERO; W];
-        for q in 0..W {
-            factor[q] = self.gamma[j + q] * self.inv_std[j + q] * inv_n;
+        let mut factor = lanes::<R, W>(self.gamma, j);
+        for (factor, inv_std) in factor.iter_mut().zip(lanes::<R, W>(self.inv_std, j)) {
+            *factor = *factor * inv_std * inv_n;
         }
         let rows = self.dy.chunks_exact_mut(features);
         for (dy, x_hat) in rows.zip(self.x_hat.chunks_exact(features)) {

@@ -3,6 +3,7 @@
 
 use chainrule::backend::{Backend, Fused, Input, Mode, Order, Plain};
 use chainrule::nn::init::{self, Init};
+use chainrule::nn::spec::hidden_widths;
 use chainrule::nn::{Mlp, NetworkSpec, Update};
 use chainrule::ops::activation::Activation;
 use chainrule::ops::softmax_cross_entropy::LossOptions;
@@ -123,8 +124,12 @@ impl Case {
     }
 
     fn check(&self, name: &str) {
+        self.check_on(name, &[1, 2, 3, 8]);
+    }
+
+    fn check_on(&self, name: &str, threads: &[usize]) {
         let plain = self.run(Plain::<f32>::new());
-        for threads in [1, 2, 3, 8] {
+        for &threads in threads {
             let Some(fused) = Fused::new(threads).unwrap() else {
                 eprintln!(
                     "skipped: this processor has no kernels, or CHAINRULE_KERNEL forbids them"
@@ -207,5 +212,23 @@ fn optimisers_and_clipping() {
             case.clip_norm = clip_norm;
             case.check(&format!("{optimizer:?}, clip {clip_norm}"));
         }
+    }
+}
+
+/// The networks that the benchmarks train, for 100 steps.
+#[test]
+fn the_five_networks_after_100_steps() {
+    for (name, hidden, dropout, batch, batch_norm) in [
+        ("baseline", vec![500], 0.0, 100, true),
+        ("final", hidden_widths(569, 8, true), 0.333, 122, true),
+        ("big", vec![1000; 3], 0.2, 128, false),
+        ("small16", vec![500], 0.0, 16, true),
+        ("w50", vec![50], 0.0, 100, true),
+    ] {
+        let mut case = Case::new(784, &hidden, 10, batch);
+        case.spec.dropout = dropout;
+        case.spec.batch_norm = batch_norm;
+        case.steps = 100;
+        case.check_on(name, if name == "big" { &[3] } else { &[1, 2, 3, 8] });
     }
 }

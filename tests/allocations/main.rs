@@ -1,0 +1,119 @@
+//! A training step allocates nothing and starts no thread: everything it needs was allocated with the network.
+#![cfg(target_arch = "x86_64")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use chainrule::backend::{Fused, Input, Order};
+use chainrule::nn::init::{self, Init};
+use chainrule::nn::spec::hidden_widths;
+use chainrule::nn::{Mlp, NetworkSpec, Update};
+use chainrule::ops::activation::Activation;
+use chainrule::ops::softmax_cross_entropy::LossOptions;
+use chainrule::optim::Optimizer;
+
+/// The system's allocator, counting.
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::SeqCst);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(memory, layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::SeqCst);
+        // SAFETY: the caller's promise.
+        unsafe { System.realloc(memory, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations in steps 3 to 50.
+fn count(
+    hidden: Vec<usize>,
+    dropout: f64,
+    batch: usize,
+    batch_norm: bool,
+    threads: usize,
+) -> Option<usize> {
+    let spec = NetworkSpec {
+        inputs: 784,
+        hidden,
+        classes: 10,
+        batch_norm,
+        activation: Activation::Relu,
+        dropout,
+        order: Order::DropoutActivation,
+    };
+    let (params, running) = init::draw(&spec, Init::default(), 0);
+    let mut mlp = Mlp::new(Fused::new(threads).unwrap()?, spec, batch).unwrap();
+    mlp.load(&params, &running).unwrap();
+    let data: Vec<u8> = (0..batch * 784).map(|i| (i * 37 % 251) as u8).collect();
+    let rows: Vec<u32> = (0..batch as u32).collect();
+    let labels: Vec<u32> = rows.iter().map(|i| i % 10).collect();
+    let (scale, shift) = (vec![1.0 / 255.0; 784], vec![0.0; 784]);
+    let (optimizer, loss) = (Optimizer::default(), LossOptions::default());
+    let mut before = 0;
+    for number in 0..50 {
+        if number == 2 {
+            before = ALLOCATIONS.load(Ordering::SeqCst);
+        }
+        let x = Input::Pixels {
+            data: &data,
+            rows: &rows,
+            scale: &scale,
+            shift: &shift,
+        };
+        let update = Update {
+            number,
+            lr: 1e-3,
+            seed: 0,
+            loss: &loss,
+            optimizer: &optimizer,
+            clip_norm: 0.0,
+        };
+        assert!(
+            mlp.train_step(x, &labels, &update)
+                .unwrap()
+                .objective
+                .is_finite()
+        );
+    }
+    Some(ALLOCATIONS.load(Ordering::SeqCst) - before)
+}
+
+/// One test alone in its program: another one's allocations would count.
+#[test]
+fn steps_3_to_50_allocate_nothing() {
+    let kept = std::hint::black_box(Box::new(1));
+    assert!(
+        ALLOCATIONS.load(Ordering::SeqCst) > 0,
+        "the counter counts {kept}"
+    );
+    for threads in [1, 2] {
+        for (name, hidden, dropout, batch, batch_norm) in [
+            ("baseline", vec![500], 0.0, 100, true),
+            ("final", hidden_widths(569, 8, true), 0.333, 122, true),
+            ("big", vec![1000; 3], 0.2, 128, false),
+            ("small16", vec![500], 0.0, 16, true),
+            ("w50", vec![50], 0.0, 100, true),
+        ] {
+            match count(hidden, dropout, batch, batch_norm, threads) {
+                Some(allocations) => assert_eq!(allocations, 0, "{name} on {threads}"),
+                None => eprintln!("skipped: this processor has no kernels"),
+            }
+        }
+    }
+}
