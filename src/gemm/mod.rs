@@ -11,6 +11,7 @@
 //! [`ROW_GRAIN`] and [`COLUMN_GRAIN`], so that a given element of C is computed by the same instructions however C is split.
 
 mod naive;
+pub mod yardstick;
 
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 
