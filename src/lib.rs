@@ -10,12 +10,14 @@
 //! | how a gradient is checked | [`nn::gradcheck`] |
 //! | how weights change | [`optim`] |
 //! | a whole run, from data to checkpoint | [`train`] |
+//! | how fast it is, and against what | [`bench`] |
 //!
 //! Dependencies point one way; the right side uses the left:
 //!
 //! ```text
 //! real error rng  <-  simd  <-  gemm  <-  ops optim  <-  backend  <-  nn  <-  train  <-  cli
 //!                                                   data  <-  train
+//!                                          gemm  nn  train  <-  bench  <-  cli
 //! ```
 //!
 //! # Symbols
@@ -67,6 +69,7 @@
 
 pub mod analysis;
 pub mod backend;
+pub mod bench;
 pub mod cli;
 pub mod data;
 pub mod error;

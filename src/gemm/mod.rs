@@ -17,6 +17,7 @@ mod naive;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod pack;
 pub(crate) mod params;
+pub mod yardstick;
 
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 

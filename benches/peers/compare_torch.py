@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""chainrule's training against PyTorch's: whole processes, in turn, on the same data, network, batches and threads.
+
+Seconds per epoch are (wall time of 6 epochs - wall time of 2 epochs) / 4 of whole runs, so that starting up and reading data cancel
+out and everything that an epoch needs counts. A pair is one such figure of either side; its ratio is theirs / ours, so above 1 ours
+is faster. The training losses of the sixth epoch must agree, or the two did not do the same work.
+
+    cargo build --release
+    benches/peers/compare_torch.py --python VENV/bin/python --threads 1 --csv torch.csv
+    benches/peers/compare_torch.py --python VENV/bin/python --networks final,big --threads 2 --pairs 11
+
+Needs nothing but Python's own library; the Python of --python needs torch and numpy.
+"""
+
+import argparse
+import csv
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+SHORT, LONG = 2, 6
+# Losses of the two sides may differ by so much: other random numbers, the same work.
+LOSS_TOLERANCE = 0.05
+
+# The flags of `chainrule train` that give torch_mlp.py's networks.
+NETWORKS = {
+    "baseline": [],
+    "final": "--width 569 --depth 8 --dropout 0.333 --batch-size 122 --lr 0.002".split(),
+    "big": "--widths 1000,1000,1000 --dropout 0.2 --batch-size 128 --batch-norm false".split(),
+    "small16": "--batch-size 16".split(),
+    "w50": "--width 50".split(),
+}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--python", default=sys.executable, help="a Python that has torch")
+    parser.add_argument("--binary", type=Path, default=ROOT / "target" / "release" / "chainrule")
+    parser.add_argument("--data", type=Path, default=ROOT / "data" / "fashion-mnist")
+    parser.add_argument("--networks", default=",".join(NETWORKS), help="comma-separated")
+    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--pairs", type=int, default=7)
+    parser.add_argument("--csv", type=Path, help="write every pair to this file")
+    args = parser.parse_args()
+    args.networks = args.networks.split(",")
+    if unknown := set(args.networks) - set(NETWORKS):
+        parser.error(f"--networks: expected some of {', '.join(NETWORKS)}, found {', '.join(sorted(unknown))}")
+    if args.pairs < 1 or args.threads < 1:
+        parser.error("--pairs and --threads: expected at least 1")
+    return args
+
+
+def timed(command):
+    """Wall seconds of a whole process, and what it printed."""
+    # Settings of the surroundings must not reach one side only.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "MKL_", "KMP_", "CHAINRULE_", "RAYON_"))}
+    start = time.perf_counter()
+    done = subprocess.run(command, stdout=subprocess.PIPE, env=environment, text=True)
+    seconds = time.perf_counter() - start
+    if done.returncode != 0:
+        sys.exit(f"exit code {done.returncode}: {' '.join(map(str, command))}")
+    return seconds, done.stdout
+
+
+def ours(args, network, epochs, seed):
+    """Wall seconds and the last epoch's summed training loss."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        command = [args.binary, "train", "--validation", "0", "--drop-last", "--test", "false", "--json", "-q"]
+        command += ["--data", args.data, "--out", run, "--precision", args.precision]
+        command += ["--threads", str(args.threads), "--epochs", str(epochs), "--seed", str(seed), *NETWORKS[network]]
+        seconds, _ = timed(command)
+        last = (run / "metrics.jsonl").read_text().splitlines()[-1]
+        return seconds, json.loads(last)["train_loss_sum"]
+
+
+def theirs(args, network, epochs, seed):
+    """As `ours`, of PyTorch."""
+    mode = {"f32": "tensor", "bf16": "bf16"}[args.precision]
+    command = [args.python, HERE / "torch_mlp.py", "--network", network, "--mode", mode, "--data", args.data]
+    command += ["--threads", str(args.threads), "--epochs", str(epochs), "--seed", str(seed)]
+    seconds, printed = timed(command)
+    return seconds, json.loads(printed)["train_loss_sum"]
+
+
+def pair(args, network, seed):
+    """Seconds per epoch and final loss of both sides, their four runs in turn."""
+    short = [side(args, network, SHORT, seed)[0] for side in (ours, theirs)]
+    long = [side(args, network, LONG, seed) for side in (ours, theirs)]
+    epoch = [(seconds - before) / (LONG - SHORT) for (seconds, _), before in zip(long, short)]
+    return {
+        "network": network,
+        "precision": args.precision,
+        "threads": args.threads,
+        "pair": seed,
+        "ours_epoch_seconds": epoch[0],
+        "theirs_epoch_seconds": epoch[1],
+        "ratio": epoch[1] / epoch[0],
+        "ours_train_loss_sum": long[0][1],
+        "theirs_train_loss_sum": long[1][1],
+    }
+
+
+def summarise(network, pairs):
+    """A line about a network; its median ratio, and whether the losses agree."""
+    def median(key):
+        return statistics.median(p[key] for p in pairs)
+
+    ratios = [p["ratio"] for p in pairs]
+    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
+    losses = median("ours_train_loss_sum"), median("theirs_train_loss_sum")
+    off = losses[0] / losses[1] - 1
+    # Not a number is no agreement.
+    agree = abs(off) <= LOSS_TOLERANCE
+    print(
+        f"{network:<10} {median('ours_epoch_seconds'):>9.3f} {median('theirs_epoch_seconds'):>9.3f}"
+        f" {middle:>7.3f} {low:>7.3f} {high:>7.3f} {losses[0]:>10.2f} {losses[1]:>10.2f} {off:>+7.1%}"
+        f"{'' if agree else '  <- losses do not agree'}",
+        flush=True,
+    )
+    return middle, agree
+
+
+def main():
+    args = arguments()
+    rows, medians, agreed = [], [], True
+    print(f"{args.precision}, {args.threads} thread(s), {args.pairs} pairs; ratios theirs / ours\n")
+    print(
+        f"{'network':<10} {'ours s':>9} {'theirs s':>9} {'ratio':>7} {'25 %':>7} {'75 %':>7}"
+        f" {'our loss':>10} {'their loss':>10} {'off':>7}",
+        flush=True,
+    )
+    for network in args.networks:
+        pairs = []
+        for seed in range(args.pairs):
+            print(f"{network}: pair {seed + 1} of {args.pairs}", file=sys.stderr, flush=True)
+            pairs.append(pair(args, network, seed))
+            rows.append(pairs[-1])
+            if args.csv:
+                with args.csv.open("w", newline="") as file:
+                    writer = csv.DictWriter(file, rows[0])
+                    writer.writeheader()
+                    writer.writerows(rows)
+        median, agree = summarise(network, pairs)
+        medians.append(median)
+        agreed &= agree
+    mean = math.exp(statistics.fmean(map(math.log, medians)))
+    print(f"\ngeometric mean of the medians: {mean:.3f}")
+    if not agreed:
+        sys.exit(f"final training losses differ by more than {LOSS_TOLERANCE:.0%}: not the same work")
+
+
+if __name__ == "__main__":
+    main()

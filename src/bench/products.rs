@@ -1,0 +1,197 @@
+//! The matrix products of training steps, and one square, in the layouts that training has.
+
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
+use serde::Serialize;
+
+use crate::gemm::yardstick;
+
+/// The sizes of a product: A `[m, k]`, B `[k, n]`, C `[m, n]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Shape {
+    /// Rows of A and C.
+    pub m: usize,
+    /// Columns of B and C.
+    pub n: usize,
+    /// Columns of A, rows of B.
+    pub k: usize,
+}
+
+const fn shape(m: usize, n: usize, k: usize) -> Shape {
+    Shape { m, n, k }
+}
+
+/// Forward, weight-gradient and input-gradient products of the default network, of the study's final model, of a wide one, of small
+/// batches and of narrow layers; and a square.
+pub const SHAPES: [Shape; 10] = [
+    shape(100, 500, 784),
+    shape(100, 784, 500),
+    shape(122, 569, 784),
+    shape(122, 488, 569),
+    shape(128, 1000, 1000),
+    shape(784, 500, 100),
+    shape(1000, 1000, 128),
+    shape(16, 500, 784),
+    shape(100, 50, 784),
+    shape(1024, 1024, 1024),
+];
+
+impl Shape {
+    /// Floating-point operations of the product: a multiplication and an addition for each of `m·n·k`.
+    pub fn flops(&self) -> f64 {
+        2.0 * (self.m * self.n * self.k) as f64
+    }
+}
+
+impl std::fmt::Display for Shape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}x{}x{}", self.m, self.n, self.k)
+    }
+}
+
+/// How the operands lie in memory. C is row-major.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Layout {
+    /// A `[m, k]` and B `[k, n]` row-major: the input gradient `dY W`.
+    Nn,
+    /// B is the transposed view of a row-major `[n, k]`: the forward product `X Wᵀ`.
+    Nt,
+    /// A is the transposed view of a row-major `[k, m]`: the weight gradient `dYᵀ X`.
+    Tn,
+}
+
+impl Layout {
+    /// All of them.
+    pub const ALL: [Layout; 3] = [Layout::Nn, Layout::Nt, Layout::Tn];
+}
+
+impl std::fmt::Display for Layout {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Layout::Nn => "NN",
+            Layout::Nt => "NT",
+            Layout::Tn => "TN",
+        })
+    }
+}
+
+/// A and B of a product, as they are stored.
+#[derive(Clone, Debug)]
+pub struct Operands {
+    /// The layout that they are stored in.
+    pub layout: Layout,
+    a: Array2<f32>,
+    b: Array2<f32>,
+}
+
+impl Operands {
+    /// Numbers between −½ and ½, the same ones whatever the layout.
+    pub fn new(shape: Shape, layout: Layout) -> Self {
+        let value = |i: usize, j: usize| ((i * 31 + j * 7) % 257) as f32 / 257.0 - 0.5;
+        let Shape { m, n, k } = shape;
+        let a = |i: usize, p: usize| value(i, p);
+        let b = |p: usize, j: usize| value(p + 3, j * 5);
+        Operands {
+            layout,
+            a: match layout {
+                Layout::Tn => Array2::from_shape_fn((k, m), |(p, i)| a(i, p)),
+                _ => Array2::from_shape_fn((m, k), |(i, p)| a(i, p)),
+            },
+            b: match layout {
+                Layout::Nt => Array2::from_shape_fn((n, k), |(j, p)| b(p, j)),
+                _ => Array2::from_shape_fn((k, n), |(p, j)| b(p, j)),
+            },
+        }
+    }
+
+    /// A `[m, k]`.
+    pub fn a(&self) -> ArrayView2<'_, f32> {
+        match self.layout {
+            Layout::Tn => self.a.t(),
+            _ => self.a.view(),
+        }
+    }
+
+    /// B `[k, n]`.
+    pub fn b(&self) -> ArrayView2<'_, f32> {
+        match self.layout {
+            Layout::Nt => self.b.t(),
+            _ => self.b.view(),
+        }
+    }
+}
+
+/// `C ← AB` by `matrixmultiply`, which has no threads of its own here: the longer side of C is cut into one piece a thread.
+pub fn matrixmultiply(
+    a: ArrayView2<'_, f32>,
+    b: ArrayView2<'_, f32>,
+    c: ArrayViewMut2<'_, f32>,
+    threads: usize,
+) {
+    if threads <= 1 {
+        return yardstick::matrixmultiply(a, b, c);
+    }
+    let (m, n) = c.dim();
+    let left = threads / 2;
+    let right = threads - left;
+    if m >= n {
+        let at = m * left / threads;
+        let ((a0, a1), (c0, c1)) = (a.split_at(Axis(0), at), c.split_at(Axis(0), at));
+        rayon::join(
+            || matrixmultiply(a0, b, c0, left),
+            || matrixmultiply(a1, b, c1, right),
+        );
+    } else {
+        let at = n * left / threads;
+        let ((b0, b1), (c0, c1)) = (b.split_at(Axis(1), at), c.split_at(Axis(1), at));
+        rayon::join(
+            || matrixmultiply(a, b0, c0, left),
+            || matrixmultiply(a, b1, c1, right),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gemm::{Beta, naive};
+
+    #[test]
+    fn layouts_differ_in_memory_and_not_in_numbers() {
+        let shape = shape(7, 5, 3);
+        let [nn, nt, tn] = Layout::ALL.map(|layout| Operands::new(shape, layout));
+        for other in [&nt, &tn] {
+            assert_eq!(nn.a(), other.a());
+            assert_eq!(nn.b(), other.b());
+        }
+        assert_eq!(
+            (nn.a().strides(), nn.b().strides()),
+            (&[3, 1][..], &[5, 1][..])
+        );
+        assert_eq!(nt.b().strides(), [1, 3]);
+        assert_eq!(tn.a().strides(), [1, 7]);
+    }
+
+    #[test]
+    fn pieces_of_c_make_the_whole() {
+        for (shape, threads) in [
+            (shape(7, 5, 3), 3),
+            (shape(2, 11, 4), 4),
+            (shape(1, 1, 2), 8),
+        ] {
+            let operands = Operands::new(shape, Layout::Nt);
+            let mut c = Array2::from_elem((shape.m, shape.n), f32::NAN);
+            matrixmultiply(operands.a(), operands.b(), c.view_mut(), threads);
+            let mut exact = Array2::zeros((shape.m, shape.n));
+            naive(
+                operands.a(),
+                operands.b(),
+                Beta::Overwrite,
+                exact.view_mut(),
+            );
+            for (found, exact) in c.iter().zip(&exact) {
+                assert!(found.is_finite() && (found - exact).abs() <= 1e-6);
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Fair timing: two ways to the same result take turns, so that whatever slows the machine down slows both.
+//!
+//! A pair is a batch of calls of the one and then a batch of as many calls of the other. What counts is the ratio within a pair; over all
+//! pairs its median, with an interval that assumes nothing about how times are distributed. For n independent pairs the true
+//! median lies outside of the k-th smallest and the k-th largest ratio as often as a fair coin falls on heads fewer than k times
+//! in n throws, once for either end:
+//!
+//! ```math
+//! P\left(x_{(k)} \le \tilde x \le x_{(n+1-k)}\right) \ge 1 - 2 \sum_{i=0}^{k-1} \binom{n}{i} 2^{-n}
+//! ```
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::analysis::Interval;
+
+/// How long to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effort {
+    /// Pairs of batches.
+    pub pairs: usize,
+    /// A batch is as many calls as it takes to last this long.
+    pub batch: Duration,
+    /// The pause before every batch, in which threads that the other side left spinning fall asleep.
+    pub settle: Duration,
+}
+
+/// Two sides compared.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Comparison {
+    /// Median seconds of one call of ours.
+    pub ours: f64,
+    /// Median seconds of one call of theirs.
+    pub theirs: f64,
+    /// The median of theirs / ours within a pair: above 1 ours is faster.
+    pub ratio: f64,
+    /// The 95 % interval of that median.
+    pub interval: Interval,
+}
+
+/// Times `ours` and `theirs` in turn.
+///
+/// # Panics
+/// If `effort` asks for no pair.
+pub fn compare(effort: Effort, ours: &mut dyn FnMut(), theirs: &mut dyn FnMut()) -> Comparison {
+    let calls = calls_for(effort.batch, ours).max(calls_for(effort.batch, theirs));
+    let mut times = [Vec::new(), Vec::new()];
+    let mut ratios = Vec::new();
+    for _ in 0..effort.pairs {
+        let first = settled(effort, calls, ours);
+        let second = settled(effort, calls, theirs);
+        times[0].push(first);
+        times[1].push(second);
+        ratios.push(second / first);
+    }
+    let [ours, theirs] = times.map(|mut seconds| median(&mut seconds));
+    let ratio = median(&mut ratios);
+    Comparison {
+        ours,
+        theirs,
+        ratio,
+        interval: median_interval(&ratios),
+    }
+}
+
+/// Seconds a call over a batch of calls.
+pub fn batch_seconds(calls: usize, call: &mut dyn FnMut()) -> f64 {
+    let start = Instant::now();
+    for _ in 0..calls {
+        call();
+    }
+    start.elapsed().as_secs_f64() / calls as f64
+}
+
+/// A batch after a pause, with enough calls before it to have threads awake and operands in cache again.
+fn settled(effort: Effort, calls: usize, call: &mut dyn FnMut()) -> f64 {
+    std::thread::sleep(effort.settle);
+    batch_seconds(calls.div_ceil(4), call);
+    batch_seconds(calls, call)
+}
+
+/// How many calls last at least `time`.
+pub fn calls_for(time: Duration, call: &mut dyn FnMut()) -> usize {
+    let mut calls = 1;
+    batch_seconds(2, call);
+    loop {
+        let total = batch_seconds(calls, call) * calls as f64;
+        if total >= time.as_secs_f64() {
+            return calls;
+        }
+        let needed = time.as_secs_f64() / total.max(1e-9) * calls as f64;
+        calls = (needed.ceil() as usize).clamp(calls + 1, calls * 16);
+    }
+}
+
+/// The middle of `values`, which it sorts; of an even number the mean of the middle two.
+///
+/// # Panics
+/// If there are none.
+pub fn median(values: &mut [f64]) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 {
+        values[middle]
+    } else {
+        f64::midpoint(values[middle - 1], values[middle])
+    }
+}
+
+/// The 95 % interval of the median of `sorted` values by order statistics; with fewer than 6 of them no interval is that sure, and
+/// it is the whole range.
+fn median_interval(sorted: &[f64]) -> Interval {
+    let out = values_left_out(sorted.len());
+    Interval {
+        low: sorted[out],
+        high: sorted[sorted.len() - 1 - out],
+    }
+}
+
+/// k − 1 for the largest k with `$\sum_{i<k} \binom{n}{i} 2^{-n} \le 0.025$`: how many values lie outside the interval at each end.
+fn values_left_out(n: usize) -> usize {
+    let mut term = 0.5_f64.powi(n as i32);
+    let mut below = term;
+    let mut k = 0;
+    while below <= 0.025 {
+        k += 1;
+        term *= (n + 1 - k) as f64 / k as f64;
+        below += term;
+    }
+    k.saturating_sub(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// k of the tables of the sign test for a two-sided level of 5 % (Conover, “Practical Nonparametric Statistics”: the interval
+    /// of the median runs from the k-th smallest to the k-th largest).
+    #[test]
+    fn order_statistics_of_the_tables() {
+        for (n, k) in [
+            (6, 1),
+            (8, 1),
+            (9, 2),
+            (10, 2),
+            (20, 6),
+            (25, 8),
+            (31, 10),
+            (50, 18),
+            (100, 40),
+        ] {
+            assert_eq!(values_left_out(n) + 1, k, "n = {n}");
+        }
+        for n in 1..6 {
+            assert_eq!(values_left_out(n), 0, "n = {n}: the whole range");
+        }
+    }
+
+    #[test]
+    fn the_middle_and_its_interval() {
+        assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&mut [4.0, 1.0, 2.0, 8.0]), 3.0);
+        let sorted: Vec<f64> = (1..=31).map(f64::from).collect();
+        let expected = Interval {
+            low: 10.0,
+            high: 22.0,
+        };
+        assert_eq!(median_interval(&sorted), expected);
+    }
+
+    /// Counts calls, not time: both sides take turns and are called equally often within pairs.
+    #[test]
+    fn sides_take_turns() {
+        let order = std::cell::RefCell::new(Vec::new());
+        let effort = Effort {
+            pairs: 7,
+            batch: Duration::ZERO,
+            settle: Duration::ZERO,
+        };
+        let found = compare(effort, &mut || order.borrow_mut().push('o'), &mut || {
+            order.borrow_mut().push('t')
+        });
+        assert!(found.ratio.is_finite() && found.ours >= 0.0 && found.theirs >= 0.0);
+        assert!(found.interval.low <= found.ratio && found.ratio <= found.interval.high);
+        let order: String = order.into_inner().into_iter().collect();
+        // Two calls to warm up and one to count for each side, then one to wake and one to time, seven times.
+        assert_eq!(order, format!("ooottt{}", "oott".repeat(7)));
+    }
+}
