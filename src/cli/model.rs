@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::error::Result;
-use crate::train::{Model, with_threads};
+use crate::train::{MAX_THREADS, Model, with_threads};
 
 /// The model's flags.
 #[derive(Debug, Args)]
@@ -17,7 +17,7 @@ pub(super) struct ModelArgs {
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
     label: Option<String>,
     /// Threads; the result does not depend on them [default: $RAYON_NUM_THREADS, else one per core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_THREADS as i64))]
     threads: Option<u16>,
     /// Print one JSON object, and nothing else, on standard output
     #[arg(long)]

@@ -5,6 +5,11 @@
 //! hardware where there is one. So all sets give the same bits.
 //!
 //! `CHAINRULE_KERNEL=portable|avx2|avx512` forces a set, for tests and comparisons.
+//!
+//! A loop is divided among threads by a [`team`].
+
+mod count;
+pub mod team;
 
 pub mod team;
 

@@ -1,335 +1,318 @@
-//! A team of threads that run the same closure, each on its share of the work, with a barrier of their own.
+//! A thread team: a fixed set of threads that run one closure together, with a barrier inside.
 //!
-//! A training step is a chain of a dozen short pieces of work, each a few microseconds to a few hundred, with a wait in between. A pool that hands out tasks and puts
-//! its threads to sleep costs as much as a piece. A [`Team`] is the fork-join model of OpenMP instead: its threads are started once; between regions and at
-//! barriers they *spin*, so that going on costs a few hundred nanoseconds; and if nothing comes for a while they *park*, so that an idle team costs nothing.
-//! With more members than processors nobody spins: the one who is waited for may need the processor.
+//! A training step is many short loops with a dependency after each. A fork and a join per loop would cost more than the loop, so a step is one region, [`Team::run`], whose members
+//! divide each loop by fixed ranges, [`Member::share`], and meet between loops, [`Member::barrier`]. Which member computes what depends on sizes alone, never on timing.
 //!
-//! Who does what never depends on time: a member's [`Member::share`] is a function of its number.
+//! Who waits spins for a bounded while and is parked after it. Where there are more members than processors nobody spins: it would only keep those from running who are waited for.
 
 use std::any::Any;
+use std::cell::Cell;
+use std::marker::PhantomData;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
 
+use super::count::{Count, lock};
 use crate::error::{Error, Result};
 
-/// Turns of a waiting loop before it parks: some 50 µs, longer than the pauses inside a training step.
-const SPINS: usize = 1 << 12;
+/// Looks at a count before the thread is parked: some tens of microseconds, more than the loops of a step are apart and less than anyone would miss.
+const SPINS: u32 = 1 << 9;
 
-/// What a waiting member panics with when another one has panicked.
-const ABANDONED: &str = "another member of the team has panicked";
+thread_local! {
+    /// Whether this thread is a member of a region under way.
+    static IN_REGION: Cell<bool> = const { Cell::new(false) };
+}
 
-/// The closure of a region, its type and lifetime forgotten.
+/// A fixed set of threads that run one closure together.
+pub struct Team {
+    shared: Arc<Shared>,
+    /// Held during a region.
+    turn: Mutex<()>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// One thread's part in a region. It stays on its thread, because a barrier counts each thread once.
 #[derive(Clone, Copy)]
+pub struct Member<'t> {
+    shared: &'t Shared,
+    index: usize,
+    here: PhantomData<*const ()>,
+}
+
+/// What the members have in common.
+struct Shared {
+    size: usize,
+    spins: u32,
+    /// The closure of the region under way; null tells the threads to end.
+    job: AtomicPtr<Job>,
+    panics: Mutex<Vec<Box<dyn Any + Send>>>,
+    /// Counts the regions begun.
+    start: Count,
+    /// [`Member::barrier`].
+    barrier: Count,
+    /// Apart from `barrier`, because here each member arrives once a region, even if it panics.
+    end: Count,
+}
+
+/// A closure without its type.
 struct Job {
     body: *const (),
+    /// # Safety
+    /// The pointer must be the `body` beside it, and that closure must be alive.
     call: unsafe fn(*const (), Member<'_>),
 }
 
-/// A number on a cache line of its own, so that waiting for one disturbs no other.
-#[derive(Default)]
-#[repr(align(128))]
-struct Signal(AtomicUsize);
-
-/// What the members share.
-struct Shared {
-    size: usize,
-    spins: usize,
-    /// Regions begun.
-    region: Signal,
-    /// Workers that have finished the region.
-    finished: Signal,
-    /// Members at the barrier.
-    arrived: Signal,
-    /// Barriers passed.
-    passed: Signal,
-    /// The region's closure; `None` ends the workers. Written by the leader before it begins a region, when every worker has finished the last one.
-    job: Mutex<Option<Job>>,
-    /// A member has panicked: barriers no longer hold.
-    abandoned: AtomicBool,
-    /// What it panicked with.
-    payload: Mutex<Option<Box<dyn Any + Send>>>,
-    /// Members that are parked or about to.
-    sleepers: AtomicUsize,
-    sleep: Mutex<()>,
-    wake: Condvar,
-}
-
-// SAFETY: the closure behind a job is `Sync`, and `Team::run` keeps it alive until every worker has finished with it.
-unsafe impl Send for Job {}
-
-/// A fixed set of threads that run one closure together. The thread that calls [`Team::run`] is member 0.
-pub struct Team {
-    shared: Arc<Shared>,
-    workers: Vec<JoinHandle<()>>,
-    running: AtomicBool,
-}
-
-/// One member in a region.
-#[derive(Clone, Copy)]
-pub struct Member<'t> {
-    index: usize,
-    shared: &'t Shared,
-}
-
-/// A lock that a panic elsewhere does not spoil: what these protect is whole at every moment.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Team {
-    /// A team of `members` ≥ 1, the caller included.
+    /// A team of the calling thread and `members - 1` new ones, named chainrule-1, chainrule-2, …
     ///
     /// # Errors
-    /// If a thread cannot be started.
+    /// If the system cannot start a thread.
+    ///
+    /// # Panics
+    /// If `members` is 0.
     pub fn new(members: usize) -> Result<Self> {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let size = members.max(1);
+        assert!(members > 0, "expected a team of at least 1, found 0");
+        let processors = thread::available_parallelism().map_or(1, usize::from);
         let shared = Arc::new(Shared {
-            size,
-            spins: if size <= processors { SPINS } else { 0 },
-            region: Signal::default(),
-            finished: Signal::default(),
-            arrived: Signal::default(),
-            passed: Signal::default(),
-            job: Mutex::new(None),
-            abandoned: AtomicBool::new(false),
-            payload: Mutex::new(None),
-            sleepers: AtomicUsize::new(0),
-            sleep: Mutex::new(()),
-            wake: Condvar::new(),
+            size: members,
+            spins: if members <= processors { SPINS } else { 0 },
+            job: AtomicPtr::new(ptr::null_mut()),
+            panics: Mutex::default(),
+            start: Count::default(),
+            barrier: Count::default(),
+            end: Count::default(),
         });
         let mut team = Team {
             shared,
-            workers: Vec::with_capacity(size - 1),
-            running: AtomicBool::new(false),
+            turn: Mutex::new(()),
+            threads: Vec::with_capacity(members - 1),
         };
-        for index in 1..size {
-            let shared = team.shared.clone();
-            let thread = std::thread::Builder::new().name(format!("chainrule-{index}"));
-            let worker = thread
-                .spawn(move || work(&shared, index))
-                .map_err(|e| Error::io("start", Path::new("a thread"), e))?;
-            team.workers.push(worker);
+        for index in 1..members {
+            let shared = Arc::clone(&team.shared);
+            let name = format!("chainrule-{index}");
+            let thread = thread::Builder::new().name(name.clone());
+            // On an error the team is dropped, which ends the threads started so far.
+            let thread = thread.spawn(move || shared.serve(index));
+            team.threads
+                .push(thread.map_err(|e| Error::io("start thread", Path::new(&name), e))?);
         }
         Ok(team)
     }
 
-    /// Members.
+    /// Members, the calling thread included.
     pub fn size(&self) -> usize {
         self.shared.size
     }
 
-    /// Runs `body` once on every member and returns when all have finished. It allocates nothing.
+    /// Runs `body` once on each member, the calling thread being member 0, and returns when all have finished. Allocates nothing. Callers from several threads take turns; a team of
+    /// one just calls `body`.
     ///
     /// # Panics
-    /// If a member panics, with its message; such a team runs nothing any more. If the team is running something already.
-    pub fn run<F: Fn(Member<'_>) + Sync>(&self, body: F) {
-        let shared = &*self.shared;
-        let leader = Member { index: 0, shared };
-        if shared.size == 1 {
-            return body(leader);
+    /// If a member panicked, with what it said; the team can be used again. If called inside a region of this or another team of more than one: two teams could wait for each other.
+    pub fn run(&self, body: impl Fn(Member<'_>) + Sync) {
+        if self.shared.size == 1 {
+            return body(Member::new(&self.shared, 0));
         }
-        assert!(
-            !self.running.swap(true, SeqCst),
-            "a team runs one region at a time"
-        );
-        assert!(!shared.abandoned.load(SeqCst), "{ABANDONED}");
-        /// # Safety
-        /// `body` is a live `F`.
-        unsafe fn call<F: Fn(Member<'_>)>(body: *const (), member: Member<'_>) {
-            // SAFETY: the caller's promise.
-            unsafe { (*body.cast::<F>())(member) }
+        let nested = IN_REGION.get();
+        assert!(!nested, "Team::run was called inside a region of a team");
+        self.run_job(&Job::new(&body));
+    }
+
+    fn run_job(&self, job: &Job) {
+        let (turn, shared) = (lock(&self.turn), &*self.shared);
+        IN_REGION.set(true);
+        shared.job.store(ptr::from_ref(job).cast_mut(), Relaxed);
+        shared.start.arrive(1);
+        // SAFETY: the caller keeps the closure borrowed until this function returns, and nothing between here and `end` can unwind, for `take_part` catches what the closure throws.
+        // The other members borrow job and closure by the pointer; they do so after `start` and before they arrive at `end`, and this thread stays here until all have arrived.
+        unsafe { shared.take_part(job, 0) };
+        shared.pass(&shared.end);
+        IN_REGION.set(false);
+        let mut panics = lock(&shared.panics);
+        if panics.is_empty() {
+            return;
         }
-        *lock(&shared.job) = Some(Job {
-            body: (&raw const body).cast(),
-            call: call::<F>,
-        });
-        shared.finished.0.store(0, SeqCst);
-        shared.raise(&shared.region);
-        leader.guard(|| body(leader));
-        // From here on no worker touches `body`, so it may go.
-        shared.wait(|| shared.finished.0.load(SeqCst) == shared.size - 1);
-        self.running.store(false, SeqCst);
-        if shared.abandoned.load(SeqCst)
-            && let Some(payload) = lock(&shared.payload).take()
-        {
-            resume_unwind(payload);
-        }
+        // Nobody is at the barrier any more, and whoever comes next comes after the next `start`.
+        shared.barrier.reset();
+        let mut payloads = std::mem::take(&mut *panics);
+        drop((panics, turn));
+        resume_unwind(payloads.swap_remove(0));
     }
 }
 
 impl Drop for Team {
     fn drop(&mut self) {
-        *lock(&self.shared.job) = None;
-        self.shared.raise(&self.shared.region);
-        for worker in self.workers.drain(..) {
-            // A worker's panic was caught, and handed to the caller of `run`.
-            let _ = worker.join();
+        self.shared.job.store(ptr::null_mut(), Relaxed);
+        self.shared.start.arrive(1);
+        for thread in self.threads.drain(..) {
+            // It has caught every panic of a body, and no caller of `drop` could do something about another.
+            let _ = thread.join();
         }
     }
 }
 
-/// A worker's life: region after region.
-fn work(shared: &Shared, index: usize) {
-    let member = Member { index, shared };
-    let mut region = 0;
-    loop {
-        shared.wait(|| shared.region.0.load(SeqCst) != region);
-        region += 1;
-        let Some(job) = *lock(&shared.job) else {
-            return;
-        };
-        // SAFETY: `Team::run` lives, and with it the closure, until this worker has raised `finished`.
-        member.guard(|| unsafe { (job.call)(job.body, member) });
-        shared.raise(&shared.finished);
+impl Job {
+    fn new<F: Fn(Member<'_>) + Sync>(body: &F) -> Self {
+        /// # Safety
+        /// `body` must point to an `F` that is alive.
+        unsafe fn call<F: Fn(Member<'_>)>(body: *const (), member: Member<'_>) {
+            // SAFETY: the caller's promise. Members share the reference, which `Sync` in `new` allows.
+            (unsafe { &*body.cast::<F>() })(member);
+        }
+        Job {
+            body: ptr::from_ref(body).cast(),
+            call: call::<F>,
+        }
     }
 }
 
 impl Shared {
-    /// Adds 1 to a signal and wakes who waits for it.
-    fn raise(&self, signal: &Signal) {
-        signal.0.fetch_add(1, SeqCst);
-        self.wake();
-    }
-
-    /// Wakes the parked. Either this sees that one is about to park, and then the lock makes it wait until that one is asleep; or that one counted itself after this looked, and
-    /// then its last look at the signal, which comes after, sees what was raised before. All of these are sequentially consistent.
-    fn wake(&self) {
-        if self.sleepers.load(SeqCst) > 0 {
-            drop(lock(&self.sleep));
-            self.wake.notify_all();
-        }
-    }
-
-    /// Returns when `ready` is true: spins, then parks.
-    fn wait(&self, ready: impl Fn() -> bool) {
-        for _ in 0..self.spins {
-            if ready() {
+    /// The life of a started thread.
+    fn serve(&self, index: usize) {
+        IN_REGION.set(true);
+        let mut regions = 0;
+        loop {
+            regions += 1;
+            self.start.wait(regions, self.spins);
+            let job = self.job.load(Relaxed);
+            if job.is_null() {
                 return;
             }
-            std::hint::spin_loop();
+            // SAFETY: `run_job` stored the pointer before the arrival at `start` that was waited for, and keeps both job and closure borrowed until this member has arrived at `end`,
+            // below. Its next store comes after that.
+            unsafe { self.take_part(&*job, index) };
+            // Without waiting: the next thing to wait for is the next region.
+            self.end.arrive(self.size as u64);
         }
-        let mut asleep = lock(&self.sleep);
-        self.sleepers.fetch_add(1, SeqCst);
-        while !ready() {
-            asleep = self
-                .wake
-                .wait(asleep)
-                .unwrap_or_else(PoisonError::into_inner);
+    }
+
+    /// Runs the closure, and tells the others if it panics.
+    ///
+    /// # Safety
+    /// The job's closure must be alive.
+    unsafe fn take_part(&self, job: &Job, index: usize) {
+        let member = Member::new(self, index);
+        // SAFETY: the caller's promise; the two fields were made together.
+        let body = || unsafe { (job.call)(job.body, member) };
+        // The caller of `run` gets the panic, as if it had called the closure itself: unwind safety is its business.
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(body)) {
+            // Before the poison, so that the first in the list is no mere consequence of another.
+            lock(&self.panics).push(payload);
+            self.barrier.poison();
         }
-        self.sleepers.fetch_sub(1, SeqCst);
+    }
+
+    /// Arrives and waits for all other members; false if one will never come.
+    fn pass(&self, count: &Count) -> bool {
+        let goal = count.arrive(self.size as u64);
+        count.wait(goal, self.spins)
     }
 }
 
-impl Member<'_> {
-    /// This member's number, from 0.
+impl<'t> Member<'t> {
+    fn new(shared: &'t Shared, index: usize) -> Self {
+        Member {
+            shared,
+            index,
+            here: PhantomData,
+        }
+    }
+
+    /// From 0, the caller of [`Team::run`], to `size() - 1`.
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// The number of members.
+    /// Members of the team.
     pub fn size(&self) -> usize {
         self.shared.size
     }
 
-    /// This member's part of `0..count`: contiguous, in the order of the members, sizes differing by at most 1.
-    pub fn share(&self, count: usize) -> Range<usize> {
-        let cut = |index: usize| index * count / self.shared.size;
-        cut(self.index)..cut(self.index + 1)
-    }
-
-    /// Waits until every member has come here. What any of them wrote before, all see after.
+    /// Waits until every member has come here. What any of them wrote before, all of them see after. Every member must come to a barrier equally often, or the region never ends.
     ///
     /// # Panics
-    /// If another member has panicked, and so will never come.
+    /// If another member panicked: it will not come.
     pub fn barrier(&self) {
-        let shared = self.shared;
-        if shared.size == 1 {
-            return;
-        }
-        // Read before arriving: it cannot change until all have arrived.
-        let passed = shared.passed.0.load(SeqCst);
-        if shared.arrived.0.fetch_add(1, SeqCst) + 1 == shared.size {
-            shared.arrived.0.store(0, SeqCst);
-            shared.raise(&shared.passed);
-        } else {
-            let abandoned = || shared.abandoned.load(SeqCst);
-            shared.wait(|| shared.passed.0.load(SeqCst) != passed || abandoned());
-            assert!(!abandoned(), "{ABANDONED}");
+        if self.shared.size > 1 {
+            let complete = self.shared.pass(&self.shared.barrier);
+            assert!(complete, "another member of the team panicked");
         }
     }
 
-    /// Runs this member's part and keeps its panic, the first one of the region, for the caller of [`Team::run`].
-    fn guard(&self, part: impl FnOnce()) {
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(part)) {
-            let shared = self.shared;
-            lock(&shared.payload).get_or_insert(payload);
-            shared.abandoned.store(true, SeqCst);
-            shared.wake();
-        }
+    /// This member's part of `0..count`. The parts are contiguous, in the order of the members, and differ by at most 1 in length; they depend on count, index and size alone.
+    pub fn share(&self, count: usize) -> Range<usize> {
+        let (length, longer) = (count / self.size(), count % self.size());
+        let start = self.index * length + self.index.min(longer);
+        start..start + length + usize::from(self.index < longer)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::atomic::AtomicUsize;
     use std::time::Duration;
 
-    fn message(payload: &(dyn Any + Send)) -> &str {
-        payload
-            .downcast_ref::<&str>()
-            .copied()
-            .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-            .unwrap_or("")
+    use super::*;
+
+    const SIZES: [usize; 4] = [1, 2, 3, 8];
+
+    fn counters(size: usize) -> Vec<AtomicUsize> {
+        (0..size).map(|_| AtomicUsize::new(0)).collect()
     }
 
-    /// Running sums: member i adds the numbers of all before it, so each turn needs the barriers on both sides.
-    #[test]
-    fn everybody_sees_what_was_written_before_a_barrier() {
-        for size in [1, 2, 3, 8] {
-            let team = Team::new(size).unwrap();
-            let values: Vec<AtomicUsize> = (0..size).map(|_| AtomicUsize::new(1)).collect();
-            team.run(|member| {
-                for _ in 0..200 {
-                    // Relaxed: the order comes from the barriers alone.
-                    let sum: usize = values
-                        .iter()
-                        .map(|v| v.load(std::sync::atomic::Ordering::Relaxed))
-                        .sum();
-                    member.barrier();
-                    let next = (sum + member.index()) % 1009;
-                    values[member.index()].store(next, std::sync::atomic::Ordering::Relaxed);
-                    member.barrier();
+    /// Rounds in which each member writes its number and then reads all of them. The accesses are relaxed: only the barriers order them.
+    fn sum(team: &Team, rounds: usize, pause: Duration) -> usize {
+        let (written, total) = (counters(team.size()), AtomicUsize::new(0));
+        team.run(|member| {
+            for round in 1..=rounds {
+                written[member.index()].store(round * (member.index() + 1), Relaxed);
+                if member.index() == round % member.size() {
+                    thread::sleep(pause);
                 }
-            });
-            let mut expected = vec![1; size];
-            for _ in 0..200 {
-                let sum: usize = expected.iter().sum();
-                expected = (0..size).map(|i| (sum + i) % 1009).collect();
+                member.barrier();
+                let seen: usize = written.iter().map(|w| w.load(Relaxed)).sum();
+                assert_eq!(seen, round * member.size() * (member.size() + 1) / 2);
+                total.fetch_add(seen, Relaxed);
+                member.barrier();
             }
-            let values: Vec<usize> = values.into_iter().map(AtomicUsize::into_inner).collect();
-            assert_eq!(values, expected, "{size} members");
+        });
+        total.into_inner()
+    }
+
+    fn expected_sum(size: usize, rounds: usize) -> usize {
+        size * (rounds * (rounds + 1) / 2) * (size * (size + 1) / 2)
+    }
+
+    #[test]
+    fn members_see_each_other_s_writes_after_each_barrier() {
+        for size in SIZES {
+            let team = Team::new(size).unwrap();
+            for rounds in [0, 1, 1000] {
+                let total = sum(&team, rounds, Duration::ZERO);
+                assert_eq!(total, expected_sum(size, rounds), "{size} members");
+            }
         }
     }
 
     #[test]
-    fn shares_cover_everything_once() {
-        for size in [1, 2, 3, 8] {
+    fn shares_cover_everything_once_and_evenly() {
+        for size in SIZES {
             let team = Team::new(size).unwrap();
-            for count in [0, 1, 2, 7, 31, 100] {
-                let shares = Mutex::new(vec![0..0; size]);
-                team.run(|member| shares.lock().unwrap()[member.index()] = member.share(count));
-                let shares = shares.into_inner().unwrap();
+            for count in [0, 1, 2, 7, 8, 9, 1021, usize::MAX] {
+                let bounds = Mutex::new(vec![(0, 0); size]);
+                team.run(|member| {
+                    let share = member.share(count);
+                    lock(&bounds)[member.index()] = (share.start, share.end);
+                });
                 let mut end = 0;
-                for share in &shares {
-                    assert_eq!(share.start, end);
-                    assert!(share.len() == count / size || share.len() == count.div_ceil(size));
-                    end = share.end;
+                for (start, next) in bounds.into_inner().unwrap() {
+                    assert_eq!(start, end, "{count} over {size}");
+                    assert!((count / size..=count.div_ceil(size)).contains(&(next - start)));
+                    end = next;
                 }
                 assert_eq!(end, count);
             }
@@ -337,53 +320,99 @@ mod tests {
     }
 
     #[test]
-    fn many_regions_asleep_and_awake() {
-        for size in [2, 3, 8] {
+    fn every_member_runs_every_region_once() {
+        for size in SIZES {
             let team = Team::new(size).unwrap();
-            let count = AtomicUsize::new(0);
-            for turn in 0..3_000 {
-                if turn % 1000 == 0 {
-                    // Long enough for everybody to park.
-                    std::thread::sleep(Duration::from_millis(5));
-                }
-                team.run(|_| {
-                    count.fetch_add(1, SeqCst);
+            let runs = counters(size);
+            let caller = thread::current().id();
+            for _ in 0..10_000 {
+                team.run(|member| {
+                    runs[member.index()].fetch_add(1, Relaxed);
+                    assert_eq!(member.size(), size);
+                    assert_eq!(member.index() == 0, thread::current().id() == caller);
                 });
             }
-            assert_eq!(count.into_inner(), 3_000 * size);
+            assert!(runs.iter().all(|r| r.load(Relaxed) == 10_000), "{runs:?}");
         }
     }
 
     #[test]
-    fn a_panic_reaches_the_caller_and_nobody_waits_for_ever() {
-        for size in [2, 3, 8] {
-            for culprit in 0..size {
-                let team = Team::new(size).unwrap();
+    fn parked_members_wake_up() {
+        let long = Duration::from_millis(5);
+        for size in SIZES {
+            let team = Team::new(size).unwrap();
+            for rounds in 0..4 {
+                thread::sleep(long);
+                assert_eq!(sum(&team, rounds, long), expected_sum(size, rounds));
+            }
+            thread::sleep(long);
+        }
+    }
+
+    #[test]
+    fn a_panic_anywhere_reaches_the_caller_and_the_team_goes_on() {
+        let parts = 3;
+        for size in SIZES {
+            let team = Team::new(size).unwrap();
+            for (who, place) in (0..size).flat_map(|who| (0..parts).map(move |p| (who, p))) {
                 let run = || {
                     team.run(|member| {
-                        assert!(member.index() != culprit, "member {culprit} fails");
-                        member.barrier();
+                        for part in 0..parts {
+                            if (member.index(), part) == (who, place) {
+                                panic!("{who} at {place}");
+                            }
+                            member.barrier();
+                        }
                     });
                 };
                 let payload = catch_unwind(AssertUnwindSafe(run)).unwrap_err();
-                assert_eq!(message(&*payload), format!("member {culprit} fails"));
-                let again = catch_unwind(AssertUnwindSafe(|| team.run(|_| {}))).unwrap_err();
-                assert_eq!(message(&*again), ABANDONED);
+                let message = payload.downcast::<String>().unwrap();
+                assert_eq!(*message, format!("{who} at {place}"));
+                assert_eq!(sum(&team, 3, Duration::ZERO), expected_sum(size, 3));
             }
+            let all = catch_unwind(AssertUnwindSafe(|| team.run(|_| panic!("all"))));
+            assert_eq!(*all.unwrap_err().downcast::<&str>().unwrap(), "all");
+            assert_eq!(sum(&team, 3, Duration::ZERO), expected_sum(size, 3));
         }
+    }
+
+    #[test]
+    fn callers_from_several_threads_take_turns() {
+        let team = Team::new(2).unwrap();
+        let inside = AtomicUsize::new(0);
+        let call = || {
+            for _ in 0..300 {
+                team.run(|member| {
+                    inside.fetch_add(1, Relaxed);
+                    member.barrier();
+                    assert_eq!(inside.load(Relaxed), 2);
+                    member.barrier();
+                    inside.fetch_sub(1, Relaxed);
+                });
+            }
+        };
+        thread::scope(|scope| {
+            let callers = [(); 3].map(|()| scope.spawn(call));
+            callers.into_iter().for_each(|c| c.join().unwrap());
+        });
     }
 
     #[test]
     fn a_region_inside_a_region_is_refused() {
-        let team = Team::new(2).unwrap();
-        let nested = || {
-            team.run(|member| {
-                if member.index() == 0 {
-                    team.run(|_| {})
-                }
-            })
-        };
-        let payload = catch_unwind(AssertUnwindSafe(nested)).unwrap_err();
-        assert_eq!(message(&*payload), "a team runs one region at a time");
+        let (team, alone) = (Team::new(3).unwrap(), Team::new(1).unwrap());
+        for who in 0..3 {
+            let run = || {
+                team.run(|member| {
+                    alone.run(|_| alone.run(|_| ()));
+                    if member.index() == who {
+                        team.run(|_| ());
+                    }
+                });
+            };
+            let payload = catch_unwind(AssertUnwindSafe(run)).unwrap_err();
+            let message = payload.downcast::<&str>().unwrap();
+            assert!(message.contains("inside a region"), "{message}");
+        }
+        assert_eq!(sum(&team, 3, Duration::ZERO), expected_sum(3, 3));
     }
 }

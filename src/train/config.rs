@@ -24,6 +24,9 @@ use crate::optim::{By, Optimizer, Schedule};
 /// More hidden layers than this are refused as a mistake.
 const MAX_DEPTH: usize = 10_000;
 
+/// More threads than this are refused as a mistake: starting them could stall the machine.
+pub(crate) const MAX_THREADS: usize = 1024;
+
 /// A run, completely described but for the data's own sizes.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
@@ -97,10 +100,7 @@ impl Config {
             epochs: at_least_one("train.epochs", train.epochs.unwrap_or(10) as usize)? as u32,
             batch_size: at_least_one("train.batch_size", train.batch_size.unwrap_or(100))?,
             seed: train.seed.unwrap_or(0),
-            threads: train
-                .threads
-                .map(|n| at_least_one("train.threads", n))
-                .transpose()?,
+            threads: train.threads.map(check_threads).transpose()?,
             precision: train.precision.unwrap_or_default(),
             device: train.device.unwrap_or_default(),
             shuffle: train.shuffle.unwrap_or(true),
@@ -332,6 +332,15 @@ fn parse<T: std::str::FromStr<Err: ToString>>(
     .transpose()
 }
 
+/// So many threads, if that is a number of threads to start.
+pub(super) fn check_threads(threads: usize) -> Result<usize> {
+    if (1..=MAX_THREADS).contains(&threads) {
+        return Ok(threads);
+    }
+    let message = format!("expected from 1 to {MAX_THREADS} threads, found {threads}");
+    Err(Error::setting("train.threads", message))
+}
+
 fn at_least_one(key: &str, value: usize) -> Result<usize> {
     if value >= 1 {
         return Ok(value);
@@ -433,6 +442,7 @@ mod tests {
             ("[train]\nbatch_size = 0", "train.batch_size"),
             ("[train]\nepochs = 0", "train.epochs"),
             ("[train]\nthreads = 0", "train.threads"),
+            ("[train]\nthreads = 1025", "train.threads"),
             ("[train]\nlabel_smoothing = 1.5", "train.label_smoothing"),
             ("[train]\nclass_weights = [0.0, 0.0]", "train.class_weights"),
             ("[train]\nclip_norm = -1.0", "train.clip_norm"),

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::config::check_threads;
 use super::record::{EpochRecord, Summary};
 use super::run_dir::RunDir;
 use super::trainer::{EpochEnd, Progress, Trainer};
@@ -57,7 +58,11 @@ pub fn thread_count(given: Option<usize>) -> usize {
 }
 
 /// Runs `f` on a pool of so many threads; `None` takes rayon's choice (`RAYON_NUM_THREADS`, else one per core).
+///
+/// # Errors
+/// If there are 0 threads or more than 1024, or the system cannot start them.
 pub fn with_threads<T: Send>(threads: Option<usize>, f: impl FnOnce() -> T + Send) -> Result<T> {
+    let threads = threads.map(check_threads).transpose()?;
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads.unwrap_or(0))
         .build();

@@ -16,6 +16,7 @@ pub mod tensors;
 mod trainer;
 
 pub use config::Config;
+pub(crate) use config::MAX_THREADS;
 pub use feed::Feed;
 pub use fit::{Control, Observer, Outcome, fit, thread_count, with_threads};
 pub use model::{Classifier, Model};

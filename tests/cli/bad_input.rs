@@ -291,6 +291,24 @@ fn settings_out_of_range() {
     assert!(!program.path("runs").exists(), "no run was begun");
 }
 
+/// Refused before anything is read, let alone started.
+#[test]
+fn more_threads_than_any_machine_has() {
+    let program = Chainrule::new();
+    for threads in ["0", "1025", "1000000"] {
+        for (args, flag) in [
+            (&["train", "--data", "nowhere"][..], "train.threads"),
+            (&["gradcheck"], "train.threads"),
+            (&["eval", "--model", "nowhere"], "--threads"),
+            (&["predict", "--model", "nowhere", "a.csv"], "--threads"),
+        ] {
+            let args = [args, &["--threads", threads]].concat();
+            program.refused(&args, &[flag, "1", "1024", threads]);
+        }
+    }
+    assert!(!program.path("runs").exists(), "no run was begun");
+}
+
 #[test]
 fn models_of_another_shape() {
     let program = Chainrule::new();

@@ -1,0 +1,88 @@
+//! A count that threads wait for: the one means by which the members of a [team](super::team) meet.
+
+use std::hint::spin_loop;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Counts arrivals in groups, and lets threads wait until a group is complete. Alone on its cache lines, of which some processors fetch two at a time.
+///
+/// Everything is in one word, which only read-modify-writes change while several threads look at it. So each change continues the release sequences of those before it: who finds
+/// (acquire) a group complete sees all that its members wrote before they arrived (release).
+#[derive(Default)]
+#[repr(align(128))]
+pub(super) struct Count {
+    word: AtomicU64,
+    lock: Mutex<()>,
+    wake: Condvar,
+}
+
+/// In the word: somebody may be parked.
+const SLEEPERS: u64 = 1;
+/// In the word: one arrival.
+const ONE: u64 = 2;
+/// In the word: somebody will never arrive. More than any count, so that it ends all waiting.
+const POISON: u64 = 1 << 63;
+
+impl Count {
+    /// Adds an arrival, and gives the number of arrivals at which its group of `size` is complete.
+    pub(super) fn arrive(&self, size: u64) -> u64 {
+        let before = self.word.fetch_add(ONE, AcqRel);
+        let arrivals = before / ONE;
+        let goal = arrivals - arrivals % size + size;
+        if before & SLEEPERS != 0 && arrivals + 1 == goal {
+            self.wake();
+        }
+        goal
+    }
+
+    /// Waits for the arrival of that number, looking `spins` times before it parks the thread. False if the count is poisoned.
+    ///
+    /// No wake-up is lost. The arrival that reaches the goal and the last `fetch_or` of a sleeper change the same word, one after the other. If the arrival is first, the sleeper finds
+    /// the goal reached and does not sleep. If it is second and finds the bit set, its `wake` waits for the lock, which the sleeper gives up only by sleeping. If it is second and finds
+    /// the bit cleared, then by a `wake` for an earlier goal, under the lock, so when this sleeper slept: it is notified too and comes to `fetch_or` again, which was to be the last.
+    pub(super) fn wait(&self, goal: u64, spins: u32) -> bool {
+        let goal = (goal * ONE).min(POISON);
+        for _ in 0..=spins {
+            let word = self.word.load(Acquire);
+            if word >= goal {
+                return word < POISON;
+            }
+            spin_loop();
+        }
+        let mut guard = lock(&self.lock);
+        loop {
+            let word = self.word.fetch_or(SLEEPERS, AcqRel);
+            if word >= goal {
+                return word < POISON;
+            }
+            let woken = self.wake.wait(guard);
+            guard = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Ends all waiting, now and later.
+    pub(super) fn poison(&self) {
+        self.word.fetch_or(POISON, AcqRel);
+        self.wake();
+    }
+
+    /// Back to no arrivals. Nobody may be at the count, and who comes next must have been told by this thread.
+    pub(super) fn reset(&self) {
+        self.word.store(0, Relaxed);
+    }
+
+    /// Wakes whoever is parked.
+    fn wake(&self) {
+        let guard = lock(&self.lock);
+        self.word.fetch_and(!SLEEPERS, AcqRel);
+        // Those who wake take the lock: they would run into it.
+        drop(guard);
+        self.wake.notify_all();
+    }
+}
+
+/// No lock of a team is held over code that could panic, so none is ever poisoned.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
