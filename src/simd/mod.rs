@@ -11,8 +11,6 @@
 mod count;
 pub mod team;
 
-pub mod team;
-
 use std::sync::OnceLock;
 
 use crate::error::{Error, Result};
