@@ -1,6 +1,8 @@
 //! Whole training steps: pixels to updated weights.
 
-use chainrule::backend::{Fused, Input, Order};
+#[cfg(target_arch = "x86_64")]
+use chainrule::backend::Fused;
+use chainrule::backend::{Backend, Input, Order, Plain};
 use chainrule::nn::init::{self, Init};
 use chainrule::nn::spec::hidden_widths;
 use chainrule::nn::{Mlp, NetworkSpec, Update};
@@ -14,50 +16,58 @@ struct Case {
     hidden: Vec<usize>,
     dropout: f64,
     batch: usize,
+    batch_norm: bool,
 }
 
-fn cases() -> [Case; 4] {
+fn cases() -> [Case; 5] {
     [
         Case {
             name: "baseline",
             hidden: vec![500],
             dropout: 0.0,
             batch: 100,
+            batch_norm: true,
         },
         Case {
             name: "final",
             hidden: hidden_widths(569, 8, true),
             dropout: 0.333,
             batch: 122,
+            batch_norm: true,
+        },
+        Case {
+            name: "big",
+            hidden: vec![1000; 3],
+            dropout: 0.2,
+            batch: 128,
+            batch_norm: false,
         },
         Case {
             name: "small16",
             hidden: vec![500],
             dropout: 0.0,
             batch: 16,
+            batch_norm: true,
         },
         Case {
             name: "w50",
             hidden: vec![50],
             dropout: 0.0,
             batch: 100,
+            batch_norm: true,
         },
     ]
 }
 
-fn backend() -> Fused {
-    let t = std::env::var("RAYON_NUM_THREADS").map_or(1, |t| t.parse().unwrap());
-    Fused::new(t).unwrap().unwrap()
-}
-
-fn bench(c: &mut Criterion) {
-    let mut group = c.benchmark_group("step");
+/// The steps of one backend, made anew for each network.
+fn steps<B: Backend<Real = f32>>(c: &mut Criterion, name: &str, backend: impl Fn() -> B) {
+    let mut group = c.benchmark_group(name);
     for case in cases() {
         let spec = NetworkSpec {
             inputs: 784,
             hidden: case.hidden,
             classes: 10,
-            batch_norm: true,
+            batch_norm: case.batch_norm,
             activation: Activation::Relu,
             dropout: case.dropout,
             order: Order::DropoutActivation,
@@ -96,6 +106,17 @@ fn bench(c: &mut Criterion) {
         });
     }
     group.finish();
+}
+
+fn bench(c: &mut Criterion) {
+    steps(c, "step/plain", Plain::<f32>::new);
+    #[cfg(target_arch = "x86_64")]
+    if let Ok(Some(_)) = Fused::new(1) {
+        for threads in [1, 2] {
+            let fused = || Fused::new(threads).ok().flatten().expect("as before");
+            steps(c, &format!("step/fused on {threads}"), fused);
+        }
+    }
 }
 
 criterion_group!(benches, bench);

@@ -11,7 +11,7 @@ use std::cell::RefCell;
 
 use super::kernel::{Kernel, PANEL, Product, Walk};
 use super::pack::{Line, Source, pack, unpack};
-use super::params::{DEPTH, PANELS, ROWS, THIN, blocks};
+use super::params::{DEPTH, MANY, PANELS, ROWS, THIN, blocks};
 
 /// Working memory of a thread, which only grows: after the first products nothing is allocated.
 #[derive(Default)]
@@ -102,11 +102,11 @@ impl Oriented {
         self.shape[0] <= THIN && self.b.column == 1 && self.b.row > 0
     }
 
-    /// How the kernel walks through A where it lies; `None` if it has to be packed.
+    /// How the kernel walks through A where it lies; `None` if a packed copy is better: its rows share pages and never a cache set, and it is read once for every panel.
     fn walk_in_place(&self) -> Option<Walk> {
-        let [m, _, _] = self.shape;
+        let [m, _, n] = self.shape;
         match (self.a.row, self.a.column) {
-            _ if m > ROWS => None,
+            _ if m > THIN && n >= MANY => None,
             (row @ 0.., 1) => Some(Walk::Rows {
                 row: row as usize,
                 panel: PANEL,
@@ -123,17 +123,36 @@ impl Oriented {
     unsafe fn run(&self, scratch: &mut Scratch) {
         let [m, k, n] = self.shape;
         let panels = n.div_ceil(PANEL);
-        // With a single block of rows each panel is used up right after it was packed, from the first-level cache.
-        let most = if m <= ROWS {
-            self.kernel.side_by_side
-        } else {
-            PANELS
-        };
+        let Scratch { a, b, c } = scratch;
         for (depth_start, depth) in blocks(k, DEPTH, PANEL) {
             let accumulate = self.accumulate || depth_start > 0;
-            for (first, panels) in blocks(panels, most, 1) {
-                // SAFETY: the block lies inside the matrices.
-                unsafe { self.block(scratch, (depth_start, depth), (first, panels), accumulate) };
+            let block = |first, panels| Block {
+                depth_start,
+                depth,
+                first,
+                panels,
+                accumulate,
+            };
+            // SAFETY: the blocks lie inside the matrices.
+            unsafe {
+                if m <= ROWS {
+                    // A single block of rows: each panel is used up right after it was packed, from the first-level cache.
+                    let a = self.pack_rows(a, (0, m), (depth_start, depth));
+                    for (first, panels) in blocks(panels, self.kernel.side_by_side, 1) {
+                        let block = block(first, panels);
+                        let b = self.pack_panels(b, &block);
+                        self.multiply(a, b, (0, m), &block, c);
+                    }
+                } else {
+                    for (first, panels) in blocks(panels, PANELS, 1) {
+                        let block = block(first, panels);
+                        let b = self.pack_panels(b, &block);
+                        for rows in blocks(m, ROWS, 1) {
+                            let a = self.pack_rows(a, rows, (depth_start, depth));
+                            self.multiply(a, b, rows, &block, c);
+                        }
+                    }
+                }
             }
         }
         if k == 0 && !self.accumulate {
@@ -146,108 +165,108 @@ impl Oriented {
         }
     }
 
-    /// One block of k and of panels: packs B, then goes through the blocks of rows.
-    ///
-    /// # Safety
-    /// As for [`product`], and the block lies inside the matrices.
-    unsafe fn block(
-        &self,
-        scratch: &mut Scratch,
-        (depth_start, depth): (usize, usize),
-        (first, panels): (usize, usize),
-        accumulate: bool,
-    ) {
-        let [m, _, n] = self.shape;
-        let Scratch { a, b, c } = scratch;
-        let width = |panel: usize| PANEL.min(n - (first + panel) * PANEL);
-        let in_place = self.reads_b_in_place() && width(panels - 1) == PANEL;
-        let (b, b_row, b_panel) = if in_place {
-            let from = self.b.from(depth_start, first * PANEL);
-            (from.start, self.b.row as usize, PANEL)
-        } else {
-            let lines = room(b, panels * depth);
-            for (panel, lines) in lines.chunks_exact_mut(depth).enumerate() {
-                let from = self.b.from(depth_start, (first + panel) * PANEL);
-                // SAFETY: a part of B; a kernel exists only on processors with AVX2.
-                unsafe { pack(lines, from, width(panel)) };
-            }
-            (lines.as_ptr().cast::<f32>(), PANEL, PANEL * depth)
-        };
-        for (row, rows) in blocks(m, ROWS, 1) {
-            let from = self.a.from(row, depth_start);
-            let (a, walk) = match self.walk_in_place() {
-                Some(walk) => (from.start, walk),
-                None => {
-                    let lines = room(a, depth.div_ceil(PANEL) * rows);
-                    for (q, lines) in lines.chunks_exact_mut(rows).enumerate() {
-                        let width = PANEL.min(depth - q * PANEL);
-                        // SAFETY: a part of A.
-                        unsafe { pack(lines, from.from(0, q * PANEL), width) };
-                    }
-                    let walk = Walk::Rows {
-                        row: PANEL,
-                        panel: PANEL * rows,
-                    };
-                    (lines.as_ptr().cast(), walk)
-                }
-            };
-            let product = Product {
-                m: rows,
-                k: depth,
-                panels,
-                a,
-                walk,
-                b,
-                b_row,
-                b_panel,
-                c: self.c,
-                c_row: 0,
-                c_panel: 0,
-                accumulate,
-            };
-            // SAFETY: A and B are as described; C's part as in the caller's promise.
-            unsafe { self.to_c(product, c, (row, first), width(panels - 1)) };
-        }
+    /// Columns of a panel of the block: less than 16 only in C's last one.
+    fn width(&self, panel: usize) -> usize {
+        PANEL.min(self.shape[2] - panel * PANEL)
     }
 
-    /// Runs a block whose result belongs at this row and panel of C: straight into C where its rows are contiguous and panels whole, else by way of a panel of its own.
+    /// Where a block of A can be read: in place, or packed.
     ///
     /// # Safety
-    /// As for [`product`]; `product` is right but for C.
-    unsafe fn to_c(
-        self,
-        product: Product,
+    /// The block lies inside A.
+    unsafe fn pack_rows(
+        &self,
+        lines: &mut Vec<Line>,
+        (row, rows): (usize, usize),
+        (depth_start, depth): (usize, usize),
+    ) -> (*const f32, Walk) {
+        let from = self.a.from(row, depth_start);
+        if let Some(walk) = self.walk_in_place() {
+            return (from.start, walk);
+        }
+        let lines = room(lines, depth.div_ceil(PANEL) * rows);
+        for (q, lines) in lines.chunks_exact_mut(rows).enumerate() {
+            let width = PANEL.min(depth - q * PANEL);
+            // SAFETY: a part of A; a kernel exists only on processors with AVX2.
+            unsafe { pack(lines, from.from(0, q * PANEL), width) };
+        }
+        let walk = Walk::Rows {
+            row: PANEL,
+            panel: PANEL * rows,
+        };
+        (lines.as_ptr().cast(), walk)
+    }
+
+    /// Where a block of B can be read, and the strides between its rows and panels.
+    ///
+    /// # Safety
+    /// The block lies inside B.
+    unsafe fn pack_panels(
+        &self,
+        lines: &mut Vec<Line>,
+        block: &Block,
+    ) -> (*const f32, usize, usize) {
+        let last = block.first + block.panels - 1;
+        if self.reads_b_in_place() && self.width(last) == PANEL {
+            let from = self.b.from(block.depth_start, block.first * PANEL);
+            return (from.start, self.b.row as usize, PANEL);
+        }
+        let lines = room(lines, block.panels * block.depth);
+        for (panel, lines) in lines.chunks_exact_mut(block.depth).enumerate() {
+            let panel = block.first + panel;
+            let from = self.b.from(block.depth_start, panel * PANEL);
+            // SAFETY: a part of B; a kernel exists only on processors with AVX2.
+            unsafe { pack(lines, from, self.width(panel)) };
+        }
+        (lines.as_ptr().cast(), PANEL, PANEL * block.depth)
+    }
+
+    /// One block: straight into C where its rows are contiguous and panels whole, else by way of a panel of its own.
+    ///
+    /// # Safety
+    /// As for [`product`]; the block lies inside the matrices, `a` and `b` are its packed parts.
+    unsafe fn multiply(
+        &self,
+        (a, walk): (*const f32, Walk),
+        (b, b_row, b_panel): (*const f32, usize, usize),
+        (row, rows): (usize, usize),
+        block: &Block,
         scratch: &mut Vec<Line>,
-        (row, first): (usize, usize),
-        last_width: usize,
     ) {
         let [c_row, c_column] = self.strides;
         let at = |panel: usize| {
-            let offset = row as isize * c_row + ((first + panel) * PANEL) as isize * c_column;
+            let column = (block.first + panel) * PANEL;
+            let offset = row as isize * c_row + column as isize * c_column;
             self.c.wrapping_offset(offset)
         };
+        let last_width = self.width(block.first + block.panels - 1);
         let direct = match (c_row, c_column) {
-            (0.., 1) => product.panels - usize::from(last_width < PANEL),
+            (0.., 1) => block.panels - usize::from(last_width < PANEL),
             _ => 0,
+        };
+        let whole = Product {
+            m: rows,
+            k: block.depth,
+            panels: direct,
+            a,
+            walk,
+            b,
+            b_row,
+            b_panel,
+            c: at(0),
+            c_row: c_row as usize,
+            c_panel: PANEL,
+            accumulate: block.accumulate,
         };
         // SAFETY: the caller's promise; the scratch panel is as large as the rows of the block.
         unsafe {
             if direct > 0 {
-                self.kernel.run(&Product {
-                    panels: direct,
-                    c: at(0),
-                    c_row: c_row as usize,
-                    c_panel: PANEL,
-                    ..product
-                });
+                self.kernel.run(&whole);
             }
-            for panel in direct..product.panels {
-                let width = match panel + 1 == product.panels {
-                    true => last_width,
-                    false => PANEL,
-                };
-                let lines = room(scratch, product.m);
-                if product.accumulate {
+            for panel in direct..block.panels {
+                let width = self.width(block.first + panel);
+                let lines = room(scratch, rows);
+                if block.accumulate {
                     let from = Source {
                         start: at(panel),
                         row: c_row,
@@ -257,14 +276,22 @@ impl Oriented {
                 }
                 self.kernel.run(&Product {
                     panels: 1,
-                    b: product.b.add(panel * product.b_panel),
+                    b: b.add(panel * b_panel),
                     c: lines.as_mut_ptr().cast(),
                     c_row: PANEL,
-                    c_panel: PANEL,
-                    ..product
+                    ..whole
                 });
                 unpack(lines, at(panel), [c_row, c_column], width);
             }
         }
     }
+}
+
+/// Some rows of B in some panels.
+struct Block {
+    depth_start: usize,
+    depth: usize,
+    first: usize,
+    panels: usize,
+    accumulate: bool,
 }

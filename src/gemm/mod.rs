@@ -7,22 +7,38 @@
 //! [`gemm`] is the only entry. Operands are `ndarray` views: they carry row and column strides, so a transposed operand is
 //! `a.t()` and costs nothing. [`naive()`] is the reference that every faster path is tested against.
 //!
-//! Same bits for any number of threads: work is split over tiles of C only, never over k, and always at multiples of
-//! [`ROW_GRAIN`] and [`COLUMN_GRAIN`], so that a given element of C is computed by the same instructions however C is split.
+//! # Where to read
+//!
+//! | file | holds |
+//! |---|---|
+//! | `kernel/` | the innermost loops in registers, and the contract that they keep |
+//! | `pack.rs` | copies into panels, the layout that kernels read in order |
+//! | `params.rs` | block sizes, each with its reason |
+//! | `blocked.rs` | the loops round the kernels |
+//! | `naive.rs` | the definition |
+//!
+//! f32 on processors with AVX2 and FMA, or AVX-512, has kernels of its own; everything else is `matrixmultiply`'s.
+//!
+//! # Same bits
+//!
+//! Work is split between threads over tiles of C only, never over k. In the kernels here each element of C is one chain of fused multiply-adds in ascending k, whatever
+//! the instruction set and the split. For `matrixmultiply` the cuts are at multiples of [`ROW_GRAIN`] and [`COLUMN_GRAIN`], so that an element is computed by the same
+//! instructions however C is split.
 
 #[cfg(target_arch = "x86_64")]
 mod blocked;
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod kernel;
 mod naive;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod pack;
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod params;
 pub mod yardstick;
 
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 
 use crate::real::Real;
-pub(crate) use kernel::PANEL;
 pub use naive::naive;
 
 /// What happens to the old contents of C.

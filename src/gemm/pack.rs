@@ -42,7 +42,6 @@ impl Source {
 ///
 /// # Safety
 /// The matrix has `panel.len()` rows and `width` ≤ 16 columns of readable elements, and the processor has AVX2.
-#[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 pub(crate) unsafe fn pack(panel: &mut [Line], from: Source, width: usize) {
     // SAFETY: every address is one of the matrix, by the caller's promise.
@@ -91,7 +90,6 @@ pub(crate) unsafe fn pack(panel: &mut [Line], from: Source, width: usize) {
 ///
 /// # Safety
 /// The matrix has `panel.len()` rows and `width` ≤ 16 columns of writable elements that nobody else touches, and the processor has AVX2.
-#[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 pub(crate) unsafe fn unpack(panel: &[Line], to: *mut f32, [row, column]: [isize; 2], width: usize) {
     // SAFETY: every address is one of the matrix, by the caller's promise.
@@ -125,7 +123,6 @@ pub(crate) unsafe fn unpack(panel: &[Line], to: *mut f32, [row, column]: [isize;
 ///
 /// # Safety
 /// 8 rows of 8 numbers are readable at `from`, writable at `to`, and the processor has AVX2.
-#[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 pub(crate) unsafe fn transpose_8x8(from: *const f32, from_row: isize, to: *mut f32, to_row: isize) {

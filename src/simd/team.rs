@@ -20,7 +20,7 @@ use super::count::{Count, lock};
 use crate::error::{Error, Result};
 
 /// Looks at a count before the thread is parked: some tens of microseconds, more than the loops of a step are apart and less than anyone would miss.
-const SPINS: u32 = 1 << 9;
+const SPINS: u32 = 1 << 11;
 
 thread_local! {
     /// Whether this thread is a member of a region under way.

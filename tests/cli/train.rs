@@ -44,6 +44,10 @@ fn same_seed_same_bits_on_any_number_of_threads() {
             "{threads} threads"
         );
     }
+    for flags in [&["--plain"][..], &["--plain", "--threads", "1"]] {
+        let out = format!("plain{}", flags.len());
+        assert!(weights(&program, &out, flags) == one, "{flags:?}");
+    }
     assert!(
         weights(&program, "other", &["--seed", "1"]) != one,
         "another seed"

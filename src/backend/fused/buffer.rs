@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut, Range};
 
-use crate::gemm::PANEL;
+use crate::gemm::kernel::PANEL;
 use crate::gemm::pack::Line;
 
 /// Whole panel rows of f32: a vector of them never crosses a cache line.

@@ -30,8 +30,7 @@ use std::ops::Range;
 
 use super::{Backend, Block, Input, Mode, Sink, State};
 use crate::error::Result;
-use crate::gemm::PANEL;
-use crate::gemm::kernel::Kernel;
+use crate::gemm::kernel::{Kernel, PANEL};
 use crate::ops::softmax_cross_entropy::{Loss, LossOptions, softmax_cross_entropy};
 use crate::optim::clip::SquareSum;
 use crate::optim::{Optimizer, Step, StepRule};

@@ -18,13 +18,10 @@
 //! * Heights are balanced ([`heights`]): 100 rows in tiles of at most 6 are 15 of 6 and 2 of 5, and no tile is a waste of mostly empty rows.
 //! * A panel is read and written in full. Edges are the caller's business: it pads.
 
-#[cfg(target_arch = "x86_64")]
 mod avx2;
-#[cfg(target_arch = "x86_64")]
 mod avx512;
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
 mod tests;
-#[cfg(target_arch = "x86_64")]
 mod tile;
 
 use crate::simd::{self, InstructionSet};
@@ -91,17 +88,15 @@ impl Kernel {
     /// The kernels for an instruction set, which the processor must have; `None` if there are none for it.
     pub(crate) fn of(set: InstructionSet) -> Option<Self> {
         match set {
-            #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx2 => Some(Kernel {
                 run: avx2::product,
                 side_by_side: 1,
             }),
-            #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx512 => Some(Kernel {
                 run: avx512::product,
                 side_by_side: 2,
             }),
-            _ => None,
+            InstructionSet::Portable => None,
         }
     }
 
