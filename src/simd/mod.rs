@@ -6,6 +6,8 @@
 //!
 //! `CHAINRULE_KERNEL=portable|avx2|avx512` forces a set, for tests and comparisons.
 
+pub mod chains;
+
 use std::sync::OnceLock;
 
 use crate::error::{Error, Result};
@@ -47,6 +49,11 @@ impl InstructionSet {
             }
         }
         InstructionSet::Portable
+    }
+
+    /// Its name, as [`VARIABLE`] knows it.
+    pub fn name(self) -> &'static str {
+        NAMES[self as usize].0
     }
 
     /// The set in use: the one that [`VARIABLE`] names, else the widest.
@@ -139,6 +146,11 @@ mod tests {
             }
             sum
         }
+    }
+
+    #[test]
+    fn sets_are_named_as_they_are_chosen() {
+        assert!(NAMES.iter().all(|(name, set)| set.name() == *name));
     }
 
     #[test]
