@@ -10,7 +10,7 @@
 //! | how a gradient is checked | [`nn::gradcheck`] |
 //! | how weights change | [`optim`] |
 //! | a whole run, from data to checkpoint | [`train`] |
-//! | how fast it is, and against what | [`bench`] |
+//! | how fast it is, and against what | [`mod@bench`] |
 //!
 //! Dependencies point one way; the right side uses the left:
 //!

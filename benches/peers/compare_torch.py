@@ -9,7 +9,8 @@ is faster. The training losses of the sixth epoch must agree, or the two did not
     benches/peers/compare_torch.py --python VENV/bin/python --threads 1 --csv torch.csv
     benches/peers/compare_torch.py --python VENV/bin/python --networks final,big --threads 2 --pairs 11
 
-Needs nothing but Python's own library; the Python of --python needs torch and numpy.
+Needs nothing but Python's own library; the Python of --python needs torch and numpy. Nothing else may run meanwhile: on a busy
+machine OpenMP's threads, which wait for each other after every operation, make PyTorch up to 20 times slower on several threads.
 """
 
 import argparse

@@ -1,7 +1,10 @@
 //! How fast this machine is, and how much of it the engine uses.
 //!
-//! [`products`] times matrix products against another implementation in one process, in turn; [`timing`] holds how two of them are
-//! compared.
+//! [`peak`] measures the machine itself: multiply-adds in registers, and the optimiser's memory traffic. [`products`] times matrix
+//! products against another implementation, [`steps`] whole training steps; both are related to the peak. [`timing`] holds how two
+//! ways to one result are compared.
 
+pub mod peak;
 pub mod products;
+pub mod steps;
 pub mod timing;

@@ -3,7 +3,10 @@
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 use serde::Serialize;
 
-use crate::gemm::yardstick;
+use super::peak::Peak;
+use super::timing::{self, Comparison, Effort};
+use crate::error::{Error, Result};
+use crate::gemm::{Beta, gemm, yardstick};
 
 /// The sizes of a product: A `[m, k]`, B `[k, n]`, C `[m, n]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -121,6 +124,65 @@ impl Operands {
     }
 }
 
+/// A product by our kernels against `matrixmultiply`.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Product {
+    /// Its sizes.
+    #[serde(flatten)]
+    pub shape: Shape,
+    /// How its operands lie.
+    pub layout: Layout,
+    /// Threads.
+    pub threads: usize,
+    /// Seconds of both sides, and their ratio.
+    #[serde(flatten)]
+    pub times: Comparison,
+    /// Operations in a second of ours.
+    pub flops_per_second: f64,
+    /// The same against the machine's peak.
+    pub percent_of_peak: f64,
+}
+
+/// Times a product on the threads of the current rayon pool.
+///
+/// # Errors
+/// If both sides do not give the same numbers, or if `peak` was not measured on so many threads.
+pub fn measure(shape: Shape, layout: Layout, peak: &Peak, effort: Effort) -> Result<Product> {
+    let threads = rayon::current_num_threads();
+    let operands = Operands::new(shape, layout);
+    let (a, b) = (operands.a(), operands.b());
+    let mut our_c = Array2::from_elem((shape.m, shape.n), f32::NAN);
+    let mut their_c = our_c.clone();
+    let times = timing::compare(
+        effort,
+        &mut || gemm(a, b, Beta::Overwrite, our_c.view_mut()),
+        &mut || matrixmultiply(a, b, their_c.view_mut(), threads),
+    );
+    if !agree(&our_c, &their_c) {
+        return Err(Error::Check(format!(
+            "{shape} {layout}: not the numbers of matrixmultiply"
+        )));
+    }
+    let unmeasured = || Error::Check(format!("no peak was measured on {threads} threads"));
+    let limit = peak.flops_on(threads).ok_or_else(unmeasured)?;
+    let flops_per_second = shape.flops() / times.ours;
+    Ok(Product {
+        shape,
+        layout,
+        threads,
+        times,
+        flops_per_second,
+        percent_of_peak: 100.0 * flops_per_second / limit,
+    })
+}
+
+/// Whether two products of [`Operands`] are the same but for rounding: sums of numbers below ¼, of which none may be infinite or no
+/// number.
+pub fn agree(c: &Array2<f32>, d: &Array2<f32>) -> bool {
+    let close = |(c, d): (&f32, &f32)| c.is_finite() && d.is_finite() && (c - d).abs() <= 1e-3;
+    c.dim() == d.dim() && c.iter().zip(d).all(close)
+}
+
 /// `C ← AB` by `matrixmultiply`, which has no threads of its own here: the longer side of C is cut into one piece a thread.
 pub fn matrixmultiply(
     a: ArrayView2<'_, f32>,
@@ -154,7 +216,7 @@ pub fn matrixmultiply(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gemm::{Beta, naive};
+    use crate::gemm::naive;
 
     #[test]
     fn layouts_differ_in_memory_and_not_in_numbers() {
@@ -193,5 +255,18 @@ mod tests {
                 assert!(found.is_finite() && (found - exact).abs() <= 1e-6);
             }
         }
+    }
+
+    #[test]
+    fn wrong_numbers_do_not_agree() {
+        let c = Array2::from_shape_fn((3, 5), |(i, j)| (i * 5 + j) as f32);
+        assert!(agree(&c, &c.clone()));
+        for wrong in [f32::NAN, f32::INFINITY, 7.002] {
+            let mut d = c.clone();
+            d[(1, 2)] = wrong;
+            assert!(!agree(&c, &d) && !agree(&d, &c), "{wrong}");
+        }
+        let nan = Array2::from_elem((3, 5), f32::NAN);
+        assert!(!agree(&nan, &nan.clone()) && !agree(&c, &c.t().to_owned()));
     }
 }

@@ -65,25 +65,32 @@ pub fn compare(effort: Effort, ours: &mut dyn FnMut(), theirs: &mut dyn FnMut())
 }
 
 /// Seconds a call over a batch of calls.
-pub fn batch_seconds(calls: usize, call: &mut dyn FnMut()) -> f64 {
+fn batch_seconds(calls: usize, call: &mut dyn FnMut()) -> f64 {
     let start = Instant::now();
     for _ in 0..calls {
         call();
     }
-    start.elapsed().as_secs_f64() / calls as f64
+    start.elapsed().as_secs_f64() / calls.max(1) as f64
 }
 
-/// A batch after a pause, with enough calls before it to have threads awake and operands in cache again.
+/// Seconds of one call in each of `count` batches that last at least `batch`, after a few calls to warm up.
+pub fn batches(count: usize, batch: Duration, call: &mut dyn FnMut()) -> Vec<f64> {
+    let calls = calls_for(batch, call);
+    (0..count).map(|_| batch_seconds(calls, call)).collect()
+}
+
+/// A batch after a pause, with some calls before it to have threads awake and operands in cache again; a call that is a batch of its
+/// own hardly notices.
 fn settled(effort: Effort, calls: usize, call: &mut dyn FnMut()) -> f64 {
     std::thread::sleep(effort.settle);
-    batch_seconds(calls.div_ceil(4), call);
+    batch_seconds(calls / 4, call);
     batch_seconds(calls, call)
 }
 
 /// How many calls last at least `time`.
-pub fn calls_for(time: Duration, call: &mut dyn FnMut()) -> usize {
+fn calls_for(time: Duration, call: &mut dyn FnMut()) -> usize {
     let mut calls = 1;
-    batch_seconds(2, call);
+    batch_seconds(1, call);
     loop {
         let total = batch_seconds(calls, call) * calls as f64;
         if total >= time.as_secs_f64() {
@@ -184,7 +191,7 @@ mod tests {
         assert!(found.ratio.is_finite() && found.ours >= 0.0 && found.theirs >= 0.0);
         assert!(found.interval.low <= found.ratio && found.ratio <= found.interval.high);
         let order: String = order.into_inner().into_iter().collect();
-        // Two calls to warm up and one to count for each side, then one to wake and one to time, seven times.
-        assert_eq!(order, format!("ooottt{}", "oott".repeat(7)));
+        // One call to warm up and one to count for each side, then one of each, seven times.
+        assert_eq!(order, format!("oott{}", "ot".repeat(7)));
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{completions, data, eval, gradcheck, predict, runs, train};
+use super::{bench, completions, data, eval, gradcheck, predict, runs, train};
 
 /// A multilayer-perceptron engine written by hand: explicit backpropagation on a laptop CPU.
 #[derive(Debug, Parser)]
@@ -29,6 +29,8 @@ pub enum Command {
     Runs(runs::RunsArgs),
     /// Check every gradient of a network against central differences
     Gradcheck(Box<gradcheck::GradcheckArgs>),
+    /// Measure this machine, and how much of it products and training steps use
+    Bench(bench::BenchArgs),
     /// Describe, verify or show a data set
     Data {
         /// What to do with it.

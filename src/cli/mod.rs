@@ -1,6 +1,7 @@
 //! The command line: one file a command. Settings come from defaults, then `--config FILE.toml`, then flags.
 
 mod args;
+mod bench;
 mod completions;
 mod data;
 mod eval;
@@ -51,6 +52,7 @@ fn run(command: Command) -> Result<()> {
         Command::Runs(args) => runs::run(&args),
         Command::Data { command } => data::run(command),
         Command::Gradcheck(args) => gradcheck::run(*args),
+        Command::Bench(args) => bench::run(&args),
         Command::Completions(args) => completions::run(&args),
     }
 }

@@ -11,6 +11,8 @@
 mod count;
 pub mod team;
 
+pub mod chains;
+
 use std::sync::OnceLock;
 
 use crate::error::{Error, Result};
@@ -52,6 +54,11 @@ impl InstructionSet {
             }
         }
         InstructionSet::Portable
+    }
+
+    /// Its name, as [`VARIABLE`] knows it.
+    pub fn name(self) -> &'static str {
+        NAMES[self as usize].0
     }
 
     /// The set in use: the one that [`VARIABLE`] names, else the widest.
@@ -148,6 +155,11 @@ mod tests {
             }
             sum
         }
+    }
+
+    #[test]
+    fn sets_are_named_as_they_are_chosen() {
+        assert!(NAMES.iter().all(|(name, set)| set.name() == *name));
     }
 
     #[test]

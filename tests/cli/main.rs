@@ -1,6 +1,7 @@
 //! The program, run as a user runs it.
 
 mod bad_input;
+mod bench;
 mod completions;
 mod eval;
 mod golden;

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chainrule::analysis::table;
-use chainrule::bench::products::{Layout, Operands, SHAPES, Shape};
+use chainrule::bench::products::{Layout, Operands, SHAPES, Shape, agree};
 use chainrule::bench::timing::{self, Comparison, Effort};
 use chainrule::gemm::{Beta, gemm};
 use clap::Parser;
@@ -126,14 +126,11 @@ fn compare(shape: Shape, layout: Layout, peer: Peer, threads: usize, effort: Eff
     let mut their_c = our_c.clone();
     gemm(a, b, Beta::Overwrite, our_c.view_mut());
     peer.multiply(a, b, their_c.view_mut(), threads);
-    for (ours, theirs) in our_c.iter().zip(&their_c) {
-        let close = ours.is_finite() && theirs.is_finite() && (ours - theirs).abs() <= 1e-3;
-        assert!(
-            close,
-            "{shape} {layout}: {ours} against {theirs} of {}",
-            peer.name()
-        );
-    }
+    assert!(
+        agree(&our_c, &their_c),
+        "{shape} {layout}: not the numbers of {}",
+        peer.name()
+    );
     timing::compare(
         effort,
         &mut || gemm(a, b, Beta::Overwrite, our_c.view_mut()),

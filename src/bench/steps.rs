@@ -1,0 +1,319 @@
+//! Whole training steps, from pixels to updated weights, beside what the machine's limits would allow.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::peak::{BYTES_PER_PARAMETER, Machine, Peak};
+use super::timing;
+use crate::backend::{Backend, Input, Order};
+use crate::error::{Error, Result};
+use crate::nn::init::{self, Init};
+use crate::nn::spec::hidden_widths;
+use crate::nn::{Mlp, NetworkSpec, Update};
+use crate::ops::activation::Activation;
+use crate::ops::softmax_cross_entropy::LossOptions;
+use crate::optim::Optimizer;
+use crate::rng;
+
+/// Samples of the epoch that times are projected on; also how many there are to draw batches from.
+pub const SAMPLES: usize = 60_000;
+
+/// A network with its batches, as `train` would be told of it.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// What it is called.
+    pub name: &'static str,
+    /// Its sizes and options.
+    pub spec: NetworkSpec,
+    /// Samples of a batch.
+    pub batch_size: usize,
+    /// Adam's rate.
+    pub lr: f64,
+}
+
+impl Network {
+    /// The five networks: the default one, the study's final model, a wide one without batch norm, small batches, a narrow layer.
+    pub fn all() -> [Network; 5] {
+        let default = |name, width, batch_size| Network {
+            name,
+            spec: NetworkSpec {
+                inputs: 784,
+                hidden: vec![width],
+                classes: 10,
+                batch_norm: true,
+                activation: Activation::Relu,
+                dropout: 0.0,
+                order: Order::DropoutActivation,
+            },
+            batch_size,
+            lr: 1e-3,
+        };
+        let mut last = default("final", 569, 122);
+        last.spec.hidden = hidden_widths(569, 8, true);
+        last.spec.dropout = 0.333;
+        last.lr = 2e-3;
+        let mut big = default("big", 1000, 128);
+        big.spec.hidden = vec![1000; 3];
+        big.spec.dropout = 0.2;
+        big.spec.batch_norm = false;
+        [
+            default("baseline", 500, 100),
+            last,
+            big,
+            default("small16", 500, 16),
+            default("w50", 50, 100),
+        ]
+    }
+
+    /// Operations of a step's products: for each weight and sample 2 forward and 2 for its gradient, and but for the first layer 2
+    /// for the input's gradient.
+    pub fn flops(&self) -> f64 {
+        let layers = self.spec.layers();
+        let each = layers.iter().enumerate().map(|(layer, (inputs, outputs))| {
+            let products = if layer == 0 { 4 } else { 6 };
+            products * inputs * outputs
+        });
+        (each.sum::<usize>() * self.batch_size) as f64
+    }
+}
+
+/// How long to measure: the median of so many repeats, each of which lasts so long.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// Repeats.
+    pub repeats: usize,
+    /// How long each lasts at least.
+    pub repeat: Duration,
+}
+
+/// What a step takes, and what it would take if nothing but products and the optimiser's traffic counted, one after the other, both at
+/// the machine's limits.
+///
+/// Counted are the multiply-adds of the products against the peak of f32, and [`BYTES_PER_PARAMETER`] against the bandwidth over arrays
+/// that lie where the network's would. The traffic of activations is not counted, nor is what a backend saves that hands
+/// gradients to the optimiser without storing them (4 of the 28 bytes).
+#[derive(Clone, Debug, Serialize)]
+pub struct Step {
+    /// The network's name.
+    pub name: &'static str,
+    /// Its sizes and options in words.
+    pub network: String,
+    /// Its parameters.
+    pub parameters: usize,
+    /// Samples of a batch.
+    pub batch_size: usize,
+    /// Threads.
+    pub threads: usize,
+    /// Median seconds of a step.
+    pub seconds: f64,
+    /// Seconds of as many steps as 60,000 samples need.
+    pub epoch_seconds: f64,
+    /// Operations of the products in a second of the whole step.
+    pub flops_per_second: f64,
+    /// The least that products would take.
+    pub bound_products: f64,
+    /// The least that the optimiser would take.
+    pub bound_optimizer: f64,
+    /// Both bounds against the measured time.
+    pub percent_of_bound: f64,
+}
+
+/// Times training steps of a network on the threads of the current rayon pool, on random pixels and labels.
+///
+/// # Errors
+/// If the device fails, if a loss is not finite, or if `peak` was not measured on so many threads.
+pub fn measure<B: Backend<Real = f32>>(
+    backend: B,
+    network: &Network,
+    pixels: &Pixels,
+    (machine, peak): (&Machine, &Peak),
+    effort: Effort,
+) -> Result<Step> {
+    let threads = rayon::current_num_threads();
+    let mut runner = Runner::new(backend, network, pixels)?;
+    let mut outcome = Ok(());
+    let mut seconds = timing::batches(effort.repeats, effort.repeat, &mut || {
+        if outcome.is_ok() {
+            outcome = runner.step();
+        }
+    });
+    outcome?;
+    let seconds = timing::median(&mut seconds);
+    let parameters = runner.mlp.layout().parameter_count();
+    let unmeasured = || Error::Check(format!("no peak was measured on {threads} threads"));
+    let flops = peak.flops_on(threads).ok_or_else(unmeasured)?;
+    let bandwidth = peak
+        .bandwidth_on(threads, parameters, machine)
+        .ok_or_else(unmeasured)?;
+    let bound_products = network.flops() / flops;
+    let bound_optimizer = (BYTES_PER_PARAMETER * parameters) as f64 / bandwidth;
+    Ok(Step {
+        name: network.name,
+        network: network.spec.describe(),
+        parameters,
+        batch_size: network.batch_size,
+        threads,
+        seconds,
+        epoch_seconds: seconds * SAMPLES as f64 / network.batch_size as f64,
+        flops_per_second: network.flops() / seconds,
+        bound_products,
+        bound_optimizer,
+        percent_of_bound: 100.0 * (bound_products + bound_optimizer) / seconds,
+    })
+}
+
+/// Random samples: as many and as wide as Fashion-MNIST's training part, so that a batch's rows come from memory as they do there.
+#[derive(Clone, Debug)]
+pub struct Pixels {
+    data: Vec<u8>,
+    labels: Vec<u32>,
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+}
+
+impl Pixels {
+    /// Of so many values a sample, for so many classes.
+    pub fn random(width: usize, classes: u32) -> Self {
+        let words = |stream: u32, count: usize| {
+            (0..count.div_ceil(4) as u32)
+                .flat_map(move |i| rng::philox4x32([i, stream, 0, 0], [0; 2]))
+        };
+        let bytes = words(0, SAMPLES * width / 4).flat_map(u32::to_le_bytes);
+        Pixels {
+            data: bytes.take(SAMPLES * width).collect(),
+            labels: words(1, SAMPLES)
+                .take(SAMPLES)
+                .map(|word| word % classes)
+                .collect(),
+            scale: vec![1.0 / 255.0; width],
+            shift: vec![0.0; width],
+        }
+    }
+}
+
+/// A network in training.
+struct Runner<'a, B: Backend> {
+    mlp: Mlp<B>,
+    pixels: &'a Pixels,
+    lr: f64,
+    optimizer: Optimizer,
+    loss: LossOptions,
+    rows: Vec<u32>,
+    labels: Vec<u32>,
+    number: u64,
+}
+
+impl<'a, B: Backend<Real = f32>> Runner<'a, B> {
+    fn new(backend: B, network: &Network, pixels: &'a Pixels) -> Result<Self> {
+        let (params, running) = init::draw(&network.spec, Init::default(), 0);
+        let mut mlp = Mlp::new(backend, network.spec.clone(), network.batch_size)?;
+        mlp.load(&params, &running)?;
+        Ok(Runner {
+            mlp,
+            pixels,
+            lr: network.lr,
+            optimizer: Optimizer::default(),
+            loss: LossOptions::default(),
+            rows: vec![0; network.batch_size],
+            labels: vec![0; network.batch_size],
+            number: 0,
+        })
+    }
+
+    /// One step on the next batch; rows are far from each other, as after a shuffle.
+    fn step(&mut self) -> Result<()> {
+        // A prime, so that every sample has its turn.
+        const STRIDE: u64 = 15_485_863;
+        let first = self.number * self.rows.len() as u64;
+        for (i, (row, label)) in self.rows.iter_mut().zip(&mut self.labels).enumerate() {
+            let sample = (first + i as u64) * STRIDE % SAMPLES as u64;
+            *row = sample as u32;
+            *label = self.pixels.labels[sample as usize];
+        }
+        let input = Input::Pixels {
+            data: &self.pixels.data,
+            rows: &self.rows,
+            scale: &self.pixels.scale,
+            shift: &self.pixels.shift,
+        };
+        let update = Update {
+            number: self.number,
+            lr: self.lr,
+            seed: 0,
+            loss: &self.loss,
+            optimizer: &self.optimizer,
+            clip_norm: 0.0,
+        };
+        self.number += 1;
+        let loss = self.mlp.train_step(input, &self.labels, &update)?;
+        if loss.objective.is_finite() {
+            return Ok(());
+        }
+        // Such a step changes no weight: its time would be too good.
+        Err(Error::Check(format!(
+            "step {} has no finite loss",
+            self.number
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::Plain;
+    use crate::bench::peak::{Bandwidth, Speed};
+
+    /// 784-500-10, batch 100: 392,000 weights at 4 and 5,000 at 6 operations a sample.
+    #[test]
+    fn operations_by_hand() {
+        let [baseline, last, big, small, narrow] = Network::all();
+        assert_eq!(baseline.flops(), 100.0 * (4.0 * 392_000.0 + 6.0 * 5_000.0));
+        assert_eq!(small.flops(), 16.0 * (4.0 * 392_000.0 + 6.0 * 5_000.0));
+        assert_eq!(narrow.flops(), 100.0 * (4.0 * 39_200.0 + 6.0 * 500.0));
+        assert_eq!(big.flops(), 128.0 * (4.0 * 784_000.0 + 6.0 * 2_010_000.0));
+        assert_eq!(last.spec.hidden, [569, 488, 407, 326, 245, 164, 83]);
+    }
+
+    #[test]
+    fn a_step_and_its_bound() {
+        let speed = Speed {
+            threads: 1,
+            per_second: 1e9,
+        };
+        let bandwidth = Bandwidth { bytes: 1, speed };
+        let peak = Peak {
+            f32_flops: vec![speed],
+            bf16_flops: None,
+            cache_bytes: vec![bandwidth],
+            memory_bytes: vec![],
+        };
+        let machine = Machine {
+            cpu: None,
+            cores: 1,
+            threads: 1,
+            instruction_set: "portable",
+            last_level_cache: None,
+        };
+        let [.., mut network] = Network::all();
+        network.spec.inputs = 6;
+        network.spec.hidden = vec![5];
+        let effort = Effort {
+            repeats: 3,
+            repeat: Duration::ZERO,
+        };
+        let pixels = Pixels::random(6, 10);
+        let on = |threads| {
+            let run = || measure(Plain::new(), &network, &pixels, (&machine, &peak), effort);
+            crate::train::with_threads(Some(threads), run).unwrap()
+        };
+        let step = on(1).unwrap();
+        // 6·5 + 5 weights and biases, 2·5 of the batch norm, 5·10 + 10.
+        assert_eq!(step.parameters, 105);
+        assert!((step.bound_products - 100.0 * (4.0 * 30.0 + 6.0 * 50.0) / 1e9).abs() <= 1e-15);
+        assert!((step.bound_optimizer - 28.0 * 105.0 / 1e9).abs() <= 1e-15);
+        assert!(step.seconds.is_finite() && step.seconds > 0.0);
+        assert!((step.epoch_seconds / step.seconds - 600.0).abs() <= 1e-9);
+        assert!(on(2).is_err(), "no peak on two threads");
+    }
+}
