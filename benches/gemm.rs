@@ -1,8 +1,9 @@
 //! The matrix products of the default network's step, against `matrixmultiply` on the same memory.
 
+use chainrule::gemm::yardstick::matrixmultiply;
 use chainrule::gemm::{Beta, gemm};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use ndarray::{Array2, ArrayView2};
+use ndarray::Array2;
 
 /// (m, n, k): forward, weight gradient and input gradient of 784-500-10 with batch 100, and a square.
 const SHAPES: [(usize, usize, usize); 5] = [
@@ -20,34 +21,6 @@ fn operands(m: usize, n: usize, k: usize) -> (Array2<f32>, Array2<f32>, Array2<f
     (a, b, Array2::zeros((m, n)))
 }
 
-fn matrixmultiply(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>, c: &mut Array2<f32>) {
-    let ((m, k), n) = (a.dim(), b.ncols());
-    let (sa, sb, sc) = (
-        a.strides().to_vec(),
-        b.strides().to_vec(),
-        c.strides().to_vec(),
-    );
-    // SAFETY: the views' own pointers and strides; C has m rows of n and is borrowed mutably.
-    unsafe {
-        matrixmultiply::sgemm(
-            m,
-            k,
-            n,
-            1.0,
-            a.as_ptr(),
-            sa[0],
-            sa[1],
-            b.as_ptr(),
-            sb[0],
-            sb[1],
-            0.0,
-            c.as_mut_ptr(),
-            sc[0],
-            sc[1],
-        );
-    }
-}
-
 fn bench(c: &mut Criterion) {
     let mut group = c.benchmark_group("gemm");
     for (m, n, k) in SHAPES {
@@ -62,7 +35,7 @@ fn bench(c: &mut Criterion) {
             group.bench_function(
                 BenchmarkId::new(format!("matrixmultiply/{layout}"), &name),
                 |bench| {
-                    bench.iter(|| matrixmultiply(a.view(), b, &mut out));
+                    bench.iter(|| matrixmultiply(a.view(), b, out.view_mut()));
                 },
             );
         }

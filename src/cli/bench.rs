@@ -9,6 +9,8 @@ use serde::Serialize;
 
 use super::output;
 use crate::analysis::table;
+#[cfg(target_arch = "x86_64")]
+use crate::backend::Fused;
 use crate::backend::Plain;
 use crate::bench::peak::{self, Bandwidth, Machine, Peak, Speed, one_and};
 use crate::bench::products::{self, Layout, Product, SHAPES};
@@ -180,7 +182,12 @@ fn measure_steps(
     with_threads(Some(machine.threads), || {
         let measure = |network: &Network| {
             progress.next(&format!("step of {}", network.name));
-            steps::measure(Plain::new(), network, &pixels, (machine, peak), effort)
+            let (pixels, machine) = (&pixels, (machine, peak));
+            #[cfg(target_arch = "x86_64")]
+            if let Some(fused) = Fused::new(machine.0.threads)? {
+                return steps::measure(fused, network, pixels, machine, effort);
+            }
+            steps::measure(Plain::new(), network, pixels, machine, effort)
         };
         Network::all().iter().map(measure).collect()
     })?
