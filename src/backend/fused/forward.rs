@@ -147,12 +147,18 @@ impl Body for ConvertPixels<'_> {
         } = self;
         let columns = scale.len();
         let panel_of = |panel: usize| (panel - own.start) * rows.len() * PANEL;
+        // Samples lie anywhere in memory, where the processor does not expect them: all are asked for at once.
+        for &row in rows {
+            let start = row as usize * columns + own.start * PANEL;
+            prefetch(
+                data.as_ptr().wrapping_add(start).cast(),
+                own.len().div_ceil(4) + 1,
+            );
+        }
         // Four panels at a time: they take a cache line of pixels from each sample, and are written in order.
         for first in own.clone().step_by(4) {
             for (i, &row) in rows.iter().enumerate() {
                 let pixels = &data[row as usize * columns..][..columns];
-                // Samples lie anywhere in memory; the next four panels' pixels come while the others are converted.
-                prefetch(pixels.as_ptr().wrapping_add((first + 4) * PANEL).cast(), 1);
                 for panel in first..own.end.min(first + 4) {
                     let line = &mut to[panel_of(panel) + i * PANEL..][..PANEL];
                     let j = panel * PANEL;
