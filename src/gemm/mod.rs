@@ -22,8 +22,8 @@
 //! # Same bits
 //!
 //! Work is split between threads over tiles of C only, never over k. In the kernels here each element of C is one chain of fused multiply-adds in ascending k, whatever
-//! the instruction set and the split. For `matrixmultiply` the cuts are at multiples of [`ROW_GRAIN`] and [`COLUMN_GRAIN`], so that an element is computed by the same
-//! instructions however C is split.
+//! the instruction set (AVX2 or AVX-512) and the split. `matrixmultiply` adds in an order of its own, so the portable path may differ from them in the last bits; the
+//! cuts are at multiples of [`ROW_GRAIN`] and [`COLUMN_GRAIN`], so that it computes an element by the same instructions however C is split.
 
 #[cfg(target_arch = "x86_64")]
 mod blocked;

@@ -2,7 +2,7 @@
 //!
 //! A [`Body`] is a loop in plain Rust. [`dispatch`] calls it through a function that is compiled for the widest vectors this processor has, into which it is
 //! inlined, so that the compiler turns it into vector instructions of that width. Multiply-adds are written as `mul_add`: they are one rounded operation on every machine, in
-//! hardware where there is one. So all sets give the same bits.
+//! hardware where there is one. So all sets give the same bits. (Products are apart: they have kernels of their own, see [`gemm`](crate::gemm).)
 //!
 //! `CHAINRULE_KERNEL=portable|avx2|avx512` forces a set, for tests and comparisons.
 //!
