@@ -13,6 +13,7 @@
 //! |---|---|
 //! | `kernel/` | the innermost loops in registers, and the contract that they keep |
 //! | `pack.rs` | copies into panels, the layout that kernels read in order |
+//! | `bf16.rs` | numbers rounded to bf16 on the way there |
 //! | `params.rs` | block sizes, each with its reason |
 //! | `blocked.rs` | the loops round the kernels |
 //! | `naive.rs` | the definition |
@@ -25,6 +26,8 @@
 //! the instruction set (AVX2 or AVX-512) and the split. `matrixmultiply` adds in an order of its own, so the portable path may differ from them in the last bits; the
 //! cuts are at multiples of [`ROW_GRAIN`] and [`COLUMN_GRAIN`], so that it computes an element by the same instructions however C is split.
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod bf16;
 #[cfg(target_arch = "x86_64")]
 mod blocked;
 #[cfg(target_arch = "x86_64")]
@@ -314,7 +317,7 @@ mod tests {
     #[test]
     fn f32_is_one_chain_per_element() {
         #[cfg(target_arch = "x86_64")]
-        if kernel::Kernel::chosen().is_none() {
+        if kernel::Kernel::<f32>::chosen().is_none() {
             eprintln!("skipped: no kernel is in use");
             return;
         }

@@ -3,22 +3,16 @@
 
 use core::arch::x86_64::*;
 
-use super::tile::{Vector, rows_of_tiles, tile};
+use super::tile::{Factors, Sums, rows_of_tiles, tile};
 use super::{Product, heights};
 
-impl Vector for __m512 {
+impl Sums for __m512 {
     const LANES: usize = 16;
 
     #[inline(always)]
     unsafe fn zero() -> Self {
         // SAFETY: the trait's promise; likewise below.
         unsafe { _mm512_setzero_ps() }
-    }
-
-    #[inline(always)]
-    unsafe fn broadcast(from: *const f32) -> Self {
-        // SAFETY: as above, and the address is the caller's.
-        unsafe { _mm512_set1_ps(*from) }
     }
 
     #[inline(always)]
@@ -31,6 +25,23 @@ impl Vector for __m512 {
     unsafe fn store(self, to: *mut f32) {
         // SAFETY: as above.
         unsafe { _mm512_storeu_ps(to, self) }
+    }
+}
+
+impl Factors for __m512 {
+    type Operand = f32;
+    type Sums = Self;
+
+    #[inline(always)]
+    unsafe fn broadcast(from: *const f32) -> Self {
+        // SAFETY: as above, and the address is the caller's.
+        unsafe { _mm512_set1_ps(*from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: as above.
+        unsafe { _mm512_loadu_ps(from) }
     }
 
     #[inline(always)]

@@ -10,49 +10,148 @@
 //! panel, broadcasts one element of A a row, and multiplies and adds (Goto, van de Geijn, “Anatomy of High-Performance Matrix Multiplication”, ACM TOMS 34(3),
 //! 2008; Van Zee, van de Geijn, “BLIS”, ACM TOMS 41(3), 2015).
 //!
+//! What is multiplied is an [`Operand`]: an f32, or a pair of bf16 that are neighbours along k, in which case every k here counts pairs. Sums are always f32.
+//!
 //! # The contract
 //!
 //! * Element (i, j) is one chain of fused multiply-adds over p = 0, 1, …, k − 1, which starts at 0, or at the old C if it accumulates. So the bits depend
 //!   neither on the tile's height nor on the vector's width, and a product whose k is cut into blocks gives the same bits as a whole one.
+//! * A pair is two links of that chain, its *second* bf16 first: that is the order of the processor's own instruction (Intel, “Software Developer's Manual”, VDPBF16PS), so the
+//!   order is 1, 0, 3, 2, …. A product of two bf16 has at most 16 significant bits and enters the sum exactly. The emulation keeps to this everywhere; the instruction itself takes
+//!   subnormal bf16 and sums for zeros, and its roundings inside a pair are the processor's own.
 //! * β = 0 never reads C.
 //! * Heights are balanced ([`heights`]): 100 rows in tiles of at most 6 are 15 of 6 and 2 of 5, and no tile is a waste of mostly empty rows.
 //! * A panel is read and written in full. Edges are the caller's business: it pads.
 
 mod avx2;
+mod avx2_bf16;
 mod avx512;
+mod avx512_bf16;
+#[cfg(test)]
+mod bf16_tests;
 #[cfg(test)]
 mod tests;
 mod tile;
 
+use super::bf16::{Pair, pack_pairs_transposed};
+use super::pack::{Line, Source, pack};
 use crate::simd::{self, InstructionSet};
 
 /// Columns of a panel: two AVX2 registers, one of AVX-512.
 pub(crate) const PANEL: usize = 16;
 
-/// Where the elements of A lie, in elements from its first one.
+/// What a lane of a kernel multiplies.
+///
+/// # Safety
+/// It is as large as an f32, not aligned more strictly, and any bits are a value of it.
+pub(crate) unsafe trait Operand: Copy + Send + Sync {
+    /// Numbers that one operand stands for, neighbours along k.
+    const NUMBERS: usize;
+    /// Operands of a row of a panel of A, 16 numbers.
+    const ROW: usize = PANEL / Self::NUMBERS;
+
+    /// The kernels for an instruction set, which the processor must have; `None` if there are none for it.
+    fn kernel(set: InstructionSet) -> Option<Kernel<Self>>;
+
+    /// Up to 16 rows of 16 numbers become as many columns of a panel of B, and zeros on their right; `to` takes the first rows, as many as it has.
+    ///
+    /// # Safety
+    /// The processor has AVX2.
+    unsafe fn pack_transposed(to: &mut [Line], from: &[f32]);
+
+    /// The operands that lines hold.
+    fn of(lines: &[Line]) -> &[Self] {
+        // SAFETY: a line is 16 numbers of 4 bytes and nothing else, and so are 16 operands, by the trait's promise.
+        unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), lines.len() * PANEL) }
+    }
+
+    /// The operands that lines hold, to write.
+    fn of_mut(lines: &mut [Line]) -> &mut [Self] {
+        // SAFETY: as above; any bits are an f32.
+        unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * PANEL) }
+    }
+}
+
+// SAFETY: it is one.
+unsafe impl Operand for f32 {
+    const NUMBERS: usize = 1;
+
+    fn kernel(set: InstructionSet) -> Option<Kernel> {
+        match set {
+            InstructionSet::Avx2 => Some(Kernel {
+                run: avx2::product,
+                side_by_side: 1,
+            }),
+            InstructionSet::Avx512 => Some(Kernel {
+                run: avx512::product,
+                side_by_side: 2,
+            }),
+            InstructionSet::Portable => None,
+        }
+    }
+
+    unsafe fn pack_transposed(to: &mut [Line], from: &[f32]) {
+        let columns = from.len() / PANEL;
+        assert!(to.len() <= PANEL && columns <= PANEL && from.len().is_multiple_of(PANEL));
+        let source = Source {
+            start: from.as_ptr(),
+            row: 1,
+            column: PANEL as isize,
+        };
+        // SAFETY: at most 16 rows of as many columns as there are rows of 16 numbers; AVX2 by the caller's promise.
+        unsafe { pack(to, source, columns) }
+    }
+}
+
+// SAFETY: a transparent u32.
+unsafe impl Operand for Pair {
+    const NUMBERS: usize = 2;
+
+    /// AVX-512 does not imply bf16 instructions: a processor without them emulates, as with AVX2.
+    fn kernel(set: InstructionSet) -> Option<Kernel<Self>> {
+        match set {
+            InstructionSet::Portable => None,
+            InstructionSet::Avx512 if is_x86_feature_detected!("avx512bf16") => Some(Kernel {
+                run: avx512_bf16::product,
+                side_by_side: 2,
+            }),
+            InstructionSet::Avx2 | InstructionSet::Avx512 => Some(Kernel {
+                run: avx2_bf16::product,
+                side_by_side: 1,
+            }),
+        }
+    }
+
+    unsafe fn pack_transposed(to: &mut [Line], from: &[f32]) {
+        // SAFETY: the caller's promise.
+        unsafe { pack_pairs_transposed(Self::of_mut(to), from) }
+    }
+}
+
+/// Where the operands of A lie, counted from its first one; R is [`Operand::ROW`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Walk {
-    /// Row i, column p at `i·row + ⌊p/16⌋·panel + p mod 16`: row-major if `panel` is 16, and itself in panels if `row` is.
+    /// Row i, column p at `i·row + ⌊p/R⌋·panel + p mod R`: row-major if `panel` is R, and itself in panels if `row` is.
     Rows { row: usize, panel: usize },
     /// Row i, column p at `i + p·step`: the transpose of a row-major matrix.
     Columns { step: usize },
 }
 
-/// One call: `C ← AB + βC`, all pointers to the first element.
+/// One call: `C ← AB + βC`, all pointers to the first element. Strides of A and B count operands.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Product {
+pub(crate) struct Product<E = f32> {
     /// Rows of A and C.
     pub m: usize,
-    /// Columns of A, rows of B.
+    /// Columns of A, rows of B; counted in operands, and a last pair that is only half needed has zeros in both A and B.
     pub k: usize,
     /// Panels of B and C.
     pub panels: usize,
     /// A.
-    pub a: *const f32,
+    pub a: *const E,
     /// Its layout.
     pub walk: Walk,
     /// B.
-    pub b: *const f32,
+    pub b: *const E,
     /// From a row of a panel of B to the next.
     pub b_row: usize,
     /// From a panel of B to the next.
@@ -78,31 +177,21 @@ pub(crate) fn heights(m: usize, most: usize) -> impl Iterator<Item = usize> {
 
 /// A set of kernels, all with the contract of this module.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Kernel {
-    run: unsafe fn(&Product),
+pub(crate) struct Kernel<E = f32> {
+    run: unsafe fn(&Product<E>),
     /// Panels of a tile.
     pub side_by_side: usize,
 }
 
-impl Kernel {
+impl<E: Operand> Kernel<E> {
     /// The kernels for an instruction set, which the processor must have; `None` if there are none for it.
     pub(crate) fn of(set: InstructionSet) -> Option<Self> {
-        match set {
-            InstructionSet::Avx2 => Some(Kernel {
-                run: avx2::product,
-                side_by_side: 1,
-            }),
-            InstructionSet::Avx512 => Some(Kernel {
-                run: avx512::product,
-                side_by_side: 2,
-            }),
-            InstructionSet::Portable => None,
-        }
+        E::kernel(set)
     }
 
     /// The kernels in use; `None` if this processor has none.
     pub(crate) fn chosen() -> Option<Self> {
-        Kernel::of(simd::set())
+        Self::of(simd::set())
     }
 
     /// Runs a product.
@@ -111,7 +200,7 @@ impl Kernel {
     /// Every address that the product's fields describe is inside live allocations, A and B readable, C writable (and initialised if it accumulates); C
     /// overlaps neither A nor B, and nobody else touches it meanwhile.
     #[inline]
-    pub(crate) unsafe fn run(self, product: &Product) {
+    pub(crate) unsafe fn run(self, product: &Product<E>) {
         // SAFETY: the caller's promise; the instruction set was the processor's when `self` was made.
         unsafe { (self.run)(product) }
     }

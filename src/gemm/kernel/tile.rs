@@ -1,31 +1,41 @@
 //! The body of every kernel, once, over a vector type. It is inlined into functions that are compiled for their instruction set.
 
-use super::{PANEL, Product, Walk};
+use super::{Operand, PANEL, Product, Walk};
 
-/// A register of f32 lanes.
+/// A register of f32 lanes that sums are kept in.
 ///
 /// # Safety
 /// Callers run on a processor with the type's instruction set.
-pub(super) trait Vector: Copy {
+pub(super) trait Sums: Copy {
     /// Lanes, a divisor of [`PANEL`].
     const LANES: usize;
     unsafe fn zero() -> Self;
-    /// All lanes from one number.
-    unsafe fn broadcast(from: *const f32) -> Self;
     unsafe fn load(from: *const f32) -> Self;
     unsafe fn store(self, to: *mut f32);
-    /// `self · x + sum`, rounded once.
-    unsafe fn mul_add(self, x: Self, sum: Self) -> Self;
+}
+
+/// A register of what is multiplied, an operand for each lane of the sums.
+///
+/// # Safety
+/// As for [`Sums`].
+pub(super) trait Factors: Copy {
+    type Operand: Operand;
+    type Sums: Sums;
+    /// All lanes from one operand.
+    unsafe fn broadcast(from: *const Self::Operand) -> Self;
+    unsafe fn load(from: *const Self::Operand) -> Self;
+    /// `self · x + sum`, each product of two numbers added with one rounding.
+    unsafe fn mul_add(self, x: Self, sum: Self::Sums) -> Self::Sums;
 }
 
 /// Tiles of up to `$rows` rows and `$vectors` vectors through all rows of a product, in its panels from `$first` on.
 macro_rules! rows_of_tiles {
-    ($product:expr, $vector:ty, $first:expr, $vectors:literal, [$($rows:literal)+]) => {{
+    ($product:expr, $factors:ty, $first:expr, $vectors:literal, [$($rows:literal)+]) => {{
         let most = [$($rows),+].len();
         let mut row = 0;
         for height in heights($product.m, most) {
             match height {
-                $($rows => tile::<$vector, $rows, $vectors>($product, row, $first),)+
+                $($rows => tile::<$factors, $rows, $vectors>($product, row, $first),)+
                 _ => unreachable!("heights are at most {most}"),
             }
             row += height;
@@ -39,8 +49,8 @@ pub(super) use rows_of_tiles;
 /// # Safety
 /// The promise of [`super::Kernel::run`], and rows and vectors inside C.
 #[inline(always)]
-pub(super) unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize>(
-    product: &Product,
+pub(super) unsafe fn tile<F: Factors, const ROWS: usize, const VECTORS: usize>(
+    product: &Product<F::Operand>,
     row: usize,
     panel: usize,
 ) {
@@ -54,38 +64,39 @@ pub(super) unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize>(
         ..
     } = product;
     // Vector v of the tile: its panel, and its place in it.
-    let at = |v: usize, panel: usize| v * V::LANES / PANEL * panel + v * V::LANES % PANEL;
+    let at =
+        |v: usize, panel: usize| v * F::Sums::LANES / PANEL * panel + v * F::Sums::LANES % PANEL;
     // SAFETY: addresses inside A, B and C, by the caller's promise.
     unsafe {
         let mut b = product.b.add(panel * b_panel);
         let c = product.c.add(row * c_row + panel * c_panel);
-        let mut sums = [[V::zero(); VECTORS]; ROWS];
+        let mut sums = [[F::Sums::zero(); VECTORS]; ROWS];
         if product.accumulate {
             for (i, sums) in sums.iter_mut().enumerate() {
                 for (v, sum) in sums.iter_mut().enumerate() {
-                    *sum = V::load(c.add(i * c_row + at(v, c_panel)));
+                    *sum = F::Sums::load(c.add(i * c_row + at(v, c_panel)));
                 }
             }
         }
         match walk {
             Walk::Rows { row: a_row, panel } => {
                 let mut a = product.a.add(row * a_row);
-                for _ in 0..k / PANEL {
-                    for q in 0..PANEL {
-                        step::<V, ROWS, VECTORS>(&mut sums, a.add(q), a_row, b, b_panel);
-                        b = b.add(b_row);
+                let mut left = k;
+                while left > 0 {
+                    // One loop for whole and partial rows: with a constant number of steps the compiler unrolls it and hoists loads until registers spill.
+                    let steps = left.min(F::Operand::ROW);
+                    for q in 0..steps {
+                        step::<F, ROWS, VECTORS>(&mut sums, a.add(q), a_row, b, b_panel);
+                        b = b.wrapping_add(b_row);
                     }
-                    a = a.add(panel);
-                }
-                for q in 0..k % PANEL {
-                    step::<V, ROWS, VECTORS>(&mut sums, a.add(q), a_row, b, b_panel);
-                    b = b.add(b_row);
+                    a = a.wrapping_add(panel);
+                    left -= steps;
                 }
             }
             Walk::Columns { step: a_step } => {
                 let mut a = product.a.add(row);
                 for _ in 0..k {
-                    step::<V, ROWS, VECTORS>(&mut sums, a, 1, b, b_panel);
+                    step::<F, ROWS, VECTORS>(&mut sums, a, 1, b, b_panel);
                     a = a.wrapping_add(a_step);
                     b = b.wrapping_add(b_row);
                 }
@@ -101,21 +112,22 @@ pub(super) unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize>(
 
 /// One p: the outer product of a column of A and a row of B, added to the tile.
 #[inline(always)]
-unsafe fn step<V: Vector, const ROWS: usize, const VECTORS: usize>(
-    sums: &mut [[V; VECTORS]; ROWS],
-    a: *const f32,
+unsafe fn step<F: Factors, const ROWS: usize, const VECTORS: usize>(
+    sums: &mut [[F::Sums; VECTORS]; ROWS],
+    a: *const F::Operand,
     a_row: usize,
-    b: *const f32,
+    b: *const F::Operand,
     b_panel: usize,
 ) {
+    let lanes = F::Sums::LANES;
     // SAFETY: as for `tile`.
     unsafe {
-        let mut row = [V::zero(); VECTORS];
-        for (v, row) in row.iter_mut().enumerate() {
-            *row = V::load(b.add(v * V::LANES / PANEL * b_panel + v * V::LANES % PANEL));
+        let mut row = [F::load(b); VECTORS];
+        for (v, row) in row.iter_mut().enumerate().skip(1) {
+            *row = F::load(b.add(v * lanes / PANEL * b_panel + v * lanes % PANEL));
         }
         for (i, sums) in sums.iter_mut().enumerate() {
-            let a = V::broadcast(a.add(i * a_row));
+            let a = F::broadcast(a.add(i * a_row));
             for (sum, &b) in sums.iter_mut().zip(&row) {
                 *sum = a.mul_add(b, *sum);
             }

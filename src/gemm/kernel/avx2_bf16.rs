@@ -1,0 +1,68 @@
+//! Pairs of bf16 for every processor with AVX2: each is widened to two f32, of which its bits are the upper halves, and added in two multiply-adds, in the order of
+//! the instruction that AVX-512 has for it. Tiles of 4 × 16: 8 registers for sums, four for a widened row of B, two for a widened pair of A and one for the mask; a fifth
+//! row would leave too few.
+
+use core::arch::x86_64::*;
+
+use super::tile::{Factors, rows_of_tiles, tile};
+use super::{Product, heights};
+use crate::gemm::bf16::Pair;
+
+/// Eight pairs.
+#[derive(Clone, Copy)]
+struct Pairs(__m256i);
+
+impl Pairs {
+    /// The first number of every pair, from the lower halves.
+    #[inline(always)]
+    unsafe fn first(self) -> __m256 {
+        // SAFETY: the promise of `Factors`; likewise below.
+        unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<16>(self.0)) }
+    }
+
+    /// The second number, from the upper halves.
+    #[inline(always)]
+    unsafe fn second(self) -> __m256 {
+        // SAFETY: as above.
+        unsafe {
+            let upper = _mm256_set1_epi32(0xffff_0000_u32.cast_signed());
+            _mm256_castsi256_ps(_mm256_and_si256(self.0, upper))
+        }
+    }
+}
+
+impl Factors for Pairs {
+    type Operand = Pair;
+    type Sums = __m256;
+
+    #[inline(always)]
+    unsafe fn broadcast(from: *const Pair) -> Self {
+        // SAFETY: as above, and the address is the caller's.
+        unsafe { Pairs(_mm256_set1_epi32(*from.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const Pair) -> Self {
+        // SAFETY: as above.
+        unsafe { Pairs(_mm256_loadu_si256(from.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul_add(self, x: Self, sum: __m256) -> __m256 {
+        // SAFETY: as above.
+        unsafe {
+            let sum = _mm256_fmadd_ps(self.second(), x.second(), sum);
+            _mm256_fmadd_ps(self.first(), x.first(), sum)
+        }
+    }
+}
+
+/// # Safety
+/// The promise of [`super::Kernel::run`], on a processor with AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn product(product: &Product<Pair>) {
+    for panel in 0..product.panels {
+        // SAFETY: the caller's promise.
+        unsafe { rows_of_tiles!(product, Pairs, panel, 2, [1 2 3 4]) }
+    }
+}
