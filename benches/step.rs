@@ -1,8 +1,8 @@
 //! Whole training steps: pixels to updated weights.
 
-#[cfg(target_arch = "x86_64")]
-use chainrule::backend::Fused;
 use chainrule::backend::{Backend, Input, Order, Plain};
+#[cfg(target_arch = "x86_64")]
+use chainrule::backend::{Factors, Fused};
 use chainrule::nn::init::{self, Init};
 use chainrule::nn::spec::hidden_widths;
 use chainrule::nn::{Mlp, NetworkSpec, Update};
@@ -111,9 +111,14 @@ fn steps<B: Backend<Real = f32>>(c: &mut Criterion, name: &str, backend: impl Fn
 fn bench(c: &mut Criterion) {
     steps(c, "step/plain", Plain::<f32>::new);
     #[cfg(target_arch = "x86_64")]
-    if let Ok(Some(_)) = Fused::new(1) {
+    if let Ok(Some(_)) = Fused::new(1, Factors::F32) {
         for threads in [1, 2] {
-            let fused = || Fused::new(threads).ok().flatten().expect("as before");
+            let fused = || {
+                Fused::new(threads, Factors::F32)
+                    .ok()
+                    .flatten()
+                    .expect("as before")
+            };
             steps(c, &format!("step/fused on {threads}"), fused);
         }
     }

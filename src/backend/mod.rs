@@ -34,6 +34,17 @@ pub enum Order {
     ActivationDropout,
 }
 
+/// What the products of a backend in f32 multiply. They add up in f32 in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Factors {
+    /// The numbers themselves.
+    #[default]
+    F32,
+    /// The numbers rounded to bf16: 8 bits of exponent, 7 of fraction.
+    Bf16,
+}
+
 /// Where a block's BatchNorm keeps its numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchNormSlices {

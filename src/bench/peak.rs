@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::timing;
+use crate::backend::Factors;
 use crate::error::Result;
 use crate::simd::chains::Chains;
 use crate::simd::{self, Body, InstructionSet};
@@ -153,9 +154,13 @@ impl Peak {
         Ok(peak)
     }
 
-    /// f32 operations in a second on a number of threads that was measured.
-    pub fn flops_on(&self, threads: usize) -> Option<f64> {
-        let speed = self.f32_flops.iter().find(|s| s.threads == threads)?;
+    /// Operations in a second on a number of threads that was measured; those of f32 for bf16 too if the processor has no others.
+    pub fn flops_on(&self, threads: usize, factors: Factors) -> Option<f64> {
+        let speeds = match (factors, &self.bf16_flops) {
+            (Factors::Bf16, Some(speeds)) => speeds,
+            _ => &self.f32_flops,
+        };
+        let speed = speeds.iter().find(|s| s.threads == threads)?;
         Some(speed.per_second)
     }
 
@@ -299,7 +304,7 @@ mod tests {
         };
         let peak = Peak {
             f32_flops: vec![speed(1, 10.0), speed(2, 20.0)],
-            bf16_flops: None,
+            bf16_flops: Some(vec![speed(1, 30.0)]),
             cache_bytes: vec![figure(1, 3.0), figure(2, 5.0)],
             memory_bytes: vec![figure(1, 2.0), figure(2, 2.5)],
         };
@@ -310,8 +315,9 @@ mod tests {
             instruction_set: "portable",
             last_level_cache: Some(1600),
         };
-        assert_eq!(peak.flops_on(2), Some(20.0));
-        assert_eq!(peak.flops_on(3), None);
+        assert_eq!(peak.flops_on(2, Factors::F32), Some(20.0));
+        assert_eq!(peak.flops_on(3, Factors::F32), None);
+        assert_eq!(peak.flops_on(1, Factors::Bf16), Some(30.0));
         assert_eq!(peak.bandwidth_on(1, 100, &machine), Some(3.0));
         assert_eq!(peak.bandwidth_on(2, 101, &machine), Some(2.5));
     }

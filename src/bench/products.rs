@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::peak::Peak;
 use super::timing::{self, Comparison, Effort};
+use crate::backend::Factors;
 use crate::error::{Error, Result};
 use crate::gemm::{Beta, gemm, yardstick};
 
@@ -164,7 +165,9 @@ pub fn measure(shape: Shape, layout: Layout, peak: &Peak, effort: Effort) -> Res
         )));
     }
     let unmeasured = || Error::Check(format!("no peak was measured on {threads} threads"));
-    let limit = peak.flops_on(threads).ok_or_else(unmeasured)?;
+    let limit = peak
+        .flops_on(threads, Factors::F32)
+        .ok_or_else(unmeasured)?;
     let flops_per_second = shape.flops() / times.ours;
     Ok(Product {
         shape,

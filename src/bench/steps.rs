@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::peak::{BYTES_PER_PARAMETER, Machine, Peak};
 use super::timing;
-use crate::backend::{Backend, Input, Order};
+use crate::backend::{Backend, Factors, Input, Order};
 use crate::error::{Error, Result};
 use crate::nn::init::{self, Init};
 use crate::nn::spec::hidden_widths;
@@ -90,7 +90,7 @@ pub struct Effort {
 /// What a step takes, and what it would take if nothing but products and the optimiser's traffic counted, one after the other, both at
 /// the machine's limits.
 ///
-/// Counted are the multiply-adds of the products against the peak of f32, and [`BYTES_PER_PARAMETER`] against the bandwidth over arrays
+/// Counted are the multiply-adds of the products against the peak of what they multiply, and [`BYTES_PER_PARAMETER`] against the bandwidth over arrays
 /// that lie where the network's would. The traffic of activations is not counted, nor is what a backend saves that hands
 /// gradients to the optimiser without storing them (4 of the 28 bytes).
 #[derive(Clone, Debug, Serialize)]
@@ -103,6 +103,8 @@ pub struct Step {
     pub parameters: usize,
     /// Samples of a batch.
     pub batch_size: usize,
+    /// What products multiply.
+    pub precision: Factors,
     /// Threads.
     pub threads: usize,
     /// Median seconds of a step.
@@ -119,12 +121,13 @@ pub struct Step {
     pub percent_of_bound: f64,
 }
 
-/// Times training steps of a network on the threads of the current rayon pool, on random pixels and labels.
+/// Times training steps of a network on the threads of the current rayon pool, on random pixels and labels; `precision` is what `backend` multiplies.
 ///
 /// # Errors
 /// If the device fails, if a loss is not finite, or if `peak` was not measured on so many threads.
 pub fn measure<B: Backend<Real = f32>>(
     backend: B,
+    precision: Factors,
     network: &Network,
     pixels: &Pixels,
     (machine, peak): (&Machine, &Peak),
@@ -142,7 +145,7 @@ pub fn measure<B: Backend<Real = f32>>(
     let seconds = timing::median(&mut seconds);
     let parameters = runner.mlp.layout().parameter_count();
     let unmeasured = || Error::Check(format!("no peak was measured on {threads} threads"));
-    let flops = peak.flops_on(threads).ok_or_else(unmeasured)?;
+    let flops = peak.flops_on(threads, precision).ok_or_else(unmeasured)?;
     let bandwidth = peak
         .bandwidth_on(threads, parameters, machine)
         .ok_or_else(unmeasured)?;
@@ -153,6 +156,7 @@ pub fn measure<B: Backend<Real = f32>>(
         network: network.spec.describe(),
         parameters,
         batch_size: network.batch_size,
+        precision,
         threads,
         seconds,
         epoch_seconds: seconds * SAMPLES as f64 / network.batch_size as f64,
@@ -304,7 +308,17 @@ mod tests {
         };
         let pixels = Pixels::random(6, 10);
         let on = |threads| {
-            let run = || measure(Plain::new(), &network, &pixels, (&machine, &peak), effort);
+            let run = || {
+                let limits = (&machine, &peak);
+                measure(
+                    Plain::new(),
+                    Factors::F32,
+                    &network,
+                    &pixels,
+                    limits,
+                    effort,
+                )
+            };
             crate::train::with_threads(Some(threads), run).unwrap()
         };
         let step = on(1).unwrap();

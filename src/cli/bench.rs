@@ -8,10 +8,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use super::output;
+use super::train::no_bf16;
 use crate::analysis::table;
 #[cfg(target_arch = "x86_64")]
 use crate::backend::Fused;
-use crate::backend::Plain;
+use crate::backend::{Factors, Plain};
 use crate::bench::peak::{self, Bandwidth, Machine, Peak, Speed, one_and};
 use crate::bench::products::{self, Layout, Product, SHAPES};
 use crate::bench::steps::{self, Network, Pixels, Step};
@@ -36,6 +37,9 @@ pub struct BenchArgs {
     /// Measure only these [default: everything]
     #[arg(long, value_name = "PARTS", value_delimiter = ',')]
     only: Vec<Part>,
+    /// What the products of the steps multiply
+    #[arg(long, value_enum, default_value_t)]
+    precision: Factors,
     /// Fewer and shorter repeats
     #[arg(long)]
     quick: bool,
@@ -131,7 +135,10 @@ pub(super) fn run(args: &BenchArgs) -> Result<()> {
     let products = parts.contains(&Part::Products);
     let products = products.then(|| measure_products(&machine, &peak, effort.products, &progress));
     let steps = parts.contains(&Part::Steps);
-    let steps = steps.then(|| measure_steps(&machine, &peak, effort.steps, &progress));
+    let steps = steps.then(|| {
+        let limits = (&machine, &peak);
+        measure_steps(args.precision, limits, effort.steps, &progress)
+    });
     progress.finish();
     let report = Report {
         products: products.transpose()?,
@@ -173,21 +180,26 @@ fn measure_products(
 }
 
 fn measure_steps(
-    machine: &Machine,
-    peak: &Peak,
+    precision: Factors,
+    limits: (&Machine, &Peak),
     effort: steps::Effort,
     progress: &Progress,
 ) -> Result<Vec<Step>> {
     let pixels = Pixels::random(784, 10);
-    with_threads(Some(machine.threads), || {
+    let threads = limits.0.threads;
+    with_threads(Some(threads), || {
         let measure = |network: &Network| {
             progress.next(&format!("step of {}", network.name));
-            let (pixels, machine) = (&pixels, (machine, peak));
             #[cfg(target_arch = "x86_64")]
-            if let Some(fused) = Fused::new(machine.0.threads)? {
-                return steps::measure(fused, network, pixels, machine, effort);
+            if let Some(fused) = Fused::new(threads, precision)? {
+                return steps::measure(fused, precision, network, &pixels, limits, effort);
             }
-            steps::measure(Plain::new(), network, pixels, machine, effort)
+            match precision {
+                Factors::F32 => {
+                    steps::measure(Plain::new(), precision, network, &pixels, limits, effort)
+                }
+                Factors::Bf16 => Err(no_bf16("precision")),
+            }
         };
         Network::all().iter().map(measure).collect()
     })?
@@ -352,9 +364,11 @@ fn steps_table(steps: &[Step]) -> String {
     }));
     let mut text = table::align(&rows, 1);
     let threads = steps.first().map_or(1, |s| s.threads);
+    let bf16 = steps.iter().any(|s| s.precision == Factors::Bf16);
     text += &format!(
-        "on {}; the bound is products + optimiser\n",
-        in_threads(threads)
+        "on {}{}; the bound is products + optimiser\n",
+        in_threads(threads),
+        if bf16 { ", products in bf16" } else { "" }
     );
     text
 }

@@ -10,6 +10,7 @@ use signal_hook::flag;
 
 use super::output;
 use super::progress::Progress;
+use crate::backend::Factors;
 #[cfg(target_arch = "x86_64")]
 use crate::backend::Fused;
 use crate::backend::{Backend, Plain};
@@ -74,18 +75,27 @@ pub(super) fn run(args: TrainArgs) -> Result<()> {
         test: config.test,
     };
     let dataset = Arc::new(data::load(&options)?);
-    match config.precision {
-        Precision::F32 => {
-            #[cfg(target_arch = "x86_64")]
-            if !args.plain
-                && let Some(fused) = Fused::new(thread_count(config.threads))?
-            {
-                return train(&args, fused, config, dataset, run);
-            }
-            train(&args, Plain::<f32>::new(), config, dataset, run)
-        }
-        Precision::F64 => train(&args, Plain::<f64>::new(), config, dataset, run),
+    let factors = match config.precision {
+        Precision::F64 => return train(&args, Plain::<f64>::new(), config, dataset, run),
+        Precision::F32 => Factors::F32,
+        Precision::Bf16 => Factors::Bf16,
+    };
+    #[cfg(target_arch = "x86_64")]
+    if !args.plain
+        && let Some(fused) = Fused::new(thread_count(config.threads), factors)?
+    {
+        return train(&args, fused, config, dataset, run);
     }
+    match factors {
+        Factors::F32 => train(&args, Plain::<f32>::new(), config, dataset, run),
+        Factors::Bf16 => Err(no_bf16("train.precision")),
+    }
+}
+
+/// Why a setting cannot be bf16 here.
+pub(super) fn no_bf16(setting: &str) -> Error {
+    let why = "bf16 needs a processor with AVX2 and FMA, and neither --plain nor CHAINRULE_KERNEL=portable";
+    Error::setting(setting, why)
 }
 
 fn train<B: Backend>(

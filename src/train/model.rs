@@ -10,6 +10,8 @@ use super::settings::{Precision, Settings};
 use super::tensors::{self, TensorFile};
 use super::{Config, Feed};
 use crate::backend::{Backend, Mode, Plain};
+#[cfg(target_arch = "x86_64")]
+use crate::backend::{Factors, Fused};
 use crate::data::{Dataset, ImageShape, Normalizer, Samples};
 use crate::error::{Error, Result};
 use crate::nn::{Layout, Mlp, NetworkSpec};
@@ -221,12 +223,19 @@ impl Model {
         Ok(probabilities.expect("one probability per row and class"))
     }
 
-    /// The network, ready for use in the precision that it was trained in.
+    /// The network, ready for use in the precision that it was trained in; one trained in bf16 is used in f32 where bf16 cannot be.
     pub fn classifier(&self) -> Result<Box<dyn Classifier>> {
-        Ok(match self.precision() {
-            Precision::F32 => Box::new(self.load(Plain::<f32>::new())?),
-            Precision::F64 => Box::new(self.load(Plain::<f64>::new())?),
-        })
+        match self.precision() {
+            Precision::F64 => return Ok(Box::new(self.load(Plain::<f64>::new())?)),
+            #[cfg(target_arch = "x86_64")]
+            Precision::Bf16 => {
+                if let Some(fused) = Fused::new(rayon::current_num_threads(), Factors::Bf16)? {
+                    return Ok(Box::new(self.load(fused)?));
+                }
+            }
+            _ => {}
+        }
+        Ok(Box::new(self.load(Plain::<f32>::new())?))
     }
 
     /// The network, loaded on a backend.

@@ -230,6 +230,8 @@ pub enum Precision {
     F32,
     /// Double precision.
     F64,
+    /// Single precision, but what matrix products multiply is rounded to bfloat16.
+    Bf16,
 }
 
 /// Where to compute.

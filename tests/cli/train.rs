@@ -66,6 +66,52 @@ fn same_seed_same_bits_on_any_number_of_threads() {
     );
 }
 
+/// Only where the fast engine runs; elsewhere it is refused.
+#[test]
+fn bf16_trains_repeats_and_evaluates() {
+    let program = Chainrule::new();
+    write_images(&program, "set.npz");
+    let refused = program.run(&[
+        "train",
+        "--data",
+        "set.npz",
+        "--precision",
+        "bf16",
+        "--plain",
+    ]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(refused.stderr.contains("bf16 needs"), "{refused:?}");
+    let weights = |out: &str, precision: &str, threads: &str| {
+        let save = format!("{out}.safetensors");
+        let flags = ["--precision", precision, "--threads", threads, "--out", out];
+        let fixed = [
+            "train", "--data", "set.npz", "--epochs", "3", "--json", "-q",
+        ];
+        let output = program.run(&[&fixed[..], &flags, &["--save", &save]].concat());
+        if output.stderr.contains("bf16 needs") {
+            assert_eq!(output.code, 2, "{output:?}");
+            eprintln!(
+                "skipped: this processor has no kernels for bf16, or CHAINRULE_KERNEL forbids them"
+            );
+            return None;
+        }
+        assert_eq!(output.code, 0, "{output:?}");
+        let summary: Value = serde_json::from_str(&output.stdout).unwrap();
+        Some((summary, fs::read(program.path(&save)).unwrap()))
+    };
+    let Some((summary, one)) = weights("one", "bf16", "1") else {
+        return;
+    };
+    assert!(weights("three", "bf16", "3").unwrap().1 == one);
+    let (exact, other) = weights("exact", "f32", "1").unwrap();
+    assert!(other != one, "nothing was rounded");
+    let off = number(&summary["train_loss"]) / number(&exact["train_loss"]) - 1.0;
+    assert!(off.abs() <= 0.05, "{off}");
+    let report = program.json(&["eval", "--model", "one", "--json"]);
+    assert_eq!(report["accuracy"], summary["test_accuracy"]);
+    assert_eq!(report["loss"], summary["test_loss"]);
+}
+
 /// The sets with kernels of our own give the same bits. The portable path has another library's products, which round otherwise: the losses agree, no more.
 #[test]
 fn the_instruction_set_changes_no_bit() {

@@ -1,7 +1,9 @@
 //! The fast backend against the readable one: the same bits, whatever the network, the batch and the number of threads.
 #![cfg(target_arch = "x86_64")]
 
-use chainrule::backend::{Backend, Fused, Input, Mode, Order, Plain};
+mod bf16;
+
+use chainrule::backend::{Backend, Factors, Fused, Input, Mode, Order, Plain};
 use chainrule::nn::init::{self, Init};
 use chainrule::nn::spec::hidden_widths;
 use chainrule::nn::{Mlp, NetworkSpec, Update};
@@ -130,7 +132,7 @@ impl Case {
     fn check_on(&self, name: &str, threads: &[usize]) {
         let plain = self.run(Plain::<f32>::new());
         for &threads in threads {
-            let Some(fused) = Fused::new(threads).unwrap() else {
+            let Some(fused) = Fused::new(threads, Factors::F32).unwrap() else {
                 eprintln!(
                     "skipped: this processor has no kernels, or CHAINRULE_KERNEL forbids them"
                 );

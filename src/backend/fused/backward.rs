@@ -3,10 +3,14 @@
 use std::ops::Range;
 
 use super::buffer::{Buffer, Shared};
-use super::{Fused, Saved, UpdateBody, Weights, from_panels, panels, prefetch, to_panels};
+use super::rounded::{Rounded, SharedCopies};
+use super::{
+    Fused, Kernels, Saved, UpdateBody, Values, Weights, from_panels, panels, prefetch, to_panels,
+};
 use crate::backend::{Block, Input, Mode, Order, Sink, State};
-use crate::gemm::kernel::{PANEL, Product, Walk};
-use crate::gemm::pack::{Line, Source, pack};
+use crate::gemm::bf16::Pair;
+use crate::gemm::kernel::{Kernel, Operand, PANEL, Product, Walk};
+use crate::gemm::pack::Line;
 use crate::gemm::params::{DEPTH, ROWS, blocks};
 use crate::ops::activation::activation_backward;
 use crate::ops::batch_norm::batch_norm_backward;
@@ -24,14 +28,12 @@ const TOGETHER: usize = 2;
 
 /// A backward under way: what all members share. Every activation is in panels of `rows` rows.
 struct Pass<'a> {
-    fused: &'a Fused,
     block: &'a Block,
     rows: usize,
-    /// X, which the members only read.
-    x: Shared<'a>,
+    products: Products<'a>,
     dy: Shared<'a>,
     dx: Option<Shared<'a>>,
-    saved: &'a Saved,
+    saved: &'a Values,
     params: Shared<'a>,
     grads: Shared<'a>,
     m: Shared<'a>,
@@ -39,6 +41,47 @@ struct Pass<'a> {
     mode: Mode,
     /// The optimiser's rule; without it gradients are stored.
     rule: Option<StepRule<f32>>,
+}
+
+/// What the two products multiply, and by which kernel.
+#[derive(Clone, Copy)]
+struct Operands<'a, E> {
+    kernel: Kernel<E>,
+    /// X, for sums over rows; the members only read it.
+    x: Shared<'a, E>,
+    /// dY, for sums over its columns.
+    dy_along_columns: Shared<'a, E>,
+    /// dY, for sums over its rows.
+    dy_along_rows: Shared<'a, E>,
+}
+
+enum Products<'a> {
+    F32(Operands<'a, f32>),
+    /// With dY in bf16, to be made.
+    Bf16(Operands<'a, Pair>, SharedCopies<'a>),
+}
+
+impl<'a> Products<'a> {
+    fn new(kernels: &Kernels, x: &'a Buffer, dy: Shared<'a>, rounded: &'a mut Rounded) -> Self {
+        match *kernels {
+            Kernels::F32(kernel) => Products::F32(Operands {
+                kernel,
+                x: Shared::read_only(x),
+                dy_along_columns: dy,
+                dy_along_rows: dy,
+            }),
+            Kernels::Bf16(kernel) => {
+                let copies = rounded.dy.shared();
+                let operands = Operands {
+                    kernel,
+                    x: rounded.x.read_only().along_rows,
+                    dy_along_columns: copies.along_columns,
+                    dy_along_rows: copies.along_rows,
+                };
+                Products::Bf16(operands, copies)
+            }
+        }
+    }
 }
 
 impl Fused {
@@ -58,21 +101,24 @@ impl Fused {
         let outputs = block.outputs;
         if block.activation.is_none() {
             // The gradient of the logits is row-major; their own room is free by now.
-            let panels = &mut saved.pre[..rows * panels(outputs) * PANEL];
+            let panels = &mut saved.values.pre[..rows * panels(outputs) * PANEL];
             to_panels(panels, &dy[..rows * outputs], outputs, 0);
             dy[..panels.len()].copy_from_slice(panels);
         }
+        let Saved { values, rounded } = saved;
+        let dy = Shared::new(dy);
+        let x = match x {
+            Input::Values { buf, .. } if block.layer > 0 => buf,
+            _ => &values.input,
+        };
+        let products = Products::new(&self.kernels, x, dy, rounded);
         let pass = Pass {
-            fused: self,
             block,
             rows,
-            x: match x {
-                Input::Values { buf, .. } if block.layer > 0 => Shared::read_only(buf),
-                _ => Shared::read_only(&saved.input),
-            },
-            dy: Shared::new(dy),
+            products,
+            dy,
             dx: dx.as_deref_mut().map(|dx| Shared::new(dx)),
-            saved,
+            saved: values,
             params: Shared::new(&mut state.params),
             grads: Shared::new(&mut state.grads),
             m: Shared::new(&mut state.m),
@@ -96,14 +142,28 @@ impl Pass<'_> {
     fn run(&self, member: Member<'_>) {
         let own = member.share(panels(self.block.outputs));
         own.clone().for_each(|panel| self.through_block(panel));
+        match &self.products {
+            Products::F32(operands) => self.multiply(member, operands),
+            Products::Bf16(operands, dy) => {
+                for panel in own.clone() {
+                    // SAFETY: panels of this member alone.
+                    unsafe { dy.round(panel, self.dy.read(self.part(panel))) };
+                }
+                self.multiply(member, operands);
+            }
+        }
+        own.for_each(|panel| self.vectors(panel));
+    }
+
+    /// Both products, once all of dY is there.
+    fn multiply<E: Operand>(&self, member: Member<'_>, operands: &Operands<'_, E>) {
         member.barrier();
         if let Some(dx) = self.dx {
-            self.input_gradient(dx, member.share(panels(self.block.inputs)));
+            self.input_gradient(operands, dx, member.share(panels(self.block.inputs)));
             // It has seen all of the old weights; now they may change.
             member.barrier();
         }
-        self.weights(member);
-        own.for_each(|panel| self.vectors(panel));
+        self.weights(operands, member);
     }
 
     /// Where a panel lies.
@@ -146,68 +206,78 @@ impl Pass<'_> {
                     self.grads.part(at(&bn.beta)),
                     &saved.x_hat[part],
                     &saved.inv_std[panel * PANEL..(panel + 1) * PANEL],
-                    &self.params.all()[at(&bn.gamma)],
+                    self.params.read(at(&bn.gamma)),
                 );
             }
         }
     }
 
     /// `dX = dY W` for these panels of inputs. W's second index must run along them, so it is transposed on the way, `DEPTH` outputs at a time.
-    fn input_gradient(&self, dx: Shared<'_>, own: Range<usize>) {
-        let &Block {
-            inputs, outputs, ..
-        } = self.block;
-        let panel = self.rows * PANEL;
+    fn input_gradient<E: Operand>(
+        &self,
+        operands: &Operands<'_, E>,
+        dx: Shared<'_>,
+        own: Range<usize>,
+    ) {
+        let outputs = self.block.outputs;
         let mut packed = [Line::default(); DEPTH * MOST_SIDE_BY_SIDE];
-        // SAFETY: between the barriers W is only read.
-        let w = unsafe { &self.params.all()[self.block.weight.clone()] };
-        let together = self.fused.kernel.side_by_side.min(MOST_SIDE_BY_SIDE);
+        let together = operands.kernel.side_by_side.min(MOST_SIDE_BY_SIDE);
         for first in own.clone().step_by(together) {
             let count = together.min(own.end - first);
             for (start, depth) in blocks(outputs, DEPTH, PANEL) {
-                for (p, lines) in packed.chunks_mut(depth).take(count).enumerate() {
-                    let input = (first + p) * PANEL;
-                    let width = PANEL.min(inputs - input);
-                    for (q, lines) in lines.chunks_mut(PANEL).enumerate() {
-                        let place = ((start / PANEL + q) * inputs + input) * PANEL;
-                        // What the next panel of inputs will want: the same outputs, a kilobyte further on.
-                        prefetch(
-                            w[place..].as_ptr().wrapping_add(together * PANEL * PANEL),
-                            PANEL,
-                        );
-                        let from = Source {
-                            start: w[place..].as_ptr(),
-                            row: 1,
-                            column: PANEL as isize,
-                        };
-                        // SAFETY: a block of 16 outputs (or those that are left) and `width` inputs of W; a kernel exists only on processors with AVX2.
-                        unsafe { pack(lines, from, width) };
-                    }
+                let k = depth.div_ceil(E::NUMBERS);
+                for (p, lines) in packed.chunks_mut(k).take(count).enumerate() {
+                    self.pack_weights::<E>(lines, start, first + p, together);
                 }
+                let panel = self.rows * E::ROW;
                 for (row, m) in blocks(self.rows, ROWS, 1) {
+                    let dy = start / PANEL * panel + row * E::ROW;
                     let product = Product {
                         m,
-                        k: depth,
+                        k,
                         panels: count,
-                        a: self.dy.at(start / PANEL * panel + row * PANEL),
-                        walk: Walk::Rows { row: PANEL, panel },
-                        b: packed.as_ptr().cast(),
+                        a: operands.dy_along_columns.at(dy),
+                        walk: Walk::Rows { row: E::ROW, panel },
+                        b: E::of(&packed).as_ptr(),
                         b_row: PANEL,
-                        b_panel: depth * PANEL,
-                        c: dx.at(first * panel + row * PANEL),
+                        b_panel: k * PANEL,
+                        c: dx.at((first * self.rows + row) * PANEL),
                         c_row: PANEL,
-                        c_panel: panel,
+                        c_panel: self.rows * PANEL,
                         accumulate: start > 0,
                     };
                     // SAFETY: dY and dX have these panels; nobody writes dY now, and nobody else these panels of dX.
-                    unsafe { self.fused.kernel.run(&product) };
+                    unsafe { operands.kernel.run(&product) };
                 }
             }
         }
     }
 
+    /// Transposes W from output `start` on, as many as there is room for, in a panel of inputs.
+    fn pack_weights<E: Operand>(
+        &self,
+        lines: &mut [Line],
+        start: usize,
+        input: usize,
+        together: usize,
+    ) {
+        let inputs = self.block.inputs;
+        // SAFETY: between the barriers W is only read.
+        let w = unsafe { self.params.read(self.block.weight.clone()) };
+        let input = input * PANEL;
+        let width = PANEL.min(inputs - input);
+        for (q, lines) in lines.chunks_mut(E::ROW).enumerate() {
+            let place = ((start / PANEL + q) * inputs + input) * PANEL;
+            let w = &w[place..place + width * PANEL];
+            // What the next panel of inputs will want: the same outputs, a kilobyte further on.
+            prefetch(w.as_ptr().wrapping_add(together * PANEL * PANEL), PANEL);
+            // SAFETY: a kernel exists only on processors with AVX2.
+            unsafe { E::pack_transposed(lines, w) };
+        }
+    }
+
     /// `dW = dYᵀ X`, block by block of 16 inputs × 16 outputs, each used up at once. A member has whole rows of such blocks or, where outputs are few, columns.
-    fn weights(&self, member: Member<'_>) {
+    fn weights<E: Operand>(&self, operands: &Operands<'_, E>, member: Member<'_>) {
         let (inputs, outputs) = (panels(self.block.inputs), panels(self.block.outputs));
         let (inputs, outputs) = if outputs >= inputs {
             (0..inputs, member.share(outputs))
@@ -218,13 +288,20 @@ impl Pass<'_> {
         for first in outputs.clone().step_by(TOGETHER) {
             let group = first..outputs.end.min(first + TOGETHER);
             for input in inputs.clone() {
-                self.weight_blocks(input, group.clone(), &mut dw);
+                self.weight_blocks(operands, input, group.clone(), &mut dw);
             }
         }
     }
 
     /// The blocks of dW of a panel of inputs and up to [`TOGETHER`] of outputs.
-    fn weight_blocks(&self, input: usize, outputs: Range<usize>, dw: &mut [Line]) {
+    fn weight_blocks<E: Operand>(
+        &self,
+        operands: &Operands<'_, E>,
+        input: usize,
+        outputs: Range<usize>,
+        dw: &mut [Line],
+    ) {
+        let k = self.rows.div_ceil(E::NUMBERS);
         let inputs = self.block.inputs;
         let m = PANEL.min(inputs - input * PANEL);
         let place = |output: usize| {
@@ -233,13 +310,13 @@ impl Pass<'_> {
         };
         let product = Product {
             m,
-            k: self.rows,
+            k,
             panels: outputs.len(),
-            a: self.x.at(self.part(input).start),
+            a: operands.x.at(input * k * PANEL),
             walk: Walk::Columns { step: PANEL },
-            b: self.dy.at(self.part(outputs.start).start),
+            b: operands.dy_along_rows.at(outputs.start * k * PANEL),
             b_row: PANEL,
-            b_panel: self.rows * PANEL,
+            b_panel: k * PANEL,
             c: dw.as_mut_ptr().cast(),
             c_row: PANEL,
             c_panel: PANEL * PANEL,
@@ -254,7 +331,7 @@ impl Pass<'_> {
             }
         }
         // SAFETY: panels of X and dY, which nobody writes now, and a block of our own for each panel of outputs.
-        unsafe { self.fused.kernel.run(&product) };
+        unsafe { operands.kernel.run(&product) };
         for (output, dw) in outputs.zip(dw.chunks_exact(PANEL)) {
             // SAFETY: m lines of 16 floats.
             let dw = unsafe { std::slice::from_raw_parts(dw.as_ptr().cast(), m * PANEL) };
@@ -272,7 +349,7 @@ impl Pass<'_> {
         // SAFETY: panels of this member alone; dY is only read.
         let (db, dy) = unsafe {
             let db = self.grads.part(bias..bias + PANEL);
-            (db, &self.dy.all()[self.part(panel)])
+            (db, self.dy.read(self.part(panel)))
         };
         db.fill(0.0);
         reduce::add_rows(dy, db);

@@ -3,9 +3,11 @@
 use std::ops::Range;
 
 use super::buffer::{Buffer, Shared};
-use super::{Fused, Saved, from_panels, panels, prefetch, to_panels};
+use super::rounded::{self, SharedCopies};
+use super::{Fused, Kernels, Saved, Values, from_panels, panels, prefetch, to_panels};
 use crate::backend::{Block, Input, Mode, Order, State};
-use crate::gemm::kernel::{PANEL, Product, Walk};
+use crate::gemm::bf16::Pair;
+use crate::gemm::kernel::{Kernel, PANEL, Product, Walk};
 use crate::gemm::params::{DEPTH, ROWS, blocks};
 use crate::ops::activation::{Activation, activation_forward};
 use crate::ops::batch_norm::{batch_norm_evaluate, batch_norm_forward};
@@ -19,19 +21,26 @@ const FEW_PANELS: usize = 4;
 
 /// A forward under way: what all members share. Every buffer is in panels of `rows` rows.
 struct Pass<'a> {
-    fused: &'a Fused,
     block: &'a Block,
     rows: usize,
     /// X.
     x: Shared<'a>,
+    products: Products<'a>,
     params: &'a [f32],
     running: Shared<'a>,
-    saved: SharedSaved<'a>,
+    saved: SharedValues<'a>,
     mode: Mode,
 }
 
-/// [`Saved`] in the hands of a team.
-struct SharedSaved<'a> {
+/// What multiplies.
+enum Products<'a> {
+    F32(Kernel),
+    /// With X in bf16, to be made.
+    Bf16(Kernel<Pair>, SharedCopies<'a>),
+}
+
+/// [`Values`] in the hands of a team.
+struct SharedValues<'a> {
     x_hat: Shared<'a>,
     inv_std: Shared<'a>,
     mask: Shared<'a>,
@@ -51,7 +60,8 @@ impl Fused {
     ) {
         let rows = x.rows();
         let first = block.layer == 0;
-        let Saved {
+        let Saved { values, rounded } = saved;
+        let Values {
             input,
             x_hat,
             inv_std,
@@ -59,19 +69,22 @@ impl Fused {
             pre,
             activated,
             out,
-        } = saved;
+        } = values;
         let converted = Shared::new(input);
         let pass = Pass {
-            fused: self,
             block,
             rows,
             x: match x {
                 Input::Values { buf, .. } if !first => Shared::read_only(buf),
                 _ => converted,
             },
+            products: match self.kernels {
+                Kernels::F32(kernel) => Products::F32(kernel),
+                Kernels::Bf16(kernel) => Products::Bf16(kernel, rounded.x.shared()),
+            },
             params: &state.params,
             running: Shared::new(&mut state.running),
-            saved: SharedSaved {
+            saved: SharedValues {
                 x_hat: Shared::new(x_hat),
                 inv_std: Shared::new(inv_std),
                 mask: Shared::new(mask),
@@ -82,11 +95,23 @@ impl Fused {
             mode,
         };
         self.team.run(|member| {
+            let own = member.share(panels(block.inputs));
             if first {
-                let own = member.share(panels(block.inputs));
-                let part = own.start * rows * PANEL..own.end * rows * PANEL;
+                let part = pass.part(&own);
                 // SAFETY: the members' panels do not overlap.
-                convert(x, block.inputs, own, unsafe { converted.part(part) });
+                convert(x, block.inputs, own.clone(), unsafe {
+                    converted.part(part)
+                });
+            }
+            let rounds = match &pass.products {
+                Products::F32(_) => false,
+                Products::Bf16(_, copies) => {
+                    // SAFETY: panels of this member alone; of X each was written by this member, or is written by nobody.
+                    own.for_each(|p| unsafe { copies.round(p, pass.x.read(pass.panel(p))) });
+                    true
+                }
+            };
+            if first || rounds {
                 member.barrier();
             }
             pass.run(member);
@@ -216,7 +241,7 @@ impl Pass<'_> {
         for panel in own.clone() {
             let bias = &self.params[block.bias.start + panel * PANEL..][..PANEL];
             // SAFETY: a panel of this member alone.
-            add_bias(unsafe { z.part(self.part(&(panel..panel + 1))) }, bias);
+            add_bias(unsafe { z.part(self.panel(panel)) }, bias);
             self.normalise(panel);
         }
         if let Some(kind) = block.activation {
@@ -229,8 +254,31 @@ impl Pass<'_> {
         own.start * self.rows * PANEL..own.end * self.rows * PANEL
     }
 
+    /// Where a panel lies.
+    fn panel(&self, panel: usize) -> Range<usize> {
+        self.part(&(panel..panel + 1))
+    }
+
     /// `Z = X Wᵀ` for these rows and panels.
     fn multiply(&self, z: Shared<'_>, rows: Range<usize>, own: Range<usize>) {
+        match &self.products {
+            Products::F32(kernel) => self.multiply_f32(*kernel, z, rows, own),
+            Products::Bf16(kernel, x) => {
+                let product = rounded::Forward {
+                    kernel: *kernel,
+                    x: x.along_columns,
+                    w: &self.params[self.block.weight.clone()],
+                    inputs: self.block.inputs,
+                    rows: self.rows,
+                    z,
+                };
+                // SAFETY: the barrier is behind us; rows and panels are this member's.
+                unsafe { product.run(rows, own) };
+            }
+        }
+    }
+
+    fn multiply_f32(&self, kernel: Kernel, z: Shared<'_>, rows: Range<usize>, own: Range<usize>) {
         let inputs = self.block.inputs;
         let panel = self.rows * PANEL;
         for (row, m) in blocks(rows.len(), ROWS, 1) {
@@ -252,7 +300,7 @@ impl Pass<'_> {
                     accumulate: start > 0,
                 };
                 // SAFETY: X, W and Z have these panels; nobody writes X or W now, and nobody else these rows and panels of Z.
-                unsafe { self.fused.kernel.run(&product) };
+                unsafe { kernel.run(&product) };
             }
         }
     }
@@ -262,7 +310,7 @@ impl Pass<'_> {
         let Some(bn) = &self.block.batch_norm else {
             return;
         };
-        let part = self.part(&(panel..panel + 1));
+        let part = self.panel(panel);
         let at = |slice: &Range<usize>| {
             let start = slice.start + panel * PANEL;
             start..start + PANEL

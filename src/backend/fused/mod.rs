@@ -21,15 +21,24 @@
 //!
 //! In the backward, a block of 16 inputs × 16 outputs of dW goes from the registers to a kilobyte on the stack and from there straight into the optimiser, which finds w, m
 //! and v of the block side by side in memory. Gradients of weights are written down only for clipping.
+//!
+//! # bf16
+//!
+//! With [`Factors::Bf16`] what the three products multiply is rounded to bf16 and what they add up is not: parameters, moments, sums, norms, activations and the loss stay f32 (mixed
+//! precision with master weights: Micikevicius et al., “Mixed Precision Training”, ICLR 2018; bf16 needs no loss scaling, Kalamkar et al., “A Study of BFLOAT16 for Deep Learning
+//! Training”, 2019). A pair of bf16 is two neighbours along the product's k, so X and dY are rounded twice, along their columns and along their rows; W is rounded block by block
+//! on its way into the first-level cache, which no later change of the weights can invalidate.
 
 mod backward;
 mod buffer;
 mod forward;
+mod rounded;
 
 use std::ops::Range;
 
-use super::{Backend, Block, Input, Mode, Sink, State};
+use super::{Backend, Block, Factors, Input, Mode, Sink, State};
 use crate::error::Result;
+use crate::gemm::bf16::Pair;
 use crate::gemm::kernel::{Kernel, PANEL};
 use crate::ops::softmax_cross_entropy::{Loss, LossOptions, softmax_cross_entropy};
 use crate::optim::clip::SquareSum;
@@ -38,10 +47,17 @@ use crate::simd::team::Team;
 use crate::simd::{self, Body};
 pub use buffer::Buffer;
 use buffer::Shared;
+use rounded::Rounded;
 
-/// Computes blocks in f32 on a team of threads of its own.
+/// Kernels for [`Factors`].
+enum Kernels {
+    F32(Kernel),
+    Bf16(Kernel<Pair>),
+}
+
+/// Computes blocks in f32, or in f32 with bf16 products, on a team of threads of its own.
 pub struct Fused {
-    kernel: Kernel,
+    kernels: Kernels,
     team: Team,
 }
 
@@ -50,18 +66,30 @@ impl Fused {
     ///
     /// # Errors
     /// If a thread cannot be started.
-    pub fn new(threads: usize) -> Result<Option<Self>> {
-        let Some(kernel) = Kernel::chosen() else {
+    pub fn new(threads: usize, factors: Factors) -> Result<Option<Self>> {
+        let kernels = match factors {
+            Factors::F32 => Kernel::chosen().map(Kernels::F32),
+            Factors::Bf16 => Kernel::chosen().map(Kernels::Bf16),
+        };
+        let Some(kernels) = kernels else {
             return Ok(None);
         };
         let team = Team::new(threads)?;
-        Ok(Some(Fused { kernel, team }))
+        Ok(Some(Fused { kernels, team }))
     }
 }
 
-/// What a block's forward keeps, in panels of `[capacity, outputs]` unless said.
+/// What a block's forward keeps.
 #[derive(Debug)]
 pub struct Saved {
+    values: Values,
+    /// X and dY for products in bf16.
+    rounded: Rounded,
+}
+
+/// In panels of `[capacity, outputs]` unless said.
+#[derive(Debug)]
+struct Values {
     /// The first block's input in panels of `[capacity, inputs]`.
     input: Buffer,
     /// `$\hat x$` of the batch norm.
@@ -174,7 +202,7 @@ impl Backend for Fused {
         };
         let outputs = |on: bool| buffer(on, block.outputs);
         let normalised = block.batch_norm.is_some();
-        Ok(Saved {
+        let values = Values {
             input: buffer(block.layer == 0, block.inputs),
             x_hat: outputs(normalised),
             inv_std: Buffer::zeros(panels(block.outputs) * PANEL),
@@ -182,11 +210,16 @@ impl Backend for Fused {
             pre: outputs(true),
             activated: outputs(block.drops_after_activation()),
             out: outputs(true),
-        })
+        };
+        let rounded = match self.kernels {
+            Kernels::F32(_) => Rounded::default(),
+            Kernels::Bf16(_) => Rounded::new(block, capacity),
+        };
+        Ok(Saved { values, rounded })
     }
 
     fn output<'s>(&self, saved: &'s Saved) -> &'s Buffer {
-        &saved.out
+        &saved.values.out
     }
 
     fn block_forward(
