@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """chainrule's training against PyTorch's: whole processes, in turn, on the same data, network, batches and threads.
 
-Seconds per epoch are (wall time of 6 epochs - wall time of 2 epochs) / 4 of whole runs, so that starting up and reading data cancel
-out and everything that an epoch needs counts. A pair is one such figure of either side; its ratio is theirs / ours, so above 1 ours
-is faster. The training losses of the sixth epoch must agree, or the two did not do the same work.
+Seconds per epoch are (wall time of a long run - wall time of a short one) / (epochs between them), so that starting up and reading data
+cancel out and everything that an epoch needs counts. A pair is one such figure of either side; its ratio is theirs / ours, so above 1
+ours is faster. The training losses of the long run's last epoch must agree, or the two did not do the same work.
 
     cargo build --release
     benches/peers/compare_torch.py --python VENV/bin/python --threads 1 --csv torch.csv
@@ -27,17 +27,16 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-SHORT, LONG = 2, 6
 # Losses of the two sides may differ by so much: other random numbers, the same work.
 LOSS_TOLERANCE = 0.05
 
-# The flags of `chainrule train` that give torch_mlp.py's networks.
+# The flags of `chainrule train` that give torch_mlp.py's networks, and the epochs of the short and the long run.
 NETWORKS = {
-    "baseline": [],
-    "final": "--width 569 --depth 8 --dropout 0.333 --batch-size 122 --lr 0.002".split(),
-    "big": "--widths 1000,1000,1000 --dropout 0.2 --batch-size 128 --batch-norm false".split(),
-    "small16": "--batch-size 16".split(),
-    "w50": "--width 50".split(),
+    "baseline": ("", 1, 5),
+    "final": ("--width 569 --depth 8 --dropout 0.333 --batch-size 122 --lr 0.002", 1, 3),
+    "big": ("--widths 1000,1000,1000 --dropout 0.2 --batch-size 128 --batch-norm false", 1, 3),
+    "small16": ("--batch-size 16", 1, 4),
+    "w50": ("--width 50", 2, 14),
 }
 
 
@@ -78,7 +77,7 @@ def ours(args, network, epochs, seed):
         run = Path(folder) / "run"
         command = [args.binary, "train", "--validation", "0", "--drop-last", "--test", "false", "--json", "-q"]
         command += ["--data", args.data, "--out", run, "--precision", args.precision]
-        command += ["--threads", str(args.threads), "--epochs", str(epochs), "--seed", str(seed), *NETWORKS[network]]
+        command += ["--threads", str(args.threads), "--epochs", str(epochs), "--seed", str(seed), *NETWORKS[network][0].split()]
         seconds, _ = timed(command)
         last = (run / "metrics.jsonl").read_text().splitlines()[-1]
         return seconds, json.loads(last)["train_loss_sum"]
@@ -95,9 +94,10 @@ def theirs(args, network, epochs, seed):
 
 def pair(args, network, seed):
     """Seconds per epoch and final loss of both sides, their four runs in turn."""
-    short = [side(args, network, SHORT, seed)[0] for side in (ours, theirs)]
-    long = [side(args, network, LONG, seed) for side in (ours, theirs)]
-    epoch = [(seconds - before) / (LONG - SHORT) for (seconds, _), before in zip(long, short)]
+    _, few, many = NETWORKS[network]
+    short = [side(args, network, few, seed)[0] for side in (ours, theirs)]
+    long = [side(args, network, many, seed) for side in (ours, theirs)]
+    epoch = [(seconds - before) / (many - few) for (seconds, _), before in zip(long, short)]
     return {
         "network": network,
         "precision": args.precision,
