@@ -11,7 +11,7 @@ use std::cell::RefCell;
 
 use super::kernel::{Kernel, PANEL, Product, Walk};
 use super::pack::{Line, Source, pack, unpack};
-use super::params::{DEPTH, MANY, PANELS, ROWS, THIN, blocks};
+use super::params::{DEPTH, PANELS, ROWS, THIN, blocks};
 
 /// Working memory of a thread, which only grows: after the first products nothing is allocated.
 #[derive(Default)]
@@ -87,6 +87,7 @@ impl Oriented {
     fn cost(&self) -> usize {
         let [m, k, n] = self.shape;
         let copied = |stride: isize| if stride == 1 { 4 } else { 8 };
+        let a = m * k * copied(self.a.column);
         let b = match self.reads_b_in_place() {
             true => 0,
             false => k * n * copied(self.b.column),
@@ -95,27 +96,11 @@ impl Oriented {
             1 => 0,
             _ => m * n * 8,
         };
-        m * k * n.next_multiple_of(PANEL) + b + c
+        m * k * n.next_multiple_of(PANEL) + a + b + c
     }
 
     fn reads_b_in_place(&self) -> bool {
         self.shape[0] <= THIN && self.b.column == 1 && self.b.row > 0
-    }
-
-    /// How the kernel walks through A where it lies; `None` if a packed copy is better: its rows share pages and never a cache set, and it is read once for every panel.
-    fn walk_in_place(&self) -> Option<Walk> {
-        let [m, _, n] = self.shape;
-        match (self.a.row, self.a.column) {
-            _ if m > THIN && n >= MANY => None,
-            (row @ 0.., 1) => Some(Walk::Rows {
-                row: row as usize,
-                panel: PANEL,
-            }),
-            (1, step @ 0..) => Some(Walk::Columns {
-                step: step as usize,
-            }),
-            _ => None,
-        }
     }
 
     /// # Safety
@@ -170,7 +155,8 @@ impl Oriented {
         PANEL.min(self.shape[2] - panel * PANEL)
     }
 
-    /// Where a block of A can be read: in place, or packed.
+    /// Packs a block of A into panels of its own, which the kernel reads row by row: it costs less than to walk through pages and cache sets that A's rows share, even where C has few
+    /// columns.
     ///
     /// # Safety
     /// The block lies inside A.
@@ -181,17 +167,13 @@ impl Oriented {
         (depth_start, depth): (usize, usize),
     ) -> (*const f32, Walk) {
         let from = self.a.from(row, depth_start);
-        if let Some(walk) = self.walk_in_place() {
-            return (from.start, walk);
-        }
         let lines = room(lines, depth.div_ceil(PANEL) * rows);
         for (q, lines) in lines.chunks_exact_mut(rows).enumerate() {
             let width = PANEL.min(depth - q * PANEL);
             // SAFETY: a part of A; a kernel exists only on processors with AVX2.
             unsafe { pack(lines, from.from(0, q * PANEL), width) };
         }
-        let walk = Walk::Rows {
-            row: PANEL,
+        let walk = Walk::Panels {
             panel: PANEL * rows,
         };
         (lines.as_ptr().cast(), walk)

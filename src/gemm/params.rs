@@ -12,9 +12,6 @@ pub(crate) const PANELS: usize = 64;
 /// Up to this many rows of A a panel of B is read where it lies: it is used too seldom to repay a copy.
 pub(crate) const THIN: usize = 24;
 
-/// From this many columns of C on a packed copy of A repays itself: each of its numbers is used 8 times for every register of B.
-pub(crate) const MANY: usize = 128;
-
 /// Cuts `length` into the fewest blocks of at most `most`, all but the last of one size, a multiple of `unit`.
 pub(crate) fn blocks(
     length: usize,

@@ -237,7 +237,7 @@ impl Pass<'_> {
                         k,
                         panels: count,
                         a: operands.dy_along_columns.at(dy),
-                        walk: Walk::Rows { row: E::ROW, panel },
+                        walk: Walk::Panels { panel },
                         b: E::of(&packed).as_ptr(),
                         b_row: PANEL,
                         b_panel: k * PANEL,

@@ -290,7 +290,7 @@ impl Pass<'_> {
                     k: depth,
                     panels: own.len(),
                     a: self.x.at(start / PANEL * panel + row),
-                    walk: Walk::Rows { row: PANEL, panel },
+                    walk: Walk::Panels { panel },
                     b: self.params[w..].as_ptr(),
                     b_row: PANEL,
                     b_panel: inputs * PANEL,

@@ -126,10 +126,7 @@ impl Forward<'_> {
                         k,
                         panels: count,
                         a: self.x.at(start / PANEL * panel + row * Pair::ROW),
-                        walk: Walk::Rows {
-                            row: Pair::ROW,
-                            panel,
-                        },
+                        walk: Walk::Panels { panel },
                         b: w.as_ptr(),
                         b_row: PANEL,
                         b_panel: k * PANEL,

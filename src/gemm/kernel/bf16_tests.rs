@@ -135,7 +135,7 @@ impl Case {
             true => (self.a.along_rows(), Walk::Columns { step: PANEL }),
             false => {
                 let panel = m * ROW;
-                (self.a.along_columns(), Walk::Rows { row: ROW, panel })
+                (self.a.along_columns(), Walk::Panels { panel })
             }
         };
         let b = self.b.along_rows();

@@ -131,8 +131,8 @@ unsafe impl Operand for Pair {
 /// Where the operands of A lie, counted from its first one; R is [`Operand::ROW`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Walk {
-    /// Row i, column p at `i·row + ⌊p/R⌋·panel + p mod R`: row-major if `panel` is R, and itself in panels if `row` is.
-    Rows { row: usize, panel: usize },
+    /// Row i, column p at `i·R + ⌊p/R⌋·panel + p mod R`: panels of 16 columns. Their rows lie as far apart as instructions can add to an address.
+    Panels { panel: usize },
     /// Row i, column p at `i + p·step`: the transpose of a row-major matrix.
     Columns { step: usize },
 }

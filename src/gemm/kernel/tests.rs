@@ -28,17 +28,14 @@ fn check(kernel: Kernel, [m, k, panels]: [usize; 3], columns: bool, accumulate: 
             Box::new(move |i, p| a[i + p * step]),
         )
     } else {
-        let walk = Walk::Rows {
-            row: PANEL,
-            panel: m * PANEL,
-        };
+        let walk = Walk::Panels { panel: m * PANEL };
         let a = a.clone();
         let at = move |i, p| a[p / PANEL * m * PANEL + i * PANEL + p % PANEL];
         (walk, Box::new(at))
     };
     let source: Vec<f32> = match walk {
         Walk::Columns { step } => (0..k * step + m).map(number).collect(),
-        Walk::Rows { .. } => a,
+        Walk::Panels { .. } => a,
     };
     // A line before, between the panels, and after.
     let c_panel = (m + 1) * PANEL;
