@@ -5,12 +5,14 @@
 //! ```text
 //! cargo run --release --manifest-path benches/peers/Cargo.toml -- --csv products.csv
 //! cargo run --release --manifest-path benches/peers/Cargo.toml -- --threads 1 --pairs 101
+//! OPENBLAS_THREAD_TIMEOUT=22 cargo run --release --manifest-path benches/peers/Cargo.toml -- --threads 2
 //! ```
 //!
 //! Every product of `chainrule::bench::products` (10 shapes, 3 layouts) is compared with every peer that can use the number of
 //! threads, after a check that both give the same numbers. A ratio is theirs / ours: above 1 ours is faster. How it is measured
 //! and what the intervals mean: `chainrule::bench::timing`. Before a batch on several threads both sides pause until the other's
-//! threads, which go on spinning for a while, have fallen asleep.
+//! threads, which go on spinning for a while, have fallen asleep. OpenBLAS's default is 2^26 cycles, and some are still spinning
+//! then; the variable above makes it 2^22.
 //!
 //! Training compared with PyTorch's is beside this program: `compare_torch.py`.
 
