@@ -8,7 +8,6 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use super::output;
-use super::train::no_bf16;
 use crate::analysis::table;
 #[cfg(target_arch = "x86_64")]
 use crate::backend::Fused;
@@ -18,6 +17,7 @@ use crate::bench::products::{self, Layout, Product, SHAPES};
 use crate::bench::steps::{self, Network, Pixels, Step};
 use crate::bench::timing;
 use crate::error::Result;
+use crate::train::no_bf16;
 use crate::train::with_threads;
 
 /// What `bench` takes.

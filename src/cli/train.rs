@@ -10,17 +10,13 @@ use signal_hook::flag;
 
 use super::output;
 use super::progress::Progress;
-use crate::backend::Factors;
-#[cfg(target_arch = "x86_64")]
-use crate::backend::Fused;
-use crate::backend::{Backend, Plain};
+use crate::backend::Backend;
 use crate::data::{self, Dataset, LoadOptions};
 use crate::error::{Error, Result};
-use crate::train::settings::Precision;
 use crate::train::tensors::{self, TensorFile};
 use crate::train::{
-    Config, EpochRecord, Outcome, RunDir, Settings, Summary, Trainer, fit, thread_count,
-    with_threads,
+    Config, EpochRecord, OnBackend, Outcome, RunDir, Settings, Summary, Trainer, fit, on_backend,
+    thread_count, with_threads,
 };
 
 /// What `train` takes.
@@ -75,27 +71,30 @@ pub(super) fn run(args: TrainArgs) -> Result<()> {
         test: config.test,
     };
     let dataset = Arc::new(data::load(&options)?);
-    let factors = match config.precision {
-        Precision::F64 => return train(&args, Plain::<f64>::new(), config, dataset, run),
-        Precision::F32 => Factors::F32,
-        Precision::Bf16 => Factors::Bf16,
+    let (precision, threads) = (config.precision, thread_count(config.threads));
+    let work = Run {
+        args: &args,
+        config,
+        dataset,
+        run,
     };
-    #[cfg(target_arch = "x86_64")]
-    if !args.plain
-        && let Some(fused) = Fused::new(thread_count(config.threads), factors)?
-    {
-        return train(&args, fused, config, dataset, run);
-    }
-    match factors {
-        Factors::F32 => train(&args, Plain::<f32>::new(), config, dataset, run),
-        Factors::Bf16 => Err(no_bf16("train.precision")),
-    }
+    on_backend(precision, threads, args.plain, work)
 }
 
-/// Why a setting cannot be bf16 here.
-pub(super) fn no_bf16(setting: &str) -> Error {
-    let why = "bf16 needs a processor with AVX2 and FMA, and neither --plain nor CHAINRULE_KERNEL=portable";
-    Error::setting(setting, why)
+/// A run, to be done on whichever backend its settings ask for.
+struct Run<'a> {
+    args: &'a TrainArgs,
+    config: Config,
+    dataset: Arc<Dataset>,
+    run: Option<RunDir>,
+}
+
+impl OnBackend for Run<'_> {
+    type Output = ();
+
+    fn run<B: Backend>(self, backend: B) -> Result<()> {
+        train(self.args, backend, self.config, self.dataset, self.run)
+    }
 }
 
 fn train<B: Backend>(
@@ -149,7 +148,7 @@ fn train<B: Backend>(
 }
 
 /// Set by Ctrl-C and SIGTERM; a second signal ends the program at once.
-fn interrupt_flag() -> Result<Arc<AtomicBool>> {
+pub(super) fn interrupt_flag() -> Result<Arc<AtomicBool>> {
     let interrupt = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         let registered = flag::register_conditional_shutdown(signal, 130, interrupt.clone())

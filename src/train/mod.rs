@@ -4,6 +4,7 @@
 
 mod checkpoint;
 mod config;
+mod dispatch;
 pub(crate) mod durable;
 mod feed;
 mod fit;
@@ -17,6 +18,8 @@ mod trainer;
 
 pub use config::Config;
 pub(crate) use config::MAX_THREADS;
+pub(crate) use dispatch::no_bf16;
+pub use dispatch::{OnBackend, on_backend};
 pub use feed::Feed;
 pub use fit::{Control, Observer, Outcome, fit, thread_count, with_threads};
 pub use model::{Classifier, Model};
