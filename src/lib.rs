@@ -10,12 +10,13 @@
 //! | how a gradient is checked | [`nn::gradcheck`] |
 //! | how weights change | [`optim`] |
 //! | a whole run, from data to checkpoint | [`train`] |
+//! | how good settings are searched for | [`search`], [`report`] |
 //! | how fast it is, and against what | [`mod@bench`] |
 //!
 //! Dependencies point one way; the right side uses the left:
 //!
 //! ```text
-//! real error rng  <-  simd  <-  gemm  <-  ops optim  <-  backend  <-  nn  <-  train  <-  cli
+//! real error rng  <-  simd  <-  gemm  <-  ops optim  <-  backend  <-  nn  <-  train  <-  search  <-  cli
 //!                                                   data  <-  train
 //!                                          gemm  nn  train  <-  bench  <-  cli
 //! ```
@@ -78,7 +79,9 @@ pub mod nn;
 pub mod ops;
 pub mod optim;
 pub mod real;
+pub mod report;
 pub mod rng;
+pub mod search;
 pub mod simd;
 pub mod train;
 

@@ -67,6 +67,11 @@ pub enum Purpose {
     },
     /// Inputs, upstream gradient, chosen entries and direction of a gradient check.
     GradCheck,
+    /// Where a trial of a search is.
+    Trial {
+        /// The trial's number, from 0.
+        slot: u32,
+    },
 }
 
 /// A ChaCha8 generator for one purpose. ChaCha8 is fixed by its specification, so the numbers are the same on every machine and in every version.
@@ -76,6 +81,7 @@ pub fn stream(seed: u64, purpose: Purpose) -> ChaCha8Rng {
         Purpose::Split => (1, 0),
         Purpose::Shuffle { epoch } => (2, epoch),
         Purpose::GradCheck => (3, 0),
+        Purpose::Trial { slot } => (4, slot),
     };
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream((kind << 32) | u64::from(index));
@@ -154,6 +160,8 @@ mod tests {
             Purpose::Shuffle { epoch: 0 },
             Purpose::Shuffle { epoch: 1 },
             Purpose::GradCheck,
+            Purpose::Trial { slot: 0 },
+            Purpose::Trial { slot: 1 },
         ];
         let mut first: Vec<u64> = purposes.iter().map(|&p| stream(7, p).next_u64()).collect();
         first.sort_unstable();

@@ -1,11 +1,14 @@
 //! What a classifier gets right and wrong: it reads labels and predictions, nothing else.
 //!
-//! [`Confusion`] counts; [`Scores`] are ratios of those counts; [`interval`] says how far chance may have moved a ratio;
+//! [`Confusion`] counts; [`Scores`] are ratios of those counts; [`interval`] says how far chance may have moved a ratio, [`student`] how far a mean; [`correlation`]
+//! shows which classes go together;
 //! [`table`] prints.
 
 pub mod confusion;
+pub mod correlation;
 pub mod interval;
 pub mod scores;
+pub mod student;
 pub mod table;
 
 pub use confusion::Confusion;

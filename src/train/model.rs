@@ -262,6 +262,8 @@ pub struct Evaluator<B: Backend> {
 pub struct Predictions {
     /// Row-major `[samples, classes]`.
     pub probabilities: Vec<f64>,
+    /// What the probabilities are the softmax of, row-major `[samples, classes]`.
+    pub logits: Vec<f64>,
     /// The most probable class of each sample.
     pub classes: Vec<u32>,
 }
@@ -293,6 +295,7 @@ impl<B: Backend> Classifier for Evaluator<B> {
             self.mlp.forward(batch, Mode::Eval)?;
             for row in self.mlp.logits(rows.len())?.chunks_exact_mut(classes) {
                 out.classes.push(argmax(row) as u32);
+                out.logits.extend(row.iter().map(|z| z.to_f64()));
                 softmax(row);
                 out.probabilities.extend(row.iter().map(|p| p.to_f64()));
             }

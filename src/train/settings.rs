@@ -262,7 +262,15 @@ impl Settings {
     /// Names the line of an unknown key or of a value of the wrong type.
     pub fn from_file(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
-        toml::from_str(&text).map_err(|e| {
+        Self::from_toml(path, &text)
+    }
+
+    /// Reads the text of a TOML file.
+    ///
+    /// # Errors
+    /// As for [`Settings::from_file`].
+    pub fn from_toml(path: &Path, text: &str) -> Result<Self> {
+        toml::from_str(text).map_err(|e| {
             let before = &text[..e.span().map_or(0, |s| s.start).min(text.len())];
             let place = format!("line {}", before.matches('\n').count() + 1);
             Error::format(path, place, "settings", e.message().trim().to_owned())

@@ -1,0 +1,232 @@
+//! Charts as SVG: axes, dots, lines and intervals. Colours follow the reader's light or dark scheme, also in a file of its own.
+
+use std::fmt::Write as _;
+
+use super::scale::{Scale, Tick};
+
+/// Width and height of the whole picture.
+const SIZE: (f64, f64) = (560.0, 320.0);
+
+/// Left, right, top and bottom margins, where the labels are.
+const MARGIN: (f64, f64, f64, f64) = (58.0, 14.0, 14.0, 46.0);
+
+/// Colours and fonts; `currentColor` would not follow the scheme in a file of its own.
+const STYLE: &str = "\
+.chart{font:12px system-ui,sans-serif;--ink:#1d2330;--muted:#5a6170;--grid:#e4e7ed;--data:#2563c9;--best:#b8500a}\
+@media(prefers-color-scheme:dark){.chart{--ink:#e7e9ef;--muted:#a5acba;--grid:#2e3440;--data:#7fb0ff;--best:#ff9d57}}\
+.chart text{fill:var(--muted)}.chart .name{fill:var(--ink)}.chart .grid{stroke:var(--grid)}.chart .axis{stroke:var(--muted)}\
+.chart .dot{fill:var(--data);fill-opacity:.45}.chart .mean{fill:var(--data)}.chart .line{stroke:var(--data);fill:none;stroke-width:1.5}\
+.chart .faint{stroke:var(--data);fill:none;stroke-opacity:.3}.chart .best{fill:var(--best)}.chart .bestline{stroke:var(--best);fill:none;stroke-width:2}";
+
+/// A picture with two axes.
+#[derive(Clone, Debug)]
+pub struct Chart {
+    x: Scale,
+    y: Scale,
+    body: String,
+    axes: String,
+    title: String,
+}
+
+/// How dots look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dot {
+    /// One of many.
+    Single,
+    /// A mean.
+    Mean,
+    /// The one to look at.
+    Best,
+}
+
+/// How lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// The data's own.
+    Plain,
+    /// One of many.
+    Faint,
+    /// The one to look at.
+    Best,
+}
+
+impl Chart {
+    /// Axes with names. The title is read out by screen readers.
+    pub fn new(title: &str, (x, x_name): (Scale, &str), (y, y_name): (Scale, &str)) -> Self {
+        let mut chart = Chart {
+            x,
+            y,
+            body: String::new(),
+            axes: String::new(),
+            title: title.to_owned(),
+        };
+        let (left, right, bottom, top) = (MARGIN.0, SIZE.0 - MARGIN.1, SIZE.1 - MARGIN.3, MARGIN.2);
+        for Tick { place, label } in chart.y.ticks() {
+            let y = bottom - place * (bottom - top);
+            chart.axis(format_args!(
+                "<line class=\"grid\" x1=\"{left}\" x2=\"{right}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>"
+            ));
+            chart.axis(format_args!(
+                "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+                left - 7.0,
+                y + 4.0,
+                escape(&label)
+            ));
+        }
+        for Tick { place, label } in chart.x.ticks() {
+            let x = left + place * (right - left);
+            chart.axis(format_args!(
+                "<line class=\"axis\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{bottom}\" y2=\"{}\"/>",
+                bottom + 4.0
+            ));
+            chart.axis(format_args!(
+                "<text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+                bottom + 18.0,
+                escape(&label)
+            ));
+        }
+        chart.axis(format_args!(
+            "<line class=\"axis\" x1=\"{left}\" x2=\"{right}\" y1=\"{bottom}\" y2=\"{bottom}\"/>"
+        ));
+        chart.axis(format_args!(
+            "<text class=\"name\" x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+            (left + right) / 2.0,
+            SIZE.1 - 8.0,
+            escape(x_name)
+        ));
+        let middle = (top + bottom) / 2.0;
+        chart.axis(format_args!("<text class=\"name\" transform=\"translate(14 {middle:.1}) rotate(-90)\" text-anchor=\"middle\">{}</text>", escape(y_name)));
+        chart
+    }
+
+    fn axis(&mut self, element: std::fmt::Arguments<'_>) {
+        let _ = writeln!(self.axes, "{element}");
+    }
+
+    /// Where a point is in the picture.
+    fn at(&self, x: f64, y: f64) -> (f64, f64) {
+        let (width, height) = (SIZE.0 - MARGIN.0 - MARGIN.1, SIZE.1 - MARGIN.2 - MARGIN.3);
+        (
+            MARGIN.0 + self.x.place(x) * width,
+            SIZE.1 - MARGIN.3 - self.y.place(y) * height,
+        )
+    }
+
+    /// A dot, with what a reader sees who points at it. What is no number is left out.
+    pub fn dot(&mut self, x: f64, y: f64, kind: Dot, note: &str) {
+        if !(x.is_finite() && y.is_finite()) {
+            return;
+        }
+        let (cx, cy) = self.at(x, y);
+        let (class, radius) = match kind {
+            Dot::Single => ("dot", 3.5),
+            Dot::Mean => ("mean", 4.5),
+            Dot::Best => ("best", 5.0),
+        };
+        let _ = writeln!(
+            self.body,
+            "<circle class=\"{class}\" cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"{radius}\"><title>{}</title></circle>",
+            escape(note)
+        );
+    }
+
+    /// A line through points.
+    pub fn line(&mut self, points: impl IntoIterator<Item = (f64, f64)>, kind: Line) {
+        let finite = points
+            .into_iter()
+            .filter(|(x, y)| x.is_finite() && y.is_finite());
+        let places: Vec<String> = finite
+            .map(|(x, y)| self.at(x, y))
+            .map(|(x, y)| format!("{x:.1},{y:.1}"))
+            .collect();
+        let class = match kind {
+            Line::Plain => "line",
+            Line::Faint => "faint",
+            Line::Best => "bestline",
+        };
+        let _ = writeln!(
+            self.body,
+            "<polyline class=\"{class}\" points=\"{}\"/>",
+            places.join(" ")
+        );
+    }
+
+    /// An interval along y, with short bars at its ends.
+    pub fn interval(&mut self, x: f64, low: f64, high: f64) {
+        // What lies outside of the axis is cut off there.
+        let (px, top) = self.at(x, high);
+        let (_, bottom) = self.at(x, low);
+        let (top, bottom) = (top.max(MARGIN.2), bottom.min(SIZE.1 - MARGIN.3));
+        let (a, b) = (px - 5.0, px + 5.0);
+        let _ = writeln!(
+            self.body,
+            "<path class=\"line\" d=\"M{a:.1} {top:.1}H{b:.1}M{px:.1} {top:.1}V{bottom:.1}M{a:.1} {bottom:.1}H{b:.1}\"/>"
+        );
+    }
+
+    /// The whole picture.
+    pub fn svg(&self) -> String {
+        let title = escape(&self.title);
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"chart\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{title}\"><title>{title}</title><style>{STYLE}</style>\n{}{}</svg>\n",
+            SIZE.0, SIZE.1, self.axes, self.body
+        )
+    }
+}
+
+/// Text that stays text in HTML and SVG.
+pub(super) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chart() -> Chart {
+        Chart::new(
+            "a < b",
+            (Scale::Category(vec!["x & y".into(), "z".into()]), "what"),
+            (
+                Scale::Linear {
+                    low: 0.0,
+                    high: 1.0,
+                },
+                "how much",
+            ),
+        )
+    }
+
+    #[test]
+    fn dots_are_where_their_values_are() {
+        let mut chart = chart();
+        chart.dot(0.0, 1.0, Dot::Single, "first");
+        chart.dot(1.0, 0.0, Dot::Best, "last");
+        chart.dot(0.0, f64::NAN, Dot::Mean, "no number");
+        let svg = chart.svg();
+        // A quarter and three quarters of 488 from 58 on; top and bottom of the axis.
+        assert!(
+            svg.contains("cx=\"180.0\" cy=\"14.0\"") && svg.contains("cx=\"424.0\" cy=\"274.0\""),
+            "{svg}"
+        );
+        assert_eq!(svg.matches("<circle").count(), 2);
+        assert!(!svg.contains("NaN"));
+    }
+
+    #[test]
+    fn text_is_escaped() {
+        let svg = chart().svg();
+        assert!(svg.contains("a &lt; b") && svg.contains("x &amp; y"));
+        assert_eq!(escape("\"<&>\""), "&quot;&lt;&amp;&gt;&quot;");
+    }
+}

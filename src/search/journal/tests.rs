@@ -1,0 +1,248 @@
+use std::fs;
+
+use serde_json::json;
+
+use super::*;
+use crate::search::distribution::Distribution;
+
+fn create(name: &str) -> Operation {
+    Operation::CreateStudy {
+        name: name.into(),
+        directions: vec![Direction::Maximize],
+    }
+}
+
+fn running(lr: f64) -> Operation {
+    let mut trial = NewTrial::new(State::Running, Some(now()));
+    let distribution = Distribution::float(1e-4, 0.1, true, None).unwrap();
+    trial.params.insert(
+        "lr".into(),
+        Parameter {
+            internal: lr,
+            distribution,
+        },
+    );
+    Operation::CreateTrial {
+        study: 0,
+        trial: Box::new(trial),
+    }
+}
+
+fn complete(trial: usize, value: f64) -> Operation {
+    Operation::SetState {
+        trial,
+        state: State::Complete,
+        values: Some(vec![value]),
+        at: Some(now()),
+    }
+}
+
+fn append(journal: &mut Journal, operations: Vec<Operation>) -> Result<()> {
+    journal.transaction(|_| Ok((operations, ())))
+}
+
+#[test]
+fn what_one_worker_writes_another_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("study.journal");
+    let mut one = Journal::join(&path).unwrap();
+    let mut two = Journal::join(&path).unwrap();
+    append(&mut one, vec![create("s"), running(0.01)]).unwrap();
+    // Two decides on what one has written.
+    let number = two
+        .transaction(|storage| {
+            let study = storage.study("s").unwrap();
+            Ok((
+                vec![complete(0, 0.9), running(0.02)],
+                storage.trials(study).count(),
+            ))
+        })
+        .unwrap();
+    assert_eq!(number, 1);
+    one.refresh().unwrap();
+    assert_eq!(one.storage(), two.storage());
+    let study = one.storage().study("s").unwrap();
+    assert_eq!(
+        one.storage().best(study).unwrap().parameter("lr").unwrap(),
+        0.01
+    );
+    assert_eq!(
+        one.storage().trial(1).unwrap().owner.as_deref(),
+        Some(two.worker())
+    );
+    assert_eq!(Journal::open(&path).unwrap().storage(), two.storage());
+    drop((one, two));
+    assert_eq!(
+        fs::read_dir(dir.path()).unwrap().count(),
+        1,
+        "no lock and no sign of life is left"
+    );
+}
+
+#[test]
+fn a_torn_end_is_not_read_and_then_cut_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("study.journal");
+    append(&mut Journal::join(&path).unwrap(), vec![create("s")]).unwrap();
+    let whole = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{whole}{{\"op_code\":4,\"wor")).unwrap();
+    let mut journal = Journal::join(&path).unwrap();
+    assert_eq!(journal.storage().next_trial(), 0);
+    append(&mut journal, vec![running(0.01)]).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.starts_with(&whole) && text.lines().count() == 2);
+    assert_eq!(Journal::open(&path).unwrap().storage(), journal.storage());
+}
+
+#[test]
+fn another_file_is_not_taken_for_a_torn_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("thesis.txt");
+    for contents in [
+        "PK\u{3}\u{4} no end of line",
+        "{\"run\": 1}",
+        "{",
+        "{\"op_code\"",
+    ] {
+        fs::write(&path, contents).unwrap();
+        let torn = "{\"op_code\":".starts_with(contents);
+        assert_eq!(Journal::join(&path).is_ok(), torn, "{contents:?}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), contents);
+    }
+}
+
+#[test]
+fn a_broken_line_is_named_and_nothing_is_appended() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("study.journal");
+    append(
+        &mut Journal::join(&path).unwrap(),
+        vec![create("s"), running(0.01), complete(0, 0.5)],
+    )
+    .unwrap();
+    let mut lines: Vec<String> = fs::read_to_string(&path)
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    lines[1].truncate(20);
+    let broken = lines.join("\n") + "\n";
+    fs::write(&path, &broken).unwrap();
+    let error = Journal::open(&path).unwrap_err();
+    assert!(error.to_string().contains("line 2"), "{error}");
+    assert_eq!(error.exit_code(), 2);
+    assert!(Journal::join(&path).is_err());
+    assert_eq!(fs::read_to_string(&path).unwrap(), broken);
+}
+
+#[test]
+fn what_would_be_ignored_is_not_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("study.journal");
+    let mut journal = Journal::join(&path).unwrap();
+    append(&mut journal, vec![create("s"), running(0.01)]).unwrap();
+    let before = (fs::read(&path).unwrap(), journal.storage().clone());
+    for operations in [
+        vec![create("s")],
+        vec![complete(0, 0.5), complete(0, 0.6)],
+        vec![complete(7, 0.5)],
+    ] {
+        assert!(append(&mut journal, operations).is_err());
+        assert_eq!(
+            (fs::read(&path).unwrap(), journal.storage().clone()),
+            before
+        );
+    }
+    let failed: Result<()> = journal.transaction(|_| Err(Error::Check("no".into())));
+    assert!(failed.is_err());
+    assert_eq!(fs::read(&path).unwrap(), before.0);
+}
+
+#[test]
+fn a_missing_or_replaced_file_is_bad_input() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("study.journal");
+    assert_eq!(Journal::open(&path).unwrap_err().exit_code(), 2);
+    assert!(!path.exists());
+    let mut journal = Journal::join(&path).unwrap();
+    append(&mut journal, vec![create("s")]).unwrap();
+    fs::write(&path, "").unwrap();
+    assert!(
+        journal
+            .refresh()
+            .unwrap_err()
+            .to_string()
+            .contains("replaced or cut")
+    );
+}
+
+/// Many threads, one file: every trial is claimed once, and nothing is lost.
+#[test]
+fn a_queue_is_shared_without_losses() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("study.journal");
+    let mut journal = Journal::join(&path).unwrap();
+    let queued = |i: usize| {
+        let mut trial = NewTrial::new(State::Waiting, None);
+        trial
+            .system_attrs
+            .insert("fixed_params".into(), json!({"lr": i as f64}));
+        Operation::CreateTrial {
+            study: 0,
+            trial: Box::new(trial),
+        }
+    };
+    append(
+        &mut journal,
+        std::iter::once(create("s"))
+            .chain((0..24).map(queued))
+            .collect(),
+    )
+    .unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut journal = Journal::join(&path).unwrap();
+                loop {
+                    let claimed = journal.transaction(|storage| {
+                        let study = storage.study("s").unwrap();
+                        let next = storage
+                            .trials(study)
+                            .find(|t| t.state() == State::Waiting)
+                            .map(|t| t.id);
+                        let claim = |trial| Operation::SetState {
+                            trial,
+                            state: State::Running,
+                            values: None,
+                            at: Some(now()),
+                        };
+                        Ok((next.map(claim).into_iter().collect(), next))
+                    });
+                    let Some(trial) = claimed.unwrap() else { break };
+                    append(&mut journal, vec![complete(trial, trial as f64)]).unwrap();
+                }
+            });
+        }
+    });
+    journal.refresh().unwrap();
+    let study = journal.storage().study("s").unwrap();
+    assert!(
+        journal
+            .storage()
+            .trials(study)
+            .all(|t| t.value() == Some(t.id as f64))
+    );
+    assert_eq!(
+        fs::read_to_string(&path).unwrap().lines().count(),
+        1 + 3 * 24
+    );
+}
+
+#[test]
+fn times_have_six_digits_and_an_offset() {
+    let now = now();
+    assert_eq!(
+        (now.len(), &now[10..11], &now[19..20], &now[26..]),
+        (32, "T", ".", "+00:00")
+    );
+}

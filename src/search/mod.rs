@@ -1,0 +1,21 @@
+//! Searching for good settings: what to search ([`Space`]), where to look next ([`sampler`]), what to give up ([`pruner`]), the file that holds it all ([`journal`]),
+//! and who does what ([`Work`]).
+
+pub mod distribution;
+pub mod journal;
+mod plan;
+pub mod pruner;
+mod run;
+pub mod sampler;
+mod setting;
+mod space;
+mod study;
+pub mod sweep;
+mod trial;
+
+pub use distribution::Distribution;
+pub use plan::{Objective, Plan, PrunerName, SamplerName};
+pub use run::{Finish, Search, Watcher, folder, ranking};
+pub use space::{Point, Space};
+pub use study::{Claim, Next, Work, slot};
+pub use trial::End;

@@ -1,0 +1,340 @@
+//! What a search is, completely described: two processes with equal plans do the same work.
+
+use clap::ValueEnum;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::distribution::Distribution;
+use super::journal::Direction;
+use super::pruner::{Hyperband, Median, Never, Pruner, SuccessiveHalving};
+use super::sampler::{Grid, Random, Sampler, Sobol, Tpe};
+use super::space::{Point, Space};
+use crate::error::{Error, Result};
+use crate::rng;
+use crate::train::{Config, EpochRecord, Settings, Summary};
+
+/// Which figure of the validation part is searched for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum Objective {
+    /// The accuracy of the best epoch, as high as possible.
+    #[default]
+    ValAccuracy,
+    /// The loss of the best epoch, as low as possible.
+    ValLoss,
+}
+
+impl Objective {
+    /// Its name in words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Objective::ValAccuracy => "val_accuracy",
+            Objective::ValLoss => "val_loss",
+        }
+    }
+
+    /// Which values are better.
+    pub fn direction(self) -> Direction {
+        match self {
+            Objective::ValAccuracy => Direction::Maximize,
+            Objective::ValLoss => Direction::Minimize,
+        }
+    }
+
+    /// A value as a loss: the smaller, the better.
+    pub(super) fn loss(self, value: f64) -> f64 {
+        match self {
+            Objective::ValAccuracy => -value,
+            Objective::ValLoss => value,
+        }
+    }
+
+    /// After an epoch.
+    pub(super) fn of_epoch(self, record: &EpochRecord) -> Option<f64> {
+        match self {
+            Objective::ValAccuracy => record.val_accuracy,
+            Objective::ValLoss => record.val_loss,
+        }
+    }
+
+    /// Of a whole run.
+    pub(super) fn of_run(self, summary: &Summary) -> Option<f64> {
+        match self {
+            Objective::ValAccuracy => summary.val_accuracy,
+            Objective::ValLoss => summary.val_loss,
+        }
+    }
+}
+
+/// Where to look next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum SamplerName {
+    /// Anywhere, uniformly
+    #[default]
+    Random,
+    /// A scrambled Sobol sequence: random, but evenly spread
+    Sobol,
+    /// Tree-structured Parzen estimator: near what was good
+    Tpe,
+    /// Every point of a finite space, in order
+    Grid,
+}
+
+/// What to give up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum PrunerName {
+    /// Nothing
+    #[default]
+    None,
+    /// What is worse than the median of the complete trials at the same epoch
+    Median,
+    /// Asynchronous successive halving: at epochs 1, 4, 16, … one in four goes on
+    Asha,
+    /// Successive halving with several first epochs
+    Hyperband,
+}
+
+/// A search.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The study's name in its file.
+    pub name: String,
+    /// What is searched.
+    pub space: Space,
+    /// Everything else of a run.
+    pub base: Settings,
+    /// What points, weights and all else are drawn from.
+    pub seed: u64,
+    /// Runs of each point, with different seeds; their mean counts.
+    pub repeats: u32,
+    /// What is looked for.
+    pub objective: Objective,
+    /// How.
+    pub sampler: SamplerName,
+    /// What ends early.
+    pub pruner: PrunerName,
+}
+
+/// Which random numbers repeats have; apart from all other uses of the study's seed.
+const REPEAT: u32 = 0x5245_5045;
+
+/// The same, of a point in a grid.
+const GRID: u32 = 0x4752_4944;
+
+impl Plan {
+    /// Checks it: at the middle of the space, and there with every choice.
+    ///
+    /// # Errors
+    /// If there is nothing to search, or the settings make no run that could be validated.
+    pub fn check(&self) -> Result<()> {
+        if self.space.is_empty() {
+            let message = "expected at least one range or list of choices, such as --lr 0.0005..0.005:log, found none";
+            return Err(Error::setting("the search space", message));
+        }
+        if self.repeats == 0 {
+            return Err(Error::setting("repeats", "expected at least 1, found 0"));
+        }
+        let middle: Point = self
+            .space
+            .distributions()
+            .map(|d| d.quantile(0.5))
+            .collect();
+        for (i, distribution) in self.space.distributions().enumerate() {
+            let choices = match distribution {
+                Distribution::Categorical { choices } => choices.len(),
+                _ => 1,
+            };
+            for choice in 0..choices {
+                let mut point = middle.clone();
+                if choices > 1 {
+                    point[i] = choice as f64;
+                }
+                self.config(&point, 0, 0)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The settings of a repeat at a point.
+    ///
+    /// # Errors
+    /// If they do not fit each other.
+    pub fn config(&self, point: &[f64], slot: u32, repeat: u32) -> Result<Config> {
+        let mut settings = self.space.settings(point, &self.base)?;
+        settings.train.seed = Some(self.repeat_seed(point, slot, repeat));
+        settings.train.threads = None;
+        settings.data.test = Some(false);
+        Config::new(&settings)
+    }
+
+    /// The seed of a repeat, with 53 bits, so that any program reads it exactly: a function of the study's seed, the repeat and the slot. In a grid it is the point that
+    /// counts and not its place, so that more values, or another order, change no run.
+    pub fn repeat_seed(&self, point: &[f64], slot: u32, repeat: u32) -> u64 {
+        let counter = match self.sampler {
+            SamplerName::Grid => [self.fingerprint(point), repeat, GRID, 0],
+            _ => [slot, repeat, REPEAT, 0],
+        };
+        let [low, high, ..] = rng::philox4x32(counter, rng::key(self.seed));
+        ((u64::from(high) << 32) | u64::from(low)) >> 11
+    }
+
+    /// 32 bits of the parameters' names and values.
+    fn fingerprint(&self, point: &[f64]) -> u32 {
+        let value = |((name, distribution), &x): ((&str, &Distribution), &f64)| {
+            format!("{name}={};", distribution.external(x).unwrap_or_default())
+        };
+        let text: String = self.space.iter().zip(point).map(value).collect();
+        crc32fast::hash(text.as_bytes())
+    }
+
+    /// The sampler with its seed.
+    pub(super) fn sampler(&self) -> Box<dyn Sampler> {
+        let seed = self.seed;
+        match self.sampler {
+            SamplerName::Random => Box::new(Random { seed }),
+            SamplerName::Sobol => Box::new(Sobol { seed }),
+            SamplerName::Tpe => Box::new(Tpe { seed }),
+            SamplerName::Grid => Box::new(Grid),
+        }
+    }
+
+    /// The pruner, for trials of so many epochs.
+    pub(super) fn pruner(&self, epochs: u32) -> Box<dyn Pruner> {
+        match self.pruner {
+            PrunerName::None => Box::new(Never),
+            PrunerName::Median => Box::new(Median::default()),
+            PrunerName::Asha => Box::new(SuccessiveHalving::default()),
+            PrunerName::Hyperband => Box::new(Hyperband::new(u64::from(epochs))),
+        }
+    }
+
+    /// All that decides what trials are and come to, for the study file.
+    pub(super) fn describe(&self, data_hash: &str) -> Value {
+        let space: serde_json::Map<_, _> = self
+            .space
+            .iter()
+            .map(|(name, d)| (name.to_owned(), json!(d.to_json())))
+            .collect();
+        let mut base = self.base.clone();
+        // Where things are and how many do the work does not change what comes out.
+        (
+            base.data.path,
+            base.data.test,
+            base.train.threads,
+            base.train.seed,
+        ) = (None, None, None, None);
+        json!({
+            "format": 1,
+            "seed": self.seed,
+            "repeats": self.repeats,
+            "objective": self.objective,
+            "sampler": self.sampler,
+            "pruner": self.pruner,
+            "space": space,
+            "base": base.flat(),
+            "data": data_hash,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan() -> Plan {
+        let mut space = Space::default();
+        space.add("lr", "0.001..0.01").unwrap();
+        Plan {
+            name: "s".into(),
+            space,
+            base: Settings::default(),
+            seed: 3,
+            repeats: 2,
+            objective: Objective::default(),
+            sampler: SamplerName::default(),
+            pruner: PrunerName::default(),
+        }
+    }
+
+    #[test]
+    fn every_repeat_has_its_own_seed() {
+        let plan = plan();
+        let mut seeds: Vec<u64> = (0..50)
+            .flat_map(|slot| (0..3).map(move |repeat| (slot, repeat)))
+            .map(|(s, r)| plan.repeat_seed(&[0.005], s, r))
+            .collect();
+        assert!(seeds.iter().all(|&s| s < 1 << 53));
+        seeds.sort_unstable();
+        seeds.dedup();
+        assert_eq!(seeds.len(), 150);
+        let other = Plan {
+            seed: 4,
+            ..plan.clone()
+        };
+        assert_ne!(
+            other.repeat_seed(&[0.005], 0, 0),
+            plan.repeat_seed(&[0.005], 0, 0)
+        );
+    }
+
+    #[test]
+    fn in_a_grid_the_value_decides_and_not_its_place() {
+        let grid = |values: &str| {
+            let mut space = Space::default();
+            space.add("width", values).unwrap();
+            Plan {
+                space,
+                sampler: SamplerName::Grid,
+                ..plan()
+            }
+        };
+        let (two, three) = (grid("50,100"), grid("200,100,50"));
+        assert_eq!(
+            two.repeat_seed(&[0.0], 0, 1),
+            three.repeat_seed(&[2.0], 2, 1)
+        );
+        assert_ne!(two.repeat_seed(&[0.0], 0, 1), two.repeat_seed(&[1.0], 0, 1));
+        assert_ne!(two.repeat_seed(&[0.0], 0, 1), two.repeat_seed(&[0.0], 0, 0));
+    }
+
+    #[test]
+    fn a_plan_that_cannot_run_is_refused() {
+        plan().check().unwrap();
+        let empty = Plan {
+            space: Space::default(),
+            ..plan()
+        };
+        assert!(empty.check().unwrap_err().to_string().contains("--lr"));
+        let mut wrong = plan();
+        wrong.base.model.dropout = Some(2.0);
+        assert!(
+            wrong
+                .check()
+                .unwrap_err()
+                .to_string()
+                .contains("model.dropout")
+        );
+    }
+
+    #[test]
+    fn the_description_is_about_results_only() {
+        let describe = |plan: &Plan| plan.describe("hash");
+        let mut elsewhere = plan();
+        elsewhere.base.data.path = Some("other/place".into());
+        elsewhere.base.train.threads = Some(7);
+        assert_eq!(describe(&elsewhere), describe(&plan()));
+        assert_ne!(
+            describe(&Plan {
+                repeats: 3,
+                ..plan()
+            }),
+            describe(&plan())
+        );
+        let mut wider = plan();
+        wider.base.model.width = Some(9);
+        assert_ne!(describe(&wider), describe(&plan()));
+    }
+}

@@ -1,0 +1,74 @@
+//! The median stopping rule (Golovin et al., “Google Vizier: A Service for Black-Box Optimization”, KDD 2017, section 3.2.2).
+
+use super::{Pruner, Verdict};
+use crate::search::journal::{State, Storage, Study, Trial};
+
+/// Gives a trial up if its best report so far is worse than the median of the others' reports at the same step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Median {
+    /// Trials that must be complete before any is given up: 5.
+    pub startup: usize,
+    /// Steps of a trial before it may be given up: 0.
+    pub warmup: u64,
+}
+
+impl Default for Median {
+    fn default() -> Self {
+        Median {
+            startup: 5,
+            warmup: 0,
+        }
+    }
+}
+
+impl Pruner for Median {
+    fn verdict(&self, storage: &Storage, study: &Study, trial: &Trial) -> Verdict {
+        let Some((step, _)) = trial.last_report() else {
+            return Verdict::default();
+        };
+        let complete: Vec<_> = storage
+            .trials(study)
+            .filter(|t| t.state() == State::Complete)
+            .collect();
+        if complete.len() < self.startup || step < self.warmup {
+            return Verdict::default();
+        }
+        let reports = trial
+            .content
+            .reports
+            .values()
+            .copied()
+            .filter(|x| !x.is_nan());
+        let Some(best) = reports.reduce(|best, new| {
+            if study.is_better(new, best) {
+                new
+            } else {
+                best
+            }
+        }) else {
+            return Verdict {
+                prune: true,
+                notes: Vec::new(),
+            };
+        };
+        let others = complete
+            .iter()
+            .filter_map(|t| t.content.reports.get(&step).copied());
+        let prune = median(others.filter(|x| !x.is_nan()).collect())
+            .is_some_and(|middle| study.is_better(middle, best));
+        Verdict {
+            prune,
+            notes: Vec::new(),
+        }
+    }
+}
+
+/// The middle one, or the mean of the two middle ones.
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let (low, high) = (
+        values.get(values.len().checked_sub(1)? / 2)?,
+        values.get(values.len() / 2)?,
+    );
+    Some((low + high) / 2.0)
+}

@@ -1,0 +1,351 @@
+use std::path::Path;
+
+use super::*;
+use crate::search::plan::{Objective, PrunerName, SamplerName};
+use crate::search::pruner::{Never, SuccessiveHalving};
+use crate::search::space::Space;
+use crate::train::Settings;
+
+fn plan(sampler: SamplerName) -> Plan {
+    let mut space = Space::default();
+    space.add("lr", "0.001..0.01:log").unwrap();
+    space.add("activation", "relu,tanh").unwrap();
+    Plan {
+        name: "test".into(),
+        space,
+        base: Settings::default(),
+        seed: 11,
+        repeats: 1,
+        objective: Objective::ValAccuracy,
+        sampler,
+        pruner: PrunerName::None,
+    }
+}
+
+fn join<'a>(path: &Path, plan: &'a Plan) -> Result<Work<'a>> {
+    Work::join(Journal::join(path)?, plan, "hash")
+}
+
+/// A value that is a function of the point, as a training run's is.
+fn value(point: &[f64]) -> f64 {
+    1.0 - (point[0] - 0.004).abs() - 0.1 * point[1]
+}
+
+fn run(work: &mut Work<'_>, trials: usize) -> Next {
+    loop {
+        match work.claim(trials).unwrap() {
+            Next::Run(claim) => {
+                assert!(!work.report(&claim, 1, value(&claim.point), &Never).unwrap());
+                work.complete(&claim, value(&claim.point), Attributes::new())
+                    .unwrap();
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Slots, points and values of what is complete, by slot.
+fn results(work: &mut Work<'_>) -> Vec<(u32, Vec<Value>, f64)> {
+    let (storage, study) = work.look().unwrap();
+    let complete = storage
+        .trials(study)
+        .filter(|t| t.state() == State::Complete);
+    let mut results: Vec<_> = complete
+        .map(|t| {
+            (
+                slots_before(storage, study, t.first_attempt()),
+                ["lr", "activation"]
+                    .map(|p| t.parameter(p).unwrap())
+                    .to_vec(),
+                t.value().unwrap(),
+            )
+        })
+        .collect();
+    results.sort_by_key(|r| r.0);
+    results
+}
+
+#[test]
+fn the_budget_is_exact_and_a_second_run_finds_nothing_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("study.journal");
+    let plan = plan(SamplerName::Random);
+    assert_eq!(run(&mut join(&path, &plan).unwrap(), 6), Next::Done(6));
+    let mut again = join(&path, &plan).unwrap();
+    assert_eq!(run(&mut again, 6), Next::Done(6));
+    assert_eq!(run(&mut again, 8), Next::Done(8), "a larger budget goes on");
+    let results = results(&mut again);
+    assert_eq!(
+        results.iter().map(|r| r.0).collect::<Vec<_>>(),
+        (0..8).collect::<Vec<_>>()
+    );
+    let (storage, study) = again.look().unwrap();
+    let best = storage.best(study).unwrap().value().unwrap();
+    assert!(results.iter().all(|r| r.2 <= best));
+}
+
+/// Trials given back, or left by dead workers, at any moment: in the end the same slots have the same points and values.
+#[test]
+fn disturbed_searches_come_to_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    for sampler in [SamplerName::Random, SamplerName::Sobol] {
+        let plan = plan(sampler);
+        let calm = dir.path().join(format!("calm-{sampler:?}"));
+        let mut calm = join(&calm, &plan).unwrap();
+        run(&mut calm, 12);
+
+        let path = dir.path().join(format!("disturbed-{sampler:?}"));
+        let mut one = join(&path, &plan).unwrap();
+        let mut two = join(&path, &plan).unwrap();
+        let Next::Run(first) = one.claim(12).unwrap() else {
+            panic!()
+        };
+        let Next::Run(second) = two.claim(12).unwrap() else {
+            panic!()
+        };
+        assert_eq!((first.slot, second.slot), (0, 1));
+        one.report(&first, 1, 0.1, &Never).unwrap();
+        one.give_back(&first).unwrap();
+        let Next::Run(retry) = two.claim(12).unwrap() else {
+            panic!()
+        };
+        assert_eq!(
+            (retry.slot, &retry.point, retry.number),
+            (0, &first.point, 2)
+        );
+        two.give_back(&retry).unwrap();
+        two.complete(&second, value(&second.point), Attributes::new())
+            .unwrap();
+        assert_eq!(run(&mut one, 12), Next::Done(12));
+        assert_eq!(results(&mut one), results(&mut calm));
+        let (storage, study) = one.look().unwrap();
+        let retried = storage.trials(study).nth(3).unwrap();
+        assert_eq!(retried.content.system_attrs["failed_trial"], 0);
+        assert_eq!(retried.content.system_attrs["retry_history"], json!([0, 2]));
+        assert_eq!(
+            storage
+                .trials(study)
+                .filter(|t| t.state() == State::Fail)
+                .count(),
+            2
+        );
+    }
+}
+
+#[test]
+fn the_last_trials_are_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("study.journal");
+    let plan = plan(SamplerName::Random);
+    let (mut one, mut two) = (join(&path, &plan).unwrap(), join(&path, &plan).unwrap());
+    let Next::Run(claim) = one.claim(1).unwrap() else {
+        panic!()
+    };
+    assert_eq!(two.claim(1).unwrap(), Next::Wait);
+    one.give_back(&claim).unwrap();
+    assert!(
+        matches!(two.claim(1).unwrap(), Next::Run(retry) if retry.slot == claim.slot && retry.point == claim.point)
+    );
+}
+
+/// A worker of this machine that is no process any more: its trial is taken up.
+#[test]
+fn a_dead_worker_s_trial_is_taken_up_but_not_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("study.journal");
+    let plan = plan(SamplerName::Random);
+    let mut work = join(&path, &plan).unwrap();
+    let mut child = std::process::Command::new("true").spawn().unwrap();
+    let (own, gone) = (
+        format!("-{}-", std::process::id()),
+        format!("-{}-", child.id()),
+    );
+    child.wait().unwrap();
+    let mut slots = Vec::new();
+    for _ in 0..=ATTEMPTS {
+        let Next::Run(claim) = work.claim(2).unwrap() else {
+            panic!()
+        };
+        slots.push(claim.slot);
+        // As if the process that claimed it had been killed.
+        drop(work);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace(&own, &gone)).unwrap();
+        work = join(&path, &plan).unwrap();
+    }
+    let mut expected = vec![0; ATTEMPTS];
+    expected.push(1);
+    assert_eq!(
+        slots, expected,
+        "after so many attempts the slot is given up"
+    );
+}
+
+#[test]
+fn another_plan_under_the_same_name_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("study.journal");
+    let first = plan(SamplerName::Random);
+    join(&path, &first).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let mut wider = Space::default();
+    wider.add("lr", "0.001..0.02:log").unwrap();
+    wider.add("activation", "relu,tanh").unwrap();
+    let others = [
+        (
+            Plan {
+                seed: 12,
+                ..first.clone()
+            },
+            "seed 12",
+        ),
+        (
+            Plan {
+                space: wider,
+                ..first.clone()
+            },
+            "space",
+        ),
+        (
+            Plan {
+                sampler: SamplerName::Sobol,
+                ..first.clone()
+            },
+            "sobol",
+        ),
+    ];
+    for (other, word) in others {
+        let error = join(&path, &other).err().unwrap();
+        assert!(
+            error.to_string().contains(word) && error.to_string().contains("--name"),
+            "{error}"
+        );
+        assert_eq!(error.exit_code(), 2);
+    }
+    assert!(
+        Work::join(Journal::join(&path).unwrap(), &first, "other data")
+            .err()
+            .unwrap()
+            .to_string()
+            .contains("data")
+    );
+    assert_eq!(
+        std::fs::read(&path).unwrap(),
+        before,
+        "the file is as it was"
+    );
+    // Two studies in one file do not touch each other.
+    let second = Plan {
+        name: "second".into(),
+        seed: 12,
+        ..first.clone()
+    };
+    run(&mut join(&path, &second).unwrap(), 2);
+    assert_eq!(results(&mut join(&path, &first).unwrap()), []);
+}
+
+#[test]
+fn queued_trials_come_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("study.journal");
+    let plan = plan(SamplerName::Random);
+    let mut work = join(&path, &plan).unwrap();
+    let queue = |fixed: Value| {
+        let mut trial = NewTrial::new(State::Waiting, None);
+        trial.system_attrs.insert("fixed_params".into(), fixed);
+        Operation::CreateTrial {
+            study: 0,
+            trial: Box::new(trial),
+        }
+    };
+    let operations = vec![
+        queue(json!({"lr": 0.005, "activation": "tanh"})),
+        queue(json!({"activation": "relu"})),
+    ];
+    Journal::join(&path)
+        .unwrap()
+        .transaction(|_| Ok((operations, ())))
+        .unwrap();
+    let Next::Run(first) = work.claim(3).unwrap() else {
+        panic!()
+    };
+    assert_eq!(first.point, [0.005, 1.0]);
+    let Next::Run(second) = work.claim(3).unwrap() else {
+        panic!()
+    };
+    assert_eq!(second.point[1], 0.0);
+    assert!(
+        (0.001..=0.01).contains(&second.point[0]),
+        "what is not fixed is drawn"
+    );
+    let (storage, study) = work.look().unwrap();
+    assert!(
+        storage
+            .trials(study)
+            .all(|t| t.content.params.len() == 2 && t.content.user_attrs.contains_key("seeds"))
+    );
+}
+
+#[test]
+fn pruned_and_diverged_trials_count_and_failed_ones_do_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("study.journal");
+    let plan = plan(SamplerName::Random);
+    let asha = SuccessiveHalving {
+        reduction: 2,
+        ..SuccessiveHalving::default()
+    };
+    let mut work = join(&path, &plan).unwrap();
+    let mut claims = std::iter::from_fn(|| match work.claim(9).unwrap() {
+        Next::Run(claim) => Some(claim),
+        _ => None,
+    });
+    let [good, bad, lost, unlucky, broken]: [Claim; 5] =
+        std::array::from_fn(|_| claims.next().unwrap());
+    assert!(!work.report(&good, 1, 0.9, &asha).unwrap());
+    assert!(work.report(&bad, 1, 0.8, &asha).unwrap());
+    assert!(work.report(&bad, 2, 0.8, &asha).is_err(), "it has ended");
+    work.diverge(&lost, Attributes::new()).unwrap();
+    assert!(!work.report(&unlucky, 1, 0.95, &asha).unwrap());
+    work.diverge(&unlucky, Attributes::new()).unwrap();
+    work.fail(&broken, "no such file").unwrap();
+    work.complete(
+        &good,
+        0.91,
+        Attributes::from_iter([("epochs".to_owned(), json!(10))]),
+    )
+    .unwrap();
+    let (storage, study) = work.look().unwrap();
+    let ends: Vec<_> = storage
+        .trials(study)
+        .map(|t| (t.state(), t.value()))
+        .collect();
+    use State::*;
+    assert_eq!(
+        ends,
+        [
+            (Complete, Some(0.91)),
+            (Pruned, Some(0.8)),
+            (Pruned, None),
+            (Pruned, Some(0.95)),
+            (Fail, None)
+        ]
+    );
+    assert_eq!(ended(storage, study), 4);
+    let notes: Vec<_> = storage
+        .trials(study)
+        .map(|t| &t.content.user_attrs)
+        .collect();
+    assert_eq!(
+        (
+            &notes[0]["epochs"],
+            &notes[2]["diverged"],
+            &notes[4]["error"]
+        ),
+        (&json!(10), &json!(true), &json!("no such file"))
+    );
+    assert_eq!(
+        storage.trials(study).nth(1).unwrap().content.system_attrs["completed_rung_0"],
+        0.8
+    );
+}
