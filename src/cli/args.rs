@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{bench, completions, data, eval, gradcheck, predict, runs, train};
+use super::{
+    analyze, bench, completions, data, eval, gradcheck, predict, report, runs, search, sweep, train,
+};
 
 /// A multilayer-perceptron engine written by hand: explicit backpropagation on a laptop CPU.
 #[derive(Debug, Parser)]
@@ -23,8 +25,16 @@ pub enum Command {
     Train(Box<train::TrainArgs>),
     /// Measure a model on labelled data: accuracy, loss, scores per class, confusion matrix
     Eval(eval::EvalArgs),
+    /// Show which classes a model takes for alike, beside another model's predictions
+    Analyze(analyze::AnalyzeArgs),
     /// Classify rows of a file, or PNG images
     Predict(predict::PredictArgs),
+    /// Vary one setting at a time, with repeats
+    Sweep(Box<sweep::SweepArgs>),
+    /// Search for good settings: ranges instead of values, many trials, several processes on one file
+    Search(Box<search::SearchArgs>),
+    /// Make a page of a study file: what was found, with charts and tables
+    Report(report::ReportArgs),
     /// List runs and compare them
     Runs(runs::RunsArgs),
     /// Check every gradient of a network against central differences

@@ -1,5 +1,6 @@
 //! The command line: one file a command. Settings come from defaults, then `--config FILE.toml`, then flags.
 
+mod analyze;
 mod args;
 mod bench;
 mod completions;
@@ -10,7 +11,12 @@ mod model;
 mod output;
 mod predict;
 mod progress;
+mod ranges;
+mod report;
 mod runs;
+mod search;
+mod search_progress;
+mod sweep;
 mod train;
 
 use std::process::ExitCode;
@@ -48,7 +54,11 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Train(args) => train::run(*args),
         Command::Eval(args) => eval::run(&args),
+        Command::Analyze(args) => analyze::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
+        Command::Search(args) => search::run(&args),
         Command::Runs(args) => runs::run(&args),
         Command::Data { command } => data::run(command),
         Command::Gradcheck(args) => gradcheck::run(*args),

@@ -1,5 +1,6 @@
 //! The program, run as a user runs it.
 
+mod analyze;
 mod bad_input;
 mod bench;
 mod completions;
@@ -9,7 +10,10 @@ mod gradcheck;
 mod predict;
 #[path = "../reference/mod.rs"]
 mod reference;
+mod report;
 mod resume;
 mod runs;
+mod search;
 mod support;
+mod sweep;
 mod train;

@@ -2,13 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Chainrule, Pixels, train, write_images, write_npz};
+use crate::support::{Chainrule, Pixels, end, start, train, write_images, write_npz};
 
 /// Everything that has state: dropout, batch norm, order, augmentation, plateau, patience, momentum.
 const FLAGS: [&str; 23] = [
@@ -71,29 +70,6 @@ fn wait_for_records(program: &Chainrule, run: &str, count: usize) {
         );
         sleep(Duration::from_millis(2));
     }
-}
-
-fn start(program: &Chainrule, args: &[&str]) -> Child {
-    program
-        .command(args)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
-
-/// Sends a signal by its name, and returns exit code and standard error.
-fn end(child: Child, signal: &str) -> (Option<i32>, String) {
-    let sent = Command::new("kill")
-        .args([format!("-{signal}"), child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(sent.success(), "the run is still going");
-    let output = child.wait_with_output().unwrap();
-    (
-        output.status.code(),
-        String::from_utf8_lossy(&output.stderr).into_owned(),
-    )
 }
 
 /// A run's metrics or summary, without what is about time and place.

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -93,6 +93,30 @@ impl Chainrule {
             assert!(output.stderr.contains(word), "{args:?}: {output:?}");
         }
     }
+}
+
+/// Starts a command and does not wait for it.
+pub(crate) fn start(program: &Chainrule, args: &[&str]) -> Child {
+    program
+        .command(args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Sends a signal by its name, and returns exit code and standard error.
+pub(crate) fn end(child: Child, signal: &str) -> (Option<i32>, String) {
+    let sent = Command::new("kill")
+        .args([format!("-{signal}"), child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success(), "the run is still going");
+    let output = child.wait_with_output().unwrap();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
 }
 
 /// Samples whose class can be learnt in a moment, in a fixed pseudo-random order: class c is bright in pixel c and dim elsewhere.

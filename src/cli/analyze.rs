@@ -1,0 +1,209 @@
+//! `analyze`: which classes a model takes for alike, beside another model's predictions.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::model::ModelArgs;
+use super::output;
+use crate::analysis::correlation::{ConfusedPair, confused_pairs, correlation};
+use crate::analysis::{Confusion, table};
+use crate::data::{self, Features, LoadOptions, Samples};
+use crate::error::{Error, Result};
+use crate::ops::softmax_cross_entropy::argmax;
+
+/// Confused pairs that are shown.
+const SHOWN: usize = 8;
+
+/// What `analyze` takes.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The matrix is Pearson's correlation between the classes' probabilities over the whole test set: what a model takes for alike lies above -1/(classes - 1).
+
+Examples:
+  chainrule analyze --model runs/run-0001
+  chainrule analyze --model runs/run-0001 --predictions resnet18.npy   # [samples, classes], in the test set's order")]
+pub struct AnalyzeArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Labelled data with a test part [default: what the model was trained on]
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
+    /// Another model's outputs for the same test samples, [samples, classes]: NPY, NPZ (x) or CSV
+    #[arg(long, value_name = "FILE")]
+    predictions: Option<PathBuf>,
+    /// Correlate the logits instead of the probabilities
+    #[arg(long)]
+    logits: bool,
+}
+
+/// The object that `--json` prints.
+#[derive(Serialize)]
+struct Report {
+    data: String,
+    samples: usize,
+    classes: Vec<String>,
+    models: Vec<Analysis>,
+}
+
+/// Of one model.
+#[derive(Serialize)]
+struct Analysis {
+    name: String,
+    accuracy: f64,
+    /// Null where a class's output never changes.
+    correlation: Vec<Vec<Option<f64>>>,
+    confusion: Vec<Vec<u64>>,
+    confused: Vec<ConfusedPair>,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &AnalyzeArgs) -> Result<()> {
+    let model = args.model.read()?;
+    let description = &model.description;
+    let path = args
+        .data
+        .as_deref()
+        .or(description.settings.data.path.as_deref());
+    let label = args.model.label(&model);
+    let data = description.fit(data::load(&LoadOptions {
+        path,
+        label,
+        test: true,
+    })?)?;
+    let Some(test) = &data.test else {
+        return Err(Error::setting(
+            "data",
+            format!(
+                "expected a test part, found none in {}",
+                data.path.display()
+            ),
+        ));
+    };
+    let classes = description.spec.classes;
+    let found = args
+        .model
+        .on_threads(|| model.classifier()?.predict(test))?;
+    let outputs = if args.logits {
+        &found.logits
+    } else {
+        &found.probabilities
+    };
+    let mut models = vec![Analysis::new(
+        args.model.name(),
+        outputs,
+        classes,
+        &test.labels,
+    )?];
+    if let Some(path) = &args.predictions {
+        let other = floats(data::read_rows(path, classes, None)?);
+        if other.len() != test.len() * classes {
+            let expected = format!("{} rows, one for each test sample", test.len());
+            return Err(Error::format(
+                path,
+                "samples",
+                expected,
+                (other.len() / classes).to_string(),
+            ));
+        }
+        models.push(Analysis::new(
+            path.display().to_string(),
+            &other,
+            classes,
+            &test.labels,
+        )?);
+    }
+    let report = Report {
+        data: data.name.clone(),
+        samples: test.len(),
+        classes: description.class_names.clone(),
+        models,
+    };
+    if args.model.json {
+        return output::print_json(&report);
+    }
+    output::print(&in_words(&report))
+}
+
+fn floats(samples: Samples) -> Vec<f64> {
+    match samples.features {
+        Features::U8(values) => values.into_iter().map(f64::from).collect(),
+        Features::F32(values) => values.into_iter().map(f64::from).collect(),
+        Features::F64(values) => values,
+    }
+}
+
+impl Analysis {
+    fn new(name: String, outputs: &[f64], classes: usize, labels: &[u32]) -> Result<Self> {
+        let predicted: Vec<u32> = outputs
+            .chunks_exact(classes)
+            .map(|row| argmax(row) as u32)
+            .collect();
+        let confusion = Confusion::new(classes, labels, &predicted)?;
+        let matrix = correlation(outputs, classes);
+        Ok(Analysis {
+            name,
+            accuracy: confusion.correct() as f64 / confusion.total() as f64,
+            correlation: matrix
+                .chunks_exact(classes)
+                .map(|row| row.iter().map(|r| r.is_finite().then_some(*r)).collect())
+                .collect(),
+            confusion: (0..classes)
+                .map(|class| confusion.row(class).to_vec())
+                .collect(),
+            confused: confused_pairs(&confusion),
+        })
+    }
+}
+
+fn in_words(report: &Report) -> String {
+    let mut text = format!("{}: {} test samples\n", report.data, report.samples);
+    for model in &report.models {
+        text += &format!(
+            "\n{}: accuracy {:.4}\ncorrelation between the classes\n",
+            model.name, model.accuracy
+        );
+        let mut rows = vec![vec![String::new()]];
+        rows[0].extend((0..report.classes.len()).map(|class| class.to_string()));
+        for (class, (name, row)) in report.classes.iter().zip(&model.correlation).enumerate() {
+            let cells = row
+                .iter()
+                .map(|r| r.map_or_else(|| "-".into(), |r| format!("{r:.2}")));
+            rows.push(
+                std::iter::once(format!("{name} {class}"))
+                    .chain(cells)
+                    .collect(),
+            );
+        }
+        text += &table::align(&rows, 0);
+    }
+    text += "\nclasses taken for each other most often\n";
+    let pair = |p: &ConfusedPair| {
+        let [a, b] = p.classes.map(|class| report.classes[class].as_str());
+        format!("{a} / {b}: {} + {}", p.counts[0], p.counts[1])
+    };
+    let mut rows = vec![
+        report
+            .models
+            .iter()
+            .map(|m| m.name.clone())
+            .collect::<Vec<_>>(),
+    ];
+    let longest = report
+        .models
+        .iter()
+        .map(|m| m.confused.len())
+        .max()
+        .unwrap_or(0);
+    for place in 0..longest.min(SHOWN) {
+        rows.push(
+            report
+                .models
+                .iter()
+                .map(|m| m.confused.get(place).map(pair).unwrap_or_default())
+                .collect(),
+        );
+    }
+    text + &table::align(&rows, report.models.len())
+}

@@ -1,0 +1,252 @@
+//! `sweep`: one setting at a time takes one value after the other.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use super::output;
+use super::ranges::Ranges;
+use super::search_progress::{Progress, short};
+use super::train::interrupt_flag;
+use crate::analysis::table;
+use crate::data::{self, Dataset, LoadOptions};
+use crate::error::{Error, Result};
+use crate::search::journal::Journal;
+use crate::search::sweep::{Cell, Series, cells};
+use crate::search::{Finish, Objective, Plan, Search, Space};
+use crate::train::{Settings, thread_count};
+
+/// What `sweep` takes.
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "chainrule sweep [OPTIONS] [<SETTING> --values <LIST>]...",
+    after_help = "Each setting is a series of its own, around the settings that the other flags say; each value is trained --repeats times with different seeds. Lists are joined by commas, lists of lists by slashes \
+(widths --values 256,128/512). The same command goes on after an interruption, and several processes on one file share the work.\n\nExamples:\n  chainrule sweep lr --values 0.0001,0.001,0.01\n  chainrule sweep lr --values \
+0.001,0.01 width --values 50,500 --epochs 3 --repeats 5\n  chainrule sweep --preset six"
+)]
+pub struct SweepArgs {
+    /// Settings to vary, each followed by its --values
+    #[arg(value_name = "SETTING")]
+    settings: Vec<String>,
+    /// The values of the setting before it
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    values: Vec<String>,
+    /// Series that belong together
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["settings", "values"])]
+    preset: Option<Preset>,
+    /// Runs of each value with different seeds
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    repeats: u32,
+    /// Study file, new or to go on with; a study for each setting
+    #[arg(long, value_name = "FILE", default_value = "sweep.journal")]
+    study: PathBuf,
+    /// What is compared
+    #[arg(long, value_name = "NAME", default_value = "val_accuracy")]
+    objective: Objective,
+    /// Read settings from a TOML file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print one JSON object at the end, and nothing else, on standard output
+    #[arg(long)]
+    json: bool,
+    /// Show no progress
+    #[arg(long, short)]
+    quiet: bool,
+    #[command(flatten)]
+    ranges: Ranges,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Preset {
+    /// The study's six: learning rate, activation, width, depth, batch size, dropout
+    Six,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &SweepArgs) -> Result<()> {
+    let mut base = base(args)?;
+    let (seed, threads) = (
+        base.train.seed.take().unwrap_or(0),
+        thread_count(base.train.threads.take()),
+    );
+    let plans: Vec<Plan> = series(args)?
+        .iter()
+        .map(|s| s.plan(&base, seed, args.repeats, args.objective))
+        .collect::<Result<_>>()?;
+    for (i, plan) in plans.iter().enumerate() {
+        plan.check()?;
+        if plans[..i].iter().any(|p| p.name == plan.name) {
+            return Err(Error::setting(
+                "sweep",
+                format!(
+                    "expected each setting once, found {} twice",
+                    args.settings[i]
+                ),
+            ));
+        }
+    }
+    output::check_parent(&args.study)?;
+    let options = LoadOptions {
+        path: base.data.path.as_deref(),
+        label: base.data.label.as_deref(),
+        test: false,
+    };
+    let data = Arc::new(data::load(&options)?);
+    let interrupt = interrupt_flag()?;
+    for plan in &plans {
+        if run_one(args, plan, &data, threads, &interrupt)? == Finish::Interrupted {
+            let message = format!("interrupted in {}; the same command goes on", plan.name);
+            return Err(Error::Interrupted(message));
+        }
+    }
+    conclude(args, &plans)
+}
+
+fn base(args: &SweepArgs) -> Result<Settings> {
+    let mut space = Space::default();
+    let flags = args.ranges.split(&mut space)?;
+    if let Some((name, _)) = space.iter().next() {
+        let message = format!(
+            "expected a single value around which to vary the others; to vary it: sweep {name} --values …"
+        );
+        return Err(Error::setting(name, message));
+    }
+    let lower = args
+        .config
+        .as_deref()
+        .map(Settings::from_file)
+        .transpose()?;
+    Ok(flags.over(&lower.unwrap_or_default()))
+}
+
+fn series(args: &SweepArgs) -> Result<Vec<Series>> {
+    if let Some(Preset::Six) = args.preset {
+        return Ok(Series::six());
+    }
+    if args.settings.is_empty() || args.settings.len() != args.values.len() {
+        let message = format!(
+            "expected settings, each followed by its --values, found {} settings and {} lists of values",
+            args.settings.len(),
+            args.values.len()
+        );
+        return Err(Error::setting("sweep", message));
+    }
+    let pair = |(parameter, values): (&String, &String)| Series {
+        parameter: parameter.clone(),
+        values: values.clone(),
+    };
+    Ok(args.settings.iter().zip(&args.values).map(pair).collect())
+}
+
+fn run_one(
+    args: &SweepArgs,
+    plan: &Plan,
+    data: &Arc<Dataset>,
+    threads: usize,
+    interrupt: &Arc<AtomicBool>,
+) -> Result<Finish> {
+    let trials = plan.space.cardinality().unwrap_or(0) as usize;
+    let progress = Progress::new(args.quiet, interrupt.clone(), plan, trials, threads);
+    progress.introduce(data, &args.study);
+    // The figures are what is wanted; no run is kept.
+    let search = Search {
+        plan,
+        journal: &args.study,
+        data: data.clone(),
+        trials,
+        keep: 0,
+        threads,
+    };
+    let finish = search.run(&progress);
+    progress.finish();
+    finish
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    study: &'a Path,
+    objective: &'static str,
+    series: Vec<SeriesReport>,
+}
+
+#[derive(Serialize)]
+struct SeriesReport {
+    parameter: String,
+    values: Vec<Cell>,
+}
+
+fn conclude(args: &SweepArgs, plans: &[Plan]) -> Result<()> {
+    let journal = Journal::open(&args.study)?;
+    let storage = journal.storage();
+    let mut series = Vec::new();
+    for plan in plans {
+        let Some(study) = storage.study(&plan.name) else {
+            return Err(Error::Check(format!(
+                "the study {:?} was deleted",
+                plan.name
+            )));
+        };
+        let parameter = plan
+            .space
+            .iter()
+            .next()
+            .map_or_else(String::new, |(name, _)| name.to_owned());
+        series.push(SeriesReport {
+            parameter,
+            values: cells(plan, storage, study)?,
+        });
+    }
+    let report = Report {
+        study: &args.study,
+        objective: args.objective.name(),
+        series,
+    };
+    if args.json {
+        return output::print_json(&report);
+    }
+    if args.quiet {
+        return Ok(());
+    }
+    output::print(&in_words(&report))
+}
+
+fn in_words(report: &Report<'_>) -> String {
+    let mut text = String::new();
+    for series in &report.series {
+        let header = [
+            series.parameter.as_str(),
+            "mean",
+            "sd",
+            "95 % interval",
+            "repeats",
+        ];
+        let mut rows = vec![header.map(str::to_owned).to_vec()];
+        rows.extend(series.values.iter().map(row));
+        text += &table::align(&rows, 0);
+        text.push('\n');
+    }
+    text + &format!("{} in {}\n", report.objective, report.study.display())
+}
+
+fn row(cell: &Cell) -> Vec<String> {
+    let blank = || "-".to_owned();
+    let repeats: Vec<String> = cell.repeats.iter().map(|x| format!("{x:.4}")).collect();
+    let mean = cell.mean.map_or_else(blank, |m| format!("{:.4}", m.mean));
+    let deviation = cell
+        .mean
+        .and_then(|m| m.deviation)
+        .map_or_else(blank, |d| format!("{d:.4}"));
+    let interval = cell
+        .mean
+        .and_then(|m| m.interval)
+        .map_or_else(blank, |i| format!("{:.4} to {:.4}", i.low, i.high));
+    let last = if cell.diverged {
+        "diverged".into()
+    } else {
+        repeats.join(" ")
+    };
+    vec![short(&cell.value), mean, deviation, interval, last]
+}
