@@ -52,7 +52,7 @@ pub struct SearchArgs {
     /// Keep the runs of the best so many trials
     #[arg(long, value_name = "N", default_value_t = 4)]
     keep: usize,
-    /// Read settings, and ranges from a section [space], from a TOML file
+    /// Read settings from a TOML file, and ranges from its section named space
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print one JSON object at the end, and nothing else, on standard output

@@ -151,17 +151,24 @@ impl Chart {
         );
     }
 
-    /// An interval along y, with short bars at its ends.
+    /// An interval along y, with a short bar at each end.
     pub fn interval(&mut self, x: f64, low: f64, high: f64) {
-        // What lies outside of the axis is cut off there.
         let (px, top) = self.at(x, high);
         let (_, bottom) = self.at(x, low);
-        let (top, bottom) = (top.max(MARGIN.2), bottom.min(SIZE.1 - MARGIN.3));
-        let (a, b) = (px - 5.0, px + 5.0);
-        let _ = writeln!(
-            self.body,
-            "<path class=\"line\" d=\"M{a:.1} {top:.1}H{b:.1}M{px:.1} {top:.1}V{bottom:.1}M{a:.1} {bottom:.1}H{b:.1}\"/>"
+        // What lies outside of the axis is cut off there, and has no bar at that end.
+        let (first, last) = (MARGIN.2, SIZE.1 - MARGIN.3);
+        let mut path = format!(
+            "M{px:.1} {:.1}V{:.1}",
+            top.clamp(first, last),
+            bottom.clamp(first, last)
         );
+        for end in [top, bottom]
+            .into_iter()
+            .filter(|y| (first..=last).contains(y))
+        {
+            path += &format!("M{:.1} {end:.1}h10", px - 5.0);
+        }
+        let _ = writeln!(self.body, "<path class=\"line\" d=\"{path}\"/>");
     }
 
     /// The whole picture.

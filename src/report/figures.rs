@@ -281,7 +281,15 @@ fn range(low: f64, high: f64, log: bool) -> Scale {
     }
 }
 
-/// A value as a reader wants it.
+/// A value for a reader: floats with four digits.
+pub(super) fn shown(value: &Value) -> String {
+    match value.as_f64().filter(|_| value.is_f64()) {
+        Some(x) => number(format!("{x:.3e}").parse().unwrap_or(x)),
+        None => text(value),
+    }
+}
+
+/// A value with all its digits.
 pub(super) fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

@@ -1,7 +1,7 @@
 //! One HTML page with everything in it: no network, no script.
 
 use super::chart::escape;
-use super::figures::{Figure, Subject, text};
+use super::figures::{Figure, Subject, shown};
 use crate::analysis::student;
 use crate::search::journal::State;
 use crate::search::ranking;
@@ -14,9 +14,9 @@ const STYLE: &str = "\
 @media(prefers-color-scheme:dark){:root{--paper:#14171e;--ink:#e7e9ef;--muted:#a5acba;--rule:#2e3440}}\
 body{background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,sans-serif;max-width:76rem;margin:0 auto;padding:1.5rem}\
 h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2.2rem;border-top:1px solid var(--rule);padding-top:1.2rem}\
-.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr));gap:1.2rem}\
+.figures{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,26rem),1fr));gap:1.2rem}\
 figure{margin:0;break-inside:avoid}figcaption{color:var(--muted);font-size:.86rem}svg{width:100%;height:auto;display:block}\
-.wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem}\
+.wide{overflow-x:auto;margin-bottom:1.2rem}table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem}\
 th,td{text-align:right;padding:.25rem .8rem;border-bottom:1px solid var(--rule);white-space:nowrap}th:first-child,td:first-child{text-align:left;padding-left:0}\
 th{color:var(--muted);font-weight:600}\
 @media print{body{max-width:none;padding:0;font-size:11pt}}";
@@ -76,7 +76,7 @@ fn answer(subject: Subject<'_>) -> String {
     let parameters: Vec<String> = subject
         .parameters()
         .iter()
-        .filter_map(|(name, _)| Some(format!("{name} {}", text(&best.parameter(name)?))))
+        .filter_map(|(name, _)| Some(format!("{name} {}", shown(&best.parameter(name)?))))
         .collect();
     format!(
         "Best: {} with {} {:.4}. {counts}",
@@ -113,7 +113,7 @@ fn series_table(subject: Subject<'_>, name: &str, choices: &[serde_json::Value])
         let mean = student::mean(&repeats);
         let blank = || "–".to_owned();
         let cells = [
-            text(value),
+            shown(value),
             mean.map_or_else(blank, |m| format!("{:.4}", m.mean)),
             mean.and_then(|m| m.deviation)
                 .map_or_else(blank, |d| format!("{d:.4}")),
@@ -148,7 +148,7 @@ fn best_table(subject: Subject<'_>) -> String {
             trial
                 .parameter(name)
                 .as_ref()
-                .map_or_else(|| "–".into(), text)
+                .map_or_else(|| "–".into(), shown)
         });
         let value = format!("{:.4}", trial.value().unwrap_or(f64::NAN));
         html += &row(
