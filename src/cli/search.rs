@@ -15,7 +15,8 @@ use crate::data::{self, LoadOptions};
 use crate::error::{Error, Result};
 use crate::search::journal::{Journal, State, Storage, Study, Trial};
 use crate::search::{
-    Finish, Objective, Plan, PrunerName, SamplerName, Search, Space, folder, ranking, slot,
+    Finish, Objective, Plan, PrunerName, SamplerName, Search, Space, folder, ranking, run_folder,
+    slot,
 };
 use crate::train::{Settings, thread_count};
 
@@ -236,7 +237,7 @@ fn best(args: &SearchArgs, plan: &Plan, storage: &Storage, study: &Study, trial:
     let slot = slot(storage, study, trial);
     let folder = folder(&args.study, &plan.name);
     let runs = (0..plan.repeats)
-        .map(|repeat| folder.join(format!("{slot:04}-{repeat}")))
+        .map(|repeat| run_folder(&folder, slot, repeat))
         .filter(|run| run.is_dir());
     let parameters = plan
         .space

@@ -11,7 +11,7 @@ use std::io::IsTerminal;
 
 use super::output;
 use crate::data::Dataset;
-use crate::search::journal::{State, Storage, Study};
+use crate::search::journal::{Storage, Study};
 use crate::search::{Claim, End, Plan, Watcher};
 
 /// Parts of a worker's bar.
@@ -139,10 +139,7 @@ impl<'a> Progress<'a> {
 
     /// How many have ended, and how long the others will take at this process's and its companions' pace.
     fn pace(&self, storage: &Storage, study: &Study) -> (usize, Option<Duration>) {
-        let ended = storage
-            .trials(study)
-            .filter(|t| matches!(t.state(), State::Complete | State::Pruned))
-            .count();
+        let ended = storage.results(study);
         let mut pace = self.pace.lock().unwrap_or_else(|e| e.into_inner());
         let before = *pace.before.get_or_insert(ended.saturating_sub(1));
         let since = ended.saturating_sub(before);

@@ -105,10 +105,8 @@ fn series_table(subject: Subject<'_>, name: &str, choices: &[serde_json::Value])
     let mut html = row("th", header.map(str::to_owned));
     for value in choices {
         let mut trials = subject.storage.trials(subject.study);
-        let trial = trials.find(|t| {
-            t.parameter(name).as_ref() == Some(value)
-                && matches!(t.state(), State::Complete | State::Pruned)
-        });
+        let trial =
+            trials.find(|t| t.parameter(name).as_ref() == Some(value) && t.state().has_result());
         let repeats = trial.map_or_else(Vec::new, |t| subject.repeats(t));
         let mean = student::mean(&repeats);
         let blank = || "–".to_owned();

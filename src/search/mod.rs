@@ -18,4 +18,4 @@ pub use plan::{Objective, Plan, PrunerName, SamplerName};
 pub use run::{Finish, Search, Watcher, folder, ranking};
 pub use space::{Point, Space};
 pub use study::{Claim, Next, Work, slot};
-pub use trial::End;
+pub use trial::{End, run_folder};

@@ -8,7 +8,7 @@ use super::distribution::Distribution;
 use super::journal::Direction;
 use super::pruner::{Hyperband, Median, Never, Pruner, SuccessiveHalving};
 use super::sampler::{Grid, Random, Sampler, Sobol, Tpe};
-use super::space::{Point, Space};
+use super::space::Space;
 use crate::error::{Error, Result};
 use crate::rng;
 use crate::train::{Config, EpochRecord, Settings, Summary};
@@ -137,11 +137,7 @@ impl Plan {
         if self.repeats == 0 {
             return Err(Error::setting("repeats", "expected at least 1, found 0"));
         }
-        let middle: Point = self
-            .space
-            .distributions()
-            .map(|d| d.quantile(0.5))
-            .collect();
+        let middle = self.space.middle();
         for (i, distribution) in self.space.distributions().enumerate() {
             let choices = match distribution {
                 Distribution::Categorical { choices } => choices.len(),

@@ -74,7 +74,7 @@ impl Search<'_> {
         self.plan.check()?;
         if self
             .plan
-            .config(&self.middle(), 0, 0)?
+            .config(&self.plan.space.middle(), 0, 0)?
             .split(&self.data)
             .validation
             .is_empty()
@@ -119,14 +119,6 @@ impl Search<'_> {
         Work::join(Journal::join(self.journal)?, self.plan, &self.data.hash)
     }
 
-    fn middle(&self) -> Vec<f64> {
-        self.plan
-            .space
-            .distributions()
-            .map(|d| d.quantile(0.5))
-            .collect()
-    }
-
     /// A worker's loop. If it fails the others end too, their trials going back into the queue.
     fn work(&self, number: usize, mut work: Work<'_>, watcher: &Stoppable<'_>) -> Result<Finish> {
         let folder = folder(self.journal, &self.plan.name);
@@ -165,10 +157,7 @@ impl Search<'_> {
     /// One, while there are as many open trials as threads; the last ones share what the others have left.
     fn threads_of_a_trial(&self, work: &mut Work<'_>) -> Result<usize> {
         let (storage, study) = work.look()?;
-        let ended = storage
-            .trials(study)
-            .filter(|t| matches!(t.state(), State::Complete | State::Pruned))
-            .count();
+        let ended = storage.results(study);
         let open = self.trials.saturating_sub(ended).max(1);
         Ok((self.threads / open).max(1))
     }

@@ -103,6 +103,11 @@ impl Space {
             .try_fold(1u64, |n, d| n.checked_mul(d.cardinality()?))
     }
 
+    /// The point in the middle of every range.
+    pub(super) fn middle(&self) -> Point {
+        self.distributions().map(|d| d.quantile(0.5)).collect()
+    }
+
     /// The point with this number below [`Space::cardinality`], the last parameter counting fastest.
     pub(super) fn nth(&self, mut number: u64) -> Option<Point> {
         let mut point = Point::new();

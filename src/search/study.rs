@@ -110,7 +110,7 @@ impl<'a> Work<'a> {
         let (plan, sampler) = (self.plan, self.sampler.as_ref());
         self.journal.transaction(|storage| {
             let study = find(storage, plan)?;
-            let ended = ended(storage, study);
+            let ended = storage.results(study);
             if ended >= trials {
                 return Ok((Vec::new(), Next::Done(ended)));
             }
@@ -310,14 +310,6 @@ fn find<'s>(storage: &'s Storage, plan: &Plan) -> Result<&'s Study> {
 fn own(storage: &Storage, id: usize) -> Result<&Trial> {
     let running = storage.trial(id).filter(|t| t.state() == State::Running);
     running.ok_or_else(|| Error::Check(format!("trial {id} was ended by another program")))
-}
-
-/// How many slots have come to something.
-fn ended(storage: &Storage, study: &Study) -> usize {
-    storage
-        .trials(study)
-        .filter(|t| matches!(t.state(), State::Complete | State::Pruned))
-        .count()
 }
 
 /// A trial's place in the budget.

@@ -90,10 +90,9 @@ pub fn cells(plan: &Plan, storage: &Storage, study: &Study) -> Result<Vec<Cell>>
         )));
     };
     let cell = |value: &serde_json::Value| {
-        let ended = |state: State| matches!(state, State::Complete | State::Pruned);
         let trial = storage
             .trials(study)
-            .find(|t| ended(t.state()) && t.parameter(name).as_ref() == Some(value));
+            .find(|t| t.state().has_result() && t.parameter(name).as_ref() == Some(value));
         let noted = trial.and_then(|t| t.content.user_attrs.get(plan.objective.name())?.as_array());
         let repeats: Vec<f64> = noted
             .into_iter()

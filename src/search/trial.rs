@@ -121,7 +121,7 @@ impl Worker<'_> {
 }
 
 /// Where a repeat's run is.
-pub(super) fn run_folder(folder: &Path, slot: u32, repeat: u32) -> PathBuf {
+pub fn run_folder(folder: &Path, slot: u32, repeat: u32) -> PathBuf {
     folder.join(format!("{slot:04}-{repeat}"))
 }
 

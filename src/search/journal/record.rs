@@ -31,9 +31,14 @@ impl State {
         State::Waiting,
     ];
 
+    /// Whether the trial came to something: its slot of a budget is spent.
+    pub fn has_result(self) -> bool {
+        matches!(self, State::Complete | State::Pruned)
+    }
+
     /// Whether nothing about the trial can change any more.
     pub fn is_finished(self) -> bool {
-        matches!(self, State::Complete | State::Pruned | State::Fail)
+        self.has_result() || self == State::Fail
     }
 }
 

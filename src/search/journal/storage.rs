@@ -135,6 +135,13 @@ impl Storage {
         study.trials.iter().map(|id| &self.trials[id])
     }
 
+    /// How many of a study's trials came to something.
+    pub fn results(&self, study: &Study) -> usize {
+        self.trials(study)
+            .filter(|t| t.state().has_result())
+            .count()
+    }
+
     /// A trial by its id.
     pub fn trial(&self, id: usize) -> Option<&Trial> {
         self.trials.get(&id)

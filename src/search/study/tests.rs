@@ -331,7 +331,7 @@ fn pruned_and_diverged_trials_count_and_failed_ones_do_not() {
             (Fail, None)
         ]
     );
-    assert_eq!(ended(storage, study), 4);
+    assert_eq!(storage.results(study), 4);
     let notes: Vec<_> = storage
         .trials(study)
         .map(|t| &t.content.user_attrs)
