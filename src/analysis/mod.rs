@@ -2,11 +2,12 @@
 //!
 //! [`Confusion`] counts; [`Scores`] are ratios of those counts; [`interval`] says how far chance may have moved a ratio, [`student`] how far a mean; [`correlation`]
 //! shows which classes go together;
-//! [`table`] prints.
+//! [`number`] and [`table`] print.
 
 pub mod confusion;
 pub mod correlation;
 pub mod interval;
+pub mod number;
 pub mod scores;
 pub mod student;
 pub mod table;

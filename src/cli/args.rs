@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use super::{
-    analyze, bench, completions, data, eval, gradcheck, predict, report, runs, search, sweep, train,
+    analyze, bench, completions, data, eval, gradcheck, predict, report, runs, search, study,
+    sweep, train,
 };
 
 /// A multilayer-perceptron engine written by hand: explicit backpropagation on a laptop CPU.
@@ -29,6 +30,8 @@ pub enum Command {
     Analyze(analyze::AnalyzeArgs),
     /// Classify rows of a file, or PNG images
     Predict(predict::PredictArgs),
+    /// The whole study: six settings one at a time, a search over all of them, a final model, a report
+    Study(Box<study::StudyArgs>),
     /// Vary one setting at a time, with repeats
     Sweep(Box<sweep::SweepArgs>),
     /// Search for good settings: ranges instead of values, many trials, several processes on one file

@@ -16,6 +16,8 @@ mod report;
 mod runs;
 mod search;
 mod search_progress;
+mod searching;
+mod study;
 mod sweep;
 mod train;
 
@@ -58,6 +60,7 @@ fn run(command: Command) -> Result<()> {
         Command::Predict(args) => predict::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Sweep(args) => sweep::run(&args),
+        Command::Study(args) => study::run(&args),
         Command::Search(args) => search::run(&args),
         Command::Runs(args) => runs::run(&args),
         Command::Data { command } => data::run(command),

@@ -1,24 +1,20 @@
 //! `search`: many trials in a space of settings.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::output;
-use super::ranges::Ranges;
-use super::search_progress::Progress;
+use super::searching::{Base, Common, Work};
 use super::train::interrupt_flag;
-use crate::data::{self, LoadOptions};
+use crate::analysis::number::shown;
 use crate::error::{Error, Result};
 use crate::search::journal::{Journal, State, Storage, Study, Trial};
 use crate::search::{
-    Finish, Objective, Plan, PrunerName, SamplerName, Search, Space, folder, ranking, run_folder,
-    slot,
+    Finish, Plan, PrunerName, SamplerName, Space, Task, folder, ranking, run_folder, slot,
 };
-use crate::train::{Settings, thread_count};
 
 /// What `search` takes.
 #[derive(Debug, Args)]
@@ -44,26 +40,14 @@ pub struct SearchArgs {
     /// What to give up early
     #[arg(long, value_name = "NAME", default_value = "none")]
     pruner: PrunerName,
-    /// What is searched for
-    #[arg(long, value_name = "NAME", default_value = "val_accuracy")]
-    objective: Objective,
     /// Runs of each point with different seeds; their mean counts
     #[arg(long, value_name = "N", default_value_t = 1)]
     repeats: u32,
     /// Keep the runs of the best so many trials
     #[arg(long, value_name = "N", default_value_t = 4)]
     keep: usize,
-    /// Read settings from a TOML file, and ranges from its section named space
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Print one JSON object at the end, and nothing else, on standard output
-    #[arg(long)]
-    json: bool,
-    /// Show no progress
-    #[arg(long, short)]
-    quiet: bool,
     #[command(flatten)]
-    ranges: Ranges,
+    common: Common,
 }
 
 /// A name that can be a folder's.
@@ -78,23 +62,14 @@ fn name(text: &str) -> Result<String, String> {
 /// Runs the command.
 pub(super) fn run(args: &SearchArgs) -> Result<()> {
     let mut space = Space::default();
-    let flags = args.ranges.split(&mut space)?;
-    let lower = match &args.config {
-        Some(file) => from_file(file, &mut space)?,
-        None => Settings::default(),
-    };
-    let mut base = flags.over(&lower);
-    let (seed, threads) = (
-        base.train.seed.take().unwrap_or(0),
-        thread_count(base.train.threads.take()),
-    );
+    let base = Base::new(args.common.searched(&mut space)?);
     let plan = Plan {
         name: args.name.clone(),
         space,
-        base,
-        seed,
+        base: base.settings.clone(),
+        seed: base.seed,
         repeats: args.repeats,
-        objective: args.objective,
+        objective: args.common.objective,
         sampler: args.sampler,
         pruner: args.pruner,
     };
@@ -103,70 +78,22 @@ pub(super) fn run(args: &SearchArgs) -> Result<()> {
         return Err(Error::setting("trials", "expected at least 1, found 0"));
     }
     output::check_parent(&args.study)?;
-    let options = LoadOptions {
-        path: plan.base.data.path.as_deref(),
-        label: plan.base.data.label.as_deref(),
-        test: false,
-    };
-    let data = Arc::new(data::load(&options)?);
-    let progress = Progress::new(args.quiet, interrupt_flag()?, &plan, args.trials, threads);
-    progress.introduce(&data, &args.study);
-    let search = Search {
+    let task = Task {
         plan: &plan,
-        journal: &args.study,
-        data,
         trials: args.trials,
         keep: args.keep,
-        threads,
     };
-    let finish = search.run(&progress);
-    progress.finish();
-    conclude(args, &plan, finish?)
-}
-
-/// The settings of a file; what its section `[space]` says goes into the space, unless a flag has said it.
-fn from_file(path: &Path, space: &mut Space) -> Result<Settings> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
-    let mistake = |e: toml::de::Error| {
-        let before = &text[..e.span().map_or(0, |s| s.start).min(text.len())];
-        Error::format(
-            path,
-            format!("line {}", before.matches('\n').count() + 1),
-            "settings",
-            e.message().trim().to_owned(),
-        )
+    let work = Work {
+        tasks: &[task],
+        journal: &args.study,
+        data: base.load(false)?,
+        threads: base.threads,
+        quiet: args.common.quiet,
+        afterwards: 0.0,
+        interrupt: interrupt_flag()?,
     };
-    let mut table: toml::Table = toml::from_str(&text).map_err(mistake)?;
-    let ranges = match table.remove("space") {
-        None => toml::Table::new(),
-        Some(toml::Value::Table(ranges)) => ranges,
-        Some(other) => {
-            return Err(Error::format(
-                path,
-                "space",
-                "a section [space]",
-                other.to_string(),
-            ));
-        }
-    };
-    for (name, value) in ranges {
-        let Some(text) = value.as_str() else {
-            return Err(Error::format(
-                path,
-                format!("space.{name}"),
-                "a text such as \"0.1..0.4\"",
-                value.to_string(),
-            ));
-        };
-        let by_flag = space
-            .iter()
-            .any(|(known, _)| known == name.replace('-', "_"));
-        if !by_flag && !space.add(&name, text)? {
-            let expected = "a range or choices (a single value belongs into its own section)";
-            return Err(Error::format(path, format!("space.{name}"), expected, text));
-        }
-    }
-    Settings::from_toml(path, &table.to_string())
+    let finishes = work.run()?;
+    conclude(args, &plan, finishes[0])
 }
 
 /// What the search has come to.
@@ -224,10 +151,10 @@ fn conclude(args: &SearchArgs, plan: &Plan, finish: Finish) -> Result<()> {
         );
         return Err(Error::Interrupted(text));
     }
-    if args.json {
+    if args.common.json {
         return output::print_json(&report);
     }
-    if args.quiet {
+    if args.common.quiet {
         return Ok(());
     }
     output::print(&in_words(&report))
@@ -269,7 +196,7 @@ fn in_words(report: &Report<'_>) -> String {
         let parameters: Vec<String> = best
             .parameters
             .iter()
-            .map(|(name, value)| format!("{name} {}", super::search_progress::short(value)))
+            .map(|(name, value)| format!("{name} {}", shown(value)))
             .collect();
         text += &format!(
             "{}. {} {:.4}  trial {}  {}\n",

@@ -1,29 +1,33 @@
 //! Progress of a search: one line a worker and one for the whole on a terminal, a plain line a trial elsewhere; both on standard error.
 
+use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::Value;
-use std::io::IsTerminal;
 
 use super::output;
+use super::searching::Work;
+use crate::analysis::number::shown;
 use crate::data::Dataset;
 use crate::search::journal::{Storage, Study};
-use crate::search::{Claim, End, Plan, Watcher};
+use crate::search::{Claim, End, Pace, SamplerName, Seat, Task, Watcher};
 
 /// Parts of a worker's bar.
 const PARTS: u64 = 1000;
+
+/// Before so much time has passed, the speed is anybody's guess.
+const FIRST_ESTIMATE: Duration = Duration::from_secs(3);
 
 /// Shows a search and watches for an interrupt.
 pub(super) struct Progress<'a> {
     quiet: bool,
     interrupt: Arc<AtomicBool>,
-    plan: &'a Plan,
-    trials: usize,
+    tasks: &'a [Task<'a>],
     bars: Option<Bars>,
+    start: Instant,
     pace: Mutex<Pace>,
 }
 
@@ -33,82 +37,75 @@ struct Bars {
     whole: ProgressBar,
 }
 
-/// What the time left is estimated from.
-struct Pace {
-    start: Instant,
-    /// Trials that had ended when this process began, and trials that this and other processes have ended since.
-    before: Option<usize>,
+impl Bars {
+    fn new(trials: usize, workers: usize) -> Self {
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8));
+        let style = |template| {
+            ProgressStyle::with_template(template)
+                .unwrap_or_else(|_| ProgressStyle::default_bar())
+                .progress_chars("=> ")
+        };
+        let worker = |_| {
+            all.add(
+                ProgressBar::new(PARTS)
+                    .with_style(style("{prefix:>12} {bar:20} {percent:>3}%  {msg}")),
+            )
+        };
+        let workers = (0..workers).map(worker).collect();
+        let whole = all.add(
+            ProgressBar::new(trials as u64)
+                .with_style(style("{prefix:>12} {bar:20} {pos}/{len}  {msg}")),
+        );
+        whole.set_prefix("all");
+        Bars {
+            all,
+            workers,
+            whole,
+        }
+    }
 }
 
 impl<'a> Progress<'a> {
-    pub(super) fn new(
-        quiet: bool,
-        interrupt: Arc<AtomicBool>,
-        plan: &'a Plan,
-        trials: usize,
-        workers: usize,
-    ) -> Self {
-        let bars = (!quiet && std::io::stderr().is_terminal()).then(|| {
-            let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8));
-            let style = |template| {
-                ProgressStyle::with_template(template)
-                    .unwrap_or_else(|_| ProgressStyle::default_bar())
-                    .progress_chars("=> ")
-            };
-            let worker = |_| {
-                all.add(
-                    ProgressBar::new(PARTS)
-                        .with_style(style("{prefix:>12} {bar:20} {percent:>3}%  {msg}")),
-                )
-            };
-            let workers = (0..workers.min(trials)).map(worker).collect();
-            let whole = all.add(
-                ProgressBar::new(trials as u64)
-                    .with_style(style("{prefix:>12} {bar:20} {pos}/{len}  {msg}")),
-            );
-            whole.set_prefix("all");
-            Bars {
-                all,
-                workers,
-                whole,
-            }
-        });
-        Progress {
-            quiet,
-            interrupt,
-            plan,
-            trials,
+    pub(super) fn new(work: &Work<'a>) -> crate::error::Result<Self> {
+        let trials = work.tasks.iter().map(|t| t.trials).sum();
+        let workers = work.threads.min(trials);
+        let bars =
+            (!work.quiet && std::io::stderr().is_terminal()).then(|| Bars::new(trials, workers));
+        Ok(Progress {
+            quiet: work.quiet,
+            interrupt: work.interrupt.clone(),
+            tasks: work.tasks,
             bars,
-            pace: Mutex::new(Pace {
-                start: Instant::now(),
-                before: None,
-            }),
-        }
+            start: Instant::now(),
+            pace: Mutex::new(Pace::new(work.tasks, &work.data, workers, work.afterwards)?),
+        })
     }
 
-    pub(super) fn introduce(&self, data: &Dataset, study: &Path) {
-        let ranges: Vec<String> = self
-            .plan
-            .space
-            .iter()
-            .map(|(name, _)| name.to_owned())
-            .collect();
+    pub(super) fn introduce(&self, data: &Dataset, journal: &Path) {
         self.line(&format!(
             "{} ({}): {} samples",
             data.name,
             data.path.display(),
             data.train.labels.len()
         ));
-        self.line(&format!(
-            "{} trials over {}; study {} in {}",
-            self.trials,
-            ranges.join(", "),
-            self.plan.name,
-            study.display()
-        ));
-        data.notices
-            .iter()
-            .for_each(|notice| self.line(&format!("note: {notice}")));
+        for task in self.tasks {
+            let names: Vec<&str> = task.plan.space.iter().map(|(name, _)| name).collect();
+            let kind = match task.plan.sampler {
+                SamplerName::Grid => "values of",
+                _ => "trials over",
+            };
+            self.line(&format!(
+                "{}: {} {kind} {}, {} runs each",
+                task.plan.name,
+                task.trials,
+                names.join(", "),
+                task.plan.repeats,
+            ));
+        }
+        self.line(&format!("study file: {}", journal.display()));
+        for notice in &data.notices {
+            self.line(&format!("note: {notice}"));
+        }
     }
 
     pub(super) fn finish(&self) {
@@ -125,30 +122,44 @@ impl<'a> Progress<'a> {
         }
     }
 
-    fn describe(&self, claim: &Claim) -> String {
-        let values =
-            self.plan
-                .space
-                .iter()
-                .zip(&claim.point)
-                .filter_map(|((name, distribution), &x)| {
-                    Some(format!("{name} {}", short(&distribution.external(x)?)))
-                });
+    fn describe(&self, seat: Seat, claim: &Claim) -> String {
+        let space = &self.tasks[seat.task].plan.space;
+        let values = space
+            .iter()
+            .zip(&claim.point)
+            .filter_map(|((name, distribution), &x)| {
+                Some(format!("{name} {}", shown(&distribution.external(x)?)))
+            });
         values.collect::<Vec<_>>().join("  ")
     }
 
-    /// How many have ended, and how long the others will take at this process's and its companions' pace.
-    fn pace(&self, storage: &Storage, study: &Study) -> (usize, Option<Duration>) {
-        let ended = storage.results(study);
-        let mut pace = self.pace.lock().unwrap_or_else(|e| e.into_inner());
-        let before = *pace.before.get_or_insert(ended.saturating_sub(1));
-        let since = ended.saturating_sub(before);
-        let left = self.trials.saturating_sub(ended);
-        let each = pace.start.elapsed().as_secs_f64() / since.max(1) as f64;
-        (
-            ended,
-            (since > 0 && left > 0).then(|| Duration::from_secs_f64(each * left as f64)),
-        )
+    fn worker(&self, seat: Seat) -> Option<&ProgressBar> {
+        self.bars.as_ref()?.workers.get(seat.worker)
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// "  about 12 minutes left", once there is something to go by.
+    fn time_left(&self) -> String {
+        let elapsed = self.start.elapsed();
+        let left = self
+            .pace()
+            .time_left(elapsed)
+            .filter(|_| elapsed >= FIRST_ESTIMATE);
+        left.map_or_else(String::new, |left| {
+            format!("  about {} left", HumanDuration(left))
+        })
+    }
+
+    /// Trials with a result, of all tasks.
+    fn ended(&self, storage: &Storage) -> usize {
+        let studies = self
+            .tasks
+            .iter()
+            .filter_map(|t| storage.study(&t.plan.name));
+        studies.map(|study| storage.results(study)).sum()
     }
 }
 
@@ -157,77 +168,89 @@ impl Watcher for Progress<'_> {
         self.interrupt.load(Ordering::Relaxed)
     }
 
-    fn began(&self, worker: usize, claim: &Claim) {
-        let Some(bar) = self.bars.as_ref().and_then(|b| b.workers.get(worker)) else {
-            return;
-        };
-        bar.set_position(0);
-        bar.set_prefix(format!("trial {}", claim.number));
-        bar.set_message(self.describe(claim));
+    fn joined(&self, storage: &Storage) {
+        self.pace().begin(self.tasks, storage);
+        let ended = self.ended(storage);
+        if let Some(bars) = &self.bars {
+            bars.whole.set_position(ended as u64);
+        }
+        if ended > 0 {
+            self.line(&format!("{ended} trials have a result already"));
+        }
     }
 
-    fn batch(&self, worker: usize, _claim: &Claim, share: f64) {
-        let Some(bar) = self.bars.as_ref().and_then(|b| b.workers.get(worker)) else {
-            return;
-        };
-        bar.set_position((share * PARTS as f64) as u64);
+    fn began(&self, seat: Seat, claim: &Claim) {
+        if let Some(bar) = self.worker(seat) {
+            bar.set_position(0);
+            bar.set_prefix(format!("trial {}", claim.number));
+            bar.set_message(self.describe(seat, claim));
+        }
     }
 
-    fn epoch(&self, worker: usize, claim: &Claim, _step: u64, value: f64) {
-        let Some(bar) = self.bars.as_ref().and_then(|b| b.workers.get(worker)) else {
-            return;
-        };
-        bar.set_message(format!(
-            "{} {value:.4}  {}",
-            self.plan.objective.name(),
-            self.describe(claim)
-        ));
+    fn batch(&self, seat: Seat, claim: &Claim, share: f64) {
+        self.pace().advance(seat, claim, share);
+        if let Some(bar) = self.worker(seat) {
+            bar.set_position((share * PARTS as f64) as u64);
+        }
     }
 
-    fn ended(&self, worker: usize, claim: &Claim, end: End, storage: &Storage, study: &Study) {
+    fn epoch(&self, seat: Seat, claim: &Claim, _step: u64, value: f64) {
+        if let (Some(bar), Some(bars)) = (self.worker(seat), &self.bars) {
+            let objective = self.tasks[seat.task].plan.objective.name();
+            let text = format!("{objective} {value:.4}  {}", self.describe(seat, claim));
+            bar.set_message(text);
+            bars.whole
+                .set_message(self.time_left().trim_start().to_owned());
+        }
+    }
+
+    fn ended(&self, seat: Seat, claim: &Claim, end: End, storage: &Storage, study: &Study) {
+        let plan = self.tasks[seat.task].plan;
         let outcome = match end {
-            End::Complete(value) => format!("{} {value:.4}", self.plan.objective.name()),
+            End::Complete(value) => format!("{} {value:.4}", plan.objective.name()),
             End::Pruned(value) => format!("pruned at {value:.4}"),
             End::Diverged => "diverged".into(),
             End::Interrupted => return,
         };
-        let (ended, left) = self.pace(storage, study);
-        let left = left.map_or(String::new(), |left| {
-            format!("  about {} left", HumanDuration(left))
-        });
+        {
+            let mut pace = self.pace();
+            pace.end(seat);
+            pace.update(self.tasks, storage);
+        }
         let best = storage
             .best(study)
-            .and_then(|t| Some(format!("  best {:.4} (trial {})", t.value()?, t.number)));
-        let best = best.unwrap_or_default();
+            .filter(|_| plan.sampler != SamplerName::Grid);
+        let best = best
+            .and_then(|t| Some(format!("  best {:.4} (trial {})", t.value()?, t.number)))
+            .unwrap_or_default();
+        let (ended, left) = (self.ended(storage), self.time_left());
+        let trials: usize = self.tasks.iter().map(|t| t.trials).sum();
         if let Some(bars) = &self.bars {
             bars.whole.set_position(ended as u64);
             bars.whole
-                .set_message(format!("{}{left}", best.trim_start()));
-            if let Some(bar) = bars.workers.get(worker) {
-                bar.set_position(0);
-            }
+                .set_message(format!("{best}{left}").trim_start().to_owned());
         }
+        if let Some(bar) = self.worker(seat) {
+            bar.set_position(0);
+        }
+        let name = match self.tasks {
+            [_] => String::new(),
+            _ => format!("{:<width$}  ", plan.name, width = self.longest_name()),
+        };
         self.line(&format!(
-            "trial {:>3}  {outcome}  {}  [{ended}/{}]{best}{left}",
+            "{name}trial {:>3}  {outcome}  {}  [{ended}/{trials}]{best}{left}",
             claim.number,
-            self.describe(claim),
-            self.trials
+            self.describe(seat, claim),
         ));
     }
 }
 
-/// A value with as many digits as a reader wants.
-pub(super) fn short(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Number(number) if number.is_f64() => {
-            let x = number.as_f64().unwrap_or(f64::NAN);
-            if x != 0.0 && x.abs() < 0.001 {
-                format!("{x:.2e}")
-            } else {
-                format!("{x:.4}")
-            }
-        }
-        other => other.to_string(),
+impl Progress<'_> {
+    fn longest_name(&self) -> usize {
+        self.tasks
+            .iter()
+            .map(|t| t.plan.name.len())
+            .max()
+            .unwrap_or(0)
     }
 }

@@ -1,23 +1,19 @@
 //! `sweep`: one setting at a time takes one value after the other.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::output;
-use super::ranges::Ranges;
-use super::search_progress::{Progress, short};
+use super::searching::{Base, Common, Work};
 use super::train::interrupt_flag;
+use crate::analysis::number::shown;
 use crate::analysis::table;
-use crate::data::{self, Dataset, LoadOptions};
 use crate::error::{Error, Result};
 use crate::search::journal::Journal;
 use crate::search::sweep::{Cell, Series, cells};
-use crate::search::{Finish, Objective, Plan, Search, Space};
-use crate::train::{Settings, thread_count};
+use crate::search::{Finish, Plan, Task};
 
 /// What `sweep` takes.
 #[derive(Debug, Args)]
@@ -43,20 +39,8 @@ pub struct SweepArgs {
     /// Study file, new or to go on with; a study for each setting
     #[arg(long, value_name = "FILE", default_value = "sweep.journal")]
     study: PathBuf,
-    /// What is compared
-    #[arg(long, value_name = "NAME", default_value = "val_accuracy")]
-    objective: Objective,
-    /// Read settings from a TOML file
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Print one JSON object at the end, and nothing else, on standard output
-    #[arg(long)]
-    json: bool,
-    /// Show no progress
-    #[arg(long, short)]
-    quiet: bool,
     #[command(flatten)]
-    ranges: Ranges,
+    common: Common,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -67,14 +51,17 @@ enum Preset {
 
 /// Runs the command.
 pub(super) fn run(args: &SweepArgs) -> Result<()> {
-    let mut base = base(args)?;
-    let (seed, threads) = (
-        base.train.seed.take().unwrap_or(0),
-        thread_count(base.train.threads.take()),
-    );
+    let base = Base::new(args.common.fixed()?);
     let plans: Vec<Plan> = series(args)?
         .iter()
-        .map(|s| s.plan(&base, seed, args.repeats, args.objective))
+        .map(|s| {
+            s.plan(
+                &base.settings,
+                base.seed,
+                args.repeats,
+                args.common.objective,
+            )
+        })
         .collect::<Result<_>>()?;
     for (i, plan) in plans.iter().enumerate() {
         plan.check()?;
@@ -89,37 +76,23 @@ pub(super) fn run(args: &SweepArgs) -> Result<()> {
         }
     }
     output::check_parent(&args.study)?;
-    let options = LoadOptions {
-        path: base.data.path.as_deref(),
-        label: base.data.label.as_deref(),
-        test: false,
+    let tasks: Vec<Task<'_>> = plans.iter().map(Task::series).collect();
+    let work = Work {
+        tasks: &tasks,
+        journal: &args.study,
+        data: base.load(false)?,
+        threads: base.threads,
+        quiet: args.common.quiet,
+        afterwards: 0.0,
+        interrupt: interrupt_flag()?,
     };
-    let data = Arc::new(data::load(&options)?);
-    let interrupt = interrupt_flag()?;
-    for plan in &plans {
-        if run_one(args, plan, &data, threads, &interrupt)? == Finish::Interrupted {
-            let message = format!("interrupted in {}; the same command goes on", plan.name);
-            return Err(Error::Interrupted(message));
-        }
+    let finishes = work.run()?;
+    let interrupted = finishes.iter().position(|f| *f == Finish::Interrupted);
+    if let Some(plan) = interrupted.map(|task| &plans[task]) {
+        let message = format!("interrupted in {}; the same command goes on", plan.name);
+        return Err(Error::Interrupted(message));
     }
     conclude(args, &plans)
-}
-
-fn base(args: &SweepArgs) -> Result<Settings> {
-    let mut space = Space::default();
-    let flags = args.ranges.split(&mut space)?;
-    if let Some((name, _)) = space.iter().next() {
-        let message = format!(
-            "expected a single value around which to vary the others; to vary it: sweep {name} --values …"
-        );
-        return Err(Error::setting(name, message));
-    }
-    let lower = args
-        .config
-        .as_deref()
-        .map(Settings::from_file)
-        .transpose()?;
-    Ok(flags.over(&lower.unwrap_or_default()))
 }
 
 fn series(args: &SweepArgs) -> Result<Vec<Series>> {
@@ -139,30 +112,6 @@ fn series(args: &SweepArgs) -> Result<Vec<Series>> {
         values: values.clone(),
     };
     Ok(args.settings.iter().zip(&args.values).map(pair).collect())
-}
-
-fn run_one(
-    args: &SweepArgs,
-    plan: &Plan,
-    data: &Arc<Dataset>,
-    threads: usize,
-    interrupt: &Arc<AtomicBool>,
-) -> Result<Finish> {
-    let trials = plan.space.cardinality().unwrap_or(0) as usize;
-    let progress = Progress::new(args.quiet, interrupt.clone(), plan, trials, threads);
-    progress.introduce(data, &args.study);
-    // The figures are what is wanted; no run is kept.
-    let search = Search {
-        plan,
-        journal: &args.study,
-        data: data.clone(),
-        trials,
-        keep: 0,
-        threads,
-    };
-    let finish = search.run(&progress);
-    progress.finish();
-    finish
 }
 
 #[derive(Serialize)]
@@ -201,13 +150,13 @@ fn conclude(args: &SweepArgs, plans: &[Plan]) -> Result<()> {
     }
     let report = Report {
         study: &args.study,
-        objective: args.objective.name(),
+        objective: args.common.objective.name(),
         series,
     };
-    if args.json {
+    if args.common.json {
         return output::print_json(&report);
     }
-    if args.quiet {
+    if args.common.quiet {
         return Ok(());
     }
     output::print(&in_words(&report))
@@ -248,5 +197,5 @@ fn row(cell: &Cell) -> Vec<String> {
     } else {
         repeats.join(" ")
     };
-    vec![short(&cell.value), mean, deviation, interval, last]
+    vec![shown(&cell.value), mean, deviation, interval, last]
 }

@@ -134,17 +134,29 @@ fn train<B: Backend>(
     if args.resume.is_some() && is_over(&trainer) {
         return report_over(args, &run, &trainer);
     }
-    let outcome = with_threads(threads, || -> Result<Outcome> {
-        let mut progress = Progress::new(args.quiet, interrupt, trainer.config().epochs);
-        introduce(&progress, &trainer, &run, &records);
-        let outcome = fit(&mut trainer, Some(&run), records, &mut progress);
-        progress.finish();
-        outcome
-    })??;
+    let outcome = train_with_progress(&mut trainer, &run, records, args.quiet, threads, interrupt)?;
     if let Some(path) = &args.save {
         save(path, &trainer)?;
     }
     conclude(args, &run, &outcome)
+}
+
+/// Trains to the end, with progress on standard error.
+pub(super) fn train_with_progress<B: Backend>(
+    trainer: &mut Trainer<B>,
+    run: &RunDir,
+    records: Vec<EpochRecord>,
+    quiet: bool,
+    threads: Option<usize>,
+    interrupt: Arc<AtomicBool>,
+) -> Result<Outcome> {
+    with_threads(threads, || {
+        let mut progress = Progress::new(quiet, interrupt, trainer.config().epochs);
+        introduce(&progress, trainer, run, &records);
+        let outcome = fit(trainer, Some(run), records, &mut progress);
+        progress.finish();
+        outcome
+    })?
 }
 
 /// Set by Ctrl-C and SIGTERM; a second signal ends the program at once.

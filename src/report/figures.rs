@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::chart::{Chart, Dot, Line};
-use super::scale::{Scale, number};
+use super::scale::Scale;
+use crate::analysis::number::text;
 use crate::analysis::student;
 use crate::search::Distribution;
 use crate::search::journal::{State, Storage, Study, Trial};
@@ -278,22 +279,5 @@ fn range(low: f64, high: f64, log: bool) -> Scale {
         Scale::Log { low, high }
     } else {
         Scale::Linear { low, high }
-    }
-}
-
-/// A value for a reader: floats with four digits.
-pub(super) fn shown(value: &Value) -> String {
-    match value.as_f64().filter(|_| value.is_f64()) {
-        Some(x) => number(format!("{x:.3e}").parse().unwrap_or(x)),
-        None => text(value),
-    }
-}
-
-/// A value with all its digits.
-pub(super) fn text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Number(x) => x.as_f64().map_or_else(String::new, number),
-        other => other.to_string(),
     }
 }

@@ -16,11 +16,21 @@ pub use chart::{Chart, Dot, Line};
 pub use figures::{Figure, Subject};
 pub use scale::{Scale, Tick};
 
+/// The study file in a study's folder.
+pub const JOURNAL: &str = "study.journal";
+
+/// The final model's run in a study's folder.
+pub const FINAL: &str = "final";
+
 /// Writes `report.html` and, in `figures/`, each chart as SVG and its numbers as CSV. Returns the page's path.
 ///
 /// # Errors
 /// If the journal cannot be read, holds no trial, or a file cannot be written.
-pub fn write(journal: &Path, out: &Path) -> Result<PathBuf> {
+pub fn write(study: &Path, out: &Path) -> Result<PathBuf> {
+    let journal = &match study.is_dir() {
+        true => study.join(JOURNAL),
+        false => study.to_owned(),
+    };
     let opened = Journal::open(journal)?;
     let subjects = subjects(opened.storage());
     if subjects.is_empty() {

@@ -1,7 +1,8 @@
 //! One HTML page with everything in it: no network, no script.
 
 use super::chart::escape;
-use super::figures::{Figure, Subject, shown};
+use super::figures::{Figure, Subject};
+use crate::analysis::number::shown;
 use crate::analysis::student;
 use crate::search::journal::State;
 use crate::search::ranking;

@@ -1,5 +1,7 @@
 //! From values to places along an axis, and the marks on it.
 
+use crate::analysis::number::number;
+
 /// How a quantity lies along an axis.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scale {
@@ -114,22 +116,6 @@ fn step(low: f64, high: f64) -> f64 {
         .find(|f| f * decade >= rough * 0.999)
         .unwrap_or(10.0);
     factor * decade
-}
-
-/// A number with as many digits as it needs: 0.001, 1e-5, 500.
-pub(super) fn number(x: f64) -> String {
-    let size = x.abs();
-    if size != 0.0 && !(1e-4..1e6).contains(&size) {
-        return format!("{x:e}");
-    }
-    // Twelve digits hide what rounding has left.
-    let text = format!("{x:.12}");
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    if text == "-0" {
-        "0".into()
-    } else {
-        text.into()
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 
 pub mod distribution;
 pub mod journal;
+mod pace;
 mod plan;
+mod preset;
 pub mod pruner;
 mod run;
 pub mod sampler;
@@ -14,8 +16,10 @@ pub mod sweep;
 mod trial;
 
 pub use distribution::Distribution;
+pub use pace::{Pace, cost_of_run};
 pub use plan::{Objective, Plan, PrunerName, SamplerName};
-pub use run::{Finish, Search, Watcher, folder, ranking};
+pub use preset::{Outline, Preset, SEARCH};
+pub use run::{Finish, Search, Seat, Task, Watcher, folder, ranking};
 pub use space::{Point, Space};
 pub use study::{Claim, Next, Work, slot};
 pub use trial::{End, run_folder};

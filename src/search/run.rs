@@ -1,5 +1,6 @@
 //! The workers of a process: each takes a trial, runs it, and takes the next, until the budget of all workers is spent.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +16,15 @@ use crate::error::{Error, Result};
 /// How often a worker that has nothing to do looks again.
 const PAUSE: Duration = Duration::from_millis(300);
 
+/// Who does what: a worker of this process, at one of the search's tasks. Both count from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seat {
+    /// The worker.
+    pub worker: usize,
+    /// The task.
+    pub task: usize,
+}
+
 /// Watches a search. Every method has a default that does nothing. Workers call it from their own threads.
 pub trait Watcher: Sync {
     /// Asked before every batch: whether to stop.
@@ -22,39 +32,59 @@ pub trait Watcher: Sync {
         false
     }
 
+    /// All studies are there, and no worker has begun yet.
+    fn joined(&self, _storage: &Storage) {}
+
     /// A worker has begun a trial.
-    fn began(&self, _worker: usize, _claim: &Claim) {}
+    fn began(&self, _seat: Seat, _claim: &Claim) {}
 
     /// So much of the trial is done, from 0 to 1.
-    fn batch(&self, _worker: usize, _claim: &Claim, _share: f64) {}
+    fn batch(&self, _seat: Seat, _claim: &Claim, _share: f64) {}
 
     /// The trial's value after a step.
-    fn epoch(&self, _worker: usize, _claim: &Claim, _step: u64, _value: f64) {}
+    fn epoch(&self, _seat: Seat, _claim: &Claim, _step: u64, _value: f64) {}
 
     /// The trial has ended; the study as it is then.
-    fn ended(&self, _worker: usize, _claim: &Claim, _end: End, _storage: &Storage, _study: &Study) {
-    }
+    fn ended(&self, _seat: Seat, _claim: &Claim, _end: End, _storage: &Storage, _study: &Study) {}
 }
 
 impl Watcher for () {}
 
-/// What to do, where and with what.
-pub struct Search<'a> {
-    /// What.
+/// A study to be worked on.
+#[derive(Clone, Copy)]
+pub struct Task<'a> {
+    /// What it is.
     pub plan: &'a Plan,
-    /// The study file.
-    pub journal: &'a Path,
-    /// What is learnt from.
-    pub data: Arc<Dataset>,
     /// Trials of all workers of all processes together.
     pub trials: usize,
     /// Runs of the best so many trials are kept.
     pub keep: usize,
+}
+
+impl<'a> Task<'a> {
+    /// Every value of a series; its figures are what is wanted, and no run is kept.
+    pub fn series(plan: &'a Plan) -> Self {
+        Task {
+            plan,
+            trials: plan.space.cardinality().unwrap_or(0) as usize,
+            keep: 0,
+        }
+    }
+}
+
+/// What to do, where and with what.
+pub struct Search<'a> {
+    /// Studies that do not depend on each other. They are begun in this order; who finds nothing left to begin in one goes on with the next.
+    pub tasks: &'a [Task<'a>],
+    /// The study file.
+    pub journal: &'a Path,
+    /// What is learnt from.
+    pub data: Arc<Dataset>,
     /// Threads of this process.
     pub threads: usize,
 }
 
-/// How the search stands when this process has nothing more to do.
+/// How a task stands when this process has nothing more to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finish {
     /// The budget is spent.
@@ -66,36 +96,32 @@ pub enum Finish {
 }
 
 impl Search<'_> {
-    /// Checks the plan, joins the study or begins it, and works until there is nothing left to do.
+    /// Checks the plans, joins the studies or begins them, and works until there is nothing left to do. Returns how each task stands.
     ///
     /// # Errors
-    /// If the plan makes no sense, the study is another one, or the data or the files fail.
-    pub fn run(&self, watcher: &dyn Watcher) -> Result<Finish> {
-        self.plan.check()?;
-        if self
-            .plan
-            .config(&self.plan.space.middle(), 0, 0)?
-            .split(&self.data)
-            .validation
-            .is_empty()
-        {
-            return Err(Error::setting(
-                "data.validation",
-                "expected validation data to search with, found none",
-            ));
+    /// If a plan makes no sense, a study is another one, or the data or the files fail.
+    pub fn run(&self, watcher: &dyn Watcher) -> Result<Vec<Finish>> {
+        self.check()?;
+        // All studies are begun before anybody works, so their order in the file is that of the tasks.
+        let mut journal = Journal::join(self.journal)?;
+        for task in self.tasks {
+            journal = Work::join(journal, task.plan, &self.data.hash)?.leave();
         }
-        // One after the other: the first one begins the study.
-        let works: Vec<Work<'_>> = (0..self.threads.min(self.trials).max(1))
-            .map(|_| self.join())
-            .collect::<Result<_>>()?;
+        watcher.joined(journal.storage());
+        let trials: usize = self.tasks.iter().map(|t| t.trials).sum();
+        let mut journals = vec![journal];
+        for _ in 1..self.threads.min(trials) {
+            journals.push(Journal::join(self.journal)?);
+        }
         let stop = AtomicBool::new(false);
         let watched = Stoppable {
             watcher,
             stop: &stop,
         };
-        let finished: Vec<Result<Finish>> = std::thread::scope(|scope| {
-            let start = |(number, work)| scope.spawn(move || self.work(number, work, &watched));
-            let handles: Vec<_> = works.into_iter().enumerate().map(start).collect();
+        let finished: Vec<Result<Vec<Finish>>> = std::thread::scope(|scope| {
+            let start =
+                |(number, journal)| scope.spawn(move || self.work(number, journal, &watched));
+            let handles: Vec<_> = journals.into_iter().enumerate().map(start).collect();
             handles
                 .into_iter()
                 .map(|h| {
@@ -104,88 +130,146 @@ impl Search<'_> {
                 })
                 .collect()
         });
-        self.tidy_up()?;
-        let mut finish = Finish::Done;
+        let mut finishes = vec![Finish::Done; self.tasks.len()];
         for worker in finished {
-            match worker? {
-                Finish::Done => {}
-                other => finish = other,
+            for (finish, own) in finishes.iter_mut().zip(worker?) {
+                if own != Finish::Done {
+                    *finish = own;
+                }
             }
         }
-        Ok(finish)
+        self.conclude(&mut finishes)?;
+        Ok(finishes)
     }
 
-    fn join(&self) -> Result<Work<'_>> {
-        Work::join(Journal::join(self.journal)?, self.plan, &self.data.hash)
+    fn check(&self) -> Result<()> {
+        for Task { plan, .. } in self.tasks {
+            plan.check()?;
+            let config = plan.config(&plan.space.middle(), 0, 0)?;
+            if config.split(&self.data).validation.is_empty() {
+                return Err(Error::setting(
+                    "data.validation",
+                    "expected validation data to search with, found none",
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// A worker's loop. If it fails the others end too, their trials going back into the queue.
-    fn work(&self, number: usize, mut work: Work<'_>, watcher: &Stoppable<'_>) -> Result<Finish> {
-        let folder = folder(self.journal, &self.plan.name);
-        let worker = Worker {
-            plan: self.plan,
-            data: &self.data,
-            folder: &folder,
-            watcher,
-            number,
-        };
-        let mut rounds = || -> Result<Finish> {
-            while !watcher.interrupted() {
-                match work.claim(self.trials)? {
-                    Next::Run(claim) => {
-                        watcher.began(number, &claim);
-                        let threads = self.threads_of_a_trial(&mut work)?;
-                        let end = worker.run(&mut work, &claim, threads)?;
-                        let (storage, study) = work.look()?;
-                        watcher.ended(number, &claim, end, storage, study);
-                        self.tidy(&folder, storage, study);
-                    }
-                    Next::Wait => std::thread::sleep(PAUSE),
-                    Next::Done(_) => return Ok(Finish::Done),
-                    Next::Exhausted => return Ok(Finish::Exhausted),
-                }
-            }
-            Ok(Finish::Interrupted)
-        };
-        let finish = rounds();
-        if finish.is_err() {
+    fn work(
+        &self,
+        worker: usize,
+        journal: Journal,
+        watcher: &Stoppable<'_>,
+    ) -> Result<Vec<Finish>> {
+        let finishes = self.rounds(worker, journal, watcher);
+        if finishes.is_err() {
             watcher.stop.store(true, Ordering::Relaxed);
         }
-        finish
+        finishes
+    }
+
+    fn rounds(
+        &self,
+        worker: usize,
+        mut journal: Journal,
+        watcher: &Stoppable<'_>,
+    ) -> Result<Vec<Finish>> {
+        let mut finishes = vec![Finish::Interrupted; self.tasks.len()];
+        let mut open: VecDeque<usize> = (0..self.tasks.len()).collect();
+        let mut waited = 0;
+        while let Some(&task) = open.front()
+            && !watcher.interrupted()
+        {
+            let mut work = Work::join(journal, self.tasks[task].plan, &self.data.hash)?;
+            match self.trial(Seat { worker, task }, &mut work, watcher)? {
+                Next::Run(_) => waited = 0,
+                // Others are at its last trials; there may be something to begin elsewhere.
+                Next::Wait => {
+                    open.rotate_left(1);
+                    waited += 1;
+                    if waited >= open.len() {
+                        std::thread::sleep(PAUSE);
+                        waited = 0;
+                    }
+                }
+                over => {
+                    finishes[task] = match over {
+                        Next::Exhausted => Finish::Exhausted,
+                        _ => Finish::Done,
+                    };
+                    open.pop_front();
+                }
+            }
+            journal = work.leave();
+        }
+        Ok(finishes)
+    }
+
+    /// Claims a trial and runs it.
+    fn trial(&self, seat: Seat, work: &mut Work<'_>, watcher: &Stoppable<'_>) -> Result<Next> {
+        let task = self.tasks[seat.task];
+        let next = work.claim(task.trials)?;
+        if let Next::Run(claim) = &next {
+            watcher.began(seat, claim);
+            let folder = folder(self.journal, &task.plan.name);
+            let runner = Worker {
+                plan: task.plan,
+                data: &self.data,
+                folder: &folder,
+                watcher,
+                seat,
+            };
+            let threads = self.threads_of_a_trial(work)?;
+            let end = runner.run(work, claim, threads)?;
+            let (storage, study) = work.look()?;
+            watcher.ended(seat, claim, end, storage, study);
+            tidy(task, &folder, storage, study);
+        }
+        Ok(next)
     }
 
     /// One, while there are as many open trials as threads; the last ones share what the others have left.
     fn threads_of_a_trial(&self, work: &mut Work<'_>) -> Result<usize> {
-        let (storage, study) = work.look()?;
-        let ended = storage.results(study);
-        let open = self.trials.saturating_sub(ended).max(1);
-        Ok((self.threads / open).max(1))
+        let (storage, _) = work.look()?;
+        let open = |task: &Task<'_>| {
+            let ended = storage
+                .study(&task.plan.name)
+                .map_or(0, |s| storage.results(s));
+            task.trials.saturating_sub(ended)
+        };
+        let open: usize = self.tasks.iter().map(open).sum();
+        Ok((self.threads / open.max(1)).max(1))
     }
 
-    /// At the end: also what a killed worker did not come to.
-    fn tidy_up(&self) -> Result<()> {
+    /// At the end: whoever was stopped after the last trial has missed nothing; and what a killed worker did not come to tidy.
+    fn conclude(&self, finishes: &mut [Finish]) -> Result<()> {
         let journal = Journal::open(self.journal)?;
-        let folder = folder(self.journal, &self.plan.name);
-        if let Some(study) = journal.storage().study(&self.plan.name) {
-            self.tidy(&folder, journal.storage(), study);
+        let storage = journal.storage();
+        for (task, finish) in self.tasks.iter().zip(finishes) {
+            let folder = folder(self.journal, &task.plan.name);
+            if let Some(study) = storage.study(&task.plan.name) {
+                tidy(*task, &folder, storage, study);
+                if *finish == Finish::Interrupted && storage.results(study) >= task.trials {
+                    *finish = Finish::Done;
+                }
+            }
+            // Only if nothing is kept there.
+            let _ = std::fs::remove_dir(&folder)
+                .and_then(|()| folder.parent().map_or(Ok(()), std::fs::remove_dir));
         }
-        // Only if nothing is kept there.
-        let _ = std::fs::remove_dir(&folder)
-            .and_then(|()| folder.parent().map_or(Ok(()), std::fs::remove_dir));
         Ok(())
     }
+}
 
-    /// Removes the runs of complete trials that are not among the best. Others' unfinished ones are left alone.
-    fn tidy(&self, folder: &Path, storage: &Storage, study: &Study) {
-        for trial in ranking(storage, study).into_iter().skip(self.keep) {
-            for repeat in 0..self.plan.repeats {
-                // Another worker may have been faster; a folder that stays costs room and nothing else.
-                let _ = std::fs::remove_dir_all(run_folder(
-                    folder,
-                    slot(storage, study, trial),
-                    repeat,
-                ));
-            }
+/// Removes the runs of complete trials that are not among the best. Others' unfinished ones are left alone.
+fn tidy(task: Task<'_>, folder: &Path, storage: &Storage, study: &Study) {
+    for trial in ranking(storage, study).into_iter().skip(task.keep) {
+        for repeat in 0..task.plan.repeats {
+            // Another worker may have been faster; a folder that stays costs room and nothing else.
+            let _ =
+                std::fs::remove_dir_all(run_folder(folder, slot(storage, study, trial), repeat));
         }
     }
 }
@@ -225,19 +309,23 @@ impl Watcher for Stoppable<'_> {
         self.stop.load(Ordering::Relaxed) || self.watcher.interrupted()
     }
 
-    fn began(&self, worker: usize, claim: &Claim) {
-        self.watcher.began(worker, claim);
+    fn joined(&self, storage: &Storage) {
+        self.watcher.joined(storage);
     }
 
-    fn batch(&self, worker: usize, claim: &Claim, share: f64) {
-        self.watcher.batch(worker, claim, share);
+    fn began(&self, seat: Seat, claim: &Claim) {
+        self.watcher.began(seat, claim);
     }
 
-    fn epoch(&self, worker: usize, claim: &Claim, step: u64, value: f64) {
-        self.watcher.epoch(worker, claim, step, value);
+    fn batch(&self, seat: Seat, claim: &Claim, share: f64) {
+        self.watcher.batch(seat, claim, share);
     }
 
-    fn ended(&self, worker: usize, claim: &Claim, end: End, storage: &Storage, study: &Study) {
-        self.watcher.ended(worker, claim, end, storage, study);
+    fn epoch(&self, seat: Seat, claim: &Claim, step: u64, value: f64) {
+        self.watcher.epoch(seat, claim, step, value);
+    }
+
+    fn ended(&self, seat: Seat, claim: &Claim, end: End, storage: &Storage, study: &Study) {
+        self.watcher.ended(seat, claim, end, storage, study);
     }
 }

@@ -101,6 +101,11 @@ impl<'a> Work<'a> {
         })
     }
 
+    /// Leaves the study, to join another one in the same file.
+    pub fn leave(self) -> Journal {
+        self.journal
+    }
+
     /// Claims a trial: one that waits, or a new one. `trials` is the budget of all workers together.
     ///
     /// # Errors

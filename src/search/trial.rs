@@ -9,7 +9,7 @@ use serde_json::json;
 use super::journal::Attributes;
 use super::plan::{Objective, Plan};
 use super::pruner::Pruner;
-use super::run::Watcher;
+use super::run::{Seat, Watcher};
 use super::study::{Claim, Work};
 use crate::backend::Backend;
 use crate::data::Dataset;
@@ -39,8 +39,7 @@ pub(super) struct Worker<'a> {
     /// Where the runs of trials are kept.
     pub(super) folder: &'a Path,
     pub(super) watcher: &'a dyn Watcher,
-    /// Its number in this process, from 0.
-    pub(super) number: usize,
+    pub(super) seat: Seat,
 }
 
 impl Worker<'_> {
@@ -196,7 +195,7 @@ impl Observer for Report<'_, '_> {
         let share = (self.before as f64 + epochs) / self.steps as f64;
         self.worker
             .watcher
-            .batch(self.worker.number, self.claim, share);
+            .batch(self.worker.seat, self.claim, share);
     }
 
     fn epoch(&mut self, record: &EpochRecord, _best: bool) -> Control {
@@ -207,7 +206,7 @@ impl Observer for Report<'_, '_> {
         let step = self.before + u64::from(record.epoch);
         self.worker
             .watcher
-            .epoch(self.worker.number, self.claim, step, mean);
+            .epoch(self.worker.seat, self.claim, step, mean);
         match self
             .work
             .report(self.claim, step, mean, self.pruner.as_ref())

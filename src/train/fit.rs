@@ -141,6 +141,10 @@ fn summarise<B: Backend>(
         seed: trainer.config().seed,
         train_samples: trainer.split().train.len(),
         val_samples: trainer.split().validation.len(),
+        test_samples: match (test, &trainer.data().test) {
+            (Some(_), Some(samples)) => samples.len(),
+            _ => 0,
+        },
         epochs_run: progress.epoch,
         best_epoch: best.map(|b| b.epoch),
         epoch_seconds: records.iter().map(|r| r.train_seconds).collect(),

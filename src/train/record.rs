@@ -58,6 +58,9 @@ pub struct Summary {
     pub train_samples: usize,
     /// Samples in the validation part.
     pub val_samples: usize,
+    /// Samples that were tested on.
+    #[serde(default)]
+    pub test_samples: usize,
     /// Finished epochs.
     pub epochs_run: u32,
     /// The epoch whose weights are the model; without validation data the last one.

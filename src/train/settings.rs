@@ -270,11 +270,7 @@ impl Settings {
     /// # Errors
     /// As for [`Settings::from_file`].
     pub fn from_toml(path: &Path, text: &str) -> Result<Self> {
-        toml::from_str(text).map_err(|e| {
-            let before = &text[..e.span().map_or(0, |s| s.start).min(text.len())];
-            let place = format!("line {}", before.matches('\n').count() + 1);
-            Error::format(path, place, "settings", e.message().trim().to_owned())
-        })
+        parse(path, text)
     }
 
     /// These settings, and where one is absent that of `lower`.
@@ -311,6 +307,15 @@ impl Settings {
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("settings are a table")
     }
+}
+
+/// Reads the text of a TOML file; an error names the line.
+pub(crate) fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
+    toml::from_str(text).map_err(|e| {
+        let before = &text[..e.span().map_or(0, |s| s.start).min(text.len())];
+        let place = format!("line {}", before.matches('\n').count() + 1);
+        Error::format(path, place, "settings", e.message().trim().to_owned())
+    })
 }
 
 #[cfg(test)]

@@ -1,0 +1,159 @@
+//! What `sweep`, `search` and `study` have in common: flags, start-up, and the work itself with its progress.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::Args;
+
+use super::ranges::Ranges;
+use super::search_progress::Progress;
+use crate::data::{self, Dataset, LoadOptions};
+use crate::error::{Error, Result};
+use crate::search::{Finish, Objective, Search, Space, Task};
+use crate::train::settings::parse;
+use crate::train::{Settings, thread_count};
+
+/// Flags of all three.
+#[derive(Debug, Args)]
+pub(super) struct Common {
+    /// What counts, on the validation part
+    #[arg(long, value_name = "NAME", default_value = "val_accuracy")]
+    pub(super) objective: Objective,
+    /// Read settings from a TOML file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print one JSON object at the end, and nothing else, on standard output
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Show no progress
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+    #[command(flatten)]
+    ranges: Ranges,
+}
+
+impl Common {
+    /// The settings around which others vary: no flag may be a range.
+    pub(super) fn fixed(&self) -> Result<Settings> {
+        let mut space = Space::default();
+        let flags = self.ranges.split(&mut space)?;
+        if let Some((name, _)) = space.iter().next() {
+            let message = format!(
+                "expected a single value around which to vary the others; to vary it: sweep {name} --values …"
+            );
+            return Err(Error::setting(name, message));
+        }
+        let lower = self
+            .config
+            .as_deref()
+            .map(Settings::from_file)
+            .transpose()?;
+        Ok(flags.over(&lower.unwrap_or_default()))
+    }
+
+    /// The settings that are single values; what is a range, in a flag or in the file's section `[space]`, goes into the space.
+    pub(super) fn searched(&self, space: &mut Space) -> Result<Settings> {
+        let flags = self.ranges.split(space)?;
+        let lower = match &self.config {
+            Some(file) => from_file(file, space)?,
+            None => Settings::default(),
+        };
+        Ok(flags.over(&lower))
+    }
+}
+
+/// The settings of a file; what its section `[space]` says goes into the space, unless a flag has said it.
+fn from_file(path: &Path, space: &mut Space) -> Result<Settings> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
+    let mut table: toml::Table = parse(path, &text)?;
+    let ranges = match table.remove("space") {
+        None => toml::Table::new(),
+        Some(toml::Value::Table(ranges)) => ranges,
+        Some(other) => {
+            return Err(Error::format(
+                path,
+                "space",
+                "a section [space]",
+                other.to_string(),
+            ));
+        }
+    };
+    for (name, value) in ranges {
+        let Some(text) = value.as_str() else {
+            return Err(Error::format(
+                path,
+                format!("space.{name}"),
+                "a text such as \"0.1..0.4\"",
+                value.to_string(),
+            ));
+        };
+        let by_flag = space
+            .iter()
+            .any(|(known, _)| known == name.replace('-', "_"));
+        if !by_flag && !space.add(&name, text)? {
+            let expected = "a range or choices (a single value belongs into its own section)";
+            return Err(Error::format(path, format!("space.{name}"), expected, text));
+        }
+    }
+    Settings::from_toml(path, &table.to_string())
+}
+
+/// Settings without what belongs to the whole and not to a run.
+#[derive(Clone, Debug)]
+pub(super) struct Base {
+    pub(super) settings: Settings,
+    pub(super) seed: u64,
+    pub(super) threads: usize,
+}
+
+impl Base {
+    pub(super) fn new(mut settings: Settings) -> Self {
+        let seed = settings.train.seed.take().unwrap_or(0);
+        let threads = thread_count(settings.train.threads.take());
+        Base {
+            settings,
+            seed,
+            threads,
+        }
+    }
+
+    /// The data; trials never see the test part.
+    pub(super) fn load(&self, test: bool) -> Result<Arc<Dataset>> {
+        let options = LoadOptions {
+            path: self.settings.data.path.as_deref(),
+            label: self.settings.data.label.as_deref(),
+            test,
+        };
+        data::load(&options).map(Arc::new)
+    }
+}
+
+/// What is to be done, and with what.
+pub(super) struct Work<'a> {
+    pub(super) tasks: &'a [Task<'a>],
+    pub(super) journal: &'a Path,
+    pub(super) data: Arc<Dataset>,
+    pub(super) threads: usize,
+    pub(super) quiet: bool,
+    /// What comes after the trials costs so much, for the estimate of the time left.
+    pub(super) afterwards: f64,
+    pub(super) interrupt: Arc<AtomicBool>,
+}
+
+impl Work<'_> {
+    /// Does it, with progress on standard error. Returns how each task stands.
+    pub(super) fn run(self) -> Result<Vec<Finish>> {
+        let progress = Progress::new(&self)?;
+        progress.introduce(&self.data, self.journal);
+        let search = Search {
+            tasks: self.tasks,
+            journal: self.journal,
+            data: self.data.clone(),
+            threads: self.threads,
+        };
+        let finishes = search.run(&progress);
+        progress.finish();
+        finishes
+    }
+}

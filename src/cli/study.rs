@@ -1,0 +1,324 @@
+//! `study`: the whole study, from the series to the report.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use indicatif::HumanDuration;
+use serde::Serialize;
+
+use super::output;
+use super::searching::{Base, Common, Work};
+use super::train::{interrupt_flag, train_with_progress};
+use crate::analysis::{Interval, number, table, wilson};
+use crate::backend::Backend;
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::report;
+use crate::search::journal::{Direction, Journal};
+use crate::search::sweep::{Cell, cells};
+use crate::search::{Finish, Objective, Outline, Preset, cost_of_run};
+use crate::train::{Config, OnBackend, RunDir, Summary, Trainer, on_backend};
+
+/// What `study` takes.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Six settings are varied one at a time, then all of them are searched at once, and the best trial's settings train the final model, which is tested once. Other settings of train hold for every run; \
+those that a series or the search varies are the values round which the others vary.\n\nThe same command goes on after an interruption, and several processes started with it share the work.\n\nExamples:\n  \
+chainrule study --preset quick\n  chainrule study\n  chainrule study --data my.npz --epochs 5 --out studies/mine"
+)]
+pub struct StudyArgs {
+    /// How much of it
+    #[arg(long, value_name = "NAME", default_value = "full")]
+    preset: Preset,
+    /// Folder of the study, new or to go on with [default: studies/ and the preset's name]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &StudyArgs) -> Result<()> {
+    let start = Instant::now();
+    let base = Base::new(args.common.fixed()?);
+    let outline = Outline::new(
+        args.preset,
+        &base.settings,
+        base.seed,
+        args.common.objective,
+    )?;
+    for task in outline.tasks() {
+        task.plan.check()?;
+    }
+    let out = args
+        .out
+        .clone()
+        .unwrap_or_else(|| Path::new("studies").join(args.preset.name()));
+    fs::create_dir_all(&out).map_err(|e| Error::io("create", &out, e))?;
+    let interrupt = interrupt_flag()?;
+    let journal = out.join(report::JOURNAL);
+    search(args, &outline, &base, &journal, &interrupt)?;
+    let summary = final_model(args, &outline, &base, &out, interrupt)?;
+    let page = report::write(&out, &out.join("report"))?;
+    conclude(args, &outline, &journal, &summary, &page, start.elapsed())
+}
+
+fn search(
+    args: &StudyArgs,
+    outline: &Outline,
+    base: &Base,
+    journal: &Path,
+    interrupt: &Arc<AtomicBool>,
+) -> Result<()> {
+    let data = base.load(false)?;
+    // The final model has all threads to itself.
+    let afterwards = cost_of_run(&outline.middle()?, &data)? / base.threads as f64;
+    let tasks = outline.tasks();
+    let work = Work {
+        tasks: &tasks,
+        journal,
+        data,
+        threads: base.threads,
+        quiet: args.common.quiet,
+        afterwards,
+        interrupt: interrupt.clone(),
+    };
+    if work.run()?.contains(&Finish::Interrupted) {
+        return Err(interrupted());
+    }
+    Ok(())
+}
+
+fn interrupted() -> Error {
+    Error::Interrupted("interrupted; the same command goes on".into())
+}
+
+/// Trains and tests the final model, or goes on with it. Of several processes one does, and the others wait for it.
+fn final_model(
+    args: &StudyArgs,
+    outline: &Outline,
+    base: &Base,
+    out: &Path,
+    interrupt: Arc<AtomicBool>,
+) -> Result<Summary> {
+    let path = out.join("final.lock");
+    let lock = File::create(&path).map_err(|e| Error::io("create", &path, e))?;
+    lock.lock().map_err(|e| Error::io("lock", &path, e))?;
+    let journal = Journal::open(&out.join(report::JOURNAL))?;
+    let storage = journal.storage();
+    let study = storage.study(&outline.search.name);
+    let config = study
+        .map(|study| outline.final_model(storage, study))
+        .transpose()?
+        .flatten();
+    let Some(config) = config else {
+        let message = "no trial of the search is complete: there are no settings for a final model";
+        return Err(Error::Check(message.into()));
+    };
+    let folder = out.join(report::FINAL);
+    let run = folder
+        .join("config.toml")
+        .is_file()
+        .then(|| RunDir::open(&folder))
+        .transpose()?;
+    if let Some(run) = &run {
+        run.check_settings(&config.resolved, true)
+            .map_err(|e| other_winner(&folder, &e))?;
+        if let Some(summary) = run.summary()?.filter(|s| !s.interrupted) {
+            return Ok(summary);
+        }
+    }
+    let work = Final {
+        quiet: args.common.quiet,
+        threads: base.threads,
+        data: base.load(true)?,
+        config,
+        folder: &folder,
+        run,
+        interrupt,
+    };
+    let summary = on_backend(work.config.precision, base.threads, false, work)?;
+    if summary.interrupted {
+        return Err(interrupted());
+    }
+    Ok(summary)
+}
+
+/// The test set is used once: a model that was tested is not silently replaced by another.
+fn other_winner(folder: &Path, error: &Error) -> Error {
+    let message = format!(
+        "{} was trained with other settings ({error}): another trial is the best one now; remove the folder to train anew",
+        folder.display()
+    );
+    Error::setting("out", message)
+}
+
+struct Final<'a> {
+    quiet: bool,
+    threads: usize,
+    data: Arc<Dataset>,
+    config: Config,
+    folder: &'a Path,
+    run: Option<RunDir>,
+    interrupt: Arc<AtomicBool>,
+}
+
+impl OnBackend for Final<'_> {
+    type Output = Summary;
+
+    fn run<B: Backend>(self, backend: B) -> Result<Summary> {
+        let resolved = self.config.resolved.clone();
+        let mut trainer = Trainer::new(backend, self.config, self.data, None)?;
+        let (run, records) = match self.run {
+            Some(run) => {
+                run.restore(&mut trainer)?;
+                run.write_settings(&resolved)?;
+                let records = run.records()?;
+                (run, records)
+            }
+            None => (RunDir::create(Some(self.folder), &resolved)?, Vec::new()),
+        };
+        if !self.quiet {
+            output::note("final model, with the settings of the best trial");
+        }
+        let threads = Some(self.threads);
+        let outcome = train_with_progress(
+            &mut trainer,
+            &run,
+            records,
+            self.quiet,
+            threads,
+            self.interrupt,
+        )?;
+        Ok(outcome.summary)
+    }
+}
+
+/// What the study has come to.
+#[derive(Serialize)]
+struct Outcome<'a> {
+    study: &'a Path,
+    objective: Objective,
+    series: Vec<SeriesOutcome>,
+    final_model: &'a Summary,
+    test_interval: Option<Interval>,
+    report: &'a Path,
+    seconds: f64,
+}
+
+#[derive(Serialize)]
+struct SeriesOutcome {
+    parameter: &'static str,
+    values: Vec<Cell>,
+}
+
+fn conclude(
+    args: &StudyArgs,
+    outline: &Outline,
+    journal: &Path,
+    summary: &Summary,
+    page: &Path,
+    elapsed: Duration,
+) -> Result<()> {
+    let opened = Journal::open(journal)?;
+    let storage = opened.storage();
+    let mut series = Vec::new();
+    for plan in &outline.series {
+        if let (Some(study), Some((parameter, _))) =
+            (storage.study(&plan.name), plan.space.iter().next())
+        {
+            let values = cells(plan, storage, study)?;
+            series.push(SeriesOutcome { parameter, values });
+        }
+    }
+    let outcome = Outcome {
+        study: journal,
+        objective: args.common.objective,
+        series,
+        final_model: summary,
+        test_interval: test_interval(summary),
+        report: page,
+        seconds: elapsed.as_secs_f64(),
+    };
+    if args.common.json {
+        return output::print_json(&outcome);
+    }
+    if args.common.quiet {
+        return Ok(());
+    }
+    output::print(&in_words(&outcome, elapsed))
+}
+
+fn test_interval(summary: &Summary) -> Option<Interval> {
+    let (accuracy, samples) = (summary.test_accuracy?, summary.test_samples as u64);
+    (samples > 0).then(|| wilson((accuracy * samples as f64).round() as u64, samples))
+}
+
+fn in_words(outcome: &Outcome<'_>, elapsed: Duration) -> String {
+    let mut text = String::new();
+    let mut rows = vec![
+        ["setting", "best value", "mean", "worst value", "mean"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    rows.extend(
+        outcome
+            .series
+            .iter()
+            .map(|series| row(series, outcome.objective)),
+    );
+    text += &format!(
+        "{} by setting, one at a time\n{}",
+        outcome.objective.name(),
+        table::align(&rows, 2)
+    );
+    let model = outcome.final_model;
+    text += &format!("\nfinal model: {}\n", model.network);
+    if let Some(accuracy) = model.val_accuracy {
+        text += &format!("validation:  accuracy {accuracy:.4}\n");
+    }
+    if let (Some(accuracy), Some(interval)) = (model.test_accuracy, outcome.test_interval) {
+        text += &format!(
+            "test:        accuracy {accuracy:.4} (95 % interval {:.4} to {:.4})\n",
+            interval.low, interval.high
+        );
+    }
+    text + &format!(
+        "report:      {}\ntime:        {}\n",
+        outcome.report.display(),
+        HumanDuration(elapsed)
+    )
+}
+
+/// A setting with its best and its worst value; those that diverged are the worst.
+fn row(series: &SeriesOutcome, objective: Objective) -> Vec<String> {
+    let sign = match objective.direction() {
+        Direction::Maximize => -1.0,
+        Direction::Minimize => 1.0,
+    };
+    let loss = |cell: &&Cell| cell.mean.map_or(f64::INFINITY, |m| sign * m.mean);
+    let done = || {
+        series
+            .values
+            .iter()
+            .filter(|c| c.mean.is_some() || c.diverged)
+    };
+    let ends = [
+        done().min_by(|a, b| loss(a).total_cmp(&loss(b))),
+        done().max_by(|a, b| loss(a).total_cmp(&loss(b))),
+    ];
+    let shown = |cell: &Cell| {
+        let mean = cell
+            .mean
+            .map_or_else(|| "diverged".into(), |m| format!("{:.4}", m.mean));
+        [number::shown(&cell.value), mean]
+    };
+    let ends = ends.into_iter().flatten().flat_map(shown);
+    std::iter::once(series.parameter.to_owned())
+        .chain(ends)
+        .collect()
+}

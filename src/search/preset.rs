@@ -1,0 +1,208 @@
+//! The whole study: six series, a search over all of their settings at once, and a final model from the best trial.
+
+use clap::ValueEnum;
+
+use super::journal::{Storage, Study, Trial};
+use super::plan::{Objective, Plan, PrunerName, SamplerName};
+use super::run::{Task, ranking};
+use super::space::{Point, Space};
+use super::sweep::Series;
+use crate::error::Result;
+use crate::train::{Config, Settings};
+
+/// How much of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Preset {
+    /// The same shape in small: one epoch a run, 6 trials, a final model of 4 epochs
+    Quick,
+    /// As published: 28 values with 3 repeats and 50 trials of 10 epochs each, a final model of 10 epochs
+    #[default]
+    Full,
+}
+
+/// The search's ranges, ends included.
+const SPACE: [(&str, &str); 5] = [
+    ("lr", "0.0005..0.005"),
+    ("width", "500..1000"),
+    ("depth", "4..8"),
+    ("dropout", "0.1..0.4"),
+    ("batch_size", "64..128"),
+];
+
+/// The name of the search in the study file.
+pub const SEARCH: &str = "search";
+
+/// Runs of each value of a series.
+const REPEATS: u32 = 3;
+
+/// Trials whose runs are kept.
+const KEEP: usize = 4;
+
+impl Preset {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Preset::Quick => "quick",
+            Preset::Full => "full",
+        }
+    }
+
+    fn epochs(self) -> u32 {
+        match self {
+            Preset::Quick => 1,
+            Preset::Full => 10,
+        }
+    }
+
+    fn final_epochs(self) -> u32 {
+        match self {
+            Preset::Quick => 4,
+            Preset::Full => 10,
+        }
+    }
+
+    fn trials(self) -> usize {
+        match self {
+            Preset::Quick => 6,
+            Preset::Full => 50,
+        }
+    }
+}
+
+/// A study, planned.
+#[derive(Clone, Debug)]
+pub struct Outline {
+    /// The series, in the order of the published tables.
+    pub series: Vec<Plan>,
+    /// The search.
+    pub search: Plan,
+    /// Its trials.
+    pub trials: usize,
+    /// Settings that the final model has beside the best trial's.
+    last: Settings,
+}
+
+impl Outline {
+    /// A preset round settings of the user's own, which come before the preset's.
+    ///
+    /// # Errors
+    /// If the settings do not fit.
+    pub fn new(
+        preset: Preset,
+        settings: &Settings,
+        seed: u64,
+        objective: Objective,
+    ) -> Result<Self> {
+        let with_epochs = |epochs| {
+            let mut own = Settings::default();
+            own.train.epochs = Some(epochs);
+            settings.over(&own)
+        };
+        let base = with_epochs(preset.epochs());
+        let series = Series::six()
+            .iter()
+            .map(|s| s.plan(&base, seed, REPEATS, objective))
+            .collect::<Result<_>>()?;
+        let mut space = Space::default();
+        for (name, range) in SPACE {
+            space.add(name, range)?;
+        }
+        let mut last = with_epochs(preset.final_epochs());
+        last.train.seed = Some(seed);
+        Ok(Outline {
+            series,
+            search: Plan {
+                name: SEARCH.into(),
+                space,
+                base,
+                seed,
+                repeats: 1,
+                objective,
+                sampler: SamplerName::Random,
+                pruner: PrunerName::None,
+            },
+            trials: preset.trials(),
+            last,
+        })
+    }
+
+    /// What there is to do before the final model.
+    pub fn tasks(&self) -> Vec<Task<'_>> {
+        let search = Task {
+            plan: &self.search,
+            trials: self.trials,
+            keep: KEEP,
+        };
+        self.series
+            .iter()
+            .map(Task::series)
+            .chain([search])
+            .collect()
+    }
+
+    /// The final model's settings, with those of the best trial; none if no trial is complete. It learns from the training part of its own seed's split, as every run
+    /// does, and is tested.
+    ///
+    /// # Errors
+    /// If the settings do not fit.
+    pub fn final_model(&self, storage: &Storage, study: &Study) -> Result<Option<Config>> {
+        let best = ranking(storage, study).into_iter().next();
+        let point = best.and_then(|trial| self.point(trial));
+        point.map(|point| self.at(&point)).transpose()
+    }
+
+    /// The final model's settings as they may come out, to estimate its cost.
+    ///
+    /// # Errors
+    /// If the settings do not fit.
+    pub fn middle(&self) -> Result<Config> {
+        self.at(&self.search.space.middle())
+    }
+
+    fn point(&self, trial: &Trial) -> Option<Point> {
+        let value = |(name, _)| Some(trial.content.params.get(name)?.internal);
+        self.search.space.iter().map(value).collect()
+    }
+
+    fn at(&self, point: &[f64]) -> Result<Config> {
+        let mut settings = self.search.space.settings(point, &self.last)?;
+        settings.data.test = Some(true);
+        Config::new(&settings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outline(preset: Preset, settings: &Settings) -> Outline {
+        Outline::new(preset, settings, 4, Objective::ValAccuracy).unwrap()
+    }
+
+    #[test]
+    fn the_full_study_is_the_published_one() {
+        let outline = outline(Preset::Full, &Settings::default());
+        let trials: Vec<usize> = outline.tasks().iter().map(|t| t.trials).collect();
+        assert_eq!(trials, [6, 4, 5, 4, 5, 4, 50]);
+        for task in outline.tasks() {
+            task.plan.check().unwrap();
+            let config = task.plan.config(&task.plan.space.middle(), 0, 0).unwrap();
+            assert_eq!((config.epochs, config.test), (10, false));
+        }
+        assert_eq!(outline.series[0].repeats, 3);
+        let last = outline.middle().unwrap();
+        assert_eq!((last.epochs, last.test, last.seed), (10, true, 4));
+    }
+
+    #[test]
+    fn what_the_user_says_comes_first() {
+        let mut settings = Settings::default();
+        settings.train.epochs = Some(2);
+        settings.model.batch_norm = Some(false);
+        let outline = outline(Preset::Quick, &settings);
+        let config = outline.series[1].config(&[0.0], 0, 0).unwrap();
+        assert_eq!((config.epochs, config.batch_norm), (2, false));
+        let last = outline.middle().unwrap();
+        assert_eq!((last.epochs, last.batch_norm), (2, false));
+    }
+}
