@@ -112,6 +112,7 @@ impl<R: Real> Forward<'_, R> {
         // Two passes: the one-pass formula E[x²] − E[x]² loses all digits when the mean is large.
         let mut mean = [R::ZERO; W];
         for row in self.x.chunks_exact(features) {
+            simd::row_by_row();
             let x = lanes::<R, W>(row, j);
             for q in 0..W {
                 mean[q] += x[q];
@@ -124,6 +125,7 @@ impl<R: Real> Forward<'_, R> {
         let mut variance = [R::ZERO; W];
         let centred = self.x_hat.chunks_exact_mut(features);
         for (centred, row) in centred.zip(self.x.chunks_exact(features)) {
+            simd::row_by_row();
             let x = lanes::<R, W>(row, j);
             let mut c = [R::ZERO; W];
             for q in 0..W {
@@ -143,6 +145,7 @@ impl<R: Real> Forward<'_, R> {
         let (gamma, beta) = (lanes::<R, W>(self.gamma, j), lanes::<R, W>(self.beta, j));
         let normalised = self.x_hat.chunks_exact_mut(features);
         for (y, x_hat) in self.y.chunks_exact_mut(features).zip(normalised) {
+            simd::row_by_row();
             let x_hat = lanes_mut::<R, W>(x_hat, j);
             let (mut normalised, mut out) = (*x_hat, [R::ZERO; W]);
             for q in 0..W {
@@ -234,6 +237,7 @@ impl<R: Real> Backward<'_, R> {
         let (mut dgamma, mut dbeta) = ([R::ZERO; W], [R::ZERO; W]);
         let rows = self.dy.chunks_exact(features);
         for (dy, x_hat) in rows.zip(self.x_hat.chunks_exact(features)) {
+            simd::row_by_row();
             let (dy, x_hat) = (lanes::<R, W>(dy, j), lanes::<R, W>(x_hat, j));
             for q in 0..W {
                 dgamma[q] += dy[q] * x_hat[q];
@@ -248,6 +252,7 @@ impl<R: Real> Backward<'_, R> {
         }
         let rows = self.dy.chunks_exact_mut(features);
         for (dy, x_hat) in rows.zip(self.x_hat.chunks_exact(features)) {
+            simd::row_by_row();
             let x_hat = lanes::<R, W>(x_hat, j);
             let dy = lanes_mut::<R, W>(dy, j);
             let mut dx = *dy;

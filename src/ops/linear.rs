@@ -61,6 +61,7 @@ impl<R: Real> Body for AddBias<'_, R> {
         if let Ok(b) = <[R; 16]>::try_from(b) {
             // The fast backend's panels: a length that the compiler knows.
             for row in y.as_chunks_mut::<16>().0 {
+                simd::row_by_row();
                 let mut sum = *row;
                 for q in 0..16 {
                     sum[q] += b[q];

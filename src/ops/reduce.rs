@@ -66,6 +66,7 @@ impl<R: Real> Body for AddRows<'_, R> {
             // As wide as the lanes: the sums stay in registers.
             let mut lanes = *total;
             for row in x.as_chunks::<LANES>().0 {
+                simd::row_by_row();
                 for q in 0..LANES {
                     lanes[q] += row[q];
                 }

@@ -103,6 +103,20 @@ pub fn dispatch<B: Body>(body: B) -> B::Output {
     run_with(set(), body)
 }
 
+/// Stands in a loop over rows of a known width, one vector register wide, that is to take one row after the other.
+///
+/// Without it compilers are tempted to take 16 rows at a time instead, and then to gather and scatter their columns, which is several times slower. It is no instruction, only a
+/// statement that they may not repeat or reorder.
+#[inline(always)]
+pub fn row_by_row() {
+    // Others than these have no stable `asm!`, or no gathers.
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    // SAFETY: it is empty.
+    unsafe {
+        std::arch::asm!("", options(nomem, nostack, preserves_flags))
+    };
+}
+
 /// The instruction set in use, as [`dispatch`] takes it.
 #[inline]
 pub fn set() -> InstructionSet {

@@ -183,6 +183,7 @@ impl Body for ConvertPixels<'_> {
         // Four panels at a time: they take a cache line of pixels from each sample, and are written in order.
         for first in own.clone().step_by(4) {
             for (i, &row) in rows.iter().enumerate() {
+                simd::row_by_row();
                 let pixels = &data[row as usize * columns..][..columns];
                 for panel in first..own.end.min(first + 4) {
                     let line = &mut to[panel_of(panel) + i * PANEL..][..PANEL];
