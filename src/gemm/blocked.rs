@@ -9,7 +9,7 @@
 
 use std::cell::RefCell;
 
-use super::kernel::{Kernel, PANEL, Product, Walk};
+use super::kernel::{Kernel, NOTHING, PANEL, Product, Walk};
 use super::pack::{Line, Source, pack, unpack};
 use super::params::{DEPTH, PANELS, ROWS, THIN, blocks};
 
@@ -239,6 +239,8 @@ impl Oriented {
             c_row: c_row as usize,
             c_panel: PANEL,
             accumulate: block.accumulate,
+            beside: NOTHING,
+            beside_panel: 0,
         };
         // SAFETY: the caller's promise; the scratch panel is as large as the rows of the block.
         unsafe {

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::backend::{Block, Input, Mode, Order, Sink, State};
 use crate::gemm::bf16::Pair;
-use crate::gemm::kernel::{Kernel, Operand, PANEL, Product, Walk};
+use crate::gemm::kernel::{Kernel, NOTHING, Operand, PANEL, Product, Walk};
 use crate::gemm::pack::Line;
 use crate::gemm::params::{DEPTH, ROWS, blocks};
 use crate::ops::activation::activation_backward;
@@ -245,6 +245,8 @@ impl Pass<'_> {
                         c_row: PANEL,
                         c_panel: self.rows * PANEL,
                         accumulate: start > 0,
+                        beside: NOTHING,
+                        beside_panel: 0,
                     };
                     // SAFETY: dY and dX have these panels; nobody writes dY now, and nobody else these panels of dX.
                     unsafe { operands.kernel.run(&product) };
@@ -321,15 +323,14 @@ impl Pass<'_> {
             c_row: PANEL,
             c_panel: PANEL * PANEL,
             accumulate: false,
+            beside: match self.rule {
+                // The optimiser's numbers come from beyond the second-level cache.
+                Some(_) => [self.params, self.m, self.v]
+                    .map(|buffer| buffer.at(place(outputs.start).start).cast_const()),
+                None => NOTHING,
+            },
+            beside_panel: inputs * PANEL,
         };
-        if self.rule.is_some() {
-            // The optimiser's numbers come from beyond the second-level cache: they are asked for while the product is still being computed.
-            for output in outputs.clone() {
-                for buffer in [self.params, self.m, self.v] {
-                    prefetch(buffer.at(place(output).start), m);
-                }
-            }
-        }
         // SAFETY: panels of X and dY, which nobody writes now, and a block of our own for each panel of outputs.
         unsafe { operands.kernel.run(&product) };
         for (output, dw) in outputs.zip(dw.chunks_exact(PANEL)) {

@@ -7,7 +7,7 @@ use super::rounded::{self, SharedCopies};
 use super::{Fused, Kernels, Saved, Values, from_panels, panels, prefetch, to_panels};
 use crate::backend::{Block, Input, Mode, Order, State};
 use crate::gemm::bf16::Pair;
-use crate::gemm::kernel::{Kernel, PANEL, Product, Walk};
+use crate::gemm::kernel::{Kernel, NOTHING, PANEL, Product, Walk};
 use crate::gemm::params::{DEPTH, ROWS, blocks};
 use crate::ops::activation::{Activation, activation_forward};
 use crate::ops::batch_norm::{batch_norm_evaluate, batch_norm_forward};
@@ -299,6 +299,8 @@ impl Pass<'_> {
                     c_row: PANEL,
                     c_panel: panel,
                     accumulate: start > 0,
+                    beside: NOTHING,
+                    beside_panel: 0,
                 };
                 // SAFETY: X, W and Z have these panels; nobody writes X or W now, and nobody else these rows and panels of Z.
                 unsafe { kernel.run(&product) };

@@ -6,7 +6,7 @@ use super::buffer::{Buffer, Shared};
 use super::panels;
 use crate::backend::Block;
 use crate::gemm::bf16::{Pair, pack_pairs, pack_rows};
-use crate::gemm::kernel::{Kernel, Operand, PANEL, Product, Walk};
+use crate::gemm::kernel::{Kernel, NOTHING, Operand, PANEL, Product, Walk};
 use crate::gemm::pack::Line;
 use crate::gemm::params::{DEPTH, ROWS, blocks};
 
@@ -134,6 +134,8 @@ impl Forward<'_> {
                         c_row: PANEL,
                         c_panel: self.rows * PANEL,
                         accumulate: start > 0,
+                        beside: NOTHING,
+                        beside_panel: 0,
                     };
                     // SAFETY: X and Z have these panels; nobody writes X, and nobody else these rows and panels of Z, by the caller's promise.
                     unsafe { self.kernel.run(&product) };

@@ -162,6 +162,8 @@ impl Case {
                 c_row: PANEL,
                 c_panel,
                 accumulate: self.old.is_some(),
+                beside: NOTHING,
+                beside_panel: 0,
             };
             // SAFETY: the buffers are as large as the product says.
             unsafe { kernel.run(&product) };

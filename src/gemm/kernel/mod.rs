@@ -164,7 +164,15 @@ pub(crate) struct Product<E = f32> {
     pub c_panel: usize,
     /// Whether the old C is added (β = 1).
     pub accumulate: bool,
+    /// Up to three matrices with rows and panels as C has, whose numbers will be wanted beside C's as soon as they are there: they are asked for while the product runs, if A is walked by
+    /// columns. Null for none.
+    pub beside: [*const f32; 3],
+    /// From a panel of theirs to the next; rows follow each other.
+    pub beside_panel: usize,
 }
+
+/// No [`Product::beside`].
+pub(crate) const NOTHING: [*const f32; 3] = [std::ptr::null(); 3];
 
 /// Cuts m rows into the fewest tiles of at most `most`, whose heights differ by at most 1.
 pub(crate) fn heights(m: usize, most: usize) -> impl Iterator<Item = usize> {

@@ -60,6 +60,8 @@ fn check(kernel: Kernel, [m, k, panels]: [usize; 3], columns: bool, accumulate: 
         c_row: PANEL,
         c_panel,
         accumulate,
+        beside: NOTHING,
+        beside_panel: 0,
     };
     // SAFETY: the buffers are as large as the product says.
     unsafe { kernel.run(&product) };

@@ -1,5 +1,8 @@
 //! The body of every kernel, once, over a vector type. It is inlined into functions that are compiled for their instruction set.
 
+use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+use std::ops::Range;
+
 use super::{Operand, PANEL, Product, Walk};
 
 /// A register of f32 lanes that sums are kept in.
@@ -112,10 +115,26 @@ pub(super) unsafe fn tile<F: Factors, const ROWS: usize, const VECTORS: usize>(
             }
             Walk::Columns { step: a_step } => {
                 let mut a = product.a.add(row);
-                for _ in 0..k {
-                    step::<F, ROWS, VECTORS>(&mut sums, a, 1, b, b_panel);
-                    a = a.wrapping_add(a_step);
-                    b = b.wrapping_add(b_row);
+                let panels = (VECTORS * F::Sums::LANES).div_ceil(PANEL);
+                let mut beside = Beside::new(product, row..row + ROWS, panel..panel + panels);
+                let mut left = k;
+                while left > 0 {
+                    beside.ask();
+                    let steps = left.min(UNROLLED);
+                    if steps == UNROLLED {
+                        for _ in 0..UNROLLED {
+                            step::<F, ROWS, VECTORS>(&mut sums, a, 1, b, b_panel);
+                            a = a.wrapping_add(a_step);
+                            b = b.wrapping_add(b_row);
+                        }
+                    } else {
+                        for _ in 0..steps {
+                            step::<F, ROWS, VECTORS>(&mut sums, a, 1, b, b_panel);
+                            a = a.wrapping_add(a_step);
+                            b = b.wrapping_add(b_row);
+                        }
+                    }
+                    left -= steps;
                 }
             }
         }
@@ -124,6 +143,50 @@ pub(super) unsafe fn tile<F: Factors, const ROWS: usize, const VECTORS: usize>(
                 sum.store(c.add(i * c_row + at(v, c_panel)));
             }
         }
+    }
+}
+
+/// The lines of [`Product::beside`] that belong to a tile, asked for a few at a time: a processor can wait for some 20 at once, and stands still when it is asked for more.
+struct Beside {
+    /// The lines of a matrix, a panel after the other.
+    from: [*const f32; 3],
+    panel: usize,
+    rows: usize,
+    lines: usize,
+    /// Lines of each matrix asked for so far, and at a time.
+    asked: usize,
+    at_a_time: usize,
+}
+
+impl Beside {
+    #[inline(always)]
+    fn new<E>(product: &Product<E>, rows: Range<usize>, panels: Range<usize>) -> Self {
+        let start = rows.start * PANEL + panels.start * product.beside_panel;
+        let lines = match product.beside[0].is_null() {
+            true => 0,
+            false => rows.len() * panels.len(),
+        };
+        Beside {
+            from: product.beside.map(|from| from.wrapping_add(start)),
+            panel: product.beside_panel,
+            rows: rows.len(),
+            lines,
+            asked: 0,
+            at_a_time: lines.div_ceil(product.k.div_ceil(UNROLLED).max(1)),
+        }
+    }
+
+    #[inline(always)]
+    fn ask(&mut self) {
+        let until = self.lines.min(self.asked + self.at_a_time);
+        for line in self.asked..until {
+            let at = line / self.rows * self.panel + line % self.rows * PANEL;
+            for from in self.from {
+                // SAFETY: a hint, allowed at any address.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(at).cast()) };
+            }
+        }
+        self.asked = until;
     }
 }
 
