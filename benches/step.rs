@@ -87,6 +87,7 @@ fn steps<B: Backend<Real = f32>>(c: &mut Criterion, name: &str, backend: impl Fn
         group.bench_function(case.name, |bench| {
             bench.iter(|| {
                 let x = Input::Pixels {
+                    next: &[],
                     data: &data,
                     rows: &rows,
                     scale: &scale,

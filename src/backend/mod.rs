@@ -139,6 +139,8 @@ pub enum Input<'a, Buf, R> {
         data: &'a [u8],
         /// The samples of this batch.
         rows: &'a [u32],
+        /// Those of the batch after it, if they are known: a backend may ask for them before they are needed.
+        next: &'a [u32],
         /// s `[inputs]`.
         scale: &'a [R],
         /// t `[inputs]`.

@@ -70,6 +70,7 @@ impl<R: Element> Plain<R> {
             rows,
             scale,
             shift,
+            ..
         } = x
         {
             for (out, &row) in converted.chunks_exact_mut(inputs).zip(rows) {

@@ -204,6 +204,7 @@ struct Runner<'a, B: Backend> {
     optimizer: Optimizer,
     loss: LossOptions,
     rows: Vec<u32>,
+    next: Vec<u32>,
     labels: Vec<u32>,
     number: u64,
 }
@@ -220,6 +221,7 @@ impl<'a, B: Backend<Real = f32>> Runner<'a, B> {
             optimizer: Optimizer::default(),
             loss: LossOptions::default(),
             rows: vec![0; network.batch_size],
+            next: vec![0; network.batch_size],
             labels: vec![0; network.batch_size],
             number: 0,
         })
@@ -227,17 +229,15 @@ impl<'a, B: Backend<Real = f32>> Runner<'a, B> {
 
     /// One step on the next batch; rows are far from each other, as after a shuffle.
     fn step(&mut self) -> Result<()> {
-        // A prime, so that every sample has its turn.
-        const STRIDE: u64 = 15_485_863;
-        let first = self.number * self.rows.len() as u64;
-        for (i, (row, label)) in self.rows.iter_mut().zip(&mut self.labels).enumerate() {
-            let sample = (first + i as u64) * STRIDE % SAMPLES as u64;
-            *row = sample as u32;
-            *label = self.pixels.labels[sample as usize];
+        choose(&mut self.rows, self.number);
+        choose(&mut self.next, self.number + 1);
+        for (label, &row) in self.labels.iter_mut().zip(&self.rows) {
+            *label = self.pixels.labels[row as usize];
         }
         let input = Input::Pixels {
             data: &self.pixels.data,
             rows: &self.rows,
+            next: &self.next,
             scale: &self.pixels.scale,
             shift: &self.pixels.shift,
         };
@@ -259,6 +259,16 @@ impl<'a, B: Backend<Real = f32>> Runner<'a, B> {
             "step {} has no finite loss",
             self.number
         )))
+    }
+}
+
+/// The samples of a batch.
+fn choose(rows: &mut [u32], batch: u64) {
+    // A prime, so that every sample has its turn.
+    const STRIDE: u64 = 15_485_863;
+    let first = batch * rows.len() as u64;
+    for (i, row) in rows.iter_mut().enumerate() {
+        *row = ((first + i as u64) * STRIDE % SAMPLES as u64) as u32;
     }
 }
 

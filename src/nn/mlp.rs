@@ -382,6 +382,7 @@ mod tests {
             .collect();
         let mut mlp = network(3);
         let pixels = Input::Pixels {
+            next: &[],
             data: &data,
             rows: &rows,
             scale: &scale,

@@ -37,18 +37,20 @@ impl<B: Backend> Feed<B> {
         &self.normalizer
     }
 
-    /// The rows `rows` of `samples`, ready for the first block.
+    /// The rows `rows` of `samples`, ready for the first block; `next` are those of the batch after it, if they are known.
     pub fn batch<'a>(
         &'a mut self,
         backend: &B,
         samples: &'a Samples,
         rows: &'a [u32],
+        next: &'a [u32],
         augmentation: Option<&Augmentation<'_>>,
     ) -> Result<Batch<'a, B>> {
         if let (Features::U8(data), None) = (&samples.features, augmentation) {
             return Ok(Input::Pixels {
                 data,
                 rows,
+                next,
                 scale: &self.scale,
                 shift: &self.shift,
             });

@@ -291,7 +291,9 @@ impl<B: Backend> Classifier for Evaluator<B> {
         let rows: Vec<u32> = (0..samples.len() as u32).collect();
         let mut out = Predictions::default();
         for rows in rows.chunks(self.mlp.capacity()) {
-            let batch = self.feed.batch(self.mlp.backend(), samples, rows, None)?;
+            let batch = self
+                .feed
+                .batch(self.mlp.backend(), samples, rows, &[], None)?;
             self.mlp.forward(batch, Mode::Eval)?;
             for row in self.mlp.logits(rows.len())?.chunks_exact_mut(classes) {
                 out.classes.push(argmax(row) as u32);
@@ -319,7 +321,7 @@ pub(super) fn evaluate<B: Backend>(
     for rows in rows.chunks(mlp.capacity().min(EVALUATION_ROWS)) {
         labels.clear();
         labels.extend(rows.iter().map(|&row| samples.labels[row as usize]));
-        let batch = feed.batch(mlp.backend(), samples, rows, None)?;
+        let batch = feed.batch(mlp.backend(), samples, rows, &[], None)?;
         mlp.forward(batch, Mode::Eval)?;
         let batch_loss = mlp.loss(&labels, &plain)?;
         loss += batch_loss.cross_entropy_sum;

@@ -292,7 +292,9 @@ impl<B: Backend> Trainer<B> {
         let c = &self.config;
         let progress = &mut self.progress;
         let first = progress.partial.batches * c.batch_size;
-        let rows = &self.order[first..self.order.len().min(first + c.batch_size)];
+        let (rows, later) =
+            self.order[first..].split_at(c.batch_size.min(self.order.len() - first));
+        let next = &later[..c.batch_size.min(later.len())];
         self.labels.clear();
         self.labels
             .extend(rows.iter().map(|&row| self.data.train.labels[row as usize]));
@@ -303,9 +305,13 @@ impl<B: Backend> Trainer<B> {
             epoch: progress.epoch,
         });
         let samples = &self.data.train;
-        let batch = self
-            .feed
-            .batch(self.mlp.backend(), samples, rows, augmentation.as_ref())?;
+        let batch = self.feed.batch(
+            self.mlp.backend(),
+            samples,
+            rows,
+            next,
+            augmentation.as_ref(),
+        )?;
         let update = Update {
             number: progress.update,
             lr,

@@ -72,6 +72,7 @@ fn count(
             before = ALLOCATIONS.load(Ordering::SeqCst);
         }
         let x = Input::Pixels {
+            next: &[],
             data: &data,
             rows: &rows,
             scale: &scale,

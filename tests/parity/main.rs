@@ -92,6 +92,7 @@ impl Case {
             mlp.backend().upload(&mut buf, &values).unwrap();
             let input = match self.pixels {
                 true => Input::Pixels {
+                    next: &rows[..n / 2],
                     data: &data,
                     rows: &rows,
                     scale: &scale,
@@ -105,6 +106,7 @@ impl Case {
         }
         let rows: Vec<u32> = (0..batch as u32 + 3).collect();
         let input = Input::Pixels {
+            next: &[],
             data: &data,
             rows: &rows,
             scale: &scale,

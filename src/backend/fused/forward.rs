@@ -134,6 +134,7 @@ fn convert(x: Input<'_, Buffer, f32>, columns: usize, own: Range<usize>, to: &mu
             rows,
             scale,
             shift,
+            ..
         } => simd::dispatch(ConvertPixels {
             data,
             rows,

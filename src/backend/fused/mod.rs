@@ -120,6 +120,13 @@ fn prefetch(from: *const f32, lines: usize) {
     }
 }
 
+/// Asks for a byte that is needed later, into the second-level cache.
+fn prefetch_later(from: *const u8) {
+    use core::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+    // SAFETY: a hint, allowed at any address.
+    unsafe { _mm_prefetch::<_MM_HINT_T1>(from.cast()) };
+}
+
 /// Copies row-major rows of `columns` into panels, from column `start` on as many as there are.
 fn to_panels(panels: &mut [f32], rows: &[f32], columns: usize, start: usize) {
     let n = rows.len() / columns;
