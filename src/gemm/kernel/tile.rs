@@ -1,6 +1,6 @@
 //! The body of every kernel, once, over a vector type. It is inlined into functions that are compiled for their instruction set.
 
-use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+use core::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T0, _mm_prefetch};
 use std::ops::Range;
 
 use super::{Operand, PANEL, Product, Walk};
@@ -81,6 +81,14 @@ pub(super) unsafe fn tile<F: Factors, const ROWS: usize, const VECTORS: usize>(
             for (i, sums) in sums.iter_mut().enumerate() {
                 for (v, sum) in sums.iter_mut().enumerate() {
                     *sum = F::Sums::load(c.add(i * c_row + at(v, c_panel)));
+                }
+            }
+        }
+        if c_row != PANEL {
+            // The rows of a matrix that is not in panels lie on pages of their own: stores into them would wait.
+            for i in 0..ROWS {
+                for v in (0..VECTORS).step_by(PANEL / F::Sums::LANES) {
+                    _mm_prefetch::<_MM_HINT_ET0>(c.add(i * c_row + at(v, c_panel)).cast());
                 }
             }
         }
