@@ -4,6 +4,8 @@ use std::hint::spin_loop;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Counts arrivals in groups, and lets threads wait until a group is complete. Alone on its cache lines, of which some processors fetch two at a time.
 ///
@@ -16,6 +18,11 @@ pub(super) struct Count {
     lock: Mutex<()>,
     wake: Condvar,
 }
+
+/// How long a thread that has looked often enough goes on looking between turns that it leaves to others. A thread that is parked and woken may be put on the processor of the one
+/// that wakes it, while another stands idle; and if it is parked at each meeting, it never looks busy enough to be moved away, and two threads go on on one processor. In this time
+/// it does.
+const YIELDING: Duration = Duration::from_millis(5);
 
 /// In the word: somebody may be parked.
 const SLEEPERS: u64 = 1;
@@ -49,6 +56,14 @@ impl Count {
                 return word < POISON;
             }
             spin_loop();
+        }
+        let start = Instant::now();
+        while start.elapsed() < YIELDING {
+            let word = self.word.load(Acquire);
+            if word >= goal {
+                return word < POISON;
+            }
+            thread::yield_now();
         }
         let mut guard = lock(&self.lock);
         loop {
