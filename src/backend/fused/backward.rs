@@ -6,7 +6,7 @@ use super::buffer::{Buffer, Shared};
 use super::rounded::{Rounded, SharedCopies};
 use super::{
     Fused, Kernels, Saved, UpdateBody, Values, Weights, from_panels, panels, prefetch,
-    prefetch_later, to_panels,
+    prefetch_pixels, to_panels,
 };
 use crate::backend::{Block, Input, Mode, Order, Sink, State};
 use crate::gemm::bf16::Pair;
@@ -324,7 +324,7 @@ impl Pass<'_> {
         };
         for &row in rows {
             let pixel = row as usize * self.block.inputs + input * PANEL;
-            prefetch_later(data.as_ptr().wrapping_add(pixel));
+            prefetch_pixels(&data[pixel..]);
         }
     }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::buffer::{Buffer, Shared};
 use super::rounded::{self, SharedCopies};
-use super::{Fused, Kernels, Saved, Values, from_panels, panels, prefetch, to_panels};
+use super::{Fused, Kernels, Saved, Values, from_panels, panels, prefetch_pixels, to_panels};
 use crate::backend::{Block, Input, Mode, Order, State};
 use crate::gemm::bf16::Pair;
 use crate::gemm::kernel::{Kernel, NOTHING, PANEL, Product, Walk};
@@ -172,52 +172,56 @@ impl Body for ConvertPixels<'_> {
             to,
         } = self;
         let columns = scale.len();
-        let panel_of = |panel: usize| (panel - own.start) * rows.len() * PANEL;
-        // Samples lie anywhere in memory, where the processor does not expect them: all are asked for at once.
-        for &row in rows {
-            let start = row as usize * columns + own.start * PANEL;
-            prefetch(
-                data.as_ptr().wrapping_add(start).cast(),
-                own.len().div_ceil(4) + 1,
-            );
+        let pixels_of = |row: u32, panel: usize| {
+            let start = row as usize * columns;
+            &data[start + panel * PANEL..start + columns]
+        };
+        // Samples lie anywhere in memory, where the processor does not expect them. A cache line holds the pixels of four panels: the next four's are asked for while the first of
+        // these is converted.
+        if own.is_empty() {
+            return;
         }
-        // Four panels at a time: they take a cache line of pixels from each sample, and are written in order.
-        for first in own.clone().step_by(4) {
-            for (i, &row) in rows.iter().enumerate() {
-                simd::row_by_row();
-                let pixels = &data[row as usize * columns..][..columns];
-                for panel in first..own.end.min(first + 4) {
-                    let line = &mut to[panel_of(panel) + i * PANEL..][..PANEL];
-                    let j = panel * PANEL;
-                    convert_line(line, &pixels[j..], &scale[j..], &shift[j..]);
+        for &row in rows {
+            prefetch_pixels(pixels_of(row, own.start));
+        }
+        for (panel, lines) in own.clone().zip(to.chunks_exact_mut(rows.len() * PANEL)) {
+            let (lines, _) = lines.as_chunks_mut::<PANEL>();
+            let ahead = panel + PANELS_A_LINE;
+            if (panel - own.start).is_multiple_of(PANELS_A_LINE) && ahead < own.end {
+                for &row in rows {
+                    prefetch_pixels(pixels_of(row, ahead));
+                }
+            }
+            let j = panel * PANEL;
+            let whole = (scale[j..].first_chunk(), shift[j..].first_chunk());
+            if let (Some(scale), Some(shift)) = whole {
+                for (line, &row) in lines.iter_mut().zip(rows) {
+                    simd::row_by_row();
+                    let pixels = pixels_of(row, panel).first_chunk();
+                    *line = convert_line(pixels.expect("a whole panel"), scale, shift);
+                }
+            } else {
+                for (line, &row) in lines.iter_mut().zip(rows) {
+                    *line = [0.0; PANEL];
+                    for (q, &pixel) in pixels_of(row, panel).iter().enumerate() {
+                        line[q] = f32::from(pixel) * scale[j + q] + shift[j + q];
+                    }
                 }
             }
         }
     }
 }
 
-/// Up to 16 pixels, and zeros for those that are missing.
+/// Panels whose pixels lie in one cache line.
+const PANELS_A_LINE: usize = 4;
+
 #[inline(always)]
-fn convert_line(line: &mut [f32], pixels: &[u8], scale: &[f32], shift: &[f32]) {
-    let whole = (
-        line.first_chunk_mut::<PANEL>(),
-        pixels.first_chunk::<PANEL>(),
-        scale.first_chunk::<PANEL>(),
-        shift.first_chunk::<PANEL>(),
-    );
-    if let (Some(line), Some(pixels), Some(scale), Some(shift)) = whole {
-        // Into registers first: the compiler cannot know that the line is none of the sources.
-        let mut numbers = [0.0; PANEL];
-        for q in 0..PANEL {
-            numbers[q] = f32::from(pixels[q]) * scale[q] + shift[q];
-        }
-        *line = numbers;
-    } else {
-        line.fill(0.0);
-        for (q, x) in line[..pixels.len()].iter_mut().enumerate() {
-            *x = f32::from(pixels[q]) * scale[q] + shift[q];
-        }
+fn convert_line(pixels: &[u8; PANEL], scale: &[f32; PANEL], shift: &[f32; PANEL]) -> [f32; PANEL] {
+    let mut numbers = [0.0; PANEL];
+    for q in 0..PANEL {
+        numbers[q] = f32::from(pixels[q]) * scale[q] + shift[q];
     }
+    numbers
 }
 
 impl Pass<'_> {

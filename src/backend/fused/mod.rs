@@ -112,6 +112,7 @@ fn panels(columns: usize) -> usize {
 }
 
 /// Asks for so many cache lines from an address on.
+#[inline(always)]
 fn prefetch(from: *const f32, lines: usize) {
     use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
     for line in 0..lines {
@@ -120,11 +121,10 @@ fn prefetch(from: *const f32, lines: usize) {
     }
 }
 
-/// Asks for a byte that is needed later, into the second-level cache.
-fn prefetch_later(from: *const u8) {
-    use core::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-    // SAFETY: a hint, allowed at any address.
-    unsafe { _mm_prefetch::<_MM_HINT_T1>(from.cast()) };
+/// Asks for the first of some pixels and its cache line.
+#[inline(always)]
+fn prefetch_pixels(from: &[u8]) {
+    prefetch(from.as_ptr().cast(), 1);
 }
 
 /// Copies row-major rows of `columns` into panels, from column `start` on as many as there are.
