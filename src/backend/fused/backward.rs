@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::buffer::{Buffer, Shared};
 use super::rounded::{Rounded, SharedCopies};
 use super::{
-    Fused, Kernels, Saved, UpdateBody, Values, Weights, from_panels, panels, prefetch,
+    Fused, Kernels, Saved, UpdateBody, Values, Weights, by_columns, from_panels, panels, prefetch,
     prefetch_pixels, to_panels,
 };
 use crate::backend::{Block, Input, Mode, Order, Sink, State};
@@ -26,6 +26,9 @@ const MOST_SIDE_BY_SIDE: usize = 2;
 
 /// Panels of outputs whose blocks of dW are computed together, so that what a call costs is shared; they and their dY fit the first-level cache.
 const TOGETHER: usize = 2;
+
+/// Rows up to which a member keeps its columns of W in the backward. On two threads a step of 16 rows gained an eighth by it, one of 100 rows lost a twentieth.
+const FEW_ROWS: usize = 32;
 
 /// A backward under way: what all members share. Every activation is in panels of `rows` rows.
 struct Pass<'a> {
@@ -295,10 +298,14 @@ impl Pass<'_> {
         }
     }
 
-    /// `dW = dYᵀ X`, block by block of 16 inputs × 16 outputs, each used up at once. A member has whole rows of such blocks or, where outputs are few, columns.
+    /// `dW = dYᵀ X`, block by block of 16 inputs × 16 outputs, each used up at once.
+    ///
+    /// With few rows a step is mostly the reading and writing of weights, and a member has the columns of W that it multiplies in the forward, which its caches may still hold. With many, a member
+    /// has some panels of X with all outputs, and needs the others' no more.
     fn weights<E: Operand>(&self, operands: &Operands<'_, E>, member: Member<'_>) {
         let (inputs, outputs) = (panels(self.block.inputs), panels(self.block.outputs));
-        let (inputs, outputs) = if outputs >= inputs {
+        let few_rows = self.rows <= FEW_ROWS && by_columns(outputs, &member);
+        let (inputs, outputs) = if few_rows || outputs >= inputs {
             (0..inputs, member.share(outputs))
         } else {
             (member.share(inputs), 0..outputs)

@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use super::buffer::{Buffer, Shared};
 use super::rounded::{self, SharedCopies};
-use super::{Fused, Kernels, Saved, Values, from_panels, panels, prefetch_pixels, to_panels};
+use super::{
+    Fused, Kernels, Saved, Values, by_columns, from_panels, panels, prefetch_pixels, to_panels,
+};
 use crate::backend::{Block, Input, Mode, Order, State};
 use crate::gemm::bf16::Pair;
 use crate::gemm::kernel::{Kernel, NOTHING, PANEL, Product, Walk};
@@ -15,9 +17,6 @@ use crate::ops::dropout::{self, Mask};
 use crate::ops::linear::add_bias;
 use crate::simd::team::Member;
 use crate::simd::{self, Body};
-
-/// Outputs that take few panels for each member are multiplied by rows instead, and shared out by panels afterwards.
-const FEW_PANELS: usize = 4;
 
 /// A forward under way: what all members share. Every buffer is in panels of `rows` rows.
 struct Pass<'a> {
@@ -234,12 +233,11 @@ impl Pass<'_> {
             Some(_) => self.saved.out,
             None => self.saved.pre,
         };
-        let by_rows = member.size() > 1 && all < FEW_PANELS * member.size();
-        if by_rows {
+        if by_columns(all, &member) {
+            self.multiply(z, 0..self.rows, own.clone());
+        } else {
             self.multiply(z, member.share(self.rows), 0..all);
             member.barrier();
-        } else {
-            self.multiply(z, 0..self.rows, own.clone());
         }
         if own.is_empty() {
             return;

@@ -43,7 +43,7 @@ use crate::gemm::kernel::{Kernel, PANEL};
 use crate::ops::softmax_cross_entropy::{Loss, LossOptions, softmax_cross_entropy};
 use crate::optim::clip::SquareSum;
 use crate::optim::{Optimizer, Step, StepRule};
-use crate::simd::team::Team;
+use crate::simd::team::{Member, Team};
 use crate::simd::{self, Body};
 pub use buffer::Buffer;
 use buffer::Shared;
@@ -109,6 +109,11 @@ struct Values {
 /// Panels of so many columns.
 fn panels(columns: usize) -> usize {
     columns.div_ceil(PANEL)
+}
+
+/// Whether the members share out the work on a matrix of outputs by its panels; where each would have less than 4, some would have much more than others.
+fn by_columns(panels: usize, member: &Member<'_>) -> bool {
+    member.size() == 1 || panels >= 4 * member.size()
 }
 
 /// Asks for so many cache lines from an address on.
