@@ -47,11 +47,15 @@ impl Scale {
         }
         let missing = (least - (high - low)).max(0.0) / 2.0;
         let (low, high) = (low - missing, high + missing);
-        let step = step(low, high);
-        Scale::Linear {
-            low: (low / step).floor() * step,
-            high: (high / step).ceil() * step,
-        }
+        // Rounding widens the range, and a wider one may have another step.
+        let round = |(low, high): (f64, f64)| {
+            let step = step(low, high);
+            // What is round but for the last bits stays.
+            let ends = ((low / step + 1e-9).floor(), (high / step - 1e-9).ceil());
+            (ends.0 * step, ends.1 * step)
+        };
+        let (low, high) = round(round((low, high)));
+        Scale::Linear { low, high }
     }
 
     /// Where a value is, from 0 to 1 between the ends.

@@ -4,7 +4,7 @@ use super::*;
 use crate::search::journal::{Direction, NewTrial, Operation, Parameter, State};
 use crate::search::{Distribution, Space};
 
-/// A file with a series of three values, one of which has not ended, and a search of five trials.
+/// A file with a series of three values, the last of which diverged, and a search of five trials.
 fn journal(path: &Path) {
     let mut journal = Journal::join(path).unwrap();
     let study = |name: &str| Operation::CreateStudy {
@@ -28,9 +28,10 @@ fn journal(path: &Path) {
         );
         trial.complete = trial.start.clone();
         trial.values = Some(vec![repeats.iter().sum::<f64>() / repeats.len() as f64]);
-        trial
-            .user_attrs
-            .insert("val_accuracy".into(), json!(repeats));
+        for key in ["val_accuracy", "val_loss"] {
+            trial.user_attrs.insert(key.into(), json!(repeats));
+        }
+        trial.user_attrs.insert("seeds".into(), json!([11, 12, 13]));
         let parameter = |&(name, internal, distribution): &(&str, f64, &Distribution)| {
             (
                 name.to_owned(),
@@ -54,7 +55,11 @@ fn journal(path: &Path) {
     let mut operations = vec![
         study("sweep-activation"),
         metric(0),
-        attribute(0, "chainrule", json!({"sampler": "grid"})),
+        attribute(
+            0,
+            "chainrule",
+            json!({"sampler": "grid", "seed": 5, "repeats": 3, "objective": "val_accuracy", "base": {"train.epochs": "1"}}),
+        ),
         study("search"),
         metric(1),
     ];
@@ -68,6 +73,11 @@ fn journal(path: &Path) {
         &[("activation", 1.0, activation)],
         &[0.86, 0.86, 0.87],
     ));
+    let mut diverged = trial(0, &[("activation", 2.0, activation)], &[0.1]);
+    if let Operation::CreateTrial { trial, .. } = &mut diverged {
+        (trial.state, trial.values) = (State::Pruned, None);
+    }
+    operations.push(diverged);
     for (x, value) in [
         (0.001, 0.8),
         (0.01, 0.9),
@@ -87,15 +97,21 @@ fn a_file_becomes_a_page_with_its_figures() {
     journal(&path);
     let page = fs::read_to_string(write(&path, dir.path()).unwrap()).unwrap();
     assert!(
-        page.contains("Best: activation relu with val_accuracy 0.8800. 2 trials complete"),
+        page.contains("<strong>lr 0.002</strong>, with a validation accuracy of 0.9100. Trials of search: 5 complete."),
         "{page}"
     );
-    assert!(page.contains("Best: lr 0.002 with val_accuracy 0.9100. 5 trials complete"));
+    let effect = "<td>activation</td><td>relu</td><td>0.8800</td><td>elu</td><td>diverged</td><td>–</td><td>–</td>";
+    assert!(page.contains(effect), "{page}");
+    assert!(page.contains("<tr><td>elu</td><td>–</td><td>–</td><td>–</td><td>diverged</td></tr>"));
     assert_eq!(
         page.matches("<svg").count(),
-        3,
-        "a series, a history and a slice"
+        2 + 2,
+        "accuracy and loss of a series, a history and a slice"
     );
+    assert!(page.contains(
+        "chainrule sweep activation --values relu,tanh,elu --repeats 3 --seed 5 --epochs 1"
+    ));
+    assert!(!page.contains("final model"), "there is none in a file");
     let without_names = page.replace("http://www.w3.org/2000/svg", "");
     assert!(
         !page.contains("NaN") && !page.contains("<script") && !without_names.contains("http"),
@@ -106,14 +122,97 @@ fn a_file_becomes_a_page_with_its_figures() {
         figure("search-history.csv"),
         "trial,val_accuracy,best\n0,0.8,0.8\n1,0.9,0.9\n2,0.85,0.9\n3,0.91,0.91\n4,0.7,0.91\n"
     );
-    assert_eq!(figure("sweep-activation-series.csv").lines().count(), 1 + 6);
     assert!(figure("search-lr.csv").contains("3,0.002,0.91"));
-    assert_eq!(
-        figure("sweep-activation-series.svg")
-            .matches("<circle")
-            .count(),
-        6 + 2
+    let series = figure("sweep-activation-accuracy.csv");
+    assert!(
+        series.starts_with("activation,repeat,val_accuracy,seed\nrelu,0,0.87,11\nrelu,1,0.88,12\n"),
+        "{series}"
     );
+    assert_eq!(series.lines().count(), 1 + 6 + 1);
+    let svg = figure("sweep-activation-accuracy.svg");
+    assert_eq!(svg.matches("<circle").count(), 6 + 2 + 1);
+    assert!(svg.contains("<title>elu: diverged</title>"), "{svg}");
+    assert!(figure("sweep-activation-loss.svg").contains("validation loss"));
+}
+
+/// Trials of two parameters with reports, as Optuna writes them: there is no plan.
+#[test]
+fn a_study_of_another_program_has_all_charts_of_a_search() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("other.journal");
+    let mut journal = Journal::join(&path).unwrap();
+    let create = Operation::CreateStudy {
+        name: "../by <hand>".into(),
+        directions: vec![Direction::Minimize],
+    };
+    let x = Distribution::float(0.0, 1.0, false, None).unwrap();
+    let n = Distribution::int(1, 64, true, 1).unwrap();
+    let trial = |i: u32| {
+        let place = f64::from(i) / 20.0;
+        let mut trial = NewTrial::new(State::Complete, None);
+        trial.values = Some(vec![place]);
+        trial.reports = (1..=3)
+            .map(|step| (step, place + 1.0 / step as f64))
+            .collect();
+        for (name, internal, distribution) in
+            [("x", place, &x), ("n", f64::from(1 + i * 7 % 20), &n)]
+        {
+            let distribution = distribution.clone();
+            trial.params.insert(
+                name.into(),
+                Parameter {
+                    internal,
+                    distribution,
+                },
+            );
+        }
+        Operation::CreateTrial {
+            study: 0,
+            trial: Box::new(trial),
+        }
+    };
+    let mut operations = vec![create];
+    operations.extend((0..20).map(trial));
+    journal.transaction(|_| Ok((operations, ()))).unwrap();
+    let page = fs::read_to_string(write(&path, &dir.path().join("out")).unwrap()).unwrap();
+    assert!(
+        page.contains("by &lt;hand&gt;") && !page.contains("<hand>"),
+        "{page}"
+    );
+    assert!(
+        page.contains("with a value of 0.0000") && !page.contains("chainrule search"),
+        "{page}"
+    );
+    let folder = dir.path().join("out/figures");
+    let mut names: Vec<_> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.retain(|name| name.ends_with(".csv"));
+    names.sort();
+    let kinds = ["coordinates", "curves", "history", "importance", "n", "x"];
+    assert_eq!(
+        names,
+        kinds.map(|kind| format!("___by__hand_-{kind}-0.csv"))
+    );
+    let csv =
+        |kind: &str| fs::read_to_string(folder.join(format!("___by__hand_-{kind}-0.csv"))).unwrap();
+    assert_eq!(csv("curves").lines().count(), 1 + 60);
+    assert!(
+        csv("coordinates").starts_with("trial,n,x,value\n19,"),
+        "the worst first"
+    );
+    // The value is x, whatever n is.
+    let importance = csv("importance");
+    let share: f64 = importance
+        .lines()
+        .nth(1)
+        .unwrap()
+        .strip_prefix("x,")
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(share > 0.8, "{importance}");
 }
 
 #[test]

@@ -1,0 +1,94 @@
+//! Charts of a series: each value of a setting with its repeats, their mean, and its interval.
+
+use super::chart::{Chart, Dot, Line};
+use super::scale::Scale;
+use super::subject::{Figure, Series, csv, words};
+use crate::analysis::number::text;
+use crate::search::sweep::Cell;
+
+/// What repeats are drawn by, if they have noted it.
+const METRICS: [&str; 2] = ["val_accuracy", "val_loss"];
+
+/// A chart for each figure that the repeats have noted.
+pub(super) fn figures(series: &Series<'_>) -> Vec<Figure> {
+    let drawn = METRICS.map(|metric| (metric, series.cells(metric)));
+    let noted = drawn
+        .into_iter()
+        .filter(|(_, cells)| cells.iter().any(|c| !c.repeats.is_empty()));
+    noted
+        .map(|(metric, cells)| figure(series, metric, &cells))
+        .collect()
+}
+
+fn figure(series: &Series<'_>, metric: &str, cells: &[Cell]) -> Figure {
+    let name = series.name;
+    let y = Scale::around(cells.iter().flat_map(|c| c.repeats.iter().copied()), 0.01);
+    let x = Scale::Category(cells.iter().map(|c| text(&c.value)).collect());
+    let title = format!("{} against {name}", words(metric));
+    let mut chart = Chart::new(&title, (x, name), (y, words(metric)));
+    let means = (0..)
+        .zip(cells)
+        .filter_map(|(i, c)| Some((f64::from(i), c.mean?.mean)));
+    chart.line(means, Line::Faint);
+    for (i, cell) in (0..).map(f64::from).zip(cells) {
+        draw(&mut chart, i, cell);
+    }
+    let mut caption = format!("{title}: every repeat, their mean, and the mean's 95 % t interval");
+    if cells.iter().any(|c| c.diverged) {
+        caption += "; × where a loss stopped being a number";
+    }
+    Figure {
+        name: series.subject.stem(metric.trim_start_matches("val_")),
+        caption,
+        broad: false,
+        svg: chart.svg(),
+        csv: numbers(series, metric, cells),
+    }
+}
+
+fn draw(chart: &mut Chart, x: f64, cell: &Cell) {
+    let label = text(&cell.value);
+    for (repeat, &value) in cell.repeats.iter().enumerate() {
+        let note = format!("{label}, repeat {repeat}: {value:.4}");
+        chart.dot(x, value, Dot::Single, &note);
+    }
+    if let Some(mean) = cell.mean {
+        if let Some(interval) = mean.interval {
+            chart.interval(x, interval.low, interval.high);
+        }
+        let note = format!("{label}: mean {:.4}", mean.mean);
+        chart.dot(x, mean.mean, Dot::Mean, &note);
+    }
+    if cell.diverged {
+        chart.cross(x, &format!("{label}: diverged"));
+    }
+}
+
+/// A line for each repeat, with its seed.
+fn numbers(series: &Series<'_>, metric: &str, cells: &[Cell]) -> String {
+    let trial = |cell: &Cell| {
+        let mut trials = series.subject.trials();
+        trials.find(|t| {
+            t.parameter(series.name).as_ref() == Some(&cell.value) && t.state().has_result()
+        })
+    };
+    let rows = cells.iter().flat_map(|cell| {
+        let seeds = trial(cell).and_then(|t| t.content.user_attrs.get("seeds")?.as_array());
+        let seed = move |repeat: usize| {
+            seeds
+                .and_then(|s| s.get(repeat))
+                .map_or_else(String::new, ToString::to_string)
+        };
+        let value = text(&cell.value);
+        let row = move |(repeat, x): (usize, &f64)| {
+            [
+                value.clone(),
+                repeat.to_string(),
+                x.to_string(),
+                seed(repeat),
+            ]
+        };
+        cell.repeats.iter().enumerate().map(row)
+    });
+    csv(&[series.name, "repeat", metric, "seed"], rows)
+}
