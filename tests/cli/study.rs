@@ -21,10 +21,20 @@ const FLAGS: [&str; 9] = [
     "--validation=0.25",
 ];
 
-/// Few samples: a whole study of these takes some seconds.
+/// Few samples, so that a whole study takes some seconds, but enough for the largest batch.
 fn program() -> Chainrule {
     let program = Chainrule::new();
-    write_images(&program, "set.npz");
+    let (train, test) = (
+        Pixels::new(400, 6, 4, 190, 1),
+        Pixels::new(57, 6, 4, 190, 2),
+    );
+    let arrays = [
+        ("x", train.x(&[2, 3])),
+        ("y", train.y()),
+        ("x_test", test.x(&[2, 3])),
+        ("y_test", test.y()),
+    ];
+    write_npz(&program.path("set.npz"), &arrays);
     program
 }
 
@@ -92,6 +102,10 @@ fn a_killed_study_goes_on_to_the_same_end_and_its_page_has_all_parts() {
         model("killed") == model("calm"),
         "the final model's weights"
     );
+
+    // Other settings are another study.
+    let other = [&killed[..], &["--width", "9"]].concat();
+    program.refused(&other, &["sweep-lr", "model.width", "--out"]);
 
     // Once more: nothing is left to do.
     let before = fs::read(&journal).unwrap();
@@ -166,12 +180,17 @@ fn page(program: &Chainrule, outcome: &Value) {
 #[test]
 fn mistakes_are_named() {
     let program = program();
+    write_images(&program, "few.npz");
     let cases: &[(&[&str], &[&str])] = &[
         (&["--preset", "small"], &["--preset"]),
         (&["--lr", "0.1..0.2"], &["lr", "single value"]),
         (&["--data", "none.npz"], &["none.npz"]),
         (&["--dropout", "2"], &["dropout"]),
         (&["--validation", "0"], &["validation"]),
+        (
+            &["--data", "few.npz"],
+            &["batch_size", "at most 162", "256"],
+        ),
     ];
     let flags = ["study", "--quiet", "--out", "new"];
     for (more, words) in cases {
@@ -182,5 +201,8 @@ fn mistakes_are_named() {
         };
         program.refused(&[&flags[..], data, more].concat(), words);
     }
-    assert!(!program.path("new/final").exists());
+    assert!(
+        !program.path("new/study.journal").exists(),
+        "nothing was begun"
+    );
 }
