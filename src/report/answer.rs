@@ -54,18 +54,26 @@ fn settings(subject: &Subject<'_>, trial: &Trial) -> String {
 }
 
 fn counts(subject: &Subject<'_>) -> String {
-    let count = |state, what: &str| match subject.count(state) {
-        0 => None,
-        n => Some(format!("{n} {what}")),
+    // A trial that broke off, with its process, is done again by another one.
+    let is_redone = |t: &&Trial| {
+        let mut trials = subject.trials();
+        t.state() == State::Fail
+            && trials.any(|other| {
+                other.state().has_result() && other.first_attempt() == t.first_attempt()
+            })
     };
+    let redone = subject.trials().filter(is_redone).count();
+    let count = |state| subject.trials().filter(|t| t.state() == state).count();
     let counts = [
-        count(State::Complete, "complete"),
-        count(State::Pruned, "pruned or diverged"),
-        count(State::Fail, "failed"),
-        count(State::Running, "running"),
-        count(State::Waiting, "waiting"),
+        (count(State::Complete), "complete"),
+        (count(State::Pruned), "pruned or diverged"),
+        (redone, "broken off and done again"),
+        (count(State::Fail) - redone, "failed"),
+        (count(State::Running), "running"),
+        (count(State::Waiting), "waiting"),
     ];
-    let counts: Vec<String> = counts.into_iter().flatten().collect();
+    let counts = counts.into_iter().filter(|(n, _)| *n > 0);
+    let counts: Vec<String> = counts.map(|(n, what)| format!("{n} {what}")).collect();
     format!("Trials of {}: {}.", subject.study.name, counts.join(", "))
 }
 
@@ -109,7 +117,7 @@ fn effects(subjects: &[Subject<'_>]) -> String {
         html::table(&header, rows),
         html::paragraph(
             "note",
-            "All other settings stay at their base values. “Intervals apart”: the 95 % intervals of the two means do not overlap, so the difference is more than chance between the seeds."
+            "All other settings stay at their base values. “Intervals apart”: the 95 % intervals of the two means do not overlap, so the difference is hardly the seeds' chance."
         )
     )
 }

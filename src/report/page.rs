@@ -20,7 +20,7 @@ const STYLE: &str = "\
 @media screen and (prefers-color-scheme:dark){:root{color-scheme:dark;--paper:#14171e;--ink:#e7e9ef;--muted:#a5acba;--rule:#2e3440;--link:#7fb0ff}}\
 body{background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,sans-serif;max-width:76rem;margin:0 auto;padding:1.5rem}\
 h1{font-size:1.6rem;margin:0 0 .6rem}h2{font-size:1.25rem;margin-top:2.4rem;border-top:1px solid var(--rule);padding-top:1.2rem}h3{font-size:1rem;margin:1.6rem 0 .6rem}\
-h1,h2,h3{break-after:avoid}.question{font-size:1.1rem;color:var(--muted)}.result strong{font-size:1.9rem}.note,footer{color:var(--muted);font-size:.86rem}\
+h1,h2,h3,h2+p,.label{break-after:avoid}.question{font-size:1.1rem;color:var(--muted)}.result strong{font-size:1.9rem}.note,.label,footer{color:var(--muted);font-size:.86rem}\
 .figures{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,28rem),1fr));gap:1.2rem;margin-bottom:1.2rem}\
 figure{margin:0 0 1.2rem;break-inside:avoid}.figures figure{margin:0}figcaption{color:var(--muted);font-size:.86rem}svg{width:100%;height:auto;display:block}a{color:var(--link)}\
 .broad figure>div{overflow-x:auto}.broad svg{min-width:44rem}\
@@ -135,7 +135,7 @@ fn values(series: &Series<'_>) -> String {
     let table = html::table(&header, series.cells(metric).iter().map(row));
     format!(
         "{}{table}",
-        html::paragraph("note", &html::sentence(words(metric)))
+        html::paragraph("label", &html::sentence(words(metric)))
     )
 }
 
@@ -178,10 +178,14 @@ fn best(subject: &Subject<'_>) -> String {
 fn final_model(learnt: &Learnt, figures: &[Figure]) -> String {
     let mut out = "<h2>The final model</h2>\n".to_owned();
     if let Some(summary) = &learnt.summary {
-        out += &html::paragraph(
-            "",
-            &format!("{}: {} parameters.", summary.network, summary.parameters),
+        let best = summary.best_epoch.map_or_else(String::new, |epoch| {
+            format!("; the weights are those of epoch {epoch}")
+        });
+        let text = format!(
+            "{}: {} parameters, {} epochs{best}.",
+            summary.network, summary.parameters, summary.epochs_run
         );
+        out += &html::paragraph("", &text);
     }
     out += &html::figures(figures);
     match &learnt.tested {

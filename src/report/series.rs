@@ -22,7 +22,7 @@ pub(super) fn figures(series: &Series<'_>) -> Vec<Figure> {
 
 fn figure(series: &Series<'_>, metric: &str, cells: &[Cell]) -> Figure {
     let name = series.name;
-    let y = Scale::around(cells.iter().flat_map(|c| c.repeats.iter().copied()), 0.01);
+    let y = range(cells);
     let x = Scale::Category(cells.iter().map(|c| text(&c.value)).collect());
     let title = format!("{} against {name}", words(metric));
     let mut chart = Chart::new(&title, (x, name), (y, words(metric)));
@@ -44,6 +44,20 @@ fn figure(series: &Series<'_>, metric: &str, cells: &[Cell]) -> Figure {
         svg: chart.svg(),
         csv: numbers(series, metric, cells),
     }
+}
+
+/// An axis for all repeats, and for the intervals as far as they reach beyond them by no more than the repeats' own range: few repeats have intervals that would
+/// leave no room for anything else.
+fn range(cells: &[Cell]) -> Scale {
+    let repeats = || cells.iter().flat_map(|c| c.repeats.iter().copied());
+    let (low, high) = (
+        repeats().fold(f64::INFINITY, f64::min),
+        repeats().fold(f64::NEG_INFINITY, f64::max),
+    );
+    let (least, most) = (low - (high - low), high + (high - low));
+    let intervals = cells.iter().filter_map(|c| c.mean?.interval);
+    let ends = intervals.flat_map(|i| [i.low.max(least), i.high.min(most)]);
+    Scale::around(repeats().chain(ends), 0.01)
 }
 
 fn draw(chart: &mut Chart, x: f64, cell: &Cell) {
@@ -91,4 +105,29 @@ fn numbers(series: &Series<'_>, metric: &str, cells: &[Cell]) -> String {
         cell.repeats.iter().enumerate().map(row)
     });
     csv(&[series.name, "repeat", metric, "seed"], rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::student;
+
+    #[test]
+    fn intervals_have_room_but_do_not_crowd_out_the_repeats() {
+        let cells = |lists: &[&[f64]]| -> Vec<Cell> {
+            let cell = |repeats: &&[f64]| Cell {
+                value: serde_json::Value::Null,
+                repeats: repeats.to_vec(),
+                mean: student::mean(repeats),
+                diverged: false,
+            };
+            lists.iter().map(cell).collect()
+        };
+        let linear = |low, high| Scale::Linear { low, high };
+        // 2 ± 2.48 lies within 0 to 10 and 10 more; 9.5 ± 6.35 (of two repeats) as well.
+        let wide = cells(&[&[1.0, 2.0, 3.0], &[0.0], &[9.0, 10.0]]);
+        assert_eq!(range(&wide), linear(-5.0, 20.0));
+        // 0.5 ± 6.35 of repeats from 0 to 1: no further than from -1 to 2.
+        assert_eq!(range(&cells(&[&[0.0, 1.0]])), linear(-1.0, 2.0));
+    }
 }

@@ -134,11 +134,6 @@ impl<'a> Subject<'a> {
             ),
         }
     }
-
-    /// How many trials are in this state.
-    pub(super) fn count(&self, state: State) -> usize {
-        self.trials().filter(|t| t.state() == state).count()
-    }
 }
 
 /// A figure's name in words.
