@@ -105,27 +105,40 @@ fn best_cut(
     settings: usize,
 ) -> Option<(usize, f64)> {
     let total: f64 = sample.iter().map(|&i| values[i]).sum();
-    let n = sample.len() as f64;
-    // Squares left = Σ v² − (Σ_low v)²/n_low − (Σ_high v)²/n_high; Σ v² is the same for all.
-    let mut best = (total * total / n * (1.0 + 1e-12) + f64::MIN_POSITIVE, None);
-    for setting in 0..settings {
-        let mut sorted = sample.to_vec();
-        sorted.sort_by(|&a, &b| points[a][setting].total_cmp(&points[b][setting]));
-        let mut below = 0.0;
-        for (count, pair) in (1..).zip(sorted.windows(2)) {
-            below += values[pair[0]];
-            let (low, high) = (points[pair[0]][setting], points[pair[1]][setting]);
-            if low >= high {
-                continue;
-            }
-            let count = f64::from(count);
-            let gain = below * below / count + (total - below).powi(2) / (n - count);
-            if gain > best.0 {
-                best = (gain, Some((setting, 0.5 * (low + high))));
-            }
+    let uncut = total * total / sample.len() as f64;
+    let cuts = (0..settings)
+        .flat_map(|setting| cuts(points, values, sample, setting).map(move |cut| (setting, cut)));
+    // Rounding alone is no gain.
+    let mut best = (uncut * (1.0 + 1e-12) + f64::MIN_POSITIVE, None);
+    for (setting, (gain, at)) in cuts {
+        if gain > best.0 {
+            best = (gain, Some((setting, at)));
         }
     }
     best.1
+}
+
+/// Every cut along a setting: how much of the sum of squares it takes away, up to what it shares with all others, and where it is.
+///
+/// Left are `$\sum v^2 - (\sum_\text{low} v)^2 / n_\text{low} - (\sum_\text{high} v)^2 / n_\text{high}$`, of which the first sum is the same for all cuts.
+fn cuts<'a>(
+    points: &'a [Vec<f64>],
+    values: &'a [f64],
+    sample: &[usize],
+    setting: usize,
+) -> impl Iterator<Item = (f64, f64)> + use<'a> {
+    let place = move |i: usize| points[i][setting];
+    let mut sorted = sample.to_vec();
+    sorted.sort_by(|&a, &b| place(a).total_cmp(&place(b)));
+    let total: f64 = sorted.iter().map(|&i| values[i]).sum();
+    let mut below = 0.0;
+    (1..sorted.len()).filter_map(move |count| {
+        below += values[sorted[count - 1]];
+        let (low, high) = (place(sorted[count - 1]), place(sorted[count]));
+        let (n_low, n_high) = (count as f64, (sorted.len() - count) as f64);
+        let gain = below * below / n_low + (total - below).powi(2) / n_high;
+        (low < high).then_some((gain, 0.5 * (low + high)))
+    })
 }
 
 /// `$I_d$` of a tree; none if it has no variance.

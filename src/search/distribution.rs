@@ -217,42 +217,39 @@ impl Distribution {
 
     /// The share in [0, 1] at which a value is: what [`Distribution::quantile`] makes a value of. A step, a whole number or a choice is at the middle of its cell.
     pub fn share(&self, internal: f64) -> f64 {
-        let between = |low: f64, high: f64, x: f64| match high > low {
-            true => ((x - low) / (high - low)).clamp(0.0, 1.0),
-            false => 0.5,
-        };
-        match *self {
+        let (low, high, x) = match *self {
             Distribution::Float {
                 low,
                 high,
                 log: true,
                 ..
-            } => between(low.ln(), high.ln(), internal.ln()),
+            } => (low.ln(), high.ln(), internal.ln()),
             Distribution::Float {
                 low, high, step, ..
             } => {
                 let half = step.unwrap_or(0.0) / 2.0;
-                between(low - half, high + half, internal)
+                (low - half, high + half, internal)
             }
             Distribution::Int {
                 low,
                 high,
-                log: true,
-                ..
-            } => between(
-                (low as f64 - 0.5).ln(),
-                (high as f64 + 0.5).ln(),
-                internal.ln(),
-            ),
-            Distribution::Int {
-                low, high, step, ..
+                log,
+                step,
             } => {
                 let half = step as f64 / 2.0;
-                between(low as f64 - half, high as f64 + half, internal)
+                let (low, high) = (low as f64 - half, high as f64 + half);
+                match log {
+                    true => (low.ln(), high.ln(), internal.ln()),
+                    false => (low, high, internal),
+                }
             }
             Distribution::Categorical { ref choices } => {
-                between(-0.5, choices.len() as f64 - 0.5, internal)
+                (-0.5, choices.len() as f64 - 0.5, internal)
             }
+        };
+        match high > low {
+            true => ((x - low) / (high - low)).clamp(0.0, 1.0),
+            false => 0.5,
         }
     }
 
