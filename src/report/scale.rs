@@ -72,7 +72,11 @@ impl Scale {
     pub fn ticks(&self) -> Vec<Tick> {
         let at = |x: f64| Tick {
             place: self.place(x),
-            label: number(x),
+            // Six digits and more would not fit beside the axis.
+            label: match x.abs() >= 1e5 {
+                true => format!("{x:e}"),
+                false => number(x),
+            },
         };
         match self {
             Scale::Linear { low, high } if low < high => {
@@ -132,6 +136,10 @@ mod tests {
 
     #[test]
     fn marks_are_round_and_inside() {
+        assert_eq!(
+            labels(&Scale::around([0.0, 1.9e5], 0.0)),
+            ["0", "50000", "1e5", "1.5e5", "2e5"]
+        );
         let scale = Scale::around([0.861, 0.894], 0.0);
         assert_eq!(labels(&scale), ["0.86", "0.87", "0.88", "0.89", "0.9"]);
         assert_eq!(

@@ -10,7 +10,7 @@ use super::subject::{Figure, Subject, axis, csv, words};
 use crate::analysis::fanova;
 use crate::analysis::number::{shown, text};
 use crate::search::Distribution;
-use crate::search::journal::Trial;
+use crate::search::journal::{State, Trial};
 
 /// Trials for each setting, below which importances are a guess.
 const FEW: usize = 10;
@@ -35,7 +35,7 @@ fn history(subject: &Subject<'_>) -> Figure {
         .collect();
     let high = points.last().map_or(1.0, |p| p.0.max(1.0));
     let y = Scale::around(points.iter().map(|p| p.1), 0.01);
-    let title = format!("{objective} of each trial");
+    let title = format!("{objective} of each complete trial");
     let mut chart = Chart::new(
         &title,
         (Scale::Linear { low: 0.0, high }, "trial"),
@@ -66,11 +66,17 @@ fn history(subject: &Subject<'_>) -> Figure {
     }
 }
 
-/// What trials reported after each epoch, if they had more than one.
+/// What trials reported after each epoch, if one had more than one. Those that were given up end early, in a dot.
 fn curves(subject: &Subject<'_>) -> Option<Figure> {
     let objective = words(subject.objective());
-    let trials = from_worst_to_best(subject);
-    let reports = || trials.iter().flat_map(|(t, _)| &t.content.reports);
+    let best = subject.ranking().first().map(|t| t.id);
+    let mut trials: Vec<&Trial> = subject
+        .trials()
+        .filter(|t| t.state().has_result())
+        .collect();
+    // The best one last, on top of the others.
+    trials.sort_by_key(|t| Some(t.id) == best);
+    let reports = || trials.iter().flat_map(|t| &t.content.reports);
     let high = reports().map(|(&step, _)| step as f64).fold(0.0, f64::max);
     if high < 2.0 {
         return None;
@@ -81,21 +87,27 @@ fn curves(subject: &Subject<'_>) -> Option<Figure> {
         None | Some(1) => "epoch",
         Some(_) => "epochs, one repeat after the other",
     };
-    let mut chart = Chart::new(
-        &title,
-        (Scale::Linear { low: 1.0, high }, name),
-        (y, objective),
-    );
+    let x = Scale::Linear { low: 1.0, high };
+    let mut chart = Chart::new(&title, (x, name), (y, objective));
     let mut rows = Vec::new();
-    for (place, (trial, _)) in trials.iter().enumerate() {
-        let kind = match place + 1 == trials.len() {
+    for trial in trials {
+        let kind = match Some(trial.id) == best {
             true => Line::Best,
             false => Line::Faint,
         };
-        let points = trial.content.reports.iter();
-        chart.line(points.map(|(&step, &value)| (step as f64, value)), kind);
-        let points = trial.content.reports.iter();
-        rows.extend(points.map(|(step, value)| {
+        let points = || {
+            trial
+                .content
+                .reports
+                .iter()
+                .map(|(&step, &value)| (step as f64, value))
+        };
+        chart.line(points(), kind);
+        if let (State::Pruned, Some((step, value))) = (trial.state(), points().last()) {
+            let note = format!("trial {}: given up with {value:.4}", trial.number);
+            chart.dot(step, value, Dot::Single, &note);
+        }
+        rows.extend(points().map(|(step, value)| {
             [
                 trial.number.to_string(),
                 step.to_string(),
@@ -103,9 +115,13 @@ fn curves(subject: &Subject<'_>) -> Option<Figure> {
             ]
         }));
     }
+    let mut caption = format!("{title}; the best one stands out");
+    if subject.trials().any(|t| t.state() == State::Pruned) {
+        caption += ", and those that were given up end in a dot";
+    }
     Some(Figure {
         name: subject.stem("curves"),
-        caption: format!("{title}; the best one stands out"),
+        caption,
         broad: false,
         svg: chart.svg(),
         csv: csv(&["trial", "epoch", subject.objective()], rows),
@@ -184,7 +200,7 @@ fn slice(subject: &Subject<'_>, name: &str, distribution: &Distribution) -> Figu
     rows.sort_by_key(|(number, _)| *number);
     Figure {
         name: subject.stem(name),
-        caption: format!("{title}, all trials; the best one stands out"),
+        caption: format!("{title}, all complete trials; the best one stands out"),
         broad: false,
         svg: chart.svg(),
         csv: csv(
@@ -228,7 +244,7 @@ fn coordinates(subject: &Subject<'_>) -> Option<Figure> {
         }
     };
     let lines: Vec<Coordinates> = trials.iter().enumerate().map(line).collect();
-    let title = format!("settings and {objective} of each trial");
+    let title = format!("settings and {objective} of each complete trial");
     let rows = trials.iter().map(|(trial, value)| {
         let parameter = |(name, _): &(&str, &Distribution)| {
             trial

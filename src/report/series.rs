@@ -22,7 +22,7 @@ pub(super) fn figures(series: &Series<'_>) -> Vec<Figure> {
 
 fn figure(series: &Series<'_>, metric: &str, cells: &[Cell]) -> Figure {
     let name = series.name;
-    let y = range(cells);
+    let y = range(cells, metric);
     let x = Scale::Category(cells.iter().map(|c| text(&c.value)).collect());
     let title = format!("{} against {name}", words(metric));
     let mut chart = Chart::new(&title, (x, name), (y, words(metric)));
@@ -47,14 +47,19 @@ fn figure(series: &Series<'_>, metric: &str, cells: &[Cell]) -> Figure {
 }
 
 /// An axis for all repeats, and for the intervals as far as they reach beyond them by no more than the repeats' own range: few repeats have intervals that would
-/// leave no room for anything else.
-fn range(cells: &[Cell]) -> Scale {
+/// leave no room for anything else. What no accuracy or loss can be is left out.
+fn range(cells: &[Cell], metric: &str) -> Scale {
     let repeats = || cells.iter().flat_map(|c| c.repeats.iter().copied());
     let (low, high) = (
         repeats().fold(f64::INFINITY, f64::min),
         repeats().fold(f64::NEG_INFINITY, f64::max),
     );
-    let (least, most) = (low - (high - low), high + (high - low));
+    let limit = match metric {
+        "val_accuracy" => 1.0,
+        _ => f64::INFINITY,
+    };
+    let least = (low - (high - low)).max(0.0);
+    let most = (high + (high - low)).min(limit);
     let intervals = cells.iter().filter_map(|c| c.mean?.interval);
     let ends = intervals.flat_map(|i| [i.low.max(least), i.high.min(most)]);
     Scale::around(repeats().chain(ends), 0.01)
@@ -124,10 +129,15 @@ mod tests {
             lists.iter().map(cell).collect()
         };
         let linear = |low, high| Scale::Linear { low, high };
-        // 2 ± 2.48 lies within 0 to 10 and 10 more; 9.5 ± 6.35 (of two repeats) as well.
-        let wide = cells(&[&[1.0, 2.0, 3.0], &[0.0], &[9.0, 10.0]]);
-        assert_eq!(range(&wide), linear(-5.0, 20.0));
-        // 0.5 ± 6.35 of repeats from 0 to 1: no further than from -1 to 2.
-        assert_eq!(range(&cells(&[&[0.0, 1.0]])), linear(-1.0, 2.0));
+        // 12 ± 2.48 and 19.5 ± 6.35 lie within 10 to 20 and 10 more on both sides.
+        let wide = cells(&[&[11.0, 12.0, 13.0], &[10.0], &[19.0, 20.0]]);
+        assert_eq!(range(&wide, "val_loss"), linear(5.0, 30.0));
+        // 10.5 ± 6.35 of repeats from 10 to 11: no further than from 9 to 12.
+        let narrow = cells(&[&[10.0, 11.0]]);
+        assert_eq!(range(&narrow, "val_loss"), linear(9.0, 12.0));
+        // 0.75 ± 3.18: no accuracy is below 0 or above 1.
+        let two = cells(&[&[0.5, 1.0]]);
+        assert_eq!(range(&two, "val_accuracy"), linear(0.0, 1.0));
+        assert_eq!(range(&two, "val_loss"), linear(0.0, 1.5));
     }
 }

@@ -173,6 +173,12 @@ fn a_study_of_another_program_has_all_charts_of_a_search() {
     };
     let mut operations = vec![create];
     operations.extend((0..20).map(trial));
+    let mut pruned = NewTrial::new(State::Pruned, None);
+    pruned.reports.insert(1, 4.0);
+    operations.push(Operation::CreateTrial {
+        study: 0,
+        trial: Box::new(pruned),
+    });
     journal.transaction(|_| Ok((operations, ()))).unwrap();
     let page = fs::read_to_string(write(&path, &dir.path().join("out")).unwrap()).unwrap();
     assert!(
@@ -197,7 +203,16 @@ fn a_study_of_another_program_has_all_charts_of_a_search() {
     );
     let csv =
         |kind: &str| fs::read_to_string(folder.join(format!("___by__hand_-{kind}-0.csv"))).unwrap();
-    assert_eq!(csv("curves").lines().count(), 1 + 60);
+    assert_eq!(
+        csv("curves").lines().count(),
+        1 + 60 + 1,
+        "with the pruned one"
+    );
+    let curves = fs::read_to_string(folder.join("___by__hand_-curves-0.svg")).unwrap();
+    assert!(
+        curves.contains("trial 20: given up with 4.0000") && curves.matches("<circle").count() == 1,
+        "{curves}"
+    );
     assert!(
         csv("coordinates").starts_with("trial,n,x,value\n19,"),
         "the worst first"
