@@ -113,13 +113,36 @@ fn effects(subjects: &[Subject<'_>]) -> String {
         "intervals apart",
     ];
     format!(
-        "<h3>What each setting did by itself</h3>\n{}{}",
+        "<h3>What each setting did by itself</h3>\n{}{}{}",
         html::table(&header, rows),
+        missing(subjects),
         html::paragraph(
             "note",
             "All other settings stay at their base values. “Intervals apart”: the 95 % intervals of the two means do not overlap, so the difference is hardly the seeds' chance."
         )
     )
+}
+
+/// How many values have come to nothing yet, if any have.
+fn missing(subjects: &[Subject<'_>]) -> String {
+    let series = subjects.iter().filter_map(Subject::series);
+    let cells: Vec<Cell> = series
+        .flat_map(|s| s.cells(s.subject.objective()))
+        .collect();
+    match cells
+        .iter()
+        .filter(|c| c.mean.is_none() && !c.diverged)
+        .count()
+    {
+        0 => String::new(),
+        n => {
+            let text = format!(
+                "Not finished: {n} of {} values have no result yet.",
+                cells.len()
+            );
+            html::paragraph("", &text)
+        }
+    }
 }
 
 fn effect(subject: &Subject<'_>) -> Option<Vec<String>> {

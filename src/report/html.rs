@@ -34,10 +34,14 @@ pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
 
 /// Charts side by side, then the broad ones.
 pub(super) fn figures(figures: &[Figure]) -> String {
-    let shown = |broad| figures.iter().filter(move |f| f.broad == broad).map(figure);
-    let narrow: String = shown(false).collect();
-    let broad: String = shown(true).collect();
-    format!("<div class=\"figures\">\n{narrow}</div>\n<div class=\"broad\">\n{broad}</div>\n")
+    let group = |class: &str, broad: bool| {
+        let group = figures.iter().filter(|f| f.broad == broad);
+        match group.map(figure).collect::<String>() {
+            shown if shown.is_empty() => shown,
+            shown => format!("<div class=\"{class}\">\n{shown}</div>\n"),
+        }
+    };
+    group("figures", false) + &group("broad", true)
 }
 
 /// A chart and what it shows; its files are beside the page.

@@ -4,7 +4,7 @@ use super::*;
 use crate::search::journal::{Direction, NewTrial, Operation, Parameter, State};
 use crate::search::{Distribution, Space};
 
-/// A file with a series of three values, the last of which diverged, and a search of five trials.
+/// A file with a series of four values, of which the third diverged and the last has not begun, and a search of five trials.
 fn journal(path: &Path) {
     let mut journal = Journal::join(path).unwrap();
     let study = |name: &str| Operation::CreateStudy {
@@ -48,7 +48,9 @@ fn journal(path: &Path) {
         }
     };
     let mut space = Space::default();
-    space.add_choices("activation", "relu,tanh,elu").unwrap();
+    space
+        .add_choices("activation", "relu,tanh,elu,silu")
+        .unwrap();
     space.add("lr", "1e-4..1e-1:log").unwrap();
     let distributions: Vec<_> = space.distributions().collect();
     let (activation, lr) = (distributions[0], distributions[1]);
@@ -103,13 +105,14 @@ fn a_file_becomes_a_page_with_its_figures() {
     let effect = "<td>activation</td><td>relu</td><td>0.8800</td><td>elu</td><td>diverged</td><td>–</td><td>–</td>";
     assert!(page.contains(effect), "{page}");
     assert!(page.contains("<tr><td>elu</td><td>–</td><td>–</td><td>–</td><td>diverged</td></tr>"));
+    assert!(page.contains("Not finished: 1 of 4 values have no result yet."));
     assert_eq!(
         page.matches("<svg").count(),
         2 + 2,
         "accuracy and loss of a series, a history and a slice"
     );
     assert!(page.contains(
-        "chainrule sweep activation --values relu,tanh,elu --repeats 3 --seed 5 --epochs 1"
+        "chainrule sweep activation --values relu,tanh,elu,silu --repeats 3 --seed 5 --epochs 1"
     ));
     assert!(!page.contains("final model"), "there is none in a file");
     let without_names = page.replace("http://www.w3.org/2000/svg", "");
