@@ -89,7 +89,7 @@ fn test(learnt: &Learnt) -> String {
     let samples = summary.test_samples as u64;
     let interval = wilson((accuracy * samples as f64).round() as u64, samples);
     format!(
-        "<p class=\"result\"><strong>{:.2} %</strong> of the {samples} test samples are classified correctly by the final model, trained once with these settings \
+        "<p class=\"result\"><strong>{:.2} %</strong> of the {samples} test samples are classified correctly by the final model, trained and tested once \
          (95 % Wilson interval {:.2} % to {:.2} %).</p>\n",
         100.0 * accuracy,
         100.0 * interval.low,

@@ -31,7 +31,7 @@ pub(super) struct Learnt {
     pub(super) tested: Option<std::result::Result<Tested, String>>,
 }
 
-/// What a model says of the test set.
+/// What a model says of the test set. It has been tested before; nothing is chosen by what is seen here.
 pub(super) struct Tested {
     names: Vec<String>,
     confusion: Confusion,

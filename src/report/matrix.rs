@@ -17,6 +17,9 @@ const MOST_WITH_NUMBERS: usize = 20;
 /// From here on an entry's number stands on its colour.
 const STRONG: f64 = 0.55;
 
+/// Characters of a name for which there is room.
+const MOST_CHARACTERS: usize = 16;
+
 /// What an entry looks like.
 pub(super) struct Entry {
     /// From −1 to 1; what is negative has another colour.
@@ -39,7 +42,7 @@ pub(super) fn matrix(
             body,
             "<text class=\"name\" x=\"{}\" y=\"{middle:.1}\" text-anchor=\"end\">{} {row}</text>",
             LEFT - 8.0,
-            escape(name)
+            escape(&shortened(name))
         );
         let x = LEFT + (row as f64 + 0.5) * CELL.0;
         let _ = writeln!(
@@ -60,6 +63,14 @@ pub(super) fn matrix(
     let side = n as f64;
     let size = (LEFT + side * CELL.0 + 2.0, TOP + side * CELL.1 + 2.0);
     svg(title, size, &body)
+}
+
+fn shortened(name: &str) -> String {
+    if name.chars().count() <= MOST_CHARACTERS {
+        return name.to_owned();
+    }
+    let start: String = name.chars().take(MOST_CHARACTERS - 1).collect();
+    start + "…"
 }
 
 fn cell(body: &mut String, row: usize, column: usize, entry: &Entry, with_number: bool) {
@@ -101,13 +112,18 @@ mod tests {
 
     #[test]
     fn every_entry_has_its_square() {
-        let names = ["<a>".to_owned(), "b".to_owned()];
+        let names = ["<a>", "a name that is much too long"].map(str::to_owned);
         let svg = matrix("m", &names, |row, column| Entry {
             strength: if row == column { f64::NAN } else { -0.25 },
             text: format!("{row}{column}"),
         });
         assert_eq!(svg.matches("<rect").count(), 4);
         assert_eq!(svg.matches("fill-opacity=\"0.250\"").count(), 2);
-        assert!(svg.contains("&lt;a&gt; 0") && svg.contains(">10</text>") && !svg.contains("NaN"));
+        assert!(
+            svg.contains("&lt;a&gt; 0")
+                && svg.contains(">a name that is … 1<")
+                && svg.contains(">10</text>")
+                && !svg.contains("NaN")
+        );
     }
 }

@@ -103,7 +103,7 @@ fn curves(subject: &Subject<'_>) -> Option<Figure> {
                 .map(|(&step, &value)| (step as f64, value))
         };
         chart.line(points(), kind);
-        if let (State::Pruned, Some((step, value))) = (trial.state(), points().last()) {
+        if let (State::Pruned, Some((step, value))) = (trial.state(), points().next_back()) {
             let note = format!("trial {}: given up with {value:.4}", trial.number);
             chart.dot(step, value, Dot::Single, &note);
         }
