@@ -72,6 +72,8 @@ pub enum Purpose {
         /// The trial's number, from 0.
         slot: u32,
     },
+    /// The samples that the trees of a random forest see.
+    Forest,
 }
 
 /// A ChaCha8 generator for one purpose. ChaCha8 is fixed by its specification, so the numbers are the same on every machine and in every version.
@@ -82,6 +84,7 @@ pub fn stream(seed: u64, purpose: Purpose) -> ChaCha8Rng {
         Purpose::Shuffle { epoch } => (2, epoch),
         Purpose::GradCheck => (3, 0),
         Purpose::Trial { slot } => (4, slot),
+        Purpose::Forest => (5, 0),
     };
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream((kind << 32) | u64::from(index));

@@ -1,4 +1,4 @@
-//! `report`: a study file as a page.
+//! `report`: a study as a page.
 
 use std::path::PathBuf;
 
@@ -13,23 +13,25 @@ use crate::report;
 #[command(after_help = "\
 Writes report.html, which needs neither network nor script, and figures/ with each chart as SVG and its numbers as CSV.
 
-Example:
-  chainrule report search.journal --out report")]
+Examples:
+  chainrule report studies/full                  # the folder of a study
+  chainrule report search.journal --out report   # a study file of sweep or search")]
 pub struct ReportArgs {
-    /// Study file of sweeps and searches
+    /// Folder of a study, or a study file of sweeps and searches
     #[arg(value_name = "STUDY")]
     study: PathBuf,
-    /// Folder to write to [default: the study file's name with .report]
+    /// Folder to write to [default: report in the study's folder; the study file's name with .report]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
 /// Runs the command.
 pub(super) fn run(args: &ReportArgs) -> Result<()> {
-    let out = args
-        .out
-        .clone()
-        .unwrap_or_else(|| args.study.with_extension("report"));
+    let beside = || match args.study.is_dir() {
+        true => args.study.join(report::REPORT),
+        false => args.study.with_extension("report"),
+    };
+    let out = args.out.clone().unwrap_or_else(beside);
     let page = report::write(&args.study, &out)?;
     output::print(&format!("{}\n", page.display()))
 }

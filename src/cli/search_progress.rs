@@ -95,11 +95,15 @@ impl<'a> Progress<'a> {
                 _ => "trials over",
             };
             self.line(&format!(
-                "{}: {} {kind} {}, {} runs each",
+                "{}: {} {kind} {}, {} {} each",
                 task.plan.name,
                 task.trials,
                 names.join(", "),
                 task.plan.repeats,
+                match task.plan.repeats {
+                    1 => "run",
+                    _ => "runs",
+                },
             ));
         }
         self.line(&format!("study file: {}", journal.display()));

@@ -1,9 +1,9 @@
 //! `study`: the whole study, from the series to the report.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -18,10 +18,13 @@ use crate::backend::Backend;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::report;
-use crate::search::journal::{Direction, Journal};
-use crate::search::sweep::{Cell, cells};
+use crate::search::journal::Journal;
+use crate::search::sweep::{Cell, cells, extremes};
 use crate::search::{Finish, Objective, Outline, Preset, cost_of_run};
 use crate::train::{Config, OnBackend, RunDir, Summary, Trainer, on_backend};
+
+/// How often a process that waits for another one looks again.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// What `study` takes.
 #[derive(Debug, Args)]
@@ -62,8 +65,10 @@ pub(super) fn run(args: &StudyArgs) -> Result<()> {
     let interrupt = interrupt_flag()?;
     let journal = out.join(report::JOURNAL);
     search(args, &outline, &base, &journal, &interrupt)?;
+    // Of several processes one trains the final model and writes the page at a time.
+    let _lock = lock(&out.join("final.lock"), &interrupt)?;
     let summary = final_model(args, &outline, &base, &out, interrupt)?;
-    let page = report::write(&out, &out.join("report"))?;
+    let page = report::write(&out, &out.join(report::REPORT))?;
     conclude(args, &outline, &journal, &summary, &page, start.elapsed())
 }
 
@@ -97,7 +102,22 @@ fn interrupted() -> Error {
     Error::Interrupted("interrupted; the same command goes on".into())
 }
 
-/// Trains and tests the final model, or goes on with it. Of several processes one does, and the others wait for it.
+/// Waits until no other process has the file locked. The lock goes with the returned handle, and with the process.
+fn lock(path: &Path, interrupt: &AtomicBool) -> Result<File> {
+    let file = File::create(path).map_err(|e| Error::io("create", path, e))?;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(e)) => return Err(Error::io("lock", path, e)),
+            Err(TryLockError::WouldBlock) if interrupt.load(Ordering::Relaxed) => {
+                return Err(interrupted());
+            }
+            Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+        }
+    }
+}
+
+/// Trains and tests the final model, or goes on with it.
 fn final_model(
     args: &StudyArgs,
     outline: &Outline,
@@ -105,9 +125,6 @@ fn final_model(
     out: &Path,
     interrupt: Arc<AtomicBool>,
 ) -> Result<Summary> {
-    let path = out.join("final.lock");
-    let lock = File::create(&path).map_err(|e| Error::io("create", &path, e))?;
-    lock.lock().map_err(|e| Error::io("lock", &path, e))?;
     let journal = Journal::open(&out.join(report::JOURNAL))?;
     let storage = journal.storage();
     let study = storage.study(&outline.search.name);
@@ -294,31 +311,17 @@ fn in_words(outcome: &Outcome<'_>, elapsed: Duration) -> String {
     )
 }
 
-/// A setting with its best and its worst value; those that diverged are the worst.
+/// A setting with its best and its worst value.
 fn row(series: &SeriesOutcome, objective: Objective) -> Vec<String> {
-    let sign = match objective.direction() {
-        Direction::Maximize => -1.0,
-        Direction::Minimize => 1.0,
-    };
-    let loss = |cell: &&Cell| cell.mean.map_or(f64::INFINITY, |m| sign * m.mean);
-    let done = || {
-        series
-            .values
-            .iter()
-            .filter(|c| c.mean.is_some() || c.diverged)
-    };
-    let ends = [
-        done().min_by(|a, b| loss(a).total_cmp(&loss(b))),
-        done().max_by(|a, b| loss(a).total_cmp(&loss(b))),
-    ];
     let shown = |cell: &Cell| {
         let mean = cell
             .mean
             .map_or_else(|| "diverged".into(), |m| format!("{:.4}", m.mean));
         [number::shown(&cell.value), mean]
     };
-    let ends = ends.into_iter().flatten().flat_map(shown);
+    let ends = extremes(&series.values, objective.direction());
+    let ends = ends.into_iter().flat_map(|(best, worst)| [best, worst]);
     std::iter::once(series.parameter.to_owned())
-        .chain(ends)
+        .chain(ends.flat_map(shown))
         .collect()
 }

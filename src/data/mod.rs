@@ -30,7 +30,7 @@ pub use image::read_png;
 pub use load::{FileKind, LoadOptions, file_kind, load, read_rows};
 pub use locate::{VARIABLE, locate};
 pub use normalize::{Normalize, Normalizer};
-pub use picture::class_picture;
+pub use picture::{class_picture, sample_picture};
 pub use split::Split;
 pub use verify::{FileCheck, verify};
 

@@ -3,7 +3,7 @@
 use font8x8::{BASIC_FONTS, LATIN_FONTS, UnicodeFonts};
 
 use super::describe::range;
-use super::{Dataset, Description, Features, ImageShape};
+use super::{Dataset, Description, Features, ImageShape, Samples};
 use crate::error::{Error, Result};
 
 const MARGIN: usize = 24;
@@ -92,6 +92,17 @@ pub fn class_picture(data: &Dataset) -> Result<Vec<u8>> {
         }
     }
     Ok(canvas.encode())
+}
+
+/// One sample as PNG, pixel by pixel.
+pub fn sample_picture(samples: &Samples, shape: ImageShape, index: usize) -> Vec<u8> {
+    let values = range(&samples.features);
+    Canvas {
+        width: shape.width,
+        height: shape.height,
+        pixels: grey_row(&samples.features, samples.width, index, values),
+    }
+    .encode()
 }
 
 /// One sample as grey values: pixels as they are, floats stretched from the range of all.
@@ -184,7 +195,6 @@ impl Canvas {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Samples;
 
     fn data(image: Option<ImageShape>) -> Dataset {
         Dataset {
@@ -218,6 +228,20 @@ mod tests {
         // Three cells of 12 characters; title, then image 168, name and one line of counts.
         assert_eq!(reader.info().width, 48 + 3 * (12 * 16 + 12));
         assert_eq!(reader.info().height, 24 + 68 + 168 + 12 + 16 + 12 + 24);
+    }
+
+    #[test]
+    fn a_sample_is_a_png_of_its_own_size() {
+        let shape = ImageShape {
+            height: 2,
+            width: 1,
+        };
+        let bytes = sample_picture(&data(Some(shape)).train, shape, 1);
+        let decoder = png::Decoder::new(std::io::Cursor::new(bytes));
+        let mut reader = decoder.read_info().unwrap();
+        let mut pixels = [0; 2];
+        reader.next_frame(&mut pixels).unwrap();
+        assert_eq!(pixels, [127, 255]);
     }
 
     #[test]

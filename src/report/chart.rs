@@ -1,22 +1,15 @@
-//! Charts as SVG: axes, dots, lines and intervals. Colours follow the reader's light or dark scheme, also in a file of its own.
+//! Charts as SVG: axes, dots, lines and intervals.
 
 use std::fmt::Write as _;
 
 use super::scale::{Scale, Tick};
+use super::svg::{escape, svg};
 
 /// Width and height of the whole picture.
 const SIZE: (f64, f64) = (560.0, 320.0);
 
 /// Left, right, top and bottom margins, where the labels are.
-const MARGIN: (f64, f64, f64, f64) = (58.0, 14.0, 14.0, 46.0);
-
-/// Colours and fonts; `currentColor` would not follow the scheme in a file of its own.
-const STYLE: &str = "\
-.chart{font:12px system-ui,sans-serif;--ink:#1d2330;--muted:#5a6170;--grid:#e4e7ed;--data:#2563c9;--best:#b8500a}\
-@media(prefers-color-scheme:dark){.chart{--ink:#e7e9ef;--muted:#a5acba;--grid:#2e3440;--data:#7fb0ff;--best:#ff9d57}}\
-.chart text{fill:var(--muted)}.chart .name{fill:var(--ink)}.chart .grid{stroke:var(--grid)}.chart .axis{stroke:var(--muted)}\
-.chart .dot{fill:var(--data);fill-opacity:.45}.chart .mean{fill:var(--data)}.chart .line{stroke:var(--data);fill:none;stroke-width:1.5}\
-.chart .faint{stroke:var(--data);fill:none;stroke-opacity:.3}.chart .best{fill:var(--best)}.chart .bestline{stroke:var(--best);fill:none;stroke-width:2}";
+const MARGIN: (f64, f64, f64, f64) = (58.0, 24.0, 14.0, 46.0);
 
 /// A picture with two axes.
 #[derive(Clone, Debug)]
@@ -48,6 +41,16 @@ pub enum Line {
     Faint,
     /// The one to look at.
     Best,
+}
+
+impl Line {
+    fn class(self) -> &'static str {
+        match self {
+            Line::Plain => "line",
+            Line::Faint => "faint",
+            Line::Best => "bestline",
+        }
+    }
 }
 
 impl Chart {
@@ -139,11 +142,7 @@ impl Chart {
             .map(|(x, y)| self.at(x, y))
             .map(|(x, y)| format!("{x:.1},{y:.1}"))
             .collect();
-        let class = match kind {
-            Line::Plain => "line",
-            Line::Faint => "faint",
-            Line::Best => "bestline",
-        };
+        let class = kind.class();
         let _ = writeln!(
             self.body,
             "<polyline class=\"{class}\" points=\"{}\"/>",
@@ -171,29 +170,41 @@ impl Chart {
         let _ = writeln!(self.body, "<path class=\"line\" d=\"{path}\"/>");
     }
 
-    /// The whole picture.
-    pub fn svg(&self) -> String {
-        let title = escape(&self.title);
-        format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"chart\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{title}\"><title>{title}</title><style>{STYLE}</style>\n{}{}</svg>\n",
-            SIZE.0, SIZE.1, self.axes, self.body
-        )
+    /// A cross on the axis, where there is no value to show.
+    pub fn cross(&mut self, x: f64, note: &str) {
+        let (px, _) = self.at(x, 0.0);
+        let y = SIZE.1 - MARGIN.3 - 8.0;
+        let _ = writeln!(
+            self.body,
+            "<path class=\"bestline\" d=\"M{:.1} {:.1}l10 10m0 -10l-10 10\"><title>{}</title></path>",
+            px - 5.0,
+            y - 5.0,
+            escape(note)
+        );
     }
-}
 
-/// Text that stays text in HTML and SVG.
-pub(super) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            _ => out.push(c),
+    /// Names of lines, in the lower right corner.
+    pub fn legend(&mut self, names: &[(Line, &str)]) {
+        let mut right = SIZE.0 - MARGIN.1;
+        for (kind, name) in names.iter().rev() {
+            let y = SIZE.1 - 8.0;
+            let start = right - 7.0 * name.chars().count() as f64;
+            let _ = writeln!(
+                self.axes,
+                "<text x=\"{start:.1}\" y=\"{y}\">{}</text><path class=\"{}\" d=\"M{:.1} {}h16\"/>",
+                escape(name),
+                kind.class(),
+                start - 22.0,
+                y - 4.0
+            );
+            right = start - 40.0;
         }
     }
-    out
+
+    /// The whole picture.
+    pub fn svg(&self) -> String {
+        svg(&self.title, SIZE, &format!("{}{}", self.axes, self.body))
+    }
 }
 
 #[cfg(test)]
@@ -221,9 +232,9 @@ mod tests {
         chart.dot(1.0, 0.0, Dot::Best, "last");
         chart.dot(0.0, f64::NAN, Dot::Mean, "no number");
         let svg = chart.svg();
-        // A quarter and three quarters of 488 from 58 on; top and bottom of the axis.
+        // A quarter and three quarters of 478 from 58 on; top and bottom of the axis.
         assert!(
-            svg.contains("cx=\"180.0\" cy=\"14.0\"") && svg.contains("cx=\"424.0\" cy=\"274.0\""),
+            svg.contains("cx=\"177.5\" cy=\"14.0\"") && svg.contains("cx=\"416.5\" cy=\"274.0\""),
             "{svg}"
         );
         assert_eq!(svg.matches("<circle").count(), 2);
@@ -234,6 +245,5 @@ mod tests {
     fn text_is_escaped() {
         let svg = chart().svg();
         assert!(svg.contains("a &lt; b") && svg.contains("x &amp; y"));
-        assert_eq!(escape("\"<&>\""), "&quot;&lt;&amp;&gt;&quot;");
     }
 }

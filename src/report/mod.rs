@@ -1,20 +1,34 @@
-//! What a study file says, as a page and as files: [`write()`].
+//! What a study says, as a page and as files: [`write()`].
 
+mod answer;
+mod bars;
 mod chart;
-mod figures;
+mod html;
+mod learnt;
+mod matrix;
 mod page;
+mod parallel;
+mod repeat;
 mod scale;
+mod searched;
+mod series;
+mod subject;
+mod svg;
+mod tiles;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::search::journal::{Journal, Storage};
+use crate::search::journal::Journal;
 use crate::train::durable;
+use learnt::Learnt;
+use page::Content;
+use subject::Subject;
 
 pub use chart::{Chart, Dot, Line};
-pub use figures::{Figure, Subject};
 pub use scale::{Scale, Tick};
+pub use subject::Figure;
 
 /// The study file in a study's folder.
 pub const JOURNAL: &str = "study.journal";
@@ -22,47 +36,55 @@ pub const JOURNAL: &str = "study.journal";
 /// The final model's run in a study's folder.
 pub const FINAL: &str = "final";
 
-/// Writes `report.html` and, in `figures/`, each chart as SVG and its numbers as CSV. Returns the page's path.
+/// The report in a study's folder.
+pub const REPORT: &str = "report";
+
+/// Writes `report.html` and, in `figures/`, each chart as SVG and its numbers as CSV. `study` is a study file, or the folder of a study, which has a final model beside
+/// it. Returns the page's path.
 ///
 /// # Errors
-/// If the journal cannot be read, holds no trial, or a file cannot be written.
+/// If the journal or the final model's run cannot be read, there is no trial, or a file cannot be written.
 pub fn write(study: &Path, out: &Path) -> Result<PathBuf> {
     let journal = &match study.is_dir() {
         true => study.join(JOURNAL),
         false => study.to_owned(),
     };
     let opened = Journal::open(journal)?;
-    let subjects = subjects(opened.storage());
+    let subjects = Subject::all(opened.storage());
     if subjects.is_empty() {
-        return Err(Error::format(
-            journal,
-            "file",
-            "a study with trials",
-            "none",
-        ));
+        let expected = "a study with trials";
+        return Err(Error::format(journal, "file", expected, "none"));
     }
+    let learnt = match study.is_dir() {
+        true => Learnt::read(&study.join(FINAL))?,
+        false => None,
+    };
+    let name = study.file_stem().unwrap_or_default().to_string_lossy();
+    let content = Content {
+        title: &format!("Study {name}"),
+        studies: subjects.into_iter().map(|s| (s, figures(&s))).collect(),
+        learnt: learnt.map(|learnt| {
+            let figures = learnt.figures();
+            (learnt, figures)
+        }),
+    };
     let folder = out.join("figures");
     fs::create_dir_all(&folder).map_err(|e| Error::io("create", &folder, e))?;
-    for figure in subjects.iter().flat_map(|(_, figures)| figures) {
-        durable::write(
-            &folder.join(format!("{}.svg", figure.name)),
-            figure.svg.as_bytes(),
-        )?;
-        durable::write(
-            &folder.join(format!("{}.csv", figure.name)),
-            figure.csv.as_bytes(),
-        )?;
+    for Figure { name, svg, csv, .. } in content.figures() {
+        durable::write(&folder.join(format!("{name}.svg")), svg.as_bytes())?;
+        durable::write(&folder.join(format!("{name}.csv")), csv.as_bytes())?;
     }
-    let title = journal.file_stem().unwrap_or_default().to_string_lossy();
     let page = out.join("report.html");
-    durable::write(&page, page::page(&title, &subjects).as_bytes())?;
+    durable::write(&page, content.html().as_bytes())?;
     Ok(page)
 }
 
-fn subjects(storage: &Storage) -> Vec<(Subject<'_>, Vec<Figure>)> {
-    let subjects = storage.studies().map(|study| Subject { storage, study });
-    let begun = subjects.filter(|s| s.storage.trials(s.study).next().is_some());
-    begun.map(|s| (s, s.figures())).collect()
+/// All charts of a study.
+fn figures(subject: &Subject<'_>) -> Vec<Figure> {
+    match subject.series() {
+        Some(series) => series::figures(&series),
+        None => searched::figures(subject),
+    }
 }
 
 #[cfg(test)]

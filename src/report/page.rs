@@ -1,162 +1,239 @@
 //! One HTML page with everything in it: no network, no script.
 
-use super::chart::escape;
-use super::figures::{Figure, Subject};
+use super::answer::answer;
+use super::html::{self, escape};
+use super::learnt::Learnt;
+use super::repeat::command;
+use super::subject::{Figure, Series, Subject, words};
 use crate::analysis::number::shown;
-use crate::analysis::student;
-use crate::search::journal::State;
-use crate::search::ranking;
+use crate::search::journal::Trial;
+use crate::search::sweep::Cell;
 
 /// Trials in the table of the best.
 const BEST: usize = 4;
 
+/// Pairs of classes that are named.
+const PAIRS: usize = 5;
+
 const STYLE: &str = "\
-:root{color-scheme:light dark;--paper:#fff;--ink:#1d2330;--muted:#5a6170;--rule:#e4e7ed}\
-@media(prefers-color-scheme:dark){:root{--paper:#14171e;--ink:#e7e9ef;--muted:#a5acba;--rule:#2e3440}}\
+:root{color-scheme:light;--paper:#fff;--ink:#1d2330;--muted:#5a6170;--rule:#e4e7ed;--link:#2563c9}\
+@media screen and (prefers-color-scheme:dark){:root{color-scheme:dark;--paper:#14171e;--ink:#e7e9ef;--muted:#a5acba;--rule:#2e3440;--link:#7fb0ff}}\
 body{background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,sans-serif;max-width:76rem;margin:0 auto;padding:1.5rem}\
-h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2.2rem;border-top:1px solid var(--rule);padding-top:1.2rem}\
-.figures{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,26rem),1fr));gap:1.2rem}\
-figure{margin:0;break-inside:avoid}figcaption{color:var(--muted);font-size:.86rem}svg{width:100%;height:auto;display:block}\
+h1{font-size:1.6rem;margin:0 0 .6rem}h2{font-size:1.25rem;margin-top:2.4rem;border-top:1px solid var(--rule);padding-top:1.2rem}h3{font-size:1rem;margin:1.6rem 0 .6rem}\
+h1,h2,h3,h2+p,.label{break-after:avoid}.question{font-size:1.1rem;color:var(--muted)}.result strong{font-size:1.9rem}.note,.label,footer{color:var(--muted);font-size:.86rem}\
+.figures{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,28rem),1fr));gap:1.2rem;margin-bottom:1.2rem}\
+figure{margin:0 0 1.2rem;break-inside:avoid}.figures figure{margin:0}figcaption{color:var(--muted);font-size:.86rem}svg{width:100%;height:auto;display:block}a{color:var(--link)}\
+.broad figure>div{overflow-x:auto}.broad svg{min-width:44rem}\
 .wide{overflow-x:auto;margin-bottom:1.2rem}table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem}\
 th,td{text-align:right;padding:.25rem .8rem;border-bottom:1px solid var(--rule);white-space:nowrap}th:first-child,td:first-child{text-align:left;padding-left:0}\
-th{color:var(--muted);font-weight:600}\
-@media print{body{max-width:none;padding:0;font-size:11pt}}";
+th{color:var(--muted);font-weight:600}tr{break-inside:avoid}\
+pre{background:color-mix(in srgb,var(--muted) 10%,transparent);padding:.7rem .9rem;border-radius:.4rem;font-size:.84rem;line-height:1.45;white-space:pre-wrap;overflow-wrap:anywhere}pre.settings{columns:15rem}\
+@media print{body{max-width:none;padding:0;font-size:10pt}.wide{overflow:visible;break-inside:avoid}th,td{padding:.15rem .5rem;white-space:normal}table{font-size:.82rem}.broad svg{min-width:0}.figures{grid-template-columns:1fr 1fr}figcaption a{display:none}}";
 
-/// The page of some studies of a file.
-pub(super) fn page(title: &str, subjects: &[(Subject<'_>, Vec<Figure>)]) -> String {
-    let mut body = format!("<h1>{}</h1>\n", escape(title));
-    for (subject, figures) in subjects {
-        body += &section(*subject, figures);
-    }
-    format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>{}</title><style>{STYLE}</style></head>\n<body>\n{body}</body></html>\n",
-        escape(title)
-    )
+/// What a page is made of.
+pub(super) struct Content<'a> {
+    pub(super) title: &'a str,
+    /// The studies of the file, each with its charts.
+    pub(super) studies: Vec<(Subject<'a>, Vec<Figure>)>,
+    /// The final model, if there is one, with its charts.
+    pub(super) learnt: Option<(Learnt, Vec<Figure>)>,
 }
 
-fn section(subject: Subject<'_>, figures: &[Figure]) -> String {
-    let mut html = format!(
-        "<h2>{}</h2>\n<p>{}</p>\n",
-        escape(&subject.study.name),
-        escape(&answer(subject))
-    );
-    let table = match subject.series() {
-        Some((name, choices)) => series_table(subject, name, choices),
-        None => best_table(subject),
-    };
-    html +=
-        &format!("<div class=\"wide\"><table>\n{table}</table></div>\n<div class=\"figures\">\n");
-    for figure in figures {
-        html += &format!(
-            "<figure>\n{}<figcaption>{}</figcaption></figure>\n",
-            figure.svg,
-            escape(&figure.caption)
+impl Content<'_> {
+    /// All charts.
+    pub(super) fn figures(&self) -> impl Iterator<Item = &Figure> {
+        let learnt = self.learnt.iter().flat_map(|(_, figures)| figures);
+        self.studies
+            .iter()
+            .flat_map(|(_, figures)| figures)
+            .chain(learnt)
+    }
+
+    /// The page.
+    pub(super) fn html(&self) -> String {
+        let subjects: Vec<Subject<'_>> = self.studies.iter().map(|(s, _)| *s).collect();
+        let learnt = self.learnt.as_ref().map(|(learnt, _)| learnt);
+        let title = escape(self.title);
+        let body = format!(
+            "<h1>{title}</h1>\n{}{}{}{}{}",
+            answer(&subjects, learnt),
+            self.series(),
+            self.searches(),
+            self.learnt
+                .as_ref()
+                .map_or_else(String::new, |(learnt, figures)| final_model(
+                    learnt, figures
+                )),
+            repeat(&subjects, learnt)
         );
+        format!(
+            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>{title}</title><style>{STYLE}</style></head>\n<body>\n{body}<footer>chainrule {}</footer>\n</body></html>\n",
+            env!("CARGO_PKG_VERSION")
+        )
     }
-    html + "</div>\n"
+
+    fn series(&self) -> String {
+        let mut out = String::new();
+        for (subject, figures) in &self.studies {
+            if let Some(series) = subject.series() {
+                out += &format!(
+                    "<h3>{}</h3>\n{}{}",
+                    escape(series.name),
+                    html::figures(figures),
+                    values(&series)
+                );
+            }
+        }
+        match out.as_str() {
+            "" => out,
+            _ => format!("<h2>One setting at a time</h2>\n{out}"),
+        }
+    }
+
+    fn searches(&self) -> String {
+        let mut out = String::new();
+        let searches = self.studies.iter().filter(|(s, _)| s.series().is_none());
+        for (subject, figures) in searches {
+            out += &format!(
+                "<h2>All settings at once: {}</h2>\n{}{}",
+                escape(&subject.study.name),
+                best(subject),
+                html::figures(figures)
+            );
+        }
+        out
+    }
 }
 
-/// What the study has found, in a sentence.
-fn answer(subject: Subject<'_>) -> String {
-    let count = |state: State| {
-        subject
-            .storage
-            .trials(subject.study)
-            .filter(|t| t.state() == state)
-            .count()
-    };
-    let counts = format!(
-        "{} trials complete, {} pruned, {} failed.",
-        count(State::Complete),
-        count(State::Pruned),
-        count(State::Fail)
-    );
-    let Some(best) = ranking(subject.storage, subject.study).first().copied() else {
-        return format!("Nothing is complete yet. {counts}");
-    };
-    let parameters: Vec<String> = subject
-        .parameters()
-        .iter()
-        .filter_map(|(name, _)| Some(format!("{name} {}", shown(&best.parameter(name)?))))
-        .collect();
-    format!(
-        "Best: {} with {} {:.4}. {counts}",
-        parameters.join(", "),
-        subject.objective(),
-        best.value().unwrap_or(f64::NAN)
-    )
-}
-
-fn row(tag: &str, cells: impl IntoIterator<Item = String>) -> String {
-    let cells: String = cells
-        .into_iter()
-        .map(|cell| format!("<{tag}>{}</{tag}>", escape(&cell)))
-        .collect();
-    format!("<tr>{cells}</tr>\n")
-}
-
-fn series_table(subject: Subject<'_>, name: &str, choices: &[serde_json::Value]) -> String {
+/// The values of a series.
+fn values(series: &Series<'_>) -> String {
+    let metric = series.subject.objective();
     let header = [
-        name,
+        series.name,
         "mean",
         "standard deviation",
         "95 % interval",
         "repeats",
     ];
-    let mut html = row("th", header.map(str::to_owned));
-    for value in choices {
-        let mut trials = subject.storage.trials(subject.study);
-        let trial =
-            trials.find(|t| t.parameter(name).as_ref() == Some(value) && t.state().has_result());
-        let repeats = trial.map_or_else(Vec::new, |t| subject.repeats(t));
-        let mean = student::mean(&repeats);
-        let blank = || "–".to_owned();
-        let cells = [
-            shown(value),
+    let blank = || "–".to_owned();
+    let row = |cell: &Cell| {
+        let repeats: Vec<String> = cell.repeats.iter().map(|x| format!("{x:.4}")).collect();
+        let mean = cell.mean;
+        vec![
+            shown(&cell.value),
             mean.map_or_else(blank, |m| format!("{:.4}", m.mean)),
             mean.and_then(|m| m.deviation)
                 .map_or_else(blank, |d| format!("{d:.4}")),
             mean.and_then(|m| m.interval)
                 .map_or_else(blank, |i| format!("{:.4} to {:.4}", i.low, i.high)),
-            repeats
-                .iter()
-                .map(|x| format!("{x:.4}"))
-                .collect::<Vec<_>>()
-                .join(" "),
-        ];
-        html += &row("td", cells);
-    }
-    html
+            match cell.diverged {
+                true => "diverged".into(),
+                false => repeats.join(" "),
+            },
+        ]
+    };
+    let table = html::table(&header, series.cells(metric).iter().map(row));
+    format!(
+        "{}{table}",
+        html::paragraph("label", &html::sentence(words(metric)))
+    )
 }
 
-fn best_table(subject: Subject<'_>) -> String {
+/// The best trials of a search, with the seeds of their runs.
+fn best(subject: &Subject<'_>) -> String {
     let parameters = subject.parameters();
-    let names = parameters.iter().map(|(name, _)| (*name).to_owned());
-    let mut html = row(
-        "th",
-        ["trial".to_owned()]
-            .into_iter()
-            .chain(names)
-            .chain([subject.objective().to_owned()]),
-    );
-    for trial in ranking(subject.storage, subject.study)
+    let names = parameters.iter().map(|(name, _)| *name);
+    let header: Vec<&str> = ["trial"]
         .into_iter()
-        .take(BEST)
-    {
+        .chain(names)
+        .chain([words(subject.objective()), "seed"])
+        .collect();
+    let row = |trial: &&Trial| {
         let values = parameters.iter().map(|(name, _)| {
             trial
                 .parameter(name)
                 .as_ref()
                 .map_or_else(|| "–".into(), shown)
         });
+        let seeds = trial
+            .content
+            .user_attrs
+            .get("seeds")
+            .and_then(|s| s.as_array());
+        let seeds: Vec<String> = seeds
+            .into_iter()
+            .flatten()
+            .map(ToString::to_string)
+            .collect();
         let value = format!("{:.4}", trial.value().unwrap_or(f64::NAN));
-        html += &row(
-            "td",
-            [trial.number.to_string()]
-                .into_iter()
-                .chain(values)
-                .chain([value]),
+        [trial.number.to_string()]
+            .into_iter()
+            .chain(values)
+            .chain([value, seeds.join(" ")])
+            .collect()
+    };
+    html::table(&header, subject.ranking().iter().take(BEST).map(row))
+}
+
+fn final_model(learnt: &Learnt, figures: &[Figure]) -> String {
+    let mut out = "<h2>The final model</h2>\n".to_owned();
+    if let Some(summary) = &learnt.summary {
+        let best = summary.best_epoch.map_or_else(String::new, |epoch| {
+            format!("; the weights are those of epoch {epoch}")
+        });
+        let text = format!(
+            "{}: {} parameters, {} epochs{best}.",
+            summary.network, summary.parameters, summary.epochs_run
+        );
+        out += &html::paragraph("", &text);
+    }
+    out += &html::figures(figures);
+    match &learnt.tested {
+        Some(Ok(tested)) => {
+            let pairs = tested.confused();
+            let pairs = pairs.iter().take(PAIRS).map(|(a, b, pair)| {
+                let [first, second] = pair.counts;
+                format!("{a} / {b} ({first} + {second})")
+            });
+            let pairs: Vec<String> = pairs.collect();
+            if !pairs.is_empty() {
+                let text = format!(
+                    "Classes taken for each other most often: {}.",
+                    pairs.join(", ")
+                );
+                out += &html::paragraph("", &text);
+            }
+        }
+        Some(Err(why)) => {
+            out += &html::paragraph(
+                "",
+                &format!("What it takes for what cannot be shown: {why}."),
+            );
+        }
+        None => {}
+    }
+    out
+}
+
+fn repeat(subjects: &[Subject<'_>], learnt: Option<&Learnt>) -> String {
+    let commands: Vec<String> = subjects.iter().filter_map(command).collect();
+    let mut out = "<h2>To repeat it</h2>\n".to_owned();
+    if !commands.is_empty() {
+        out += &html::paragraph(
+            "",
+            "The same seed gives the same numbers, on any number of threads. The seeds of all runs follow from these, and are in the CSV files:",
+        );
+        out += &format!("<pre>{}</pre>\n", escape(&commands.join("\n")));
+    }
+    if let Some(learnt) = learnt {
+        out += &html::paragraph(
+            "",
+            "The final model, by chainrule train --config FILE with these settings:",
+        );
+        out += &format!(
+            "<pre class=\"settings\">{}</pre>\n",
+            escape(learnt.settings.trim())
         );
     }
-    html
+    out
 }

@@ -47,11 +47,15 @@ impl Scale {
         }
         let missing = (least - (high - low)).max(0.0) / 2.0;
         let (low, high) = (low - missing, high + missing);
-        let step = step(low, high);
-        Scale::Linear {
-            low: (low / step).floor() * step,
-            high: (high / step).ceil() * step,
-        }
+        // Rounding widens the range, and a wider one may have another step.
+        let round = |(low, high): (f64, f64)| {
+            let step = step(low, high);
+            // What is round but for the last bits stays.
+            let ends = ((low / step + 1e-9).floor(), (high / step - 1e-9).ceil());
+            (ends.0 * step, ends.1 * step)
+        };
+        let (low, high) = round(round((low, high)));
+        Scale::Linear { low, high }
     }
 
     /// Where a value is, from 0 to 1 between the ends.
@@ -68,7 +72,11 @@ impl Scale {
     pub fn ticks(&self) -> Vec<Tick> {
         let at = |x: f64| Tick {
             place: self.place(x),
-            label: number(x),
+            // Six digits and more would not fit beside the axis.
+            label: match x.abs() >= 1e5 {
+                true => format!("{x:e}"),
+                false => number(x),
+            },
         };
         match self {
             Scale::Linear { low, high } if low < high => {
@@ -128,6 +136,10 @@ mod tests {
 
     #[test]
     fn marks_are_round_and_inside() {
+        assert_eq!(
+            labels(&Scale::around([0.0, 1.9e5], 0.0)),
+            ["0", "50000", "1e5", "1.5e5", "2e5"]
+        );
         let scale = Scale::around([0.861, 0.894], 0.0);
         assert_eq!(labels(&scale), ["0.86", "0.87", "0.88", "0.89", "0.9"]);
         assert_eq!(

@@ -215,6 +215,44 @@ impl Distribution {
         }
     }
 
+    /// The share in [0, 1] at which a value is: what [`Distribution::quantile`] makes a value of. A step, a whole number or a choice is at the middle of its cell.
+    pub fn share(&self, internal: f64) -> f64 {
+        let (low, high, x) = match *self {
+            Distribution::Float {
+                low,
+                high,
+                log: true,
+                ..
+            } => (low.ln(), high.ln(), internal.ln()),
+            Distribution::Float {
+                low, high, step, ..
+            } => {
+                let half = step.unwrap_or(0.0) / 2.0;
+                (low - half, high + half, internal)
+            }
+            Distribution::Int {
+                low,
+                high,
+                log,
+                step,
+            } => {
+                let half = step as f64 / 2.0;
+                let (low, high) = (low as f64 - half, high as f64 + half);
+                match log {
+                    true => (low.ln(), high.ln(), internal.ln()),
+                    false => (low, high, internal),
+                }
+            }
+            Distribution::Categorical { ref choices } => {
+                (-0.5, choices.len() as f64 - 0.5, internal)
+            }
+        };
+        match high > low {
+            true => ((x - low) / (high - low)).clamp(0.0, 1.0),
+            false => 0.5,
+        }
+    }
+
     /// Whether the internal value is one that this distribution can have.
     pub fn contains(&self, internal: f64) -> bool {
         match *self {
@@ -432,6 +470,34 @@ mod tests {
             assert_eq!(distribution.to_json(), text);
             assert_eq!(Distribution::from_json(text).unwrap(), distribution);
         }
+    }
+
+    #[test]
+    fn share_undoes_quantile() {
+        let distributions = [
+            Distribution::float(0.1, 0.4, false, None),
+            Distribution::float(1e-4, 1e-1, true, None),
+            Distribution::float(0.0, 0.4, false, Some(0.1)),
+            Distribution::int(1, 9, false, 2),
+            Distribution::int(3, 70, true, 1),
+            Distribution::categorical(vec![json!("a"), json!(1), json!(true)]),
+        ];
+        for distribution in distributions.map(Result::unwrap) {
+            for unit in (0..40).map(|i| f64::from(i) / 40.0) {
+                let value = distribution.quantile(unit);
+                let share = distribution.share(value);
+                assert!((0.0..=1.0).contains(&share), "{distribution:?}: {share}");
+                assert!((distribution.quantile(share) - value).abs() <= 1e-9 * value);
+            }
+        }
+        let one = Distribution::int(7, 7, false, 1).unwrap();
+        assert_eq!((one.share(7.0), one.share(9.0)), (0.5, 1.0));
+        assert_eq!(
+            Distribution::float(2.0, 2.0, true, None)
+                .unwrap()
+                .share(2.0),
+            0.5
+        );
     }
 
     #[test]

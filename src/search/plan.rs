@@ -8,10 +8,11 @@ use super::distribution::Distribution;
 use super::journal::Direction;
 use super::pruner::{Hyperband, Median, Never, Pruner, SuccessiveHalving};
 use super::sampler::{Grid, Random, Sampler, Sobol, Tpe};
-use super::space::Space;
+use super::space::{Point, Space};
+use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::rng;
-use crate::train::{Config, EpochRecord, Settings, Summary};
+use crate::train::{Config, EpochRecord, Settings, Summary, check_fit};
 
 /// Which figure of the validation part is searched for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
@@ -137,21 +138,41 @@ impl Plan {
         if self.repeats == 0 {
             return Err(Error::setting("repeats", "expected at least 1, found 0"));
         }
-        let middle = self.space.middle();
-        for (i, distribution) in self.space.distributions().enumerate() {
-            let choices = match distribution {
-                Distribution::Categorical { choices } => choices.len(),
-                _ => 1,
-            };
-            for choice in 0..choices {
-                let mut point = middle.clone();
-                if choices > 1 {
-                    point[i] = choice as f64;
-                }
-                self.config(&point, 0, 0)?;
+        self.probes()
+            .iter()
+            .try_for_each(|point| self.config(point, 0, 0).map(drop))
+    }
+
+    /// Checks that runs of it can learn from and be validated on the data, at the same points as [`Plan::check`].
+    ///
+    /// # Errors
+    /// If they cannot.
+    pub fn check_fit(&self, data: &Dataset) -> Result<()> {
+        for point in self.probes() {
+            let config = self.config(&point, 0, 0)?;
+            if config.split(data).validation.is_empty() {
+                let message = "expected validation data to search with, found none";
+                return Err(Error::setting("data.validation", message));
             }
+            check_fit(&config, data)?;
         }
         Ok(())
+    }
+
+    /// The middle of the space, there with every choice.
+    fn probes(&self) -> Vec<Point> {
+        let middle = self.space.middle();
+        let mut probes = vec![middle.clone()];
+        for (i, distribution) in self.space.distributions().enumerate() {
+            if let Distribution::Categorical { choices } = distribution {
+                probes.extend((0..choices.len()).map(|choice| {
+                    let mut point = middle.clone();
+                    point[i] = choice as f64;
+                    point
+                }));
+            }
+        }
+        probes
     }
 
     /// The settings of a repeat at a point.

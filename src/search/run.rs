@@ -11,7 +11,7 @@ use super::plan::Plan;
 use super::study::{Claim, Next, Work, slot};
 use super::trial::{End, Worker, run_folder};
 use crate::data::Dataset;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// How often a worker that has nothing to do looks again.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -145,13 +145,7 @@ impl Search<'_> {
     fn check(&self) -> Result<()> {
         for Task { plan, .. } in self.tasks {
             plan.check()?;
-            let config = plan.config(&plan.space.middle(), 0, 0)?;
-            if config.split(&self.data).validation.is_empty() {
-                return Err(Error::setting(
-                    "data.validation",
-                    "expected validation data to search with, found none",
-                ));
-            }
+            plan.check_fit(&self.data)?;
         }
         Ok(())
     }

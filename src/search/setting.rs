@@ -104,6 +104,14 @@ impl Setting {
         SETTINGS.iter().map(|s| s.name)
     }
 
+    /// What stands between two values.
+    pub(super) fn separator(self) -> &'static str {
+        match self.kind {
+            Kind::Text | Kind::List => "/",
+            _ => ",",
+        }
+    }
+
     /// One value as the study file holds it.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! What is searched: hyperparameters by name, each with the values that it may take.
 
+use serde_json::Value;
+
 use super::distribution::Distribution;
 use super::setting::{Kind, Setting};
 use crate::error::{Error, Result};
@@ -68,6 +70,47 @@ impl Space {
             ));
         }
         Ok(setting)
+    }
+
+    /// A distribution of a setting as [`Space::add`] reads it.
+    pub fn text(name: &str, distribution: &Distribution) -> String {
+        let range = |low: String, high: String, how: Option<String>| {
+            let how = how.map_or_else(String::new, |how| format!(":{how}"));
+            format!("{low}..{high}{how}")
+        };
+        let log = |log: bool| log.then(|| "log".to_owned());
+        match distribution {
+            Distribution::Float {
+                low,
+                high,
+                log: is_log,
+                step,
+            } => range(
+                low.to_string(),
+                high.to_string(),
+                log(*is_log).or(step.map(|s| s.to_string())),
+            ),
+            Distribution::Int {
+                low,
+                high,
+                log: is_log,
+                step,
+            } => range(
+                low.to_string(),
+                high.to_string(),
+                log(*is_log).or((*step != 1).then(|| step.to_string())),
+            ),
+            Distribution::Categorical { choices } => {
+                let written = |choice: &Value| match choice {
+                    Value::String(text) => text.clone(),
+                    // 1 and not 1.0.
+                    Value::Number(x) => x.as_f64().unwrap_or(f64::NAN).to_string(),
+                    other => other.to_string(),
+                };
+                let choices: Vec<String> = choices.iter().map(written).collect();
+                choices.join(Setting::find(name).map_or(",", Setting::separator))
+            }
+        }
     }
 
     /// Whether there is a setting of this name that can be searched.
@@ -167,12 +210,8 @@ fn parse(setting: Setting, text: &str) -> Result<Option<Distribution>, String> {
     }
 }
 
-fn choices(setting: Setting, text: &str) -> Result<Vec<serde_json::Value>, String> {
-    let separator = if matches!(setting.kind, Kind::Text | Kind::List) {
-        '/'
-    } else {
-        ','
-    };
+fn choices(setting: Setting, text: &str) -> Result<Vec<Value>, String> {
+    let separator = setting.separator();
     text.split(separator)
         .map(|part| setting.parse(part.trim()))
         .collect()
@@ -223,9 +262,30 @@ mod tests {
     }
 
     #[test]
+    fn text_is_read_again() {
+        for (name, text) in [
+            ("width", "500..1000"),
+            ("width", "500..1000:log"),
+            ("batch_size", "64..128:16"),
+            ("lr", "0.0005..0.005"),
+            ("lr", "0.0001..0.1:log"),
+            ("dropout", "0..0.5:0.1"),
+            ("activation", "relu,tanh"),
+            ("batch_norm", "true,false"),
+            ("width", "50,100"),
+            ("lr", "0.00001,0.1234567890123456,1"),
+            ("widths", "256,128/512"),
+            ("augment", "flip/shift=2,flip"),
+        ] {
+            let space = space(&[(name, text)]);
+            let distribution = space.distributions().next().unwrap();
+            assert_eq!(Space::text(name, distribution), text);
+        }
+    }
+
+    #[test]
     fn texts_are_distributions() {
-        let choices =
-            |list: serde_json::Value| Distribution::categorical(list.as_array().unwrap().clone());
+        let choices = |list: Value| Distribution::categorical(list.as_array().unwrap().clone());
         for (name, text, expected) in [
             ("width", "500..1000", Distribution::int(500, 1000, false, 1)),
             (

@@ -71,7 +71,9 @@ impl<'a> Work<'a> {
                         &path,
                         place,
                         expected,
-                        format!("{found}; another --name begins another study"),
+                        format!(
+                            "{found}; to begin another study: another --name (search), --study or --out (study)"
+                        ),
                     ))
                 }
             },

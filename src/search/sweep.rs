@@ -2,8 +2,10 @@
 //!
 //! A series is a study like any other, over a grid of one parameter, with several repeats of each value.
 
+use serde_json::Value;
+
 use super::distribution::Distribution;
-use super::journal::{State, Storage, Study};
+use super::journal::{Direction, State, Storage, Study};
 use super::plan::{Objective, Plan, PrunerName, SamplerName};
 use super::space::Space;
 use crate::analysis::student::{self, Mean};
@@ -69,7 +71,7 @@ impl Series {
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Cell {
     /// The value.
-    pub value: serde_json::Value,
+    pub value: Value,
     /// The objective of each repeat, in their order.
     pub repeats: Vec<f64>,
     /// Their mean with its interval; none if nothing has ended, or it diverged.
@@ -89,26 +91,43 @@ pub fn cells(plan: &Plan, storage: &Storage, study: &Study) -> Result<Vec<Cell>>
             study.name
         )));
     };
-    let cell = |value: &serde_json::Value| {
+    let metric = plan.objective.name();
+    let cell = |value| Cell::of(storage, study, (name, value), metric);
+    Ok(choices.iter().map(cell).collect())
+}
+
+impl Cell {
+    /// What the trial with this value of a parameter has noted of each repeat, such as `val_loss`.
+    pub fn of(
+        storage: &Storage,
+        study: &Study,
+        (name, value): (&str, &Value),
+        metric: &str,
+    ) -> Self {
         let trial = storage
             .trials(study)
             .find(|t| t.state().has_result() && t.parameter(name).as_ref() == Some(value));
-        let noted = trial.and_then(|t| t.content.user_attrs.get(plan.objective.name())?.as_array());
-        let repeats: Vec<f64> = noted
-            .into_iter()
-            .flatten()
-            .filter_map(serde_json::Value::as_f64)
-            .collect();
+        let repeats: Vec<f64> = trial.map_or_else(Vec::new, |t| t.noted(metric));
         let complete = trial.is_some_and(|t| t.state() == State::Complete);
-        let mean = student::mean(&repeats).filter(|_| complete);
         Cell {
             value: value.clone(),
+            mean: student::mean(&repeats).filter(|_| complete),
             repeats,
-            mean,
             diverged: trial.is_some() && !complete,
         }
+    }
+}
+
+/// The best and the worst of the cells that have ended; those that diverged are the worst.
+pub fn extremes(cells: &[Cell], direction: Direction) -> Option<(&Cell, &Cell)> {
+    let sign = match direction {
+        Direction::Maximize => -1.0,
+        Direction::Minimize => 1.0,
     };
-    Ok(choices.iter().map(cell).collect())
+    let loss = |cell: &Cell| cell.mean.map_or(f64::INFINITY, |m| sign * m.mean);
+    let order = |a: &&Cell, b: &&Cell| loss(a).total_cmp(&loss(b));
+    let ended = || cells.iter().filter(|c| c.mean.is_some() || c.diverged);
+    ended().min_by(order).zip(ended().max_by(order))
 }
 
 #[cfg(test)]
@@ -136,6 +155,31 @@ mod tests {
             let n = plan.space.cardinality().unwrap();
             assert!((0..n).all(|i| plan.config(&plan.space.nth(i).unwrap(), 0, 0).is_ok()));
         }
+    }
+
+    #[test]
+    fn what_diverged_is_the_worst() {
+        let cell = |repeats: &[f64], diverged| Cell {
+            value: Value::Null,
+            repeats: repeats.to_vec(),
+            mean: student::mean(repeats),
+            diverged,
+        };
+        let cells = [
+            cell(&[0.5], false),
+            cell(&[], true),
+            cell(&[0.25, 0.35], false),
+            cell(&[], false),
+        ];
+        let ends = |cells, direction| {
+            let place = |cell: &Cell| std::ptr::from_ref(cell).addr();
+            let (best, worst) = extremes(cells, direction).unwrap();
+            (place(best), place(worst))
+        };
+        let place = |i: usize| std::ptr::from_ref(&cells[i]).addr();
+        assert_eq!(ends(&cells, Direction::Maximize), (place(0), place(1)));
+        assert_eq!(ends(&cells, Direction::Minimize), (place(2), place(1)));
+        assert_eq!(extremes(&cells[3..], Direction::Minimize), None);
     }
 
     #[test]

@@ -27,4 +27,4 @@ pub use overview::{Overview, Status};
 pub use record::{EpochRecord, Evaluation, Summary};
 pub use run_dir::{RunDir, differences};
 pub use settings::Settings;
-pub use trainer::{Best, EpochEnd, Partial, Progress, Trainer, Weights};
+pub use trainer::{Best, EpochEnd, Partial, Progress, Trainer, Weights, check_fit};

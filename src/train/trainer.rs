@@ -477,6 +477,16 @@ fn class_names(config: &Config, data: &Dataset, init_from: Option<&TensorFile<'_
     names
 }
 
+/// Checks that a run with these settings can learn from the data, as [`Trainer::new`] does.
+///
+/// # Errors
+/// If it cannot.
+pub fn check_fit(config: &Config, data: &Dataset) -> Result<()> {
+    let classes = class_names(config, data, None).len();
+    let spec = config.network(data.train.width, classes)?;
+    check_sizes(config, &spec, &config.split(data))
+}
+
 fn check_sizes(config: &Config, spec: &NetworkSpec, split: &Split) -> Result<()> {
     let n = split.train.len();
     if config.batch_size > n {

@@ -14,6 +14,7 @@ mod report;
 mod resume;
 mod runs;
 mod search;
+mod study;
 mod support;
 mod sweep;
 mod train;

@@ -44,6 +44,15 @@ impl Trial {
         distribution.external(*internal)
     }
 
+    /// The numbers of a list that was noted, such as one for each repeat.
+    pub fn noted(&self, key: &str) -> Vec<f64> {
+        let list = self.content.user_attrs.get(key).and_then(Value::as_array);
+        list.into_iter()
+            .flatten()
+            .filter_map(Value::as_f64)
+            .collect()
+    }
+
     /// The report with the largest step.
     pub fn last_report(&self) -> Option<(u64, f64)> {
         self.content

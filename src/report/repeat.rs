@@ -1,0 +1,108 @@
+//! What it takes to repeat everything: commands, made of what the plans in the study file say.
+
+use serde_json::Value;
+
+use super::subject::Subject;
+use crate::search::{SEARCH, Space};
+
+/// The command that does a study again, with the same points and seeds; none if its plan is not ours.
+pub(super) fn command(subject: &Subject<'_>) -> Option<String> {
+    let word = |key| subject.plan(key).and_then(Value::as_str);
+    let number = |key| subject.plan(key).and_then(Value::as_u64);
+    let repeats = number("repeats")?;
+    let mut flags: Vec<(String, String)> = Vec::new();
+    let mut add = |name: &str, value: &str| flags.push((name.to_owned(), value.to_owned()));
+    let start = match subject.series() {
+        Some(series) => {
+            let (_, distribution) = subject.parameters().into_iter().next()?;
+            add("repeats", &repeats.to_string());
+            let values = quoted(&Space::text(series.name, distribution));
+            format!("chainrule sweep {} --values {values}", series.name)
+        }
+        None => {
+            let results = subject.trials().filter(|t| t.state().has_result()).count();
+            add("trials", &results.to_string());
+            for (name, distribution) in subject.parameters() {
+                add(&name.replace('_', "-"), &Space::text(name, distribution));
+            }
+            for (key, usual) in [("sampler", "random"), ("pruner", "none")] {
+                if let Some(found) = word(key).filter(|found| *found != usual) {
+                    add(key, found);
+                }
+            }
+            if repeats != 1 {
+                add("repeats", &repeats.to_string());
+            }
+            if subject.study.name != SEARCH {
+                add("name", &subject.study.name);
+            }
+            "chainrule search".into()
+        }
+    };
+    if let Some(objective) = word("objective").filter(|o| *o != "val_accuracy") {
+        add("objective", objective);
+    }
+    add("seed", &number("seed")?.to_string());
+    for (key, value) in subject.plan("base")?.as_object()? {
+        add(&flag(key), &plain(value.as_str()?));
+    }
+    let flags = flags
+        .iter()
+        .map(|(name, value)| format!(" --{name} {}", quoted(value)));
+    Some(start + &flags.collect::<String>())
+}
+
+/// The flag of a setting: its key with dashes, but for those whose key says too little.
+fn flag(key: &str) -> String {
+    match key.split_once('.') {
+        Some((section, "name")) => section.to_owned(),
+        Some(("schedule", key @ ("by" | "patience"))) => format!("schedule-{key}"),
+        Some((_, key)) => key.replace('_', "-"),
+        None => key.to_owned(),
+    }
+}
+
+/// A TOML value as its flag takes it: text without quotes, lists joined by commas.
+fn plain(value: &str) -> String {
+    match value.parse::<toml::Value>() {
+        Ok(toml::Value::String(text)) => text,
+        Ok(toml::Value::Array(list)) => {
+            let list: Vec<String> = list.iter().map(ToString::to_string).collect();
+            list.join(",")
+        }
+        _ => value.to_owned(),
+    }
+}
+
+/// For a shell.
+fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_.,:/=-+".contains(c);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_flags() {
+        for (key, value, expected) in [
+            ("train.batch_size", "64", "--batch-size 64"),
+            ("optimizer.name", "\"adamw\"", "--optimizer adamw"),
+            ("optimizer.lr", "0.001", "--lr 0.001"),
+            ("schedule.by", "\"update\"", "--schedule-by update"),
+            ("schedule.patience", "3", "--schedule-patience 3"),
+            ("model.widths", "[128, 64]", "--widths 128,64"),
+            ("model.taper", "false", "--taper false"),
+            ("data.label", "\"it's a b\"", "--label 'it'\\''s a b'"),
+        ] {
+            assert_eq!(
+                format!("--{} {}", flag(key), quoted(&plain(value))),
+                expected
+            );
+        }
+    }
+}

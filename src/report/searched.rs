@@ -1,0 +1,284 @@
+//! Charts of a search: what came of each trial, how it learnt, and what that owes to which setting.
+
+use serde_json::Value;
+
+use super::bars::bars;
+use super::chart::{Chart, Dot, Line};
+use super::parallel::{Axis, Coordinates, parallel};
+use super::scale::Scale;
+use super::subject::{Figure, Subject, axis, csv, words};
+use crate::analysis::fanova;
+use crate::analysis::number::{shown, text};
+use crate::search::Distribution;
+use crate::search::journal::{State, Trial};
+
+/// Trials for each setting, below which importances are a guess.
+const FEW: usize = 10;
+
+/// All charts for which there are numbers.
+pub(super) fn figures(subject: &Subject<'_>) -> Vec<Figure> {
+    let mut figures = vec![history(subject)];
+    figures.extend(curves(subject));
+    figures.extend(importance(subject));
+    let parameters = subject.parameters();
+    figures.extend(parameters.iter().map(|(name, d)| slice(subject, name, d)));
+    figures.extend(coordinates(subject));
+    figures
+}
+
+/// The trials in the order of their numbers, and the best so far.
+fn history(subject: &Subject<'_>) -> Figure {
+    let objective = words(subject.objective());
+    let points: Vec<(f64, f64)> = subject
+        .complete()
+        .map(|(t, value)| (t.number as f64, value))
+        .collect();
+    let high = points.last().map_or(1.0, |p| p.0.max(1.0));
+    let y = Scale::around(points.iter().map(|p| p.1), 0.01);
+    let title = format!("{objective} of each complete trial");
+    let mut chart = Chart::new(
+        &title,
+        (Scale::Linear { low: 0.0, high }, "trial"),
+        (y, objective),
+    );
+    let mut rows = Vec::new();
+    let (mut best, mut steps) = (None, Vec::new());
+    for &(number, value) in &points {
+        let before = best.unwrap_or(value);
+        let now = match subject.study.is_better(value, before) {
+            true => value,
+            false => before,
+        };
+        steps.extend([(number, before), (number, now)]);
+        best = Some(now);
+        let note = format!("trial {number}: {value:.4}");
+        chart.dot(number, value, Dot::Single, &note);
+        rows.push([number, value, now].map(|x| x.to_string()));
+    }
+    steps.extend(best.map(|best| (high, best)));
+    chart.line(steps, Line::Best);
+    Figure {
+        name: subject.stem("history"),
+        caption: format!("{title}, and the best so far"),
+        broad: false,
+        svg: chart.svg(),
+        csv: csv(&["trial", subject.objective(), "best"], rows),
+    }
+}
+
+/// What trials reported after each epoch, if one had more than one. Those that were given up end early, in a dot.
+fn curves(subject: &Subject<'_>) -> Option<Figure> {
+    let objective = words(subject.objective());
+    let best = subject.ranking().first().map(|t| t.id);
+    let mut trials: Vec<&Trial> = subject
+        .trials()
+        .filter(|t| t.state().has_result())
+        .collect();
+    // The best one last, on top of the others.
+    trials.sort_by_key(|t| Some(t.id) == best);
+    let reports = || trials.iter().flat_map(|t| &t.content.reports);
+    let high = reports().map(|(&step, _)| step as f64).fold(0.0, f64::max);
+    if high < 2.0 {
+        return None;
+    }
+    let title = format!("{objective} of each trial while it learnt");
+    let y = Scale::around(reports().map(|(_, &value)| value), 0.01);
+    let name = match subject.plan("repeats").and_then(Value::as_u64) {
+        None | Some(1) => "epoch",
+        Some(_) => "epochs, one repeat after the other",
+    };
+    let x = Scale::Linear { low: 1.0, high };
+    let mut chart = Chart::new(&title, (x, name), (y, objective));
+    let mut rows = Vec::new();
+    for trial in trials {
+        let kind = match Some(trial.id) == best {
+            true => Line::Best,
+            false => Line::Faint,
+        };
+        let points = || {
+            trial
+                .content
+                .reports
+                .iter()
+                .map(|(&step, &value)| (step as f64, value))
+        };
+        chart.line(points(), kind);
+        if let (State::Pruned, Some((step, value))) = (trial.state(), points().next_back()) {
+            let note = format!("trial {}: given up with {value:.4}", trial.number);
+            chart.dot(step, value, Dot::Single, &note);
+        }
+        rows.extend(points().map(|(step, value)| {
+            [
+                trial.number.to_string(),
+                step.to_string(),
+                value.to_string(),
+            ]
+        }));
+    }
+    let mut caption = format!("{title}; the best one stands out");
+    if subject.trials().any(|t| t.state() == State::Pruned) {
+        caption += ", and those that were given up end in a dot";
+    }
+    Some(Figure {
+        name: subject.stem("curves"),
+        caption,
+        broad: false,
+        svg: chart.svg(),
+        csv: csv(&["trial", "epoch", subject.objective()], rows),
+    })
+}
+
+/// How much of the outcome each setting explains by itself.
+fn importance(subject: &Subject<'_>) -> Option<Figure> {
+    let parameters = subject.parameters();
+    let place = |trial: &Trial| -> Option<Vec<f64>> {
+        let share = |(name, d): &(&str, &Distribution)| {
+            Some(d.share(trial.content.params.get(*name)?.internal))
+        };
+        parameters.iter().map(share).collect()
+    };
+    let (points, values): (Vec<_>, Vec<_>) = subject
+        .complete()
+        .filter_map(|(t, value)| Some((place(t)?, value)))
+        .unzip();
+    let shares = fanova::importance(&points, &values).filter(|s| s.len() > 1)?;
+    let mut named: Vec<(&str, f64)> = parameters.iter().map(|p| p.0).zip(shares).collect();
+    named.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let title = format!(
+        "share of the variance of {} that each setting explains by itself",
+        words(subject.objective())
+    );
+    let mut caption = format!(
+        "Importance: the {title} (functional analysis of variance over a random forest); the rest lies in settings acting together. From {} trials",
+        points.len()
+    );
+    if points.len() < FEW * parameters.len() {
+        caption += ", which are few: a rough guess";
+    }
+    let rows = named
+        .iter()
+        .map(|(name, share)| [(*name).to_owned(), share.to_string()]);
+    Some(Figure {
+        name: subject.stem("importance"),
+        caption,
+        broad: false,
+        svg: bars(&title, &named),
+        csv: csv(&["setting", "importance"], rows),
+    })
+}
+
+/// A parameter against the objective, over all trials.
+fn slice(subject: &Subject<'_>, name: &str, distribution: &Distribution) -> Figure {
+    let objective = words(subject.objective());
+    let y = Scale::around(subject.complete().map(|(_, value)| value), 0.01);
+    let title = format!("{objective} against {name}");
+    let mut chart = Chart::new(&title, (axis(distribution), name), (y, objective));
+    let mut rows = Vec::new();
+    let trials = from_worst_to_best(subject);
+    for (place, (trial, value)) in trials.iter().enumerate() {
+        let (Some(parameter), Some(found)) =
+            (trial.content.params.get(name), trial.parameter(name))
+        else {
+            continue;
+        };
+        // The best one last, on top of the others.
+        let kind = match place + 1 == trials.len() {
+            true => Dot::Best,
+            false => Dot::Single,
+        };
+        let note = format!(
+            "trial {}: {name} {}, {value:.4}",
+            trial.number,
+            shown(&found)
+        );
+        chart.dot(parameter.internal, *value, kind, &note);
+        rows.push((
+            trial.number,
+            [trial.number.to_string(), text(&found), value.to_string()],
+        ));
+    }
+    rows.sort_by_key(|(number, _)| *number);
+    Figure {
+        name: subject.stem(name),
+        caption: format!("{title}, all complete trials; the best one stands out"),
+        broad: false,
+        svg: chart.svg(),
+        csv: csv(
+            &["trial", name, subject.objective()],
+            rows.into_iter().map(|(_, row)| row),
+        ),
+    }
+}
+
+/// All settings and the objective side by side, a line for each trial.
+fn coordinates(subject: &Subject<'_>) -> Option<Figure> {
+    let parameters = subject.parameters();
+    let trials = from_worst_to_best(subject);
+    if parameters.len() < 2 || trials.is_empty() {
+        return None;
+    }
+    let objective = words(subject.objective());
+    let mut axes: Vec<Axis<'_>> = parameters
+        .iter()
+        .map(|(name, d)| Axis {
+            name,
+            scale: axis(d),
+        })
+        .collect();
+    axes.push(Axis {
+        name: objective,
+        scale: Scale::around(trials.iter().map(|(_, value)| *value), 0.01),
+    });
+    let line = |(place, (trial, value)): (usize, &(&Trial, f64))| {
+        let parameter = |(name, _): &(&str, &Distribution)| {
+            trial
+                .content
+                .params
+                .get(*name)
+                .map_or(f64::NAN, |p| p.internal)
+        };
+        Coordinates {
+            values: parameters.iter().map(parameter).chain([*value]).collect(),
+            rank: (place + 1) as f64 / trials.len() as f64,
+            note: format!("trial {}: {value:.4}", trial.number),
+        }
+    };
+    let lines: Vec<Coordinates> = trials.iter().enumerate().map(line).collect();
+    let title = format!("settings and {objective} of each complete trial");
+    let rows = trials.iter().map(|(trial, value)| {
+        let parameter = |(name, _): &(&str, &Distribution)| {
+            trial
+                .parameter(name)
+                .as_ref()
+                .map_or_else(String::new, text)
+        };
+        std::iter::once(trial.number.to_string())
+            .chain(parameters.iter().map(parameter))
+            .chain([value.to_string()])
+            .collect::<Vec<_>>()
+    });
+    let header: Vec<&str> = std::iter::once("trial")
+        .chain(parameters.iter().map(|p| p.0))
+        .chain([subject.objective()])
+        .collect();
+    Some(Figure {
+        name: subject.stem("coordinates"),
+        caption: format!(
+            "{title}: a line for each, the better the stronger; the best one stands out"
+        ),
+        broad: true,
+        svg: parallel(&title, &axes, &lines),
+        csv: csv(&header, rows),
+    })
+}
+
+/// Complete trials, so that the best is drawn last.
+fn from_worst_to_best<'a>(subject: &Subject<'a>) -> Vec<(&'a Trial, f64)> {
+    let finite = |t: &'a Trial| Some((t, t.value().filter(|x| x.is_finite())?));
+    subject
+        .ranking()
+        .into_iter()
+        .rev()
+        .filter_map(finite)
+        .collect()
+}
