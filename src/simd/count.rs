@@ -43,7 +43,7 @@ impl Count {
         goal
     }
 
-    /// Waits for the arrival of that number, looking `spins` times before it parks the thread. False if the count is poisoned.
+    /// Waits for the arrival of that number, looking `spins` times before it gives its turns to others, and for [`YIELDING`] before it parks the thread. False if the count is poisoned.
     ///
     /// No wake-up is lost. The arrival that reaches the goal and the last `fetch_or` of a sleeper change the same word, one after the other. If the arrival is first, the sleeper finds
     /// the goal reached and does not sleep. If it is second and finds the bit set, its `wake` waits for the lock, which the sleeper gives up only by sleeping. If it is second and finds

@@ -3,7 +3,8 @@
 //! A training step is many short loops with a dependency after each. A fork and a join per loop would cost more than the loop, so a step is one region, [`Team::run`], whose members
 //! divide each loop by fixed ranges, [`Member::share`], and meet between loops, [`Member::barrier`]. Which member computes what depends on sizes alone, never on timing.
 //!
-//! Who waits spins for a bounded while and is parked after it. Where there are more members than processors nobody spins: it would only keep those from running who are waited for.
+//! Who waits spins for a bounded while, then gives its turns to others for some milliseconds, and is parked after that. Where there are more members than processors nobody spins: it
+//! would only keep those from running who are waited for.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -19,7 +20,7 @@ use std::thread::{self, JoinHandle};
 use super::count::{Count, lock};
 use crate::error::{Error, Result};
 
-/// Looks at a count before the thread is parked: some tens of microseconds, more than the loops of a step are apart and less than anyone would miss.
+/// Looks at a count before the thread gives its turns to others: some tens of microseconds, more than the loops of a step are apart and less than anyone would miss.
 const SPINS: u32 = 1 << 11;
 
 thread_local! {

@@ -5,8 +5,8 @@ use std::ops::Range;
 use super::buffer::{Buffer, Shared};
 use super::rounded::{Rounded, SharedCopies};
 use super::{
-    Fused, Kernels, Saved, UpdateBody, Values, Weights, by_columns, from_panels, panels, prefetch,
-    prefetch_pixels, to_panels,
+    Fused, Kernels, PANELS_A_LINE, Saved, UpdateBody, Values, Weights, by_columns, from_panels,
+    panels, prefetch, prefetch_pixels, to_panels,
 };
 use crate::backend::{Block, Input, Mode, Order, Sink, State};
 use crate::gemm::bf16::Pair;
@@ -325,8 +325,8 @@ impl Pass<'_> {
 
     /// Asks for the next batch's pixels of a panel of inputs, which this member will convert: samples lie anywhere in memory, and it takes them from 100 cycles to 1000 to come.
     fn ask_for_pixels(&self, input: usize) {
-        // A cache line holds the pixels of four panels.
-        let Some(Ahead { data, rows }) = self.ahead.filter(|_| input.is_multiple_of(4)) else {
+        let first = input.is_multiple_of(PANELS_A_LINE);
+        let Some(Ahead { data, rows }) = self.ahead.filter(|_| first) else {
             return;
         };
         for &row in rows {

@@ -5,7 +5,8 @@ use std::ops::Range;
 use super::buffer::{Buffer, Shared};
 use super::rounded::{self, SharedCopies};
 use super::{
-    Fused, Kernels, Saved, Values, by_columns, from_panels, panels, prefetch_pixels, to_panels,
+    Fused, Kernels, PANELS_A_LINE, Saved, Values, by_columns, from_panels, panels, prefetch_pixels,
+    to_panels,
 };
 use crate::backend::{Block, Input, Mode, Order, State};
 use crate::gemm::bf16::Pair;
@@ -175,11 +176,10 @@ impl Body for ConvertPixels<'_> {
             let start = row as usize * columns;
             &data[start + panel * PANEL..start + columns]
         };
-        // Samples lie anywhere in memory, where the processor does not expect them. A cache line holds the pixels of four panels: the next four's are asked for while the first of
-        // these is converted.
         if own.is_empty() {
             return;
         }
+        // Samples lie anywhere in memory, where the processor does not expect them: the next line's pixels are asked for before the first of these are converted.
         for &row in rows {
             prefetch_pixels(pixels_of(row, own.start));
         }
@@ -210,9 +210,6 @@ impl Body for ConvertPixels<'_> {
         }
     }
 }
-
-/// Panels whose pixels lie in one cache line.
-const PANELS_A_LINE: usize = 4;
 
 #[inline(always)]
 fn convert_line(pixels: &[u8; PANEL], scale: &[f32; PANEL], shift: &[f32; PANEL]) -> [f32; PANEL] {

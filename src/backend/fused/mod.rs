@@ -111,6 +111,9 @@ fn panels(columns: usize) -> usize {
     columns.div_ceil(PANEL)
 }
 
+/// Panels of inputs whose pixels lie in one cache line.
+const PANELS_A_LINE: usize = 4;
+
 /// Whether the members share out the work on a matrix of outputs by its panels; where each would have less than 4, some would have much more than others.
 fn by_columns(panels: usize, member: &Member<'_>) -> bool {
     member.size() == 1 || panels >= 4 * member.size()
