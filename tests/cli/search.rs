@@ -115,7 +115,8 @@ fn killed_and_shared_searches_come_to_what_an_undisturbed_one_does() {
         }
         program.json(&args(study, threads));
         let (points, failed) = finished(&program.path(study));
-        assert!(failed >= 3, "kills were meant to hit trials, {failed} did");
+        // How many do is the scheduler's affair: on a busy core a trial may end between a look at the file and the kill.
+        assert!(failed >= 1, "kills were meant to hit trials, none did");
         assert_eq!((points, kept(&program, study)), expected, "{study}");
     }
 
