@@ -74,6 +74,17 @@ fn finished(path: &Path) -> (BTreeMap<String, String>, usize) {
     (values, failed)
 }
 
+/// Whether the last whole line of a file is about a trial, and does not end it.
+fn under_way(path: &Path) -> bool {
+    let text = fs::read_to_string(path).unwrap();
+    let last = text
+        .rsplit_once('\n')
+        .and_then(|(whole, _)| whole.lines().last());
+    let record: Value = last.map_or(Value::Null, |line| serde_json::from_str(line).unwrap());
+    let ends = record["op_code"] == 6 && record["state"] != 0;
+    record["op_code"].as_u64().is_some_and(|code| code >= 4) && !ends
+}
+
 /// The best trials' weights, by the runs' names.
 fn kept(program: &Chainrule, study: &str) -> BTreeMap<String, Vec<u8>> {
     let folder = program.path(&format!("{study}.trials/search"));
@@ -107,7 +118,10 @@ fn killed_and_shared_searches_come_to_what_an_undisturbed_one_does() {
         for moment in 1..=5 {
             let child = start(&program, &args(study, threads));
             let (path, begun) = (program.path(study), Instant::now());
-            while fs::metadata(&path).map_or(0, |m| m.len()) < whole * moment / 6 {
+            // The file grows most where a trial ends: what counts is that the next one has begun.
+            while fs::metadata(&path).map_or(0, |m| m.len()) < whole * moment / 6
+                || !under_way(&path)
+            {
                 assert!(begun.elapsed() < Duration::from_secs(60));
                 sleep(Duration::from_millis(2));
             }
@@ -115,8 +129,7 @@ fn killed_and_shared_searches_come_to_what_an_undisturbed_one_does() {
         }
         program.json(&args(study, threads));
         let (points, failed) = finished(&program.path(study));
-        // How many do is the scheduler's affair: on a busy core a trial may end between a look at the file and the kill.
-        assert!(failed >= 1, "kills were meant to hit trials, none did");
+        assert!(failed >= 3, "kills were meant to hit trials, {failed} did");
         assert_eq!((points, kept(&program, study)), expected, "{study}");
     }
 
