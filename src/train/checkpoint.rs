@@ -38,11 +38,13 @@ pub(super) fn write<B: Backend>(path: &Path, trainer: &Trainer<B>, metrics_len: 
         metrics_len,
     };
     let mlp = trainer.mlp();
+    let (params, m) = (mlp.read(|s| &s.params)?, mlp.read(|s| &s.m)?);
+    let (v, running) = (mlp.read(|s| &s.v)?, mlp.read_running()?);
     let mut arrays = vec![
-        flat("params", &mlp.read(|s| &s.params)?),
-        flat("m", &mlp.read(|s| &s.m)?),
-        flat("v", &mlp.read(|s| &s.v)?),
-        flat("running", &mlp.read_running()?),
+        flat("params", &params),
+        flat("m", &m),
+        flat("v", &v),
+        flat("running", &running),
     ];
     if let Some((params, running)) = &trainer.best {
         arrays.extend([flat("best.params", params), flat("best.running", running)]);
@@ -51,7 +53,7 @@ pub(super) fn write<B: Backend>(path: &Path, trainer: &Trainer<B>, metrics_len: 
     tensors::write(path, &arrays, Some(json))
 }
 
-fn flat<R: crate::real::Real>(name: &str, values: &[R]) -> Array {
+fn flat<'a, R: crate::real::Real>(name: &str, values: &'a [R]) -> Array<'a> {
     Array::new(name, &[values.len()], values)
 }
 

@@ -1,7 +1,7 @@
 //! Writing so that a crash at any moment leaves either the old file or the new one.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -11,25 +11,26 @@ use crate::error::{Error, Result};
 /// # Errors
 /// If the disk is full or the folder cannot be written; then the old file is as it was and nothing is left beside it.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_with(path, |aside| fs::write(aside, bytes))
+}
+
+/// As [`write`], with a function that makes the file at the path that it is given.
+pub(super) fn write_with(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
     if fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir()) {
-        return fs::write(path, bytes).map_err(|e| Error::io("write", path, e));
+        return make(path).map_err(|e| Error::io("write", path, e));
     }
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".tmp");
     let aside: PathBuf = path.with_file_name(name);
-    let written = write_synced(&aside, bytes).and_then(|()| fs::rename(&aside, path));
+    let synced =
+        make(&aside).and_then(|()| OpenOptions::new().write(true).open(&aside)?.sync_all());
+    let written = synced.and_then(|()| fs::rename(&aside, path));
     if let Err(e) = written {
         // The failure to report is the first one; that the half-written file cannot be removed either adds nothing.
         let _ = fs::remove_file(&aside);
         return Err(Error::io("write", path, e));
     }
     sync_folder(path)
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }
 
 /// Makes the renaming itself durable, where folders can be synced.

@@ -1,11 +1,11 @@
 //! Networks as safetensors files, under the tensor names of a PyTorch `nn.Sequential`.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs;
 use std::path::Path;
+use std::{fs, io};
 
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
 
 use super::durable;
 use crate::error::{Error, Result};
@@ -18,30 +18,25 @@ const METADATA_KEY: &str = "chainrule";
 /// PyTorch's count of batches that a batch norm has seen; written for it, never needed.
 const BATCHES_TRACKED: &str = "num_batches_tracked";
 
-/// A named array to be written.
-pub struct Array {
+/// A named array to be written. Its bytes are made when their turn comes, so that a file needs no second copy of all its numbers in memory.
+pub struct Array<'a> {
     name: String,
     shape: Vec<usize>,
     dtype: Dtype,
-    bytes: Vec<u8>,
+    bytes: Box<dyn Fn() -> Vec<u8> + 'a>,
 }
 
-impl Array {
+impl<'a> Array<'a> {
     /// Numbers in their own precision.
-    pub fn new<R: Real>(name: impl Into<String>, shape: &[usize], values: &[R]) -> Self {
-        let single = R::NAME == "f32";
-        let bytes = if single {
-            values
-                .iter()
-                .flat_map(|x| (x.to_f64() as f32).to_le_bytes())
-                .collect()
+    pub fn new<R: Real>(name: impl Into<String>, shape: &[usize], values: &'a [R]) -> Self {
+        let numbers = values.iter().map(|x| x.to_f64());
+        let (dtype, bytes): (_, Box<dyn Fn() -> Vec<u8> + 'a>) = if R::NAME == "f32" {
+            let single = move || numbers.clone().flat_map(|x| (x as f32).to_le_bytes());
+            (Dtype::F32, Box::new(move || single().collect()))
         } else {
-            values
-                .iter()
-                .flat_map(|x| x.to_f64().to_le_bytes())
-                .collect()
+            let double = move || numbers.clone().flat_map(f64::to_le_bytes);
+            (Dtype::F64, Box::new(move || double().collect()))
         };
-        let dtype = if single { Dtype::F32 } else { Dtype::F64 };
         Array {
             name: name.into(),
             shape: shape.to_vec(),
@@ -51,26 +46,44 @@ impl Array {
     }
 }
 
+impl View for &Array<'_> {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        (self.bytes)().into()
+    }
+
+    fn data_len(&self) -> usize {
+        self.shape.iter().product::<usize>() * self.dtype.bitsize() / 8
+    }
+}
+
 /// Writes arrays with our metadata, whole or not at all.
-pub fn write(path: &Path, arrays: &[Array], metadata: Option<String>) -> Result<()> {
-    let invalid = |e: safetensors::SafeTensorError| {
-        Error::format(path, "header", "a valid safetensors file", e.to_string())
-    };
-    let views = arrays.iter().map(|a| {
-        let view = TensorView::new(a.dtype, a.shape.clone(), &a.bytes).map_err(invalid)?;
-        Ok((a.name.as_str(), view))
-    });
-    let views: Vec<_> = views.collect::<Result<_>>()?;
+pub fn write(path: &Path, arrays: &[Array<'_>], metadata: Option<String>) -> Result<()> {
     let metadata = metadata.map(|json| HashMap::from([(METADATA_KEY.to_owned(), json)]));
-    durable::write(
-        path,
-        &safetensors::serialize(views, metadata).map_err(invalid)?,
-    )
+    durable::write_with(path, |aside| {
+        let views = arrays.iter().map(|a| (a.name.as_str(), a));
+        safetensors::serialize_to_file(views, metadata, aside).map_err(|e| match e {
+            SafeTensorError::IoError(e) => e,
+            other => io::Error::other(other),
+        })
+    })
 }
 
 /// The tensors of a network.
-pub fn network<R: Real>(layout: &Layout, params: &[R], running: &[R], updates: u64) -> Vec<Array> {
-    let slice = |tensors: &[Tensor], values: &[R]| -> Vec<Array> {
+pub fn network<'a, R: Real>(
+    layout: &Layout,
+    params: &'a [R],
+    running: &'a [R],
+    updates: u64,
+) -> Vec<Array<'a>> {
+    let slice = |tensors: &[Tensor], values: &'a [R]| -> Vec<Array<'a>> {
         tensors
             .iter()
             .map(|t| Array::new(&t.name, &t.shape, &values[t.range.clone()]))
@@ -82,7 +95,7 @@ pub fn network<R: Real>(layout: &Layout, params: &[R], running: &[R], updates: u
         name: format!("{position}.{BATCHES_TRACKED}"),
         shape: Vec::new(),
         dtype: Dtype::I64,
-        bytes: updates.to_le_bytes().to_vec(),
+        bytes: Box::new(move || updates.to_le_bytes().to_vec()),
     }));
     arrays
 }
