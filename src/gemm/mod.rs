@@ -16,6 +16,7 @@
 //! | `bf16.rs` | numbers rounded to bf16 on the way there |
 //! | `params.rs` | block sizes, each with its reason |
 //! | `blocked.rs` | the loops round the kernels |
+//! | `parallel.rs` | the pieces of C that threads share |
 //! | `naive.rs` | the definition |
 //!
 //! f32 on processors with AVX2 and FMA, or AVX-512, has kernels of its own; everything else is `matrixmultiply`'s.
@@ -35,11 +36,12 @@ pub(crate) mod kernel;
 mod naive;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod pack;
+mod parallel;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod params;
 pub mod yardstick;
 
-use ndarray::{ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{ArrayView2, ArrayViewMut2};
 
 use crate::real::Real;
 pub use naive::naive;
@@ -122,7 +124,7 @@ impl Element for f64 {
     }
 }
 
-/// `C ← AB + βC` for A `[m, k]`, B `[k, n]`, C `[m, n]` with any strides, on the threads of the current rayon pool.
+/// `C ← AB + βC` for A `[m, k]`, B `[k, n]`, C `[m, n]` with any strides, on as many threads as the current rayon pool has.
 ///
 /// An empty sum (k = 0) is 0.
 ///
@@ -132,7 +134,7 @@ pub fn gemm<R: Element>(
     a: ArrayView2<'_, R>,
     b: ArrayView2<'_, R>,
     beta: Beta,
-    c: ArrayViewMut2<'_, R>,
+    mut c: ArrayViewMut2<'_, R>,
 ) {
     let (m, k) = a.dim();
     let n = b.ncols();
@@ -141,61 +143,25 @@ pub fn gemm<R: Element>(
     if m == 0 || n == 0 {
         return;
     }
-    let threads = if m * n * k < PARALLEL_WORK {
-        1
+    let threads = rayon::current_num_threads();
+    if threads == 1 || m * n * k < PARALLEL_WORK {
+        // SAFETY: the shapes fit, and the view is borrowed mutably.
+        unsafe { multiply(a, b, beta, c.as_mut_ptr(), c.strides()) };
     } else {
-        rayon::current_num_threads()
-    };
-    split(a, b, beta, c, threads);
-}
-
-/// Halves C along its longer side until every piece is one thread's share.
-fn split<R: Element>(
-    a: ArrayView2<'_, R>,
-    b: ArrayView2<'_, R>,
-    beta: Beta,
-    c: ArrayViewMut2<'_, R>,
-    threads: usize,
-) {
-    let (m, n) = c.dim();
-    if threads > 1 {
-        let left = threads / 2;
-        let row = grain_cut(m, ROW_GRAIN, left, threads);
-        let column = grain_cut(n, COLUMN_GRAIN, left, threads);
-        if let Some(at) = row.filter(|_| m >= n || column.is_none()) {
-            let (a0, a1) = a.split_at(Axis(0), at);
-            let (c0, c1) = c.split_at(Axis(0), at);
-            rayon::join(
-                || split(a0, b, beta, c0, left),
-                || split(a1, b, beta, c1, threads - left),
-            );
-            return;
-        }
-        if let Some(at) = column {
-            let (b0, b1) = b.split_at(Axis(1), at);
-            let (c0, c1) = c.split_at(Axis(1), at);
-            rayon::join(
-                || split(a, b0, beta, c0, left),
-                || split(a, b1, beta, c1, threads - left),
-            );
-            return;
-        }
+        parallel::product(a, b, beta, c, threads);
     }
-    one_thread(a, b, beta, c);
 }
 
-/// The multiple of `grain` next to `length · left / threads` that leaves both sides something, if there is one.
-fn grain_cut(length: usize, grain: usize, left: usize, threads: usize) -> Option<usize> {
-    let at = (length * left / threads + grain / 2) / grain * grain;
-    let at = at.max(grain);
-    (at < length).then_some(at)
-}
-
-fn one_thread<R: Element>(
+/// On the calling thread; C begins at `c` and has these strides.
+///
+/// # Safety
+/// B has as many rows as A has columns; C is a mutable view or a piece of one that is the calling thread's alone, of as many rows as A and as many columns as B.
+unsafe fn multiply<R: Element>(
     a: ArrayView2<'_, R>,
     b: ArrayView2<'_, R>,
     beta: Beta,
-    mut c: ArrayViewMut2<'_, R>,
+    c: *mut R,
+    c_strides: &[isize],
 ) {
     let (m, k) = a.dim();
     let n = b.ncols();
@@ -204,8 +170,7 @@ fn one_thread<R: Element>(
         Beta::Accumulate => R::ONE,
     };
     let strides = |s: &[isize]| [s[0], s[1]];
-    // SAFETY: views only hold addresses inside their array; the shapes were compared in `gemm`; C is a mutable view, so it
-    // overlaps no other view, and its elements are initialised and distinct.
+    // SAFETY: views only hold addresses inside their array; C, by the caller's promise, overlaps no other view, and its elements are initialised and distinct.
     unsafe {
         R::gemm_raw(
             [m, k, n],
@@ -214,8 +179,8 @@ fn one_thread<R: Element>(
             b.as_ptr(),
             strides(b.strides()),
             beta,
-            c.as_mut_ptr(),
-            strides(c.strides()),
+            c,
+            strides(c_strides),
         );
     }
 }

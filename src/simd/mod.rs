@@ -9,6 +9,7 @@
 //! A loop is divided among threads by a [`team`].
 
 mod count;
+mod place;
 pub mod team;
 
 pub mod chains;

@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use super::count::{Count, lock};
+use super::place::Places;
 use crate::error::{Error, Result};
 
 /// Looks at a count before the thread gives its turns to others: some tens of microseconds, more than the loops of a step are apart and less than anyone would miss.
@@ -48,6 +49,7 @@ pub struct Member<'t> {
 struct Shared {
     size: usize,
     spins: u32,
+    places: Places,
     /// The closure of the region under way; null tells the threads to end.
     job: AtomicPtr<Job>,
     panics: Mutex<Vec<Box<dyn Any + Send>>>,
@@ -81,6 +83,7 @@ impl Team {
         let shared = Arc::new(Shared {
             size: members,
             spins: if members <= processors { SPINS } else { 0 },
+            places: Places::new(members, processors),
             job: AtomicPtr::new(ptr::null_mut()),
             panics: Mutex::default(),
             start: Count::default(),
@@ -109,6 +112,11 @@ impl Team {
         self.shared.size
     }
 
+    /// Whether the calling thread is a member of a region under way, of any team.
+    pub fn in_region() -> bool {
+        IN_REGION.get()
+    }
+
     /// Runs `body` once on each member, the calling thread being member 0, and returns when all have finished. Allocates nothing. Callers from several threads take turns; a team of
     /// one just calls `body`.
     ///
@@ -118,8 +126,10 @@ impl Team {
         if self.shared.size == 1 {
             return body(Member::new(&self.shared, 0));
         }
-        let nested = IN_REGION.get();
-        assert!(!nested, "Team::run was called inside a region of a team");
+        assert!(
+            !Team::in_region(),
+            "Team::run was called inside a region of a team"
+        );
         self.run_job(&Job::new(&body));
     }
 
@@ -127,6 +137,7 @@ impl Team {
         let (turn, shared) = (lock(&self.turn), &*self.shared);
         IN_REGION.set(true);
         shared.job.store(ptr::from_ref(job).cast_mut(), Relaxed);
+        shared.places.tell(0);
         shared.start.arrive(1);
         // SAFETY: the caller keeps the closure borrowed until this function returns, and nothing between here and `end` can unwind, for `take_part` catches what the closure throws.
         // The other members borrow job and closure by the pointer; they do so after `start` and before they arrive at `end`, and this thread stays here until all have arrived.
@@ -175,10 +186,11 @@ impl Shared {
     /// The life of a started thread.
     fn serve(&self, index: usize) {
         IN_REGION.set(true);
-        let mut regions = 0;
+        let (mut regions, mut tried) = (0, None);
         loop {
             regions += 1;
             self.start.wait(regions, self.spins);
+            self.places.part(index, &mut tried);
             let job = self.job.load(Relaxed);
             if job.is_null() {
                 return;

@@ -1,0 +1,171 @@
+//! A product on several threads: C is cut into a piece a thread, k is not cut.
+//!
+//! The threads are those of a [`Team`] and not rayon's, whose workers sleep as soon as they find nothing to do. A product of a small network takes some tens of microseconds: by the time
+//! that a sleeper runs, the others have done its work. Members of a team look out for the next product for some milliseconds before they sleep.
+
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use ndarray::{ArrayView2, ArrayViewMut2, s};
+
+use super::{Beta, COLUMN_GRAIN, Element, ROW_GRAIN, multiply};
+use crate::simd::team::Team;
+
+/// Teams that no product is using. Starting threads takes longer than most products, so a process keeps as many teams as it had products at a time.
+static IDLE: Mutex<Vec<Team>> = Mutex::new(Vec::new());
+
+/// `C ← AB + βC` on so many threads; on the calling one if no more can be started, or if it is a member of a team at work.
+pub(super) fn product<R: Element>(
+    a: ArrayView2<'_, R>,
+    b: ArrayView2<'_, R>,
+    beta: Beta,
+    mut c: ArrayViewMut2<'_, R>,
+    threads: usize,
+) {
+    let idle = || IDLE.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = {
+        let mut idle = idle();
+        let place = idle.iter().position(|team| team.size() == threads);
+        place.map(|place| idle.swap_remove(place))
+    };
+    let team = match found {
+        _ if Team::in_region() => None,
+        None => Team::new(threads).ok(),
+        found => found,
+    };
+    let Some(team) = team else {
+        // SAFETY: the shapes were compared in `gemm`, and the view is borrowed mutably.
+        return unsafe { multiply(a, b, beta, c.as_mut_ptr(), c.strides()) };
+    };
+    let start = Start(c.as_mut_ptr());
+    let (m, n) = c.dim();
+    let strides = c.strides();
+    team.run(|member| {
+        let Some([rows, columns]) = piece([0..m, 0..n], threads, member.index()) else {
+            return;
+        };
+        let offset = rows.start as isize * strides[0] + columns.start as isize * strides[1];
+        let a = a.slice(s![rows, ..]);
+        let b = b.slice(s![.., columns]);
+        // SAFETY: as above; pieces do not overlap, and the view outlives the region.
+        unsafe { multiply(a, b, beta, start.at(offset), strides) };
+    });
+    idle().push(team);
+}
+
+/// Where C starts, for all members.
+struct Start<R>(*mut R);
+
+// SAFETY: members write pieces of C that do not overlap, and nobody reads another's.
+unsafe impl<R: Send> Sync for Start<R> {}
+
+impl<R> Start<R> {
+    fn at(&self, offset: isize) -> *mut R {
+        self.0.wrapping_offset(offset)
+    }
+}
+
+/// The rows and columns of a thread: C is halved along its longer side until every piece is one thread's share. A small C has fewer pieces than there are threads.
+fn piece(
+    [rows, columns]: [Range<usize>; 2],
+    threads: usize,
+    index: usize,
+) -> Option<[Range<usize>; 2]> {
+    let left = threads / 2;
+    let cut = |range: &Range<usize>, grain| {
+        let at = grain_cut(range.len(), grain, left, threads)?;
+        Some(range.start + at)
+    };
+    let row = cut(&rows, ROW_GRAIN).filter(|_| threads > 1);
+    let column = cut(&columns, COLUMN_GRAIN).filter(|_| threads > 1);
+    let (low, high) =
+        if let Some(at) = row.filter(|_| rows.len() >= columns.len() || column.is_none()) {
+            let (low, high) = (rows.start..at, at..rows.end);
+            ([low, columns.clone()], [high, columns])
+        } else if let Some(at) = column {
+            let (low, high) = (columns.start..at, at..columns.end);
+            ([rows.clone(), low], [rows, high])
+        } else {
+            return (index == 0).then_some([rows, columns]);
+        };
+    if index < left {
+        piece(low, left, index)
+    } else {
+        piece(high, threads - left, index - left)
+    }
+}
+
+/// The multiple of `grain` next to `length · left / threads` that leaves both sides something, if there is one.
+fn grain_cut(length: usize, grain: usize, left: usize, threads: usize) -> Option<usize> {
+    let at = (length * left / threads + grain / 2) / grain * grain;
+    let at = at.max(grain);
+    (at < length).then_some(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::Array2;
+
+    #[test]
+    fn pieces_cover_c_once() {
+        for (m, n) in [
+            (1, 1),
+            (48, 64),
+            (49, 64),
+            (100, 500),
+            (97, 211),
+            (1024, 10),
+            (500, 784),
+        ] {
+            for threads in [1, 2, 3, 7, 8, 64] {
+                let mut seen = Array2::<u8>::zeros((m, n));
+                let pieces = (0..threads).filter_map(|index| piece([0..m, 0..n], threads, index));
+                let mut count = 0;
+                for [rows, columns] in pieces {
+                    assert!(!rows.is_empty() && !columns.is_empty());
+                    assert!(rows.start.is_multiple_of(ROW_GRAIN));
+                    assert!(columns.start.is_multiple_of(COLUMN_GRAIN));
+                    seen.slice_mut(s![rows, columns]).mapv_inplace(|x| x + 1);
+                    count += 1;
+                }
+                assert!(seen.iter().all(|&x| x == 1), "{m}×{n} on {threads}");
+                assert_eq!(
+                    count > 1,
+                    threads > 1 && (m > ROW_GRAIN || n > COLUMN_GRAIN)
+                );
+            }
+        }
+    }
+
+    /// From inside a region there is nobody to share with, and waiting for one would never end.
+    #[test]
+    fn a_member_of_a_team_multiplies_alone() {
+        let a = Array2::from_shape_fn((120, 40), |(i, j)| ((i * 7 + j) % 5) as f32);
+        let expected = a.dot(&a.t());
+        let team = Team::new(2).unwrap();
+        team.run(|_| {
+            let mut c = Array2::from_elem((120, 120), f32::NAN);
+            product(a.view(), a.t(), Beta::Overwrite, c.view_mut(), 2);
+            assert_eq!(c, expected);
+        });
+    }
+
+    #[test]
+    fn products_run_side_by_side() {
+        let a = Array2::from_shape_fn((120, 40), |(i, j)| ((i * 7 + j) % 5) as f32);
+        let expected = a.dot(&a.t());
+        std::thread::scope(|scope| {
+            for threads in [2, 2, 3] {
+                let (a, expected) = (&a, &expected);
+                scope.spawn(move || {
+                    for _ in 0..200 {
+                        let mut c = Array2::from_elem((120, 120), f32::NAN);
+                        product(a.view(), a.t(), Beta::Overwrite, c.view_mut(), threads);
+                        assert_eq!(c, expected);
+                    }
+                });
+            }
+        });
+    }
+}
