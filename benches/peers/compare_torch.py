@@ -38,7 +38,12 @@ NETWORKS = {
     "big": ("--widths 1000,1000,1000 --dropout 0.2 --batch-size 128 --batch-norm false", 1, 3),
     "small16": ("--batch-size 16", 1, 4),
     "w50": ("--width 50", 2, 14),
+    # More of the study's configurations; with baseline, small16, w50 and final they sample what it trains.
+    "w1000": ("--width 1000", 1, 3),
+    "depth8": ("--depth 8", 1, 3),
+    "depth32": ("--depth 32", 1, 3),
 }
+FIVE = "baseline,final,big,small16,w50"
 
 
 def arguments():
@@ -46,7 +51,7 @@ def arguments():
     parser.add_argument("--python", default=sys.executable, help="a Python that has torch")
     parser.add_argument("--binary", type=Path, default=ROOT / "target" / "release" / "chainrule")
     parser.add_argument("--data", type=Path, default=ROOT / "data" / "fashion-mnist")
-    parser.add_argument("--networks", default=",".join(NETWORKS), help="comma-separated")
+    parser.add_argument("--networks", default=FIVE, help=f"comma-separated, of {', '.join(NETWORKS)}")
     parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--pairs", type=int, default=7)
