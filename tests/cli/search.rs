@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -468,4 +469,41 @@ fn a_full_disk_ends_the_search_with_a_message() {
     let output = program.run(&[&flags[..], &["--lr", "1e-3..1e-1", "--study", "full"]].concat());
     assert!(output.code == 1 || output.code == 2, "{output:?}");
     assert!(output.stderr.contains("full"), "{output:?}");
+}
+
+/// Permissions do not hold for root, as whom tests may run: then the program runs as nobody in particular.
+#[cfg(unix)]
+#[test]
+fn a_read_only_file_ends_the_search_with_a_message() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::process::CommandExt;
+    let program = Chainrule::new();
+    let flags = small(&program);
+    let search = |trials| [&flags[..], &["--lr", "1e-3..1e-1", "--trials", trials]].concat();
+    program.stdout(&search("1"));
+    let journal = program.path("search.journal");
+    let before = fs::read(&journal).unwrap();
+    let set = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    set(&journal, 0o444);
+    set(&program.path("."), 0o777);
+    let mut command = program.command(&search("2"));
+    if fs::metadata(&journal).unwrap().uid() == 0 {
+        // The build's own folder may be closed to others.
+        let copy = program.path("chainrule");
+        fs::copy(command.get_program(), &copy).unwrap();
+        set(&copy, 0o755);
+        command = Command::new(copy);
+        command
+            .args(search("2"))
+            .current_dir(program.path("."))
+            .uid(65_534);
+    }
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("search.journal"), "{stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    assert_eq!(fs::read(&journal).unwrap(), before);
 }
