@@ -24,9 +24,9 @@
 // Dropout and activation of this thread's outputs. z is written to `pre` first and read back by the thread that wrote it, in a loop that is not unrolled:
 // unrolled over registers, f would be there 64 times.
 template <class T>
-__device__ __forceinline__ void block_epilogue(const float (&acc)[T::TM][T::TN], float* __restrict__ out, float* __restrict__ pre, const float* __restrict__ bias,
-                                               unsigned m, unsigned n, unsigned activation, unsigned order, const Mask& mask) {
-    store_tile<T>(acc, pre, bias, m, n);
+__device__ __forceinline__ void block_epilogue(const float (&acc)[T::TM][T::TN], float* __restrict__ out, float* __restrict__ pre, unsigned m, unsigned n,
+                                               unsigned activation, unsigned order, const Mask& mask) {
+    store_tile<T>(acc, pre, m, n);
     DropoutFactors factors(mask);
 #pragma unroll 1
     for (unsigned i = 0; i < T::TM; ++i) {
@@ -53,20 +53,19 @@ template <class T> __device__ __forceinline__ unsigned rows_inside(unsigned thre
 // then joins the thread rows in order: Chan, Golub, LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979.
 template <class T>
 __device__ __forceinline__ void statistics_epilogue(const float (&acc)[T::TM][T::TN], float* __restrict__ tile_mean, float* __restrict__ tile_m2,
-                                                    const float* __restrict__ bias, unsigned m, unsigned n, float (*means)[T::BN], float (*m2s)[T::BN]) {
+                                                    unsigned m, unsigned n, float (*means)[T::BN], float (*m2s)[T::BN]) {
     const unsigned rows = min(T::BM, m - blockIdx.y * T::BM);
     const unsigned own = rows_inside<T>(T::thread_row(), rows);
 #pragma unroll
     for (unsigned j = 0; j < T::TN; ++j) {
         const unsigned column = T::column(T::thread_column(), j);
-        const float add = blockIdx.x * T::BN + column < n ? bias[blockIdx.x * T::BN + column] : 0.0f;
         float sum = 0.0f, m2 = 0.0f;
 #pragma unroll
-        for (unsigned i = 0; i < T::TM; ++i) sum += T::row(T::thread_row(), i) < rows ? acc[i][j] + add : 0.0f;
+        for (unsigned i = 0; i < T::TM; ++i) sum += T::row(T::thread_row(), i) < rows ? acc[i][j] : 0.0f;
         const float mean = own > 0 ? sum / (float)own : 0.0f;
 #pragma unroll
         for (unsigned i = 0; i < T::TM; ++i) {
-            const float deviation = T::row(T::thread_row(), i) < rows ? acc[i][j] + add - mean : 0.0f;
+            const float deviation = T::row(T::thread_row(), i) < rows ? acc[i][j] - mean : 0.0f;
             m2 += deviation * deviation;
         }
         means[T::thread_row()][column] = mean;
@@ -81,52 +80,55 @@ __device__ __forceinline__ void statistics_epilogue(const float (&acc)[T::TM][T:
     tile_m2[(size_t)blockIdx.y * n + column] = total.m2;
 }
 
-#define PANELS(T)                                   \
-    __shared__ __align__(16) T::PanelsA panels_a;   \
-    __shared__ __align__(16) T::PanelsB panels_b;   \
-    float acc[T::TM][T::TN]
+#define PANELS(T)                                                                                                                               \
+    __shared__ __align__(16) T::PanelsA panels_a;                                                                                               \
+    __shared__ __align__(16) T::PanelsB panels_b;                                                                                               \
+    float acc[T::TM][T::TN];                                                                                                                    \
+    [[maybe_unused]] Unwatched unwatched
 
-#define SGEMM(tile, T)                                                                                                                                       \
-    extern "C" __global__ void __launch_bounds__(T::THREADS)                                                                                                 \
-    sgemm_nt_bias_##tile(float* __restrict__ c, const float* __restrict__ a, const float* __restrict__ b, const float* __restrict__ bias,                    \
-                         unsigned m, unsigned n, unsigned k) {                                                                                               \
-        PANELS(T);                                                                                                                                           \
-        multiply_tile<T, true, true>(acc, nullptr, a, b, m, n, k, panels_a, panels_b);                                                                       \
-        store_tile<T>(acc, c, bias, m, n);                                                                                                                   \
-    }                                                                                                                                                        \
-    extern "C" __global__ void __launch_bounds__(T::THREADS)                                                                                                 \
-    sgemm_nt_block_##tile(float* __restrict__ out, float* __restrict__ pre, const float* __restrict__ a, const float* __restrict__ b,                        \
-                          const float* __restrict__ bias, unsigned m, unsigned n, unsigned k, unsigned activation, unsigned order, Mask mask) {              \
-        PANELS(T);                                                                                                                                           \
-        multiply_tile<T, true, true>(acc, nullptr, a, b, m, n, k, panels_a, panels_b);                                                                       \
-        block_epilogue<T>(acc, out, pre, bias, m, n, activation, order, mask);                                                                               \
-    }                                                                                                                                                        \
-    extern "C" __global__ void __launch_bounds__(T::THREADS)                                                                                                 \
-    sgemm_nt_statistics_##tile(float* __restrict__ c, float* __restrict__ tile_mean, float* __restrict__ tile_m2, const float* __restrict__ a,               \
-                               const float* __restrict__ b, const float* __restrict__ bias, unsigned m, unsigned n, unsigned k) {                            \
-        PANELS(T);                                                                                                                                           \
-        __shared__ float means[T::THREAD_ROWS][T::BN];                                                                                                       \
-        __shared__ float m2s[T::THREAD_ROWS][T::BN];                                                                                                         \
-        multiply_tile<T, true, true>(acc, nullptr, a, b, m, n, k, panels_a, panels_b);                                                                       \
-        store_tile<T>(acc, c, bias, m, n);                                                                                                                   \
-        statistics_epilogue<T>(acc, tile_mean, tile_m2, bias, m, n, means, m2s);                                                                             \
-    }                                                                                                                                                        \
-    extern "C" __global__ void __launch_bounds__(T::THREADS)                                                                                                 \
-    sgemm_nn_##tile(float* __restrict__ c, const float* __restrict__ a, const float* __restrict__ b, unsigned m, unsigned n, unsigned k) {                   \
-        PANELS(T);                                                                                                                                           \
-        multiply_tile<T, true, false>(acc, nullptr, a, b, m, n, k, panels_a, panels_b);                                                                      \
-        store_tile<T>(acc, c, nullptr, m, n);                                                                                                                \
-    }                                                                                                                                                        \
-    extern "C" __global__ void __launch_bounds__(T::THREADS)                                                                                                 \
-    sgemm_tn_##tile(float* __restrict__ c, float* __restrict__ sums, const float* __restrict__ a, const float* __restrict__ b,                               \
-                    unsigned m, unsigned n, unsigned k) {                                                                                                    \
-        PANELS(T);                                                                                                                                           \
-        float sum = 0.0f;                                                                                                                                    \
-        const bool summing = sums && blockIdx.x == 0;                                                                                                        \
-        multiply_tile<T, false, false>(acc, summing ? &sum : nullptr, a, b, m, n, k, panels_a, panels_b);                                                    \
-        store_tile<T>(acc, c, nullptr, m, n);                                                                                                                \
-        const unsigned row = blockIdx.y * T::BM + threadIdx.x;                                                                                               \
-        if (summing && threadIdx.x < T::BM && row < m) sums[row] = sum;                                                                                      \
+#define SGEMM(tile, T)                                                                                                                          \
+    extern "C" __global__ void __launch_bounds__(T::THREADS, T::RESIDENT)                                                                       \
+    sgemm_nt_bias_##tile(float* __restrict__ c, const float* __restrict__ a, const float* __restrict__ b, const float* __restrict__ bias,       \
+                         unsigned m, unsigned n, unsigned k) {                                                                                  \
+        PANELS(T);                                                                                                                              \
+        multiply_tile<T, true, true>(acc, unwatched, a, b, m, n, k, panels_a, panels_b);                                                        \
+        add_bias<T>(acc, bias, n);                                                                                                              \
+        store_tile<T>(acc, c, m, n);                                                                                                            \
+    }                                                                                                                                           \
+    extern "C" __global__ void __launch_bounds__(T::THREADS, T::RESIDENT)                                                                       \
+    sgemm_nt_block_##tile(float* __restrict__ out, float* __restrict__ pre, const float* __restrict__ a, const float* __restrict__ b,           \
+                          const float* __restrict__ bias, unsigned m, unsigned n, unsigned k, unsigned activation, unsigned order, Mask mask) { \
+        PANELS(T);                                                                                                                              \
+        multiply_tile<T, true, true>(acc, unwatched, a, b, m, n, k, panels_a, panels_b);                                                        \
+        add_bias<T>(acc, bias, n);                                                                                                              \
+        block_epilogue<T>(acc, out, pre, m, n, activation, order, mask);                                                                        \
+    }                                                                                                                                           \
+    extern "C" __global__ void __launch_bounds__(T::THREADS, T::RESIDENT)                                                                       \
+    sgemm_nt_statistics_##tile(float* __restrict__ c, float* __restrict__ tile_mean, float* __restrict__ tile_m2, const float* __restrict__ a,  \
+                               const float* __restrict__ b, const float* __restrict__ bias, unsigned m, unsigned n, unsigned k) {               \
+        PANELS(T);                                                                                                                              \
+        __shared__ float means[T::THREAD_ROWS][T::BN];                                                                                          \
+        __shared__ float m2s[T::THREAD_ROWS][T::BN];                                                                                            \
+        multiply_tile<T, true, true>(acc, unwatched, a, b, m, n, k, panels_a, panels_b);                                                        \
+        add_bias<T>(acc, bias, n);                                                                                                              \
+        store_tile<T>(acc, c, m, n);                                                                                                            \
+        statistics_epilogue<T>(acc, tile_mean, tile_m2, m, n, means, m2s);                                                                      \
+    }                                                                                                                                           \
+    extern "C" __global__ void __launch_bounds__(T::THREADS, T::RESIDENT)                                                                       \
+    sgemm_nn_##tile(float* __restrict__ c, const float* __restrict__ a, const float* __restrict__ b, unsigned m, unsigned n, unsigned k) {      \
+        PANELS(T);                                                                                                                              \
+        multiply_tile<T, true, false>(acc, unwatched, a, b, m, n, k, panels_a, panels_b);                                                       \
+        store_tile<T>(acc, c, m, n);                                                                                                            \
+    }                                                                                                                                           \
+    extern "C" __global__ void __launch_bounds__(T::THREADS, T::RESIDENT)                                                                       \
+    sgemm_tn_##tile(float* __restrict__ c, float* __restrict__ sums, const float* __restrict__ a, const float* __restrict__ b,                  \
+                    unsigned m, unsigned n, unsigned k) {                                                                                       \
+        PANELS(T);                                                                                                                              \
+        RowSum<T> row_sum(sums && blockIdx.x == 0);                                                                                             \
+        multiply_tile<T, false, false>(acc, row_sum, a, b, m, n, k, panels_a, panels_b);                                                        \
+        store_tile<T>(acc, c, m, n);                                                                                                            \
+        const unsigned row = blockIdx.y * T::BM + threadIdx.x;                                                                                  \
+        if (row_sum.on && threadIdx.x < T::BM && row < m) sums[row] = row_sum.sum;                                                              \
     }
 
 SGEMM(large, Large)

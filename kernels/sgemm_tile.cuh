@@ -20,6 +20,8 @@ constexpr unsigned PAD = 4; // floats between panel rows: keeps 128-bit alignmen
 template <unsigned BM_, unsigned BN_, unsigned BK_, unsigned TM_, unsigned TN_> struct Tile {
     static constexpr unsigned BM = BM_, BN = BN_, BK = BK_, TM = TM_, TN = TN_;
     static constexpr unsigned THREAD_ROWS = BM / TM, THREAD_COLUMNS = BN / TN, THREADS = THREAD_ROWS * THREAD_COLUMNS;
+    // At least so many blocks on a multiprocessor: bounds a thread's registers by 128.
+    static constexpr unsigned RESIDENT = 512 / THREADS;
     // A thread's rows and columns come in groups of neighbours, one vector load each; the groups are spread over the tile.
     static constexpr unsigned ROW_GROUP = 4, COLUMN_GROUP = TN < 4 ? TN : 4;
     static constexpr unsigned ROW_STRIDE = BM / (TM / ROW_GROUP), COLUMN_STRIDE = BN / (TN / COLUMN_GROUP);
@@ -110,10 +112,26 @@ template <unsigned N, unsigned GROUP, unsigned STRIDE> __device__ __forceinline_
     }
 }
 
+// What sees the panels of A as they pass: nobody, or the sum over k, ascending, of row threadIdx.x of op(A)'s tile.
+struct Unwatched {
+    template <class Panel> __device__ __forceinline__ void see(const Panel&) {}
+};
+
+template <class T> struct RowSum {
+    const bool on;
+    float sum = 0.0f;
+
+    __device__ __forceinline__ explicit RowSum(bool on) : on(on) {}
+
+    template <class Panel> __device__ __forceinline__ void see(const Panel& panel) {
+        if (on && threadIdx.x < T::BM)
+            for (unsigned p = 0; p < T::BK; ++p) sum += panel[p][threadIdx.x];
+    }
+};
+
 // acc = this thread's outputs of the block's tile of C [m, n]. A_ALONG_K: A is stored [m, k], else [k, m]; B_ALONG_K: B is [n, k], else [k, n].
-// If `summing`, the sum over k, ascending, of row threadIdx.x of op(A)'s tile is added to `row_sum`.
-template <class T, bool A_ALONG_K, bool B_ALONG_K>
-__device__ __forceinline__ void multiply_tile(float (&acc)[T::TM][T::TN], float& row_sum, bool summing, const float* __restrict__ a, const float* __restrict__ b,
+template <class T, bool A_ALONG_K, bool B_ALONG_K, class Watcher>
+__device__ __forceinline__ void multiply_tile(float (&acc)[T::TM][T::TN], Watcher& watcher, const float* __restrict__ a, const float* __restrict__ b,
                                               unsigned m, unsigned n, unsigned k, typename T::PanelsA& panels_a, typename T::PanelsB& panels_b) {
     const unsigned first_row = blockIdx.y * T::BM, first_column = blockIdx.x * T::BN;
     const bool a_in_quads = in_groups<4>(a, A_ALONG_K ? k : m), b_in_quads = in_groups<4>(b, B_ALONG_K ? k : n);
@@ -146,8 +164,7 @@ __device__ __forceinline__ void multiply_tile(float (&acc)[T::TM][T::TN], float&
 #pragma unroll
                 for (unsigned j = 0; j < T::TN; ++j) acc[i][j] = fmaf(fragment_a[i], fragment_b[j], acc[i][j]);
         }
-        if (summing && threadIdx.x < T::BM)
-            for (unsigned p = 0; p < T::BK; ++p) row_sum += panels_a[now][p][threadIdx.x];
+        watcher.see(panels_a[now]);
         if (more) {
             // Nobody reads this buffer: its last readers have passed the barrier below.
             next_a.store(panels_a[now ^ 1]);
@@ -157,24 +174,30 @@ __device__ __forceinline__ void multiply_tile(float (&acc)[T::TM][T::TN], float&
     }
 }
 
-// Writes acc (+ bias, if there is one) to C [m, n].
-template <class T>
-__device__ __forceinline__ void store_tile(const float (&acc)[T::TM][T::TN], float* __restrict__ c, const float* __restrict__ bias, unsigned m, unsigned n) {
+// Adds bias [n] to every row, if there is one.
+template <class T> __device__ __forceinline__ void add_bias(float (&acc)[T::TM][T::TN], const float* __restrict__ bias, unsigned n) {
+    if (!bias) return;
+#pragma unroll
+    for (unsigned j = 0; j < T::TN; ++j) {
+        const unsigned column = blockIdx.x * T::BN + T::column(T::thread_column(), j);
+        const float add = column < n ? bias[column] : 0.0f;
+#pragma unroll
+        for (unsigned i = 0; i < T::TM; ++i) acc[i][j] += add;
+    }
+}
+
+// Writes acc to C [m, n].
+template <class T> __device__ __forceinline__ void store_tile(const float (&acc)[T::TM][T::TN], float* __restrict__ c, unsigned m, unsigned n) {
     constexpr unsigned GROUP = T::COLUMN_GROUP;
     const bool vectors = in_groups<GROUP>(c, n);
 #pragma unroll
     for (unsigned g = 0; g < T::TN; g += GROUP) {
         const unsigned column = blockIdx.x * T::BN + T::column(T::thread_column(), g);
-        float add[GROUP];
-#pragma unroll
-        for (unsigned j = 0; j < GROUP; ++j) add[j] = bias && column + j < n ? bias[column + j] : 0.0f;
 #pragma unroll
         for (unsigned i = 0; i < T::TM; ++i) {
             const unsigned row = blockIdx.y * T::BM + T::row(T::thread_row(), i);
             if (row >= m || column >= n) continue;
-            float y[GROUP];
-#pragma unroll
-            for (unsigned j = 0; j < GROUP; ++j) y[j] = acc[i][g + j] + add[j];
+            const float* y = &acc[i][g];
             float* to = c + (size_t)row * n + column;
             if (vectors) {
                 if constexpr (GROUP == 4) *reinterpret_cast<float4*>(to) = make_float4(y[0], y[1], y[2], y[3]);

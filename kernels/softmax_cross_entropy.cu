@@ -14,7 +14,7 @@
 #include "rows.cuh"
 
 // dlogits and class_weights may be null. weight_sum = sum_c w_c (the number of classes without weights); inverse = 1/W, 0 if W is 0.
-extern "C" __global__ void __launch_bounds__(ROW_THREADS)
+extern "C" __global__ void __launch_bounds__(ROW_THREADS, 8)
 softmax_cross_entropy(float* __restrict__ dlogits, Loss* __restrict__ row_losses, const float* __restrict__ logits, const unsigned* __restrict__ labels,
                       const double* __restrict__ class_weights, unsigned rows, unsigned classes, double label_smoothing, double weight_sum, double inverse) {
     // Lanes beyond the last row go along with it, as shuffles need whole warps, and write nothing.
