@@ -9,14 +9,14 @@
 
 constexpr unsigned SUM_THREADS = 256;
 
-// The sum over the block's threads, in thread 0.
+// The sum over the block's threads, in thread 0; the others do not wait for it and get their own number back.
 __device__ __forceinline__ double block_sum(double x, double (&sums)[SUM_THREADS]) {
     sums[threadIdx.x] = x;
     for (unsigned half = SUM_THREADS / 2; half > 0; half /= 2) {
         __syncthreads();
         if (threadIdx.x < half) sums[threadIdx.x] += sums[threadIdx.x + half];
     }
-    return sums[0];
+    return threadIdx.x == 0 ? sums[0] : x;
 }
 
 // partials [gridDim.x]: sums of squares of g [count]

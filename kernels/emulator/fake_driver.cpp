@@ -95,6 +95,7 @@ void paint(unsigned char* zone) {
 }
 
 bool is_inside(Pointer pointer, size_t bytes) {
+    if (bytes == 0) return true;
     auto next = allocations.upper_bound(pointer);
     if (next == allocations.begin()) return false;
     const auto& [start, allocation] = *--next;
