@@ -105,7 +105,7 @@ def resources(log, threads, architecture):
         spills = number(r"(\d+) bytes spill stores") + number(r"(\d+) bytes spill loads")
         stack = number(r"(\d+) bytes stack frame")
         if spills or registers * threads[name] > REGISTERS or shared > SHARED_STATIC_LIMIT:
-            print(f"{name} on {architecture}: {registers} registers, {shared} bytes shared, {spills} bytes spilled")
+            sys.exit(f"{name} on {architecture}: {registers} registers, {shared} bytes shared, {spills} bytes spilled")
         share, blocks = occupancy(architecture, registers, shared, threads[name])
         lines.append(f"{name:30} {architecture:6} {threads[name]:7} {registers:9} {shared:8} {stack:6} {spills:7} {blocks:7} {share:10.0%}")
     return lines
