@@ -20,7 +20,7 @@ pub use config::Config;
 pub(crate) use config::MAX_THREADS;
 pub(crate) use dispatch::no_bf16;
 pub use dispatch::{OnBackend, on_backend};
-pub use feed::Feed;
+pub use feed::{Feed, Rows};
 pub use fit::{Control, Observer, Outcome, fit, thread_count, with_threads};
 pub use model::{Classifier, Model};
 pub use overview::{Overview, Status};
