@@ -4,6 +4,8 @@
 //! functions of [`crate::ops`] one by one and is the one to read. The network ([`crate::nn::Mlp`]) is written once, over this trait;
 //! it owns parameters and saved values as the backend's buffers, blocks own nothing.
 
+#[cfg(feature = "cuda")]
+pub mod cuda;
 #[cfg(target_arch = "x86_64")]
 pub mod fused;
 pub mod plain;
@@ -21,6 +23,8 @@ use crate::ops::activation::Activation;
 use crate::ops::dropout::Mask;
 use crate::ops::softmax_cross_entropy::{Loss, LossOptions, argmax};
 use crate::optim::{Optimizer, Step, clip};
+#[cfg(feature = "cuda")]
+pub use cuda::Cuda;
 #[cfg(target_arch = "x86_64")]
 pub use fused::Fused;
 pub use plain::Plain;
