@@ -6,10 +6,14 @@ use std::path::{Path, PathBuf};
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
+#[cfg(not(feature = "cuda"))]
+use super::no_cuda;
 use super::record::Evaluation;
-use super::settings::{Precision, Settings};
+use super::settings::{Device, Precision, Settings};
 use super::tensors::{self, TensorFile};
 use super::{Config, Feed, Rows};
+#[cfg(feature = "cuda")]
+use crate::backend::Cuda;
 use crate::backend::{Backend, Mode, Plain};
 #[cfg(target_arch = "x86_64")]
 use crate::backend::{Factors, Fused};
@@ -218,14 +222,22 @@ impl Model {
             let expected = format!("{} columns, the inputs of the model", spec.inputs);
             return Err(Error::shape("x", expected, x.ncols().to_string()));
         }
-        let predictions = self.classifier()?.predict(&Samples::from_array(x)?)?;
+        let predictions = self
+            .classifier(Device::Cpu)?
+            .predict(&Samples::from_array(x)?)?;
         let shape = (x.nrows(), spec.classes);
         let probabilities = Array2::from_shape_vec(shape, predictions.probabilities);
         Ok(probabilities.expect("one probability per row and class"))
     }
 
-    /// The network, ready for use in the precision that it was trained in; one trained in bf16 is used in f32 where bf16 cannot be.
-    pub fn classifier(&self) -> Result<Box<dyn Classifier>> {
+    /// The network, ready for use on a device in the precision that it was trained in; one trained in bf16 is used in f32 where bf16 cannot be.
+    ///
+    /// # Errors
+    /// If there is no such device, or it cannot compute in that precision.
+    pub fn classifier(&self, device: Device) -> Result<Box<dyn Classifier>> {
+        if let Device::Cuda(index) = device {
+            return self.on_cuda(index);
+        }
         match self.precision() {
             Precision::F64 => return Ok(Box::new(self.load(Plain::<f64>::new())?)),
             #[cfg(target_arch = "x86_64")]
@@ -237,6 +249,20 @@ impl Model {
             _ => {}
         }
         Ok(Box::new(self.load(Plain::<f32>::new())?))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_cuda(&self, index: usize) -> Result<Box<dyn Classifier>> {
+        if self.precision() == Precision::F64 {
+            let why = "expected cpu: the model was trained in f64, and a GPU computes in f32";
+            return Err(Error::setting("device", why));
+        }
+        Ok(Box::new(self.load(Cuda::new(index)?)?))
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    fn on_cuda(&self, _: usize) -> Result<Box<dyn Classifier>> {
+        Err(no_cuda("device"))
     }
 
     /// The network, loaded on a backend.

@@ -310,7 +310,9 @@ impl<T: DeviceRepr + ValidAsZeroBits> Memory<T> {
             return Ok(());
         }
         let device = self.device.clone();
-        device.checked(device.stream.memcpy_htod(values, &mut self.slice))
+        device.checked(device.stream.memcpy_htod(values, &mut self.slice))?;
+        // The driver may still be reading `values`.
+        device.synchronize()
     }
 
     /// Copies the start, once all that was asked for before is done.
