@@ -23,6 +23,7 @@ use crate::ops::activation::Activation;
 use crate::ops::dropout::Mask;
 use crate::ops::softmax_cross_entropy::{Loss, LossOptions, argmax};
 use crate::optim::{Optimizer, Step, clip};
+use crate::real::Real as _;
 #[cfg(feature = "cuda")]
 pub use cuda::Cuda;
 #[cfg(target_arch = "x86_64")]
@@ -286,6 +287,12 @@ pub trait Backend: Send {
 
     /// How many losses of [`Backend::start_loss`] may be outstanding; 0 where every loss is known at once.
     const LATE_LOSSES: usize = 0;
+
+    /// What computes, in words.
+    fn describe(&self) -> String {
+        let threads = rayon::current_num_threads();
+        format!("{}, {threads} threads", Self::Real::NAME)
+    }
 
     /// A buffer of `len` zeros.
     fn alloc(&self, len: usize) -> Result<Self::Buf>;

@@ -212,11 +212,10 @@ fn introduce<B: Backend>(
     ));
     let config = trainer.config();
     progress.line(&format!(
-        "{}: {} parameters; {}, {} threads, seed {}",
+        "{}: {} parameters; {}, seed {}",
         trainer.mlp().spec().describe(),
         trainer.mlp().layout().parameter_count(),
-        <B::Real as crate::real::Real>::NAME,
-        rayon::current_num_threads(),
+        trainer.mlp().backend().describe(),
         config.seed,
     ));
     for notice in &data.notices {

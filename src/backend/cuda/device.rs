@@ -179,7 +179,7 @@ impl Device {
     }
 
     pub(super) fn error(&self, message: impl Into<String>) -> Error {
-        failed(&format!("cuda:{} ({})", self.index, self.name), message)
+        failed(&self.to_string(), message)
     }
 
     /// Memory for `len` numbers, all bits 0.
@@ -249,6 +249,12 @@ impl Device {
             )
         };
         self.checked(launched)
+    }
+}
+
+impl std::fmt::Display for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "cuda:{} ({})", self.index, self.name)
     }
 }
 

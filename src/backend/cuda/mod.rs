@@ -184,6 +184,10 @@ impl Backend for Cuda {
     const PANEL: usize = 1;
     const LATE_LOSSES: usize = loss::SLOTS;
 
+    fn describe(&self) -> String {
+        format!("f32 on {}", self.device)
+    }
+
     fn alloc(&self, len: usize) -> Result<Memory<f32>> {
         self.device.alloc(len)
     }
