@@ -8,8 +8,6 @@
 // changes parameters, moments or running statistics does nothing once the run's `diverged` flag is set, so that the host may read losses later.
 #pragma once
 
-// Numbers of the emulator's source and of the PTX must agree on these: what the host launches with.
-constexpr unsigned WARP = 32;
 constexpr unsigned FULL_WARP = 0xffffffffu;
 
 __device__ __forceinline__ unsigned ceil_div(unsigned a, unsigned b) { return (a + b - 1) / b; }

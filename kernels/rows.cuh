@@ -39,5 +39,5 @@ __device__ __forceinline__ unsigned row_argmax(const float* __restrict__ row, un
             index = other_index;
         }
     }
-    return is_nan(best) ? 0 : index;
+    return index;
 }

@@ -20,7 +20,7 @@ VERSION = (12, 4)
 PTX_ARCHITECTURE = "compute_80"
 REPORTED = ("sm_80", "sm_90")
 # No product fuses with a sum unless the source says fmaf: the CPU rounds in the same places.
-OPTIONS = ["--std=c++17", "--fmad=false", "--device-as-default-execution-space"]
+OPTIONS = ["--std=c++17", "--fmad=false"]
 
 # What a multiprocessor holds, CUDA C++ Programming Guide 12.4, table 21 (compute capabilities 8.0 and 9.0); 1 KiB of shared memory a block is the system's.
 REGISTERS, REGISTER_UNIT, WARPS, BLOCKS = 65536, 256, 64, 32

@@ -5,8 +5,7 @@ use std::ffi::{CString, c_void};
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
-use cudarc::driver::CudaContext;
-use cudarc::driver::{result, sys};
+use cudarc::driver::{CudaContext, DriverError, result, sys};
 
 use crate::emulator;
 
@@ -49,6 +48,14 @@ pub(super) fn in_every_order(mut run: impl FnMut(&Device)) {
     emulator::set_order(0, 0);
 }
 
+/// The emulator alone, for mistakes that a device would not survive.
+pub(super) fn on_the_emulator(run: impl FnOnce(&Device)) {
+    let device = lock();
+    if device.emulated {
+        run(&device);
+    }
+}
+
 /// The process's one device, for one test at a time: the order of the emulator is the process's too.
 fn lock() -> MutexGuard<'static, Device> {
     static DEVICE: OnceLock<Mutex<Device>> = OnceLock::new();
@@ -75,16 +82,9 @@ impl Device {
         println!("device: {name}");
         let mut kernels = HashMap::new();
         for ptx in MODULES {
-            let text = CString::new(ptx).expect("PTX is text");
-            // SAFETY: the driver reads the text up to its final 0; the module is never unloaded.
-            let module = unsafe { result::module::load_data(text.as_ptr().cast()) }
-                .expect("PTX that the driver takes");
             for entry in ptx.split(".entry ").skip(1) {
                 let name = entry.split('(').next().expect("a name").to_owned();
-                let text = CString::new(name.as_str()).expect("a name");
-                // SAFETY: the module is loaded.
-                let function = unsafe { result::module::get_function(module, text) }
-                    .unwrap_or_else(|e| panic!("{name}: {e}"));
+                let function = find_kernel(ptx, &name).unwrap_or_else(|e| panic!("{name}: {e}"));
                 kernels.insert(name, function);
             }
         }
@@ -131,27 +131,57 @@ impl Device {
         block: [u32; 2],
         arguments: &[&dyn Argument],
     ) {
+        // SAFETY: the arguments are those of the kernel's signature; buffers are as long as it is told.
+        unsafe { self.try_launch(kernel, grid, block, arguments) }
+            .unwrap_or_else(|e| panic!("{kernel}: {e}"));
+    }
+
+    /// [`Device::launch`] of what may be refused.
+    ///
+    /// # Safety
+    /// The arguments must be those of the kernel's signature, with buffers as long as it is told, unless the device is the emulator and the mistake one
+    /// that it stops.
+    pub(super) unsafe fn try_launch(
+        &self,
+        kernel: &str,
+        grid: [usize; 2],
+        block: [u32; 2],
+        arguments: &[&dyn Argument],
+    ) -> Result<(), DriverError> {
         let function = *self
             .kernels
             .get(kernel)
             .unwrap_or_else(|| panic!("no kernel {kernel}"));
         let mut pointers: Vec<*mut c_void> = arguments.iter().map(|a| a.pointer()).collect();
-        let grid = (grid[0] as u32, grid[1] as u32, 1);
-        let stream = std::ptr::null_mut();
-        // SAFETY: the arguments are those of the kernel's signature; buffers are as long as it is told.
+        let (grid, block) = ((grid[0] as u32, grid[1] as u32, 1), (block[0], block[1], 1));
+        // SAFETY: the caller's promise.
         unsafe {
             result::launch_kernel(
                 function,
                 grid,
-                (block[0], block[1], 1),
+                block,
                 0,
-                stream,
+                std::ptr::null_mut(),
                 &mut pointers,
             )
-        }
-        .and_then(|()| result::ctx::synchronize())
-        .unwrap_or_else(|e| panic!("{kernel}: {e}"));
+        }?;
+        result::ctx::synchronize()
     }
+}
+
+/// A kernel of a module, by name.
+///
+/// # Errors
+/// If the driver does not take the PTX, or finds no such kernel in it.
+pub(super) fn find_kernel(ptx: &str, name: &str) -> Result<sys::CUfunction, DriverError> {
+    let (text, name) = (
+        CString::new(ptx).expect("PTX is text"),
+        CString::new(name).expect("a name"),
+    );
+    // SAFETY: the driver reads the text up to its final 0; the module is never unloaded.
+    let module = unsafe { result::module::load_data(text.as_ptr().cast()) }?;
+    // SAFETY: the module is loaded.
+    unsafe { result::module::get_function(module, name) }
 }
 
 /// Memory of the device.

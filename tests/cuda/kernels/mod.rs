@@ -5,6 +5,7 @@ mod blocks;
 mod device;
 mod input;
 mod loss;
+mod mistakes;
 mod optimizers;
 mod products;
 
