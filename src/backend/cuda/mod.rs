@@ -30,7 +30,7 @@ use crate::ops::activation::Activation;
 use crate::ops::softmax_cross_entropy::{Loss, LossOptions};
 use crate::optim::{Optimizer, Step};
 pub use device::{Device, Memory};
-use device::{Parameter, launch};
+use device::{Parameter, Pointer, launch};
 use loss::Losses;
 use products::{LEAST_TILE_ROWS, Product};
 pub use samples::KeptSamples;
@@ -66,6 +66,60 @@ impl Cuda {
     /// The device.
     pub fn device(&self) -> &Arc<Device> {
         &self.device
+    }
+
+    /// `$C = A B$`, the product to the inputs: C `[m, n]`, A `[m, k]`, B `[k, n]`.
+    ///
+    /// # Errors
+    /// If the launch fails.
+    ///
+    /// # Panics
+    /// If a buffer is too small.
+    pub fn product_nn(
+        &self,
+        c: &mut Memory<f32>,
+        a: &Memory<f32>,
+        b: &Memory<f32>,
+        [m, n, k]: [usize; 3],
+    ) -> Result<()> {
+        let product = Product::new(&self.device, m, n, k)?;
+        let operands = [a.start(m * k), b.start(k * n)];
+        // SAFETY: the buffers are as large as the sizes say.
+        unsafe { product.nn(&self.device, c.start(m * n), operands) }
+    }
+
+    /// `$C = A B^\top$`, the forward product: B `[n, k]`.
+    ///
+    /// # Errors
+    /// As [`Cuda::product_nn`], also when it panics.
+    pub fn product_nt(
+        &self,
+        c: &mut Memory<f32>,
+        a: &Memory<f32>,
+        b: &Memory<f32>,
+        [m, n, k]: [usize; 3],
+    ) -> Result<()> {
+        let product = Product::new(&self.device, m, n, k)?;
+        let operands = [a.start(m * k), b.start(k * n), Pointer::NULL];
+        // SAFETY: the buffers are as large as the sizes say; there may be no bias.
+        unsafe { product.nt_bias(&self.device, c.start(m * n), operands) }
+    }
+
+    /// `$C = A^\top B$`, the product to the weights: A `[k, m]`.
+    ///
+    /// # Errors
+    /// As [`Cuda::product_nn`], also when it panics.
+    pub fn product_tn(
+        &self,
+        c: &mut Memory<f32>,
+        a: &Memory<f32>,
+        b: &Memory<f32>,
+        [m, n, k]: [usize; 3],
+    ) -> Result<()> {
+        let product = Product::new(&self.device, m, n, k)?;
+        let results = [c.start(m * n), Pointer::NULL];
+        // SAFETY: the buffers are as large as the sizes say; column sums may be unwanted.
+        unsafe { product.tn(&self.device, results, [a.start(m * k), b.start(k * n)]) }
     }
 
     /// The first block's input as numbers. Rows of this program's memory are converted here: samples in the backend's keeping never come this way.
