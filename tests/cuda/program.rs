@@ -234,3 +234,22 @@ fn gradients_agree_in_f32() {
     );
     assert!(table.contains("in f32 on cuda:0 ("), "{table}");
 }
+
+/// Its figures are no condition, and on the emulated device they say nothing; but they are figures, and the device is named.
+#[test]
+fn the_bench_names_its_device() {
+    let program = Chainrule::new();
+    let args = [
+        "bench", "--device", "cuda", "--quick", "--only", "steps", "--json",
+    ];
+    let report = json(&program, &args);
+    let device = report["device"].as_str().unwrap();
+    assert!(device.starts_with("cuda:0 ("), "{device}");
+    assert_eq!(device.contains(NOT_A_GPU), !own_device());
+    assert_eq!(report["products"], Value::Null);
+    let steps = report["steps"].as_array().unwrap();
+    assert_eq!(steps.len(), 5);
+    for step in steps {
+        assert!(number(&step["seconds"]) > 0.0 && number(&step["flops_per_second"]) > 0.0);
+    }
+}

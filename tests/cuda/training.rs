@@ -46,7 +46,7 @@ fn a_run_is_the_cpus_to_rounding() {
             "epoch {}: loss off by {train:.1e}, val_loss by {val:.1e}",
             own.epoch
         );
-        assert!(train <= 1e-4, "{own:?} against {cpu:?}");
+        assert!(train <= 1e-6, "{own:?} against {cpu:?}");
         assert!(val <= 5e-3, "{own:?} against {cpu:?}");
         let off = (own.train_accuracy - cpu.train_accuracy).abs();
         assert!(off <= 0.005, "{own:?} against {cpu:?}");
