@@ -22,7 +22,8 @@ REPORTED = ("sm_80", "sm_90")
 # No product fuses with a sum unless the source says fmaf: the CPU rounds in the same places.
 OPTIONS = ["--std=c++17", "--fmad=false"]
 
-# What a multiprocessor holds, CUDA C++ Programming Guide 12.4, table 21 (compute capabilities 8.0 and 9.0); 1 KiB of shared memory a block is the system's.
+# What a multiprocessor of compute capability 8.0 and 9.0 holds (CUDA C++ Programming Guide, technical specifications per compute capability); of a block's shared
+# memory 1 KiB is the system's.
 REGISTERS, REGISTER_UNIT, WARPS, BLOCKS = 65536, 256, 64, 32
 SHARED, SHARED_UNIT, SHARED_RESERVED = {"sm_80": 164 * 1024, "sm_90": 228 * 1024}, 128, 1024
 SHARED_STATIC_LIMIT = 48 * 1024

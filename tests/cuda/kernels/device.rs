@@ -35,17 +35,19 @@ pub(super) struct Device {
 // SAFETY: the handles name code that stays loaded, and the driver takes calls from any thread.
 unsafe impl Send for Device {}
 
-/// Blocks and threads in order, in reverse, and shuffled. On a GPU nobody chooses: once.
+/// Blocks and threads in order, in reverse, and shuffled. On a GPU nobody chooses: once. Prints what was compared.
 pub(super) fn in_every_order(mut run: impl FnMut(&Device)) {
     let device = lock();
-    if !device.emulated {
-        return run(&device);
-    }
-    for order in 0..3 {
-        emulator::set_order(order, 11);
+    if device.emulated {
+        for order in 0..3 {
+            emulator::set_order(order, 11);
+            run(&device);
+        }
+        emulator::set_order(0, 0);
+    } else {
         run(&device);
     }
-    emulator::set_order(0, 0);
+    super::report();
 }
 
 /// The emulator alone, for mistakes that a device would not survive.

@@ -9,6 +9,8 @@ mod mistakes;
 mod optimizers;
 mod products;
 
+use std::cell::RefCell;
+
 use chainrule::rng::philox4x32;
 
 /// Half the distance from 1 to the next f32: the largest relative error of one rounding.
@@ -33,6 +35,31 @@ fn widen(values: &[f32]) -> Vec<f64> {
     values.iter().map(|&x| x.into()).collect()
 }
 
+/// What a test has compared so far.
+#[derive(Default)]
+struct Compared {
+    /// Numbers that had to be the same, and were.
+    same: usize,
+    /// Numbers that had to be near.
+    near: usize,
+    /// The largest error as a part of its bound, and where it was.
+    worst: (f64, String),
+}
+
+thread_local! {
+    static COMPARED: RefCell<Compared> = RefCell::default();
+}
+
+/// Prints what this test has compared, and starts afresh.
+fn report() {
+    let Compared { same, near, worst } = COMPARED.take();
+    let worst = match worst {
+        (0.0, _) => String::new(),
+        (part, what) => format!(", the largest error {part:.2e} of its bound ({what})"),
+    };
+    println!("{same} numbers the same, {near} within their bounds{worst}");
+}
+
 /// The same bits; zeros of either sign are one number here. Neither side may hold what is not finite.
 #[track_caller]
 fn assert_same(what: &str, found: &[f32], expected: &[f32]) {
@@ -43,20 +70,21 @@ fn assert_same(what: &str, found: &[f32], expected: &[f32]) {
             "{what}[{i}]: {found:e}, expected {expected:e}"
         );
     }
+    COMPARED.with_borrow_mut(|c| c.same += found.len());
 }
 
-/// Within a bound of its own for each number; returns the largest part of its bound that an error takes.
+/// Within a bound of its own for each number.
 #[track_caller]
-fn assert_within(
+fn assert_within<T: Copy + Into<f64>>(
     what: &str,
-    found: &[f32],
+    found: &[T],
     expected: impl Fn(usize) -> f64,
     bound: impl Fn(usize) -> f64,
-) -> f64 {
+) {
     let mut worst = 0.0_f64;
     for (i, &found) in found.iter().enumerate() {
-        let (expected, bound) = (expected(i), bound(i));
-        let error = (f64::from(found) - expected).abs();
+        let (found, expected, bound) = (found.into(), expected(i), bound(i));
+        let error = (found - expected).abs();
         assert!(
             error.is_finite() && bound.is_finite() && error <= bound,
             "{what}[{i}]: {found:e}, expected {expected:e} within {bound:e}"
@@ -65,5 +93,10 @@ fn assert_within(
             worst = worst.max(error / bound);
         }
     }
-    worst
+    COMPARED.with_borrow_mut(|c| {
+        c.near += found.len();
+        if worst > c.worst.0 {
+            c.worst = (worst, what.to_owned());
+        }
+    });
 }

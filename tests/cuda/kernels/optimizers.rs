@@ -6,7 +6,7 @@ use chainrule::optim::{Adam, AdamW, Optimizer, RmsProp, Rprop, SWEEP, Sgd, Step,
 use super::device::{
     AdamRule, Argument, Device, NULL, RmsPropRule, RpropRule, SgdRule, in_every_order,
 };
-use super::{U, assert_same, numbers, scaled};
+use super::{U, assert_same, assert_within, numbers, scaled};
 
 fn optimizers() -> Vec<Optimizer> {
     let sgd = Sgd {
@@ -206,17 +206,10 @@ fn clipping() {
                 );
                 let (found, factor) = (device.download(&norm)[0], device.download(&factor)[0]);
                 // Two orders of a sum of squares.
-                let error = (found - sum.norm()).abs();
-                assert!(
-                    error.is_finite() && error <= count as f64 * f64::EPSILON * sum.norm(),
-                    "{error:e}"
-                );
+                let bound = count as f64 * f64::EPSILON * sum.norm();
+                assert_within("norm", &[found], |_| sum.norm(), |_| bound);
                 let expected = scale(sum.norm(), clip_norm);
-                let error = (f64::from(factor) - expected).abs();
-                assert!(
-                    error.is_finite() && error <= 1.01 * U * expected,
-                    "{factor:e}, expected {expected:e}"
-                );
+                assert_within("factor", &[factor], |_| expected, |_| 1.01 * U * expected);
             }
         }
     });
