@@ -1,7 +1,7 @@
 //! Where a network's blocks are computed: one trait, at block level, so that what a backend fuses stays inside it.
 //!
 //! A [`Block`] is `Linear [BatchNorm] [Dropout] [activation]`; the last block of a network is its Linear alone. [`Plain`] calls the
-//! functions of [`crate::ops`] one by one and is the one to read. The network ([`crate::nn::Mlp`]) is written once, over this trait;
+//! functions of [`crate::ops`] one by one and is the one to read; with the feature `cuda` there is one that launches kernels of the same names on a GPU. The network ([`crate::nn::Mlp`]) is written once, over this trait;
 //! it owns parameters and saved values as the backend's buffers, blocks own nothing.
 
 #[cfg(feature = "cuda")]

@@ -33,6 +33,10 @@ pub fn on_backend<W: OnBackend>(
     work: W,
 ) -> Result<W::Output> {
     if let Device::Cuda(index) = device {
+        if plain {
+            let why = format!("expected cpu with --plain, found {device}");
+            return Err(Error::setting("train.device", why));
+        }
         return on_cuda(index, work);
     }
     let factors = match precision {

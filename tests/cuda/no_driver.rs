@@ -103,5 +103,8 @@ fn other_precisions_are_refused() {
         ];
         program.refused(&args, &["train.precision", "expected f32", precision]);
     }
-    program.refused(&["train", "--device", "gpu"], &["cuda:N"]);
+    let args = ["train", "--data", "a.npz", "--device", "cuda", "--plain"];
+    let output = finish(with_driver(&mut program.command(&args)));
+    assert_eq!(output.code, 2, "{output:?}");
+    assert!(output.stderr.contains("with --plain"), "{output:?}");
 }
