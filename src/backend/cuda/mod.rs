@@ -13,6 +13,7 @@
 //! f32. Products, activations, dropout masks, optimisers and pixels have the bits of [`super::Plain`]; batch statistics, column sums of the batch norm, totals of the loss and
 //! the gradient's norm are added in another order, so runs agree with the CPU's to rounding. On one device a run repeats exactly: no sum depends on which thread comes first.
 
+mod batch_norm;
 mod device;
 mod loss;
 mod products;
@@ -29,6 +30,7 @@ use crate::error::Result;
 use crate::ops::activation::Activation;
 use crate::ops::softmax_cross_entropy::{Loss, LossOptions};
 use crate::optim::{Optimizer, Step};
+use batch_norm::BatchNorm;
 pub use device::{Device, Memory};
 use device::{Parameter, Pointer, launch};
 use loss::Losses;
@@ -36,9 +38,6 @@ use products::{LEAST_TILE_ROWS, Product};
 pub use samples::KeptSamples;
 use update::Clip;
 
-/// Rows and columns of a block of threads in `kernels/batch_norm.cu`, and the rows that it goes through.
-const COLUMN_BLOCK: [u32; 2] = [32, 8];
-const CHUNK: usize = 64;
 /// Threads of a block where each takes one element, or one row's part.
 const THREADS: u32 = 256;
 
@@ -195,14 +194,27 @@ impl Mask {
     }
 }
 
-/// Activation and order as the kernels count them.
-fn numbers(kind: Activation, order: Order) -> [u32; 2] {
-    let place = Activation::ALL.iter().position(|&known| known == kind);
-    let order = match order {
-        Order::DropoutActivation => 0,
-        Order::ActivationDropout => 1,
-    };
-    [place.expect("all of them are there") as u32, order]
+/// What follows a block's linear map and batch norm, as the kernels take it.
+struct Tail {
+    /// Its number among [`Activation::ALL`].
+    activation: u32,
+    /// 0 with dropout first, 1 with the activation first.
+    order: u32,
+    mask: Mask,
+}
+
+impl Tail {
+    fn of(block: &Block, kind: Activation, mode: Mode) -> Self {
+        let place = Activation::ALL.iter().position(|&known| known == kind);
+        Tail {
+            activation: place.expect("all of them are there") as u32,
+            order: match block.order {
+                Order::DropoutActivation => 0,
+                Order::ActivationDropout => 1,
+            },
+            mask: Mask::of(block, mode),
+        }
+    }
 }
 
 /// What a block's forward keeps, `[capacity, outputs]` unless said.
@@ -303,75 +315,30 @@ impl Backend for Cuda {
             // SAFETY: memory of the sizes that the block's layout gives.
             return unsafe { product.nt_bias(device, out, operands) };
         };
-        let mask = Mask::of(block, mode);
-        let [activation, order] = numbers(kind, block.order);
-        let pre = saved.pre.start(all);
-        let Some(bn) = &block.batch_norm else {
-            let tail = [activation, order];
+        let tail = Tail::of(block, kind, mode);
+        let Some(slices) = &block.batch_norm else {
+            let results = [out, saved.pre.start(all)];
             // SAFETY: memory of the sizes that the block's layout gives.
-            return unsafe { product.nt_block(device, [out, pre], operands, tail, mask) };
+            return unsafe { product.nt_block(device, results, operands, &tail) };
         };
-        let [n, features] = [size(device, rows)?, size(device, outputs)?];
-        let grid = column_grid(rows, features);
-        let number = |range: &Range<usize>| params.at(range.start, outputs);
-        let running = |range: &Range<usize>| state.running.at(range.start, outputs);
-        let (gamma, beta) = (number(&bn.gamma), number(&bn.beta));
-        let (mean, var) = (running(&bn.running_mean), running(&bn.running_var));
+        let norm = BatchNorm {
+            device,
+            slices,
+            saved,
+            state,
+            rows,
+            outputs,
+        };
         if mode == Mode::Eval {
-            let kernel = &device.kernels.batch_norm_evaluate;
-            // SAFETY: memory of the sizes that the block's layout gives; the types are the kernels'.
-            return unsafe {
-                product.nt_bias(device, out, operands)?;
-                launch!(
-                    device,
-                    kernel,
-                    grid,
-                    COLUMN_BLOCK,
-                    saved.out.start(all),
-                    pre,
-                    mean,
-                    var,
-                    gamma,
-                    beta,
-                    n,
-                    features,
-                    activation
-                )
-            };
+            // SAFETY: memory of the sizes that the block's layout gives.
+            unsafe { product.nt_bias(device, out, operands)? };
+            return norm.evaluate(&tail);
         }
-        let tile_rows = product.tile_rows();
-        let parts = rows.div_ceil(tile_rows) * outputs;
-        let [means, m2s] = &saved.parts;
-        let losses = self.losses.borrow();
-        let kernel = &device.kernels.batch_norm_forward;
-        // SAFETY: memory of the sizes that the block's layout gives; `parts` has room for tiles of the least rows; the types are the kernels'.
-        unsafe {
-            let statistics = [means.start(parts), m2s.start(parts)];
-            product.nt_statistics(device, out, statistics, operands)?;
-            launch!(
-                device,
-                kernel,
-                grid,
-                COLUMN_BLOCK,
-                saved.out.start(all),
-                pre,
-                saved.x_hat.start(all),
-                saved.inv_std.start(outputs),
-                mean,
-                var,
-                gamma,
-                beta,
-                means.start(parts),
-                m2s.start(parts),
-                n,
-                features,
-                size(device, tile_rows)?,
-                activation,
-                order,
-                mask,
-                losses.diverged()
-            )
-        }
+        let statistics = norm.parts(product.tile_rows());
+        // SAFETY: memory of the sizes that the block's layout gives.
+        unsafe { product.nt_statistics(device, out, statistics, operands)? };
+        let diverged = self.losses.borrow().diverged();
+        norm.forward(product.tile_rows(), &tail, diverged)
     }
 
     fn block_backward(
@@ -385,13 +352,23 @@ impl Backend for Cuda {
         mode: Mode,
         sink: Sink<'_>,
     ) -> Result<()> {
-        let rows = x.rows();
-        let all = rows * block.outputs;
+        let (device, rows, outputs) = (&*self.device, x.rows(), block.outputs);
+        let all = rows * outputs;
         if let Some(kind) = block.activation {
-            let tail = numbers(kind, block.order);
-            self.tail_backward(block, rows, dy, saved, state, tail, Mask::of(block, mode))?;
+            let tail = Tail::of(block, kind, mode);
+            match &block.batch_norm {
+                None => activation_backward(device, dy, &saved.pre, all, &tail)?,
+                Some(slices) => BatchNorm {
+                    device,
+                    slices,
+                    saved,
+                    state,
+                    rows,
+                    outputs,
+                }
+                .backward(dy, &tail)?,
+            }
         }
-        let device = &*self.device;
         if let Some(dx) = dx {
             let product = Product::new(device, rows, block.inputs, block.outputs)?;
             let weight = state.params.at(block.weight.start, block.weight.len());
@@ -481,93 +458,28 @@ impl Backend for Cuda {
     }
 }
 
-/// Blocks of threads over all columns and chunks of rows.
-fn column_grid(rows: usize, features: u32) -> [u32; 2] {
-    [
-        features.div_ceil(COLUMN_BLOCK[0]),
-        rows.div_ceil(CHUNK) as u32,
-    ]
-}
-
-impl Cuda {
-    /// From the gradient of a block's output to that of its linear map, in place; with the gradients of the batch norm, if there is one.
-    #[allow(clippy::too_many_arguments)]
-    fn tail_backward(
-        &self,
-        block: &Block,
-        rows: usize,
-        dy: &mut Memory<f32>,
-        saved: &SavedBlock,
-        state: &mut State<Memory<f32>>,
-        [activation, order]: [u32; 2],
-        mask: Mask,
-    ) -> Result<()> {
-        let (device, outputs) = (&*self.device, block.outputs);
-        let all = rows * outputs;
-        let count = size(device, all)?;
-        let Some(bn) = &block.batch_norm else {
-            let grid = [count.div_ceil(4).div_ceil(THREADS), 1];
-            let kernel = &device.kernels.activation_backward;
-            // SAFETY: both have as many numbers; allocations are aligned to far more than 16 bytes; the types are the kernel's.
-            return unsafe {
-                launch!(
-                    device,
-                    kernel,
-                    grid,
-                    [THREADS, 1],
-                    dy.start(all),
-                    saved.pre.start(all),
-                    count,
-                    activation,
-                    order,
-                    mask
-                )
-            };
-        };
-        let [n, features] = [size(device, rows)?, size(device, outputs)?];
-        let grid = column_grid(rows, features);
-        let parts = rows.div_ceil(CHUNK) * outputs;
-        let [dgamma, dbeta] = &saved.parts;
-        let of = |buf: &Memory<f32>, range: &Range<usize>| buf.at(range.start, outputs);
-        let (sums, kernel) = (
-            &device.kernels.batch_norm_backward_sums,
-            &device.kernels.batch_norm_backward,
-        );
-        // SAFETY: memory of the sizes that the block's layout gives; `parts` has room for chunks; the types are the kernels'.
-        unsafe {
-            launch!(
-                device,
-                sums,
-                grid,
-                COLUMN_BLOCK,
-                dy.start(all),
-                dgamma.start(parts),
-                dbeta.start(parts),
-                saved.pre.start(all),
-                saved.x_hat.start(all),
-                n,
-                features,
-                activation,
-                order,
-                mask
-            )?;
-            launch!(
-                device,
-                kernel,
-                grid,
-                COLUMN_BLOCK,
-                dy.start(all),
-                of(&state.grads, &bn.gamma),
-                of(&state.grads, &bn.beta),
-                dgamma.start(parts),
-                dbeta.start(parts),
-                saved.x_hat.start(all),
-                saved.inv_std.start(outputs),
-                of(&state.params, &bn.gamma),
-                n,
-                features
-            )
-        }
+/// From the gradient of the output of a block without batch norm to that of its linear map, in place.
+fn activation_backward(
+    device: &Device,
+    dy: &mut Memory<f32>,
+    pre: &Memory<f32>,
+    len: usize,
+    tail: &Tail,
+) -> Result<()> {
+    let count = size(device, len)?;
+    let grid = [count.div_ceil(4).div_ceil(THREADS), 1];
+    let kernel = &device.kernels.activation_backward;
+    let (dy, pre, block) = (dy.start(len), pre.start(len), [THREADS, 1]);
+    let Tail {
+        activation,
+        order,
+        mask,
+    } = *tail;
+    // SAFETY: both have as many numbers; allocations are aligned to far more than 16 bytes; the types are the kernel's.
+    unsafe {
+        launch!(
+            device, kernel, grid, block, dy, pre, count, activation, order, mask
+        )
     }
 }
 

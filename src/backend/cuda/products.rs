@@ -1,7 +1,7 @@
 //! The three products of a linear layer, on tiles chosen by the sizes.
 
 use super::device::{Device, Kernel, Pointer, launch};
-use super::{Mask, size};
+use super::{Tail, size};
 use crate::error::Result;
 
 /// How a product is cut: a block of threads computes so much of the result.
@@ -123,7 +123,7 @@ impl Product {
         }
     }
 
-    /// [`Product::nt_bias`], then dropout and activation, by number, in the block's order: a block without batch norm.
+    /// [`Product::nt_bias`], then dropout and activation in the block's order: a block without batch norm.
     ///
     /// # Safety
     /// As [`Product::nt_bias`]; `out` and `pre` are as large as C.
@@ -132,8 +132,7 @@ impl Product {
         device: &Device,
         [out, pre]: [Pointer<f32>; 2],
         [a, b, bias]: [Pointer<f32>; 3],
-        [activation, order]: [u32; 2],
-        mask: Mask,
+        tail: &Tail,
     ) -> Result<()> {
         let k = &device.kernels;
         let kernel = self.of([
@@ -142,6 +141,11 @@ impl Product {
             &k.sgemm_nt_block_small,
         ]);
         let (grid, block) = (self.grid(), self.block());
+        let Tail {
+            activation,
+            order,
+            mask,
+        } = *tail;
         // SAFETY: the caller's promise; the types are the kernel's.
         unsafe {
             launch!(
