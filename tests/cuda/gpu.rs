@@ -27,7 +27,10 @@ fn everything_on_the_machines_own_device() {
     let here = "gpu::everything_on_the_machines_own_device";
     let probe = tests(&["--exact", here]).output().unwrap();
     if !probe.status.success() {
-        println!("SKIPPED: no CUDA device here, so nothing in this program ran on a GPU");
+        let said = [probe.stdout, probe.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        let why = said.lines().find(|line| line.contains("cuda:0"));
+        println!("SKIPPED: nothing in this program ran on a GPU: {why:?}");
         return;
     }
     let outcome = tests(&["--nocapture", "--test-threads", "1"]).status();
