@@ -55,6 +55,14 @@ pub enum Error {
         /// The shape or length that was given.
         found: String,
     },
+    /// A device that computes failed, or is not there.
+    #[error("{device}: {message}")]
+    Device {
+        /// Which: "cuda:0", with its name once that is known.
+        device: String,
+        /// What happened.
+        message: String,
+    },
     /// A check that the user asked for did not hold (a gradient check, a checksum).
     #[error("{0}")]
     Check(String),
@@ -129,7 +137,7 @@ impl Error {
     /// The program's exit code: 1 failed, 2 bad usage or bad input, 130 interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Io { .. } | Error::Check(_) => 1,
+            Error::Io { .. } | Error::Device { .. } | Error::Check(_) => 1,
             Error::Missing { .. }
             | Error::Format { .. }
             | Error::Setting { .. }

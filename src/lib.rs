@@ -9,6 +9,7 @@
 //! | how the chain rule joins them into a network | [`nn::Mlp`], [`backend::Plain`] |
 //! | how a gradient is checked | [`nn::gradcheck`] |
 //! | how weights change | [`optim`] |
+//! | the same network on a GPU | `kernels/`, `backend::cuda` (feature `cuda`) |
 //! | a whole run, from data to checkpoint | [`train`] |
 //! | how good settings are searched for | [`search`], [`report`] |
 //! | how fast it is, and against what | [`mod@bench`] |
@@ -17,7 +18,7 @@
 //!
 //! ```text
 //! real error rng  <-  simd  <-  gemm  <-  ops optim  <-  backend  <-  nn  <-  train  <-  search  <-  cli
-//!                                                   data  <-  train
+//!                                              data  <-  backend  train
 //!                                          gemm  nn  train  <-  bench  <-  cli
 //! ```
 //!

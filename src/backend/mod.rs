@@ -1,23 +1,31 @@
 //! Where a network's blocks are computed: one trait, at block level, so that what a backend fuses stays inside it.
 //!
 //! A [`Block`] is `Linear [BatchNorm] [Dropout] [activation]`; the last block of a network is its Linear alone. [`Plain`] calls the
-//! functions of [`crate::ops`] one by one and is the one to read. The network ([`crate::nn::Mlp`]) is written once, over this trait;
+//! functions of [`crate::ops`] one by one and is the one to read; with the feature `cuda` there is one that launches kernels of the same names on a GPU. The network ([`crate::nn::Mlp`]) is written once, over this trait;
 //! it owns parameters and saved values as the backend's buffers, blocks own nothing.
 
+#[cfg(feature = "cuda")]
+pub mod cuda;
 #[cfg(target_arch = "x86_64")]
 pub mod fused;
 pub mod plain;
 
+use std::convert::Infallible;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::batches::Augmentation;
+use crate::data::{Normalizer, Samples};
 use crate::error::Result;
 use crate::gemm::Element;
 use crate::ops::activation::Activation;
 use crate::ops::dropout::Mask;
-use crate::ops::softmax_cross_entropy::{Loss, LossOptions};
-use crate::optim::{Optimizer, Step};
+use crate::ops::softmax_cross_entropy::{Loss, LossOptions, argmax};
+use crate::optim::{Optimizer, Step, clip};
+use crate::real::Real as _;
+#[cfg(feature = "cuda")]
+pub use cuda::Cuda;
 #[cfg(target_arch = "x86_64")]
 pub use fused::Fused;
 pub use plain::Plain;
@@ -173,6 +181,62 @@ impl<Buf, R> Input<'_, Buf, R> {
     }
 }
 
+/// The classes of a batch's rows.
+#[derive(Debug)]
+pub struct Labels<'a, K> {
+    /// One class a row.
+    pub classes: &'a [u32],
+    /// Where the backend has them already: in this order, from this place on.
+    pub kept: Option<(&'a K, usize)>,
+}
+
+impl<K> Clone for Labels<'_, K> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K> Copy for Labels<'_, K> {}
+
+impl<'a, K> From<&'a [u32]> for Labels<'a, K> {
+    fn from(classes: &'a [u32]) -> Self {
+        let kept = None;
+        Labels { classes, kept }
+    }
+}
+
+/// Samples that a backend keeps where it computes, and the order in which batches take them. [`Infallible`] is that of backends that compute in this
+/// program's memory, where samples are already.
+pub trait Kept<Buf>: Send + Sized {
+    /// The same samples, not copied, for an order of their own.
+    fn share(&self) -> Result<Self>;
+
+    /// Sets the order: rows of the samples, and their classes.
+    fn arrange(&mut self, rows: &[u32], classes: &[u32]) -> Result<()>;
+
+    /// Writes the samples at the places `batch` of the order to `x` `[batch.len(), inputs]`: changed, if they are to be, and normalised.
+    fn gather(
+        &self,
+        batch: Range<usize>,
+        augmentation: Option<&Augmentation<'_>>,
+        x: &mut Buf,
+    ) -> Result<()>;
+}
+
+impl<Buf> Kept<Buf> for Infallible {
+    fn share(&self) -> Result<Self> {
+        match *self {}
+    }
+
+    fn arrange(&mut self, _: &[u32], _: &[u32]) -> Result<()> {
+        match *self {}
+    }
+
+    fn gather(&self, _: Range<usize>, _: Option<&Augmentation<'_>>, _: &mut Buf) -> Result<()> {
+        match *self {}
+    }
+}
+
 /// Training (batch statistics, dropout) or evaluation (running statistics, no dropout).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Mode {
@@ -214,10 +278,21 @@ pub trait Backend: Send {
     type Buf: Send;
     /// What a block's forward keeps for its backward, its output included.
     type Saved: Send;
+    /// Samples that the backend keeps.
+    type Kept: Kept<Self::Buf>;
 
     /// How parameters are laid out: in panels of so many output units, W as `[⌈outputs/PANEL⌉][inputs][PANEL]`, vectors filled up with zeros to whole
     /// panels. 1 is the row-major `[outputs, inputs]`. What the blocks that a backend is given say of their places is said of this layout.
     const PANEL: usize;
+
+    /// How many losses of [`Backend::start_loss`] may be outstanding; 0 where every loss is known at once.
+    const LATE_LOSSES: usize = 0;
+
+    /// What computes, in words.
+    fn describe(&self) -> String {
+        let threads = rayon::current_num_threads();
+        format!("{}, {threads} threads", Self::Real::NAME)
+    }
 
     /// A buffer of `len` zeros.
     fn alloc(&self, len: usize) -> Result<Self::Buf>;
@@ -227,6 +302,11 @@ pub trait Backend: Send {
 
     /// Copies the start of `src` to all of `dst`.
     fn download(&self, dst: &mut [Self::Real], src: &Self::Buf) -> Result<()>;
+
+    /// Keeps samples where the backend computes, to be normalised on the way from there; `None` if batches are to come from this program's memory.
+    fn keep(&self, _samples: &Samples, _normalizer: &Normalizer) -> Result<Option<Self::Kept>> {
+        Ok(None)
+    }
 
     /// Room for one block's saved values, for batches of up to `capacity` rows.
     fn saved(&self, block: &Block, capacity: usize) -> Result<Self::Saved>;
@@ -269,6 +349,35 @@ pub trait Backend: Send {
         dlogits: Option<&mut Self::Buf>,
     ) -> Result<Loss>;
 
+    /// As [`Backend::loss`], but nobody need wait for the loss: it may come later, with [`Backend::late_losses`]. The losses of training steps, those with
+    /// `dlogits`, guard what follows: from one that is not finite on, until it is collected, nothing changes parameters, moments or running statistics.
+    fn start_loss(
+        &self,
+        logits: &Self::Buf,
+        classes: usize,
+        labels: Labels<'_, Self::Kept>,
+        options: &LossOptions,
+        dlogits: Option<&mut Self::Buf>,
+    ) -> Result<Option<Loss>> {
+        self.loss(logits, classes, labels.classes, options, dlogits)
+            .map(Some)
+    }
+
+    /// Appends the losses that are outstanding, in their order: waits until all that was started is done.
+    fn late_losses(&self, _losses: &mut Vec<Loss>) -> Result<()> {
+        Ok(())
+    }
+
+    /// The most probable class of each row of `logits`, as [`argmax`] chooses it.
+    fn argmax(&self, logits: &Self::Buf, classes: usize, winners: &mut [u32]) -> Result<()> {
+        let mut host = vec![Self::Real::default(); winners.len() * classes];
+        self.download(&mut host, logits)?;
+        for (winner, row) in winners.iter_mut().zip(host.chunks_exact(classes)) {
+            *winner = argmax(row) as u32;
+        }
+        Ok(())
+    }
+
     /// The Euclidean norm of all gradients, in the order of [`crate::optim::clip::SquareSum`].
     fn gradient_norm(&self, blocks: &[Block], state: &State<Self::Buf>) -> Result<f64>;
 
@@ -280,4 +389,22 @@ pub trait Backend: Send {
         state: &mut State<Self::Buf>,
         range: Range<usize>,
     ) -> Result<()>;
+
+    /// Applies the optimiser to all parameters, the stored gradients shortened to a norm of at most `clip_norm` ([`clip`]).
+    fn update_clipped(
+        &self,
+        blocks: &[Block],
+        optimizer: &Optimizer,
+        step: &Step,
+        state: &mut State<Self::Buf>,
+        clip_norm: f64,
+    ) -> Result<()> {
+        let norm = self.gradient_norm(blocks, state)?;
+        let step = Step {
+            gradient_scale: clip::scale(norm, clip_norm),
+            ..*step
+        };
+        let end = blocks.last().map_or(0, |block| block.parameters().end);
+        self.update(optimizer, &step, state, 0..end)
+    }
 }

@@ -1,5 +1,6 @@
 //! The readable backend: each operation by itself, in the order of the formulas.
 
+use std::convert::Infallible;
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -100,6 +101,7 @@ impl<R: Element> Backend for Plain<R> {
     type Real = R;
     type Buf = Vec<R>;
     type Saved = Saved<R>;
+    type Kept = Infallible;
 
     const PANEL: usize = 1;
 

@@ -3,7 +3,10 @@
 //! [`peak`] measures the machine itself: multiply-adds in registers, and the optimiser's memory traffic. [`products`] times matrix
 //! products against another implementation, [`steps`] whole training steps; both are related to the peak. [`timing`] holds how two
 //! ways to one result are compared.
+//! With the feature `cuda`, `device` times products and steps on a GPU.
 
+#[cfg(feature = "cuda")]
+pub mod device;
 pub mod peak;
 pub mod products;
 pub mod steps;

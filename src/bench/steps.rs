@@ -6,15 +6,17 @@ use serde::Serialize;
 
 use super::peak::{BYTES_PER_PARAMETER, Machine, Peak};
 use super::timing;
-use crate::backend::{Backend, Factors, Input, Order};
+use crate::backend::{Backend, Factors, Order};
+use crate::data::{Features, Normalizer, Samples};
 use crate::error::{Error, Result};
 use crate::nn::init::{self, Init};
 use crate::nn::spec::hidden_widths;
 use crate::nn::{Mlp, NetworkSpec, Update};
 use crate::ops::activation::Activation;
-use crate::ops::softmax_cross_entropy::LossOptions;
+use crate::ops::softmax_cross_entropy::{Loss, LossOptions};
 use crate::optim::Optimizer;
 use crate::rng;
+use crate::train::{Feed, Rows};
 
 /// Samples of the epoch that times are projected on; also how many there are to draw batches from.
 pub const SAMPLES: usize = 60_000;
@@ -134,16 +136,7 @@ pub fn measure<B: Backend<Real = f32>>(
     effort: Effort,
 ) -> Result<Step> {
     let threads = rayon::current_num_threads();
-    let mut runner = Runner::new(backend, network, pixels)?;
-    let mut outcome = Ok(());
-    let mut seconds = timing::batches(effort.repeats, effort.repeat, &mut || {
-        if outcome.is_ok() {
-            outcome = runner.step();
-        }
-    });
-    outcome?;
-    let seconds = timing::median(&mut seconds);
-    let parameters = runner.mlp.layout().parameter_count();
+    let (seconds, parameters) = time(backend, network, pixels, effort, 1)?;
     let unmeasured = || Error::Check(format!("no peak was measured on {threads} threads"));
     let flops = peak.flops_on(threads, precision).ok_or_else(unmeasured)?;
     let bandwidth = peak
@@ -167,13 +160,34 @@ pub fn measure<B: Backend<Real = f32>>(
     })
 }
 
+/// Median seconds of a training step, of which so many follow each other before anybody waits for them, and the network's parameters.
+///
+/// # Errors
+/// If the device fails, or if a loss is not finite.
+pub fn time<B: Backend<Real = f32>>(
+    backend: B,
+    network: &Network,
+    pixels: &Pixels,
+    effort: Effort,
+    together: usize,
+) -> Result<(f64, usize)> {
+    let mut runner = Runner::new(backend, network, pixels)?;
+    let mut outcome = Ok(());
+    let mut seconds = timing::batches(effort.repeats, effort.repeat, &mut || {
+        if outcome.is_ok() {
+            outcome = runner.steps(together);
+        }
+    });
+    outcome?;
+    let seconds = timing::median(&mut seconds) / together as f64;
+    Ok((seconds, runner.mlp.layout().parameter_count()))
+}
+
 /// Random samples: as many and as wide as Fashion-MNIST's training part, so that a batch's rows come from memory as they do there.
 #[derive(Clone, Debug)]
 pub struct Pixels {
-    data: Vec<u8>,
-    labels: Vec<u32>,
-    scale: Vec<f32>,
-    shift: Vec<f32>,
+    samples: Samples,
+    normalizer: Normalizer,
 }
 
 impl Pixels {
@@ -184,14 +198,17 @@ impl Pixels {
                 .flat_map(move |i| rng::philox4x32([i, stream, 0, 0], [0; 2]))
         };
         let bytes = words(0, SAMPLES * width / 4).flat_map(u32::to_le_bytes);
+        let labels = words(1, SAMPLES).take(SAMPLES).map(|word| word % classes);
         Pixels {
-            data: bytes.take(SAMPLES * width).collect(),
-            labels: words(1, SAMPLES)
-                .take(SAMPLES)
-                .map(|word| word % classes)
-                .collect(),
-            scale: vec![1.0 / 255.0; width],
-            shift: vec![0.0; width],
+            samples: Samples {
+                features: Features::U8(bytes.take(SAMPLES * width).collect()),
+                width,
+                labels: labels.collect(),
+            },
+            normalizer: Normalizer {
+                scale: vec![1.0 / 255.0; width],
+                shift: vec![0.0; width],
+            },
         }
     }
 }
@@ -199,14 +216,14 @@ impl Pixels {
 /// A network in training.
 struct Runner<'a, B: Backend> {
     mlp: Mlp<B>,
+    feed: Feed<B>,
+    rows: Rows<B>,
     pixels: &'a Pixels,
     lr: f64,
     optimizer: Optimizer,
     loss: LossOptions,
-    rows: Vec<u32>,
-    next: Vec<u32>,
-    labels: Vec<u32>,
-    number: u64,
+    number: usize,
+    losses: Vec<Loss>,
 }
 
 impl<'a, B: Backend<Real = f32>> Runner<'a, B> {
@@ -214,35 +231,54 @@ impl<'a, B: Backend<Real = f32>> Runner<'a, B> {
         let (params, running) = init::draw(&network.spec, Init::default(), 0);
         let mut mlp = Mlp::new(backend, network.spec.clone(), network.batch_size)?;
         mlp.load(&params, &running)?;
+        let normalizer = pixels.normalizer.clone();
+        let feed = Feed::new(mlp.backend(), normalizer, network.batch_size)?;
+        // Rows that follow each other are far from each other, as after a shuffle. The stride is a prime, so that every sample has its turn.
+        const STRIDE: u64 = 15_485_863;
+        let place = |i: u64| (i * STRIDE % SAMPLES as u64) as u32;
+        let order = (0..SAMPLES as u64).map(place).collect();
         Ok(Runner {
+            rows: feed.rows(mlp.backend(), &pixels.samples, order)?,
             mlp,
+            feed,
             pixels,
             lr: network.lr,
             optimizer: Optimizer::default(),
             loss: LossOptions::default(),
-            rows: vec![0; network.batch_size],
-            next: vec![0; network.batch_size],
-            labels: vec![0; network.batch_size],
             number: 0,
+            losses: Vec::with_capacity(B::LATE_LOSSES + 1),
         })
     }
 
-    /// One step on the next batch; rows are far from each other, as after a shuffle.
-    fn step(&mut self) -> Result<()> {
-        choose(&mut self.rows, self.number);
-        choose(&mut self.next, self.number + 1);
-        for (label, &row) in self.labels.iter_mut().zip(&self.rows) {
-            *label = self.pixels.labels[row as usize];
+    /// Some steps on the next batches, and then their losses.
+    fn steps(&mut self, count: usize) -> Result<()> {
+        for _ in 0..count {
+            self.step()?;
         }
-        let input = Input::Pixels {
-            data: &self.pixels.data,
-            rows: &self.rows,
-            next: &self.next,
-            scale: &self.pixels.scale,
-            shift: &self.pixels.shift,
-        };
+        self.mlp.late_losses(&mut self.losses)?;
+        let finite = self.losses.iter().all(|l| l.objective.is_finite());
+        self.losses.clear();
+        if finite {
+            return Ok(());
+        }
+        // Such a step changes no weight: its time would be too good.
+        Err(Error::Check(format!(
+            "a step before the {}th has no finite loss",
+            self.number + 1
+        )))
+    }
+
+    fn step(&mut self) -> Result<()> {
+        let size = self.mlp.capacity();
+        let first = self.number % (SAMPLES / size) * size;
+        let batch = first..first + size;
+        let labels = self.rows.labels(batch.clone());
+        let samples = &self.pixels.samples;
+        let x = self
+            .feed
+            .batch(self.mlp.backend(), samples, &self.rows, batch, None)?;
         let update = Update {
-            number: self.number,
+            number: self.number as u64,
             lr: self.lr,
             seed: 0,
             loss: &self.loss,
@@ -250,25 +286,9 @@ impl<'a, B: Backend<Real = f32>> Runner<'a, B> {
             clip_norm: 0.0,
         };
         self.number += 1;
-        let loss = self.mlp.train_step(input, &self.labels, &update)?;
-        if loss.objective.is_finite() {
-            return Ok(());
-        }
-        // Such a step changes no weight: its time would be too good.
-        Err(Error::Check(format!(
-            "step {} has no finite loss",
-            self.number
-        )))
-    }
-}
-
-/// The samples of a batch.
-fn choose(rows: &mut [u32], batch: u64) {
-    // A prime, so that every sample has its turn.
-    const STRIDE: u64 = 15_485_863;
-    let first = batch * rows.len() as u64;
-    for (i, row) in rows.iter_mut().enumerate() {
-        *row = ((first + i as u64) * STRIDE % SAMPLES as u64) as u32;
+        let loss = self.mlp.start_step(x, labels, &update)?;
+        self.losses.extend(loss);
+        Ok(())
     }
 }
 

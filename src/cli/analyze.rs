@@ -84,7 +84,7 @@ pub(super) fn run(args: &AnalyzeArgs) -> Result<()> {
     let classes = description.spec.classes;
     let found = args
         .model
-        .on_threads(|| model.classifier()?.predict(test))?;
+        .on_threads(|| model.classifier(args.model.device)?.predict(test))?;
     let outputs = if args.logits {
         &found.logits
     } else {

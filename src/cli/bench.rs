@@ -16,8 +16,13 @@ use crate::bench::peak::{self, Bandwidth, Machine, Peak, Speed, one_and};
 use crate::bench::products::{self, Layout, Product, SHAPES};
 use crate::bench::steps::{self, Network, Pixels, Step};
 use crate::bench::timing;
+#[cfg(feature = "cuda")]
+use crate::error::Error;
 use crate::error::Result;
 use crate::train::no_bf16;
+#[cfg(not(feature = "cuda"))]
+use crate::train::no_cuda;
+use crate::train::settings::Device;
 use crate::train::with_threads;
 
 /// What `bench` takes.
@@ -27,12 +32,14 @@ The peak is measured in any case: the other figures are related to it. Products 
 with the crate matrixmultiply, in turn, on one thread and on all: the ratio is theirs / ours,
 above 1 ours is faster, with the 95 % interval of its median. Steps are whole training steps on
 random pixels, beside the time of their products at the peak plus that of the optimiser's memory
-traffic at the measured bandwidth. Nothing else should run meanwhile.
+traffic at the measured bandwidth. On a GPU products and steps are timed alone. Nothing else
+should run meanwhile.
 
 Examples:
   chainrule bench
   chainrule bench --only steps --threads 1
-  chainrule bench --quick --json")]
+  chainrule bench --quick --json
+  chainrule bench --device cuda")]
 pub struct BenchArgs {
     /// Measure only these [default: everything]
     #[arg(long, value_name = "PARTS", value_delimiter = ',')]
@@ -40,6 +47,9 @@ pub struct BenchArgs {
     /// What the products of the steps multiply
     #[arg(long, value_enum, default_value_t)]
     precision: Factors,
+    /// Where to compute: cpu, cuda or cuda:N (the N-th NVIDIA GPU, from 0)
+    #[arg(long, value_name = "NAME", default_value_t)]
+    device: Device,
     /// Fewer and shorter repeats
     #[arg(long)]
     quick: bool,
@@ -56,7 +66,7 @@ pub struct BenchArgs {
 
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-enum Part {
+pub(super) enum Part {
     /// Multiply-adds and memory traffic of this machine
     Peak,
     /// Matrix products against matrixmultiply
@@ -121,6 +131,9 @@ struct Report {
 
 /// Runs the command.
 pub(super) fn run(args: &BenchArgs) -> Result<()> {
+    if let Device::Cuda(index) = args.device {
+        return on_cuda(index, args);
+    }
     let parts: BTreeSet<Part> = match args.only.as_slice() {
         [] => [Part::Products, Part::Steps].into(),
         only => only.iter().copied().collect(),
@@ -150,6 +163,21 @@ pub(super) fn run(args: &BenchArgs) -> Result<()> {
         return output::print_json(&report);
     }
     output::print(&in_words(&report))
+}
+
+#[cfg(feature = "cuda")]
+fn on_cuda(index: usize, args: &BenchArgs) -> Result<()> {
+    if args.precision == Factors::Bf16 {
+        let why = format!("expected f32 with device {}, found bf16", args.device);
+        return Err(Error::setting("precision", why));
+    }
+    let progress = Progress::new(args.quiet);
+    super::bench_device::run(index, &args.only, args.quick, args.json, &progress)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn on_cuda(_: usize, _: &BenchArgs) -> Result<()> {
+    Err(no_cuda("device"))
 }
 
 fn measure_products(
@@ -206,13 +234,13 @@ fn measure_steps(
 }
 
 /// What is being measured: on a terminal in one line that goes away, else a line each, on standard error.
-struct Progress {
+pub(super) struct Progress {
     quiet: bool,
     spinner: ProgressBar,
 }
 
 impl Progress {
-    fn new(quiet: bool) -> Self {
+    pub(super) fn new(quiet: bool) -> Self {
         let target = if quiet {
             ProgressDrawTarget::hidden()
         } else {
@@ -226,7 +254,7 @@ impl Progress {
         }
     }
 
-    fn next(&self, what: &str) {
+    pub(super) fn next(&self, what: &str) {
         // No steady tick: drawing would take time from what is measured.
         self.spinner.set_message(what.to_owned());
         self.spinner.tick();
@@ -235,7 +263,7 @@ impl Progress {
         }
     }
 
-    fn finish(&self) {
+    pub(super) fn finish(&self) {
         self.spinner.finish_and_clear();
     }
 }
@@ -271,11 +299,11 @@ fn machine_in_words(machine: &Machine) -> String {
     )
 }
 
-fn row(cells: &[&str]) -> Vec<String> {
+pub(super) fn row(cells: &[&str]) -> Vec<String> {
     cells.iter().map(|&cell| cell.to_owned()).collect()
 }
 
-fn giga(per_second: f64) -> String {
+pub(super) fn giga(per_second: f64) -> String {
     format!("{:.1}", per_second / 1e9)
 }
 

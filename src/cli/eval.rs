@@ -11,6 +11,7 @@ use crate::analysis::{Confusion, Interval, Score, Scores, table, wilson};
 use crate::data::{self, Dataset, FileKind, LoadOptions, Samples, file_kind};
 use crate::error::{Error, Result};
 use crate::train::Model;
+use crate::train::settings::Device;
 
 /// What `eval` takes.
 #[derive(Debug, Args)]
@@ -90,7 +91,9 @@ pub(super) fn run(args: &EvalArgs) -> Result<()> {
         output::note(&format!("note: {notice}"));
     }
     let (part, rows) = select(args.split, &model, &data)?;
-    let (loss, confusion) = args.model.on_threads(|| evaluate(&model, &rows))?;
+    let (loss, confusion) = args
+        .model
+        .on_threads(|| evaluate(&model, args.model.device, &rows))?;
     let scores = Scores::new(&confusion);
     if !args.model.json {
         return output::print(&in_words(args, &model, &data, part, loss, &confusion)?);
@@ -200,8 +203,8 @@ fn short(hash: &str) -> &str {
 }
 
 /// Mean cross-entropy, and who was taken for what.
-fn evaluate(model: &Model, parts: &[Rows<'_>]) -> Result<(f64, Confusion)> {
-    let mut classifier = model.classifier()?;
+fn evaluate(model: &Model, device: Device, parts: &[Rows<'_>]) -> Result<(f64, Confusion)> {
+    let mut classifier = model.classifier(device)?;
     let (mut loss, mut labels, mut classes) = (0.0, Vec::new(), Vec::new());
     for (samples, rows) in parts {
         let (evaluation, found) = classifier.evaluate(samples, rows)?;

@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::output;
+use crate::backend::Backend;
 use crate::data::{self, LoadOptions};
 use crate::error::{Error, Result};
-use crate::nn::gradcheck::{Options, Report, TensorReport, gradcheck};
-use crate::train::{Config, Settings, with_threads};
+use crate::nn::NetworkSpec;
+use crate::nn::gradcheck::{Options, Report, TensorReport, gradcheck, gradcheck_on};
+use crate::train::settings::{Device, Precision};
+use crate::train::{Config, OnBackend, Settings, on_backend, with_threads};
 
 /// Rows of the random batch unless `--batch-size` says otherwise: enough for batch statistics, few enough for seconds.
 const ROWS: usize = 8;
@@ -34,9 +37,12 @@ pub struct GradcheckArgs {
     /// Check every entry of every tensor
     #[arg(long)]
     all: bool,
-    /// The largest relative error that passes
-    #[arg(long, value_name = "ERROR", default_value_t = 1e-5)]
-    limit: f64,
+    #[arg(
+        long,
+        value_name = "ERROR",
+        help = "The largest relative error that passes [default: 1e-5; on a GPU, in f32, 1e-3]"
+    )]
+    limit: Option<f64>,
     /// Print one JSON object on standard output instead of the table
     #[arg(long)]
     json: bool,
@@ -71,20 +77,25 @@ pub(super) fn run(args: GradcheckArgs) -> Result<()> {
         args.inputs.unwrap_or(inputs),
         args.classes.unwrap_or(classes),
     )?;
+    let device = config.device;
+    let limit = args.limit.unwrap_or(match device {
+        Device::Cpu => 1e-5,
+        Device::Cuda(_) => 1e-3,
+    });
     let options = Options {
         rows,
         entries: (!args.all).then_some(args.entries as usize),
         seed: config.seed,
-        limit: args.limit,
+        limit,
         init: config.init,
         loss: config.loss.clone(),
     };
-    let report = with_threads(config.threads, || gradcheck(&spec, &options))??;
+    let (report, precision) = with_threads(config.threads, || check(device, &spec, &options))??;
     if args.json {
         output::print_json(&report)?;
     } else {
         output::print(&format!(
-            "{} in f64, {rows} rows\n\n{}",
+            "{} in {precision}, {rows} rows\n\n{}",
             spec.describe(),
             table(&report)
         ))?;
@@ -95,13 +106,37 @@ pub(super) fn run(args: GradcheckArgs) -> Result<()> {
     let off = report
         .tensors
         .iter()
-        .filter(|t| t.worst.is_none_or(|w| w.is_nan() || w > args.limit));
+        .filter(|t| t.worst.is_none_or(|w| w.is_nan() || w > limit));
     let names: Vec<&str> = off.map(|t| t.name.as_str()).collect();
     Err(Error::Check(format!(
         "gradients are off (or could not be compared): {} above {:e}",
         names.join(", "),
-        args.limit
+        limit
     )))
+}
+
+/// The report, and what was computed in.
+fn check(device: Device, spec: &NetworkSpec, options: &Options) -> Result<(Report, String)> {
+    match device {
+        // Whatever the precision that a run has: only f64 tells a wrong gradient from rounding.
+        Device::Cpu => Ok((gradcheck(spec, options)?, "f64".into())),
+        device => on_backend(device, Precision::F32, 1, false, Check { spec, options }),
+    }
+}
+
+/// A check on a backend.
+struct Check<'a> {
+    spec: &'a NetworkSpec,
+    options: &'a Options,
+}
+
+impl OnBackend for Check<'_> {
+    type Output = (Report, String);
+
+    fn run<B: Backend>(self, backend: B) -> Result<(Report, String)> {
+        let name = backend.describe();
+        Ok((gradcheck_on(backend, self.spec, self.options)?, name))
+    }
 }
 
 fn table(report: &Report) -> String {

@@ -3,6 +3,8 @@
 mod analyze;
 mod args;
 mod bench;
+#[cfg(feature = "cuda")]
+mod bench_device;
 mod completions;
 mod data;
 mod eval;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::error::Result;
+use crate::train::settings::Device;
 use crate::train::{MAX_THREADS, Model, with_threads};
 
 /// The model's flags.
@@ -19,6 +20,9 @@ pub(super) struct ModelArgs {
     /// Threads; the result does not depend on them [default: $RAYON_NUM_THREADS, else one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_THREADS as i64))]
     threads: Option<u16>,
+    /// Where to compute: cpu, cuda or cuda:N (the N-th NVIDIA GPU, from 0)
+    #[arg(long, value_name = "NAME", default_value_t)]
+    pub(super) device: Device,
     /// Print one JSON object, and nothing else, on standard output
     #[arg(long)]
     pub(super) json: bool,

@@ -91,7 +91,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<()> {
 }
 
 fn predict<'a>(args: &'a PredictArgs, model: &Model) -> Result<Vec<Outcome<'a>>> {
-    let mut classifier = model.classifier()?;
+    let mut classifier = model.classifier(args.model.device)?;
     let label = args.model.label(model);
     let one = |path: &'a PathBuf| {
         let (kind, samples) = read(path, &model.description, label)?;

@@ -13,7 +13,7 @@ use super::searching::Work;
 use crate::analysis::number::shown;
 use crate::data::Dataset;
 use crate::search::journal::{Storage, Study};
-use crate::search::{Claim, End, Pace, SamplerName, Seat, Task, Watcher};
+use crate::search::{Claim, End, Pace, SamplerName, Seat, Task, Watcher, workers};
 
 /// Parts of a worker's bar.
 const PARTS: u64 = 1000;
@@ -68,7 +68,7 @@ impl Bars {
 impl<'a> Progress<'a> {
     pub(super) fn new(work: &Work<'a>) -> crate::error::Result<Self> {
         let trials = work.tasks.iter().map(|t| t.trials).sum();
-        let workers = work.threads.min(trials);
+        let workers = workers(work.tasks, work.threads);
         let bars =
             (!work.quiet && std::io::stderr().is_terminal()).then(|| Bars::new(trials, workers));
         Ok(Progress {

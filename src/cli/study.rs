@@ -158,7 +158,8 @@ fn final_model(
         run,
         interrupt,
     };
-    let summary = on_backend(work.config.precision, base.threads, false, work)?;
+    let (device, precision) = (work.config.device, work.config.precision);
+    let summary = on_backend(device, precision, base.threads, false, work)?;
     if summary.interrupted {
         return Err(interrupted());
     }

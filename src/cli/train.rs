@@ -15,8 +15,8 @@ use crate::data::{self, Dataset, LoadOptions};
 use crate::error::{Error, Result};
 use crate::train::tensors::{self, TensorFile};
 use crate::train::{
-    Config, EpochRecord, OnBackend, Outcome, RunDir, Settings, Summary, Trainer, fit, on_backend,
-    thread_count, with_threads,
+    Config, EpochRecord, OnBackend, Outcome, RunDir, Settings, Summary, Trainer, check_device, fit,
+    on_backend, thread_count, with_threads,
 };
 
 /// What `train` takes.
@@ -31,7 +31,7 @@ pub struct TrainArgs {
     /// Folder of the run, new or empty [default: the next free runs/run-0001]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Go on with an interrupted run; --epochs may grow, --threads, --patience and --data may change
+    /// Go on with an interrupted run; --epochs may grow, --threads, --device, --patience and --data may change
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "out", "init_from"])]
     resume: Option<PathBuf>,
     /// Start from the weights of a safetensors file with the names of a PyTorch nn.Sequential
@@ -62,6 +62,7 @@ pub(super) fn run(args: TrainArgs) -> Result<()> {
         (None, None) => Settings::default(),
     };
     let config = Config::new(&args.settings.over(&lower))?;
+    check_device(config.device)?;
     if let Some(path) = &args.save {
         output::check_parent(path)?;
     }
@@ -71,14 +72,15 @@ pub(super) fn run(args: TrainArgs) -> Result<()> {
         test: config.test,
     };
     let dataset = Arc::new(data::load(&options)?);
-    let (precision, threads) = (config.precision, thread_count(config.threads));
+    let (device, precision) = (config.device, config.precision);
+    let threads = thread_count(config.threads);
     let work = Run {
         args: &args,
         config,
         dataset,
         run,
     };
-    on_backend(precision, threads, args.plain, work)
+    on_backend(device, precision, threads, args.plain, work)
 }
 
 /// A run, to be done on whichever backend its settings ask for.
@@ -210,11 +212,10 @@ fn introduce<B: Backend>(
     ));
     let config = trainer.config();
     progress.line(&format!(
-        "{}: {} parameters; {}, {} threads, seed {}",
+        "{}: {} parameters; {}, seed {}",
         trainer.mlp().spec().describe(),
         trainer.mlp().layout().parameter_count(),
-        <B::Real as crate::real::Real>::NAME,
-        rayon::current_num_threads(),
+        trainer.mlp().backend().describe(),
         config.seed,
     ));
     for notice in &data.notices {

@@ -14,19 +14,28 @@
 //! Where a relu's input changes sign between the two points the difference measures the kink and not the derivative: such entries are
 //! skipped and counted. One more check moves all parameters at once along a random direction d, `$\langle \nabla f, d \rangle$`, and one
 //! compares the loss's gradient by the logits, with its smoothing and class weights.
+//!
+//! A backend in f32 is checked against the same differences: they stay those of the f64 network, at parameters and inputs that f32 holds exactly. What then limits the
+//! comparison is the rounding of the gradient itself, about `$10^{-6}$` of the sizes that cancel in it: F's factor is
+//! `$10^{-2}$` then. Where a relu's input is so near 0 that f32 and f64 disagree about its sign, every gradient behind it differs: deep networks on few rows fail for that alone.
 
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal, StandardUniform};
 
 use super::init::{self, Init};
 use super::{Mlp, NetworkSpec};
-use crate::backend::{Input, Mode, Plain, Sink};
+use crate::backend::{Backend, Input, Mode, Plain, Sink};
 use crate::error::{Error, Result};
-use crate::ops::softmax_cross_entropy::LossOptions;
+use crate::ops::softmax_cross_entropy::{LossOptions, softmax_cross_entropy};
+use crate::real::Real;
 use crate::rng::{self, Purpose};
 
 /// Directions tried before the directional check gives up: each may cross a kink.
 const DIRECTIONS: usize = 10;
+/// The factor of F for gradients in f32.
+const SINGLE: f64 = 1e-2;
+/// The factor of F for gradients in f64.
+const DOUBLE: f64 = 1e-5;
 /// Step along a direction whose entries are of size 1: small, as every unit moves and any of them may cross its kink.
 const DIRECTION_STEP: f64 = 1e-6;
 
@@ -137,6 +146,18 @@ struct Probe {
 }
 
 impl Probe {
+    /// Moves the point to one that R holds exactly.
+    fn round<R: Real>(&mut self) {
+        for values in [
+            &mut self.params,
+            &mut self.running,
+            &mut self.x,
+            &mut self.upstream,
+        ] {
+            *values = widen(&cast::<R>(values));
+        }
+    }
+
     fn forward(&mut self) -> Result<()> {
         self.mlp.load(&self.params, &self.running)?;
         self.mlp.forward(
@@ -179,11 +200,23 @@ impl Probe {
     }
 }
 
-/// Checks every gradient of a network. See the [module's docs](self).
+/// Checks every gradient of a network on the readable backend in f64. See the [module's docs](self).
 ///
 /// # Errors
 /// If the network is invalid, or a batch norm would see a batch of one.
 pub fn gradcheck(spec: &NetworkSpec, options: &Options) -> Result<Report> {
+    gradcheck_on(Plain::<f64>::new(), spec, options)
+}
+
+/// Checks the gradients that a backend computes. See the [module's docs](self).
+///
+/// # Errors
+/// As [`gradcheck`], or if the device fails.
+pub fn gradcheck_on<B: Backend>(
+    backend: B,
+    spec: &NetworkSpec,
+    options: &Options,
+) -> Result<Report> {
     if options.rows == 0 || (spec.batch_norm && !spec.hidden.is_empty() && options.rows == 1) {
         let message = format!(
             "expected at least 2 rows (batch norm), found {}",
@@ -193,7 +226,10 @@ pub fn gradcheck(spec: &NetworkSpec, options: &Options) -> Result<Report> {
     }
     let mut rng = rng::stream(options.seed, Purpose::GradCheck);
     let mut probe = probe(spec, options, &mut rng)?;
-    let (dparams, dx) = analytic(&mut probe)?;
+    let mut checked = Checked::new(backend, spec, options.rows)?;
+    probe.round::<B::Real>();
+    let (dparams, dx) = checked.gradients(&probe)?;
+    probe.forward()?;
     let floor = {
         let logits = probe.mlp.logits(options.rows)?;
         let size: f64 = logits
@@ -201,7 +237,7 @@ pub fn gradcheck(spec: &NetworkSpec, options: &Options) -> Result<Report> {
             .zip(&probe.upstream)
             .map(|(z, u)| (z * u).abs())
             .sum();
-        1e-5 * size.max(1.0)
+        Checked::<B>::FLOOR * size.max(1.0)
     };
 
     let mut tensors = Vec::new();
@@ -229,7 +265,7 @@ pub fn gradcheck(spec: &NetworkSpec, options: &Options) -> Result<Report> {
     }
     tensors.push(report);
     tensors.push(direction(&mut probe, &dparams, floor, &mut rng)?);
-    tensors.push(loss(&mut probe, options, &mut rng)?);
+    tensors.push(loss(&mut probe, &mut checked, options, &mut rng)?);
     Ok(Report {
         tensors,
         limit: options.limit,
@@ -263,19 +299,69 @@ fn probe(spec: &NetworkSpec, options: &Options, rng: &mut impl Rng) -> Result<Pr
     })
 }
 
-/// The explicit backward: gradients of all parameters and of the input.
-fn analytic(probe: &mut Probe) -> Result<(Vec<f64>, Vec<f64>)> {
-    probe.forward()?;
-    probe.mlp.set_upstream(&probe.upstream)?;
-    let mut dx = vec![f64::NAN; probe.x.len()];
-    let x = Input::Values {
-        buf: &probe.x,
-        rows: probe.rows,
-    };
-    probe
-        .mlp
-        .backward(x, probe.mode, Sink::Store, Some(&mut dx))?;
-    Ok((probe.mlp.read(|s| &s.grads)?, dx))
+/// The network whose explicit backward is checked.
+struct Checked<B: Backend> {
+    mlp: Mlp<B>,
+    rows: usize,
+}
+
+fn cast<R: Real>(values: &[f64]) -> Vec<R> {
+    values.iter().map(|&x| R::from_f64(x)).collect()
+}
+
+fn widen<R: Real>(values: &[R]) -> Vec<f64> {
+    values.iter().map(|x| x.to_f64()).collect()
+}
+
+impl<B: Backend> Checked<B> {
+    const IS_SINGLE: bool = size_of::<B::Real>() == 4;
+    const FLOOR: f64 = if Self::IS_SINGLE { SINGLE } else { DOUBLE };
+
+    fn new(backend: B, spec: &NetworkSpec, rows: usize) -> Result<Self> {
+        let mlp = Mlp::new(backend, spec.clone(), rows)?;
+        Ok(Checked { mlp, rows })
+    }
+
+    fn buffer(&self, values: &[f64]) -> Result<B::Buf> {
+        let mut buf = self.mlp.backend().alloc(values.len())?;
+        self.mlp.backend().upload(&mut buf, &cast(values))?;
+        Ok(buf)
+    }
+
+    fn read(&self, buf: &B::Buf, len: usize) -> Result<Vec<f64>> {
+        let mut values = vec![B::Real::default(); len];
+        self.mlp.backend().download(&mut values, buf)?;
+        Ok(widen(&values))
+    }
+
+    /// Gradients of all parameters and of the input.
+    fn gradients(&mut self, probe: &Probe) -> Result<(Vec<f64>, Vec<f64>)> {
+        let (buf, mode, rows) = (&self.buffer(&probe.x)?, probe.mode, self.rows);
+        let mut dx = self.buffer(&vec![f64::NAN; probe.x.len()])?;
+        self.mlp.load(&cast(&probe.params), &cast(&probe.running))?;
+        self.mlp.forward(Input::Values { buf, rows }, mode)?;
+        self.mlp.set_upstream(&cast(&probe.upstream))?;
+        let x = Input::Values { buf, rows };
+        self.mlp.backward(x, mode, Sink::Store, Some(&mut dx))?;
+        let grads = widen(&self.mlp.read(|s| &s.grads)?);
+        Ok((grads, self.read(&dx, probe.x.len())?))
+    }
+
+    /// The gradient of the loss by the logits.
+    fn dlogits(
+        &mut self,
+        logits: &[f64],
+        labels: &[u32],
+        options: &LossOptions,
+    ) -> Result<Vec<f64>> {
+        let mut dlogits = self.buffer(&vec![f64::NAN; logits.len()])?;
+        let (buf, classes) = (self.buffer(logits)?, self.mlp.spec().classes);
+        let out = Some(&mut dlogits);
+        self.mlp
+            .backend()
+            .loss(&buf, classes, labels, options, out)?;
+        self.read(&dlogits, logits.len())
+    }
 }
 
 /// Distinct seeded positions below `len`, ascending; all of them if `entries` is `None` or not below `len`.
@@ -322,29 +408,34 @@ fn direction(
 }
 
 /// The loss's own gradient by the logits.
-fn loss(probe: &mut Probe, options: &Options, rng: &mut impl Rng) -> Result<TensorReport> {
+fn loss<B: Backend>(
+    probe: &mut Probe,
+    checked: &mut Checked<B>,
+    options: &Options,
+    rng: &mut impl Rng,
+) -> Result<TensorReport> {
     let classes = probe.mlp.spec().classes;
     let labels: Vec<u32> = (0..probe.rows)
         .map(|_| rng.random_range(0..classes as u32))
         .collect();
     let mut report = TensorReport::new("loss by logits", &[probe.rows, classes]);
     probe.forward()?;
-    let mut logits = probe.mlp.logits(probe.rows)?;
-    let mut dlogits = vec![f64::NAN; logits.len()];
-    use crate::ops::softmax_cross_entropy::softmax_cross_entropy as loss;
-    let value = loss(Some(&mut dlogits), &logits, &labels, &options.loss).objective;
+    let mut logits = widen(&cast::<B::Real>(&probe.mlp.logits(probe.rows)?));
+    let dlogits = checked.dlogits(&logits, &labels, &options.loss)?;
+    let loss = |z: &[f64]| softmax_cross_entropy(None, z, &labels, &options.loss).objective;
+    let value = loss(&logits);
     for i in chosen(logits.len(), options.entries, rng) {
         let (old, h) = (logits[i], 1e-5);
         logits[i] = old + h;
-        let above = loss(None, &logits, &labels, &options.loss).objective;
+        let above = loss(&logits);
         logits[i] = old - h;
-        let below = loss(None, &logits, &labels, &options.loss).objective;
+        let below = loss(&logits);
         logits[i] = old;
         report.compare(
             i,
             dlogits[i],
             (above - below) / (2.0 * h),
-            1e-5 * value.max(1.0),
+            Checked::<B>::FLOOR * value.max(1.0),
         );
     }
     Ok(report)

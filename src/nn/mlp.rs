@@ -1,10 +1,10 @@
 //! The multilayer perceptron: a forward list of blocks and, reversed, the backward list.
 
 use super::{Layout, NetworkSpec, Panels};
-use crate::backend::{Backend, Input, Mode, Sink, State};
+use crate::backend::{Backend, Input, Labels, Mode, Sink, State};
 use crate::error::{Error, Result};
 use crate::ops::softmax_cross_entropy::{Loss, LossOptions};
-use crate::optim::{Optimizer, Step, clip};
+use crate::optim::{Optimizer, Step};
 
 /// A network on a backend, with every buffer that a training step needs, allocated once.
 pub struct Mlp<B: Backend> {
@@ -236,41 +236,77 @@ impl<B: Backend> Mlp<B> {
         Ok(())
     }
 
-    /// One update: forward, loss, backward, optimiser. A loss that is not finite is returned before anything is changed but the running
-    /// statistics.
+    /// As [`Mlp::loss`], but it may come later, with [`Mlp::late_losses`].
+    pub fn start_loss(
+        &mut self,
+        labels: Labels<'_, B::Kept>,
+        options: &LossOptions,
+    ) -> Result<Option<Loss>> {
+        let logits = self.backend.output(&self.saved[self.saved.len() - 1]);
+        self.backend
+            .start_loss(logits, self.spec.classes, labels, options, None)
+    }
+
+    /// Appends the losses that are outstanding, in their order; at most [`Backend::LATE_LOSSES`] may be.
+    pub fn late_losses(&mut self, losses: &mut Vec<Loss>) -> Result<()> {
+        self.backend.late_losses(losses)
+    }
+
+    /// The most probable classes of the last forward's first rows.
+    pub fn argmax(&self, winners: &mut [u32]) -> Result<()> {
+        let logits = self.output(self.layout.blocks.len() - 1);
+        self.backend.argmax(logits, self.spec.classes, winners)
+    }
+
+    /// One update: forward, loss, backward, optimiser. A loss that is not finite changes nothing but the running statistics.
     pub fn train_step(
         &mut self,
         x: Batch<'_, B>,
         labels: &[u32],
         update: &Update<'_>,
     ) -> Result<Loss> {
+        if let Some(loss) = self.start_step(x, labels.into(), update)? {
+            return Ok(loss);
+        }
+        let mut losses = Vec::with_capacity(1);
+        self.late_losses(&mut losses)?;
+        let missing = || Error::Check("the device has lost a step's loss".into());
+        losses.pop().ok_or_else(missing)
+    }
+
+    /// [`Mlp::train_step`], but nobody need wait for the loss: it may come later, with [`Mlp::late_losses`].
+    pub fn start_step(
+        &mut self,
+        x: Batch<'_, B>,
+        labels: Labels<'_, B::Kept>,
+        update: &Update<'_>,
+    ) -> Result<Option<Loss>> {
         let mode = Mode::Train {
             seed: update.seed,
             step: update.number,
         };
-        let mut step = Step {
+        let step = &Step {
             lr: update.lr,
             t: update.number + 1,
             gradient_scale: 1.0,
         };
         let optimizer = update.optimizer;
         self.forward(x, mode)?;
-        let loss = self.loss_and_gradient(labels, update.loss)?;
-        if !loss.objective.is_finite() {
+        let logits = self.backend.output(&self.saved[self.saved.len() - 1]);
+        let (classes, dlogits) = (self.spec.classes, Some(&mut self.gradients[0]));
+        let loss = self
+            .backend
+            .start_loss(logits, classes, labels, update.loss, dlogits)?;
+        if loss.is_some_and(|loss| !loss.objective.is_finite()) {
             return Ok(loss);
         }
         if update.clip_norm > 0.0 {
             // The scale is known only when every gradient is.
             self.backward(x, mode, Sink::Store, None)?;
-            let norm = self
-                .backend
-                .gradient_norm(&self.panels.blocks, &self.state)?;
-            step.gradient_scale = clip::scale(norm, update.clip_norm);
-            let all = 0..self.panels.parameter_count;
+            let (blocks, state) = (&self.panels.blocks, &mut self.state);
             self.backend
-                .update(optimizer, &step, &mut self.state, all)?;
+                .update_clipped(blocks, optimizer, step, state, update.clip_norm)?;
         } else {
-            let step = &step;
             self.backward(x, mode, Sink::Update { optimizer, step }, None)?;
         }
         Ok(loss)

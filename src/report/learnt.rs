@@ -12,6 +12,7 @@ use crate::analysis::correlation::{ConfusedPair, confused_pairs, correlation};
 use crate::data::{self, ImageShape, LoadOptions, Samples, sample_picture};
 use crate::error::{Error, Result};
 use crate::train::model::Predictions;
+use crate::train::settings::Device;
 use crate::train::{EpochRecord, Model, RunDir, Summary};
 
 /// Images that are shown of those that are most surely wrong.
@@ -180,7 +181,7 @@ impl Tested {
         let Some(test) = &data.test else {
             return Err(Error::format(&data.path, "data set", "a test part", "none"));
         };
-        let found = model.classifier()?.predict(test)?;
+        let found = model.classifier(Device::Cpu)?.predict(test)?;
         let classes = description.spec.classes;
         Ok(Tested {
             names: description.class_names.clone(),

@@ -19,7 +19,7 @@ pub use distribution::Distribution;
 pub use pace::{Pace, cost_of_run};
 pub use plan::{Objective, Plan, PrunerName, SamplerName};
 pub use preset::{Outline, Preset, SEARCH};
-pub use run::{Finish, Search, Seat, Task, Watcher, folder, ranking};
+pub use run::{Finish, Search, Seat, Task, Watcher, folder, ranking, workers};
 pub use space::{Point, Space};
 pub use study::{Claim, Next, Work, slot};
 pub use trial::{End, run_folder};

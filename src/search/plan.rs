@@ -12,6 +12,7 @@ use super::space::{Point, Space};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::rng;
+use crate::train::settings::Device;
 use crate::train::{Config, EpochRecord, Settings, Summary, check_fit};
 
 /// Which figure of the validation part is searched for.
@@ -157,6 +158,11 @@ impl Plan {
             check_fit(&config, data)?;
         }
         Ok(())
+    }
+
+    /// Where trials compute.
+    pub(super) fn device(&self) -> Device {
+        self.base.train.device.unwrap_or_default()
     }
 
     /// The middle of the space, there with every choice.

@@ -12,6 +12,8 @@ use super::study::{Claim, Next, Work, slot};
 use super::trial::{End, Worker, run_folder};
 use crate::data::Dataset;
 use crate::error::Result;
+use crate::train::check_device;
+use crate::train::settings::Device;
 
 /// How often a worker that has nothing to do looks again.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -84,6 +86,16 @@ pub struct Search<'a> {
     pub threads: usize,
 }
 
+/// How many workers a process has for the tasks: one a thread, but no more than there are trials. On a GPU trials follow each other: its kernels would in any
+/// case, and so each trial has the memory to itself.
+pub fn workers(tasks: &[Task<'_>], threads: usize) -> usize {
+    let trials = tasks.iter().map(|t| t.trials).sum();
+    match tasks.iter().all(|t| t.plan.device() == Device::Cpu) {
+        true => threads.min(trials),
+        false => trials.min(1),
+    }
+}
+
 /// How a task stands when this process has nothing more to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finish {
@@ -108,9 +120,8 @@ impl Search<'_> {
             journal = Work::join(journal, task.plan, &self.data.hash)?.leave();
         }
         watcher.joined(journal.storage());
-        let trials: usize = self.tasks.iter().map(|t| t.trials).sum();
         let mut journals = vec![journal];
-        for _ in 1..self.threads.min(trials) {
+        for _ in 1..workers(self.tasks, self.threads) {
             journals.push(Journal::join(self.journal)?);
         }
         let stop = AtomicBool::new(false);
@@ -146,6 +157,7 @@ impl Search<'_> {
         for Task { plan, .. } in self.tasks {
             plan.check()?;
             plan.check_fit(&self.data)?;
+            check_device(plan.device())?;
         }
         Ok(())
     }

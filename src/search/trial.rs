@@ -93,7 +93,7 @@ impl Worker<'_> {
                 report: &mut report,
                 config: &config,
             };
-            let summary = on_backend(config.precision, threads, false, run)?;
+            let summary = on_backend(config.device, config.precision, threads, false, run)?;
             if let Some(value) = report.pruned? {
                 return Ok(End::Pruned(value));
             }

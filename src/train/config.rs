@@ -82,6 +82,9 @@ impl Config {
             schedule,
         } = settings.clone();
         let hidden = hidden(&model)?;
+        let precision = train.precision.unwrap_or_default();
+        let device = train.device.unwrap_or_default();
+        check_device(device, precision)?;
         let (rule, lr) = check_optimizer(&optimizer)?;
         let (course, by, warmup) = check_schedule(&schedule)?;
         let mut config = Config {
@@ -101,8 +104,8 @@ impl Config {
             batch_size: at_least_one("train.batch_size", train.batch_size.unwrap_or(100))?,
             seed: train.seed.unwrap_or(0),
             threads: train.threads.map(check_threads).transpose()?,
-            precision: train.precision.unwrap_or_default(),
-            device: train.device.unwrap_or_default(),
+            precision,
+            device,
             shuffle: train.shuffle.unwrap_or(true),
             drop_last: train.drop_last.unwrap_or(false),
             loss: LossOptions {
@@ -341,6 +344,22 @@ pub(super) fn check_threads(threads: usize) -> Result<usize> {
     Err(Error::setting("train.threads", message))
 }
 
+/// A GPU computes in f32.
+fn check_device(device: Device, precision: Precision) -> Result<()> {
+    match (device, precision) {
+        (Device::Cpu, _) | (_, Precision::F32) => Ok(()),
+        (Device::Cuda(_), other) => {
+            let name = if other == Precision::F64 {
+                "f64"
+            } else {
+                "bf16"
+            };
+            let message = format!("expected f32 with device {device}, found {name}");
+            Err(Error::setting("train.precision", message))
+        }
+    }
+}
+
 fn at_least_one(key: &str, value: usize) -> Result<usize> {
     if value >= 1 {
         return Ok(value);
@@ -443,6 +462,14 @@ mod tests {
             ("[train]\nepochs = 0", "train.epochs"),
             ("[train]\nthreads = 0", "train.threads"),
             ("[train]\nthreads = 1025", "train.threads"),
+            (
+                "[train]\ndevice = \"cuda\"\nprecision = \"f64\"",
+                "train.precision",
+            ),
+            (
+                "[train]\ndevice = \"cuda:1\"\nprecision = \"bf16\"",
+                "train.precision",
+            ),
             ("[train]\nlabel_smoothing = 1.5", "train.label_smoothing"),
             ("[train]\nclass_weights = [0.0, 0.0]", "train.class_weights"),
             ("[train]\nclip_norm = -1.0", "train.clip_norm"),

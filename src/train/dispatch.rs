@@ -1,10 +1,12 @@
 //! From settings to the backend that they ask for.
 
+#[cfg(feature = "cuda")]
+use crate::backend::Cuda;
 #[cfg(target_arch = "x86_64")]
 use crate::backend::Fused;
 use crate::backend::{Backend, Factors, Plain};
 use crate::error::{Error, Result};
-use crate::train::settings::Precision;
+use crate::train::settings::{Device, Precision};
 
 /// Work that is written once for every backend.
 pub trait OnBackend {
@@ -18,16 +20,25 @@ pub trait OnBackend {
     fn run<B: Backend>(self, backend: B) -> Result<Self::Output>;
 }
 
-/// Does `work` on the fastest backend for a precision: the fused one, where the processor has kernels for it and `plain` does not forbid it.
+/// Does `work` on a device, there on the fastest backend for a precision: on a processor the fused one, where it has kernels for it and `plain` does not
+/// forbid it.
 ///
 /// # Errors
-/// If there is no backend for the precision, a thread cannot be started, or the work fails.
+/// If there is no such device or no backend for the precision, a thread cannot be started, or the work fails.
 pub fn on_backend<W: OnBackend>(
+    device: Device,
     precision: Precision,
     threads: usize,
     plain: bool,
     work: W,
 ) -> Result<W::Output> {
+    if let Device::Cuda(index) = device {
+        if plain {
+            let why = format!("expected cpu with --plain, found {device}");
+            return Err(Error::setting("train.device", why));
+        }
+        return on_cuda(index, work);
+    }
     let factors = match precision {
         Precision::F64 => return work.run(Plain::<f64>::new()),
         Precision::F32 => Factors::F32,
@@ -40,6 +51,46 @@ pub fn on_backend<W: OnBackend>(
     match factors {
         Factors::F32 => work.run(Plain::<f32>::new()),
         Factors::Bf16 => Err(no_bf16("train.precision")),
+    }
+}
+
+/// Does `work` on the NVIDIA GPU of this number.
+#[cfg(feature = "cuda")]
+fn on_cuda<W: OnBackend>(index: usize, work: W) -> Result<W::Output> {
+    work.run(Cuda::new(index)?)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn on_cuda<W: OnBackend>(_: usize, _: W) -> Result<W::Output> {
+    Err(no_cuda("train.device"))
+}
+
+/// Why a setting cannot be a GPU in this program.
+#[cfg(not(feature = "cuda"))]
+pub(crate) fn no_cuda(setting: &str) -> Error {
+    let why =
+        "this program was built without CUDA; build it with: cargo build --release --features cuda";
+    Error::setting(setting, why)
+}
+
+/// Checks that work can be done on a device, before any is begun.
+///
+/// # Errors
+/// If there is no such device.
+pub fn check_device(device: Device) -> Result<()> {
+    struct Nothing;
+
+    impl OnBackend for Nothing {
+        type Output = ();
+
+        fn run<B: Backend>(self, _: B) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    match device {
+        Device::Cpu => Ok(()),
+        Device::Cuda(index) => on_cuda(index, Nothing),
     }
 }
 

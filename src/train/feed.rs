@@ -1,6 +1,8 @@
 //! From samples to a network's input.
 
-use crate::backend::{Backend, Input};
+use std::ops::Range;
+
+use crate::backend::{Backend, Input, Kept, Labels};
 use crate::data::batches::{Augmentation, gather, gather_augmented};
 use crate::data::normalize::Normalizer;
 use crate::data::{Features, Samples};
@@ -8,8 +10,68 @@ use crate::error::Result;
 use crate::nn::Batch;
 use crate::real::Real;
 
+/// Rows of some samples in the order in which batches take them, with their classes; also where the backend keeps them, if it does.
+pub struct Rows<B: Backend> {
+    order: Vec<u32>,
+    classes: Vec<u32>,
+    kept: Option<B::Kept>,
+}
+
+impl<B: Backend> Rows<B> {
+    /// The rows `order` of `samples`, already in the backend's keeping as `kept`.
+    fn new(samples: &Samples, order: Vec<u32>, kept: Option<B::Kept>) -> Result<Self> {
+        let classes = vec![0; order.len()];
+        let mut rows = Rows {
+            order,
+            classes,
+            kept,
+        };
+        rows.arrange(samples, |_| ())?;
+        Ok(rows)
+    }
+
+    /// Rows that share what the backend keeps of the same samples, in an order of their own.
+    pub fn share(&self, samples: &Samples, order: Vec<u32>) -> Result<Self> {
+        let kept = self.kept.as_ref().map(Kept::share).transpose()?;
+        Self::new(samples, order, kept)
+    }
+
+    /// Changes the order.
+    pub fn arrange(&mut self, samples: &Samples, change: impl FnOnce(&mut [u32])) -> Result<()> {
+        change(&mut self.order);
+        // Samples to be predicted have no labels, and nobody asks for them.
+        if !samples.labels.is_empty() {
+            for (class, &row) in self.classes.iter_mut().zip(&self.order) {
+                *class = samples.labels[row as usize];
+            }
+        }
+        match &mut self.kept {
+            Some(kept) => kept.arrange(&self.order, &self.classes),
+            None => Ok(()),
+        }
+    }
+
+    /// How many rows.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// No rows at all.
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// The classes of the rows at the places `batch`.
+    pub fn labels(&self, batch: Range<usize>) -> Labels<'_, B::Kept> {
+        Labels {
+            kept: self.kept.as_ref().map(|kept| (kept, batch.start)),
+            classes: &self.classes[batch],
+        }
+    }
+}
+
 /// Normalises (and augments) batches. Pixels without augmentation go to the backend as they are, which converts them where it packs
-/// them; everything else is converted here into one buffer.
+/// them; everything else is converted here into one buffer. What the backend keeps it gathers by itself.
 pub struct Feed<B: Backend> {
     normalizer: Normalizer,
     scale: Vec<B::Real>,
@@ -37,25 +99,40 @@ impl<B: Backend> Feed<B> {
         &self.normalizer
     }
 
-    /// The rows `rows` of `samples`, ready for the first block; `next` are those of the batch after it, if they are known.
+    /// The rows `order` of `samples`, in the keeping of a backend that keeps samples.
+    pub fn rows(&self, backend: &B, samples: &Samples, order: Vec<u32>) -> Result<Rows<B>> {
+        let kept = backend.keep(samples, &self.normalizer)?;
+        Rows::new(samples, order, kept)
+    }
+
+    /// The rows at the places `batch`, ready for the first block.
     pub fn batch<'a>(
         &'a mut self,
         backend: &B,
         samples: &'a Samples,
-        rows: &'a [u32],
-        next: &'a [u32],
+        rows: &'a Rows<B>,
+        batch: Range<usize>,
         augmentation: Option<&Augmentation<'_>>,
     ) -> Result<Batch<'a, B>> {
+        let count = batch.len();
+        if let Some(kept) = &rows.kept {
+            kept.gather(batch, augmentation, &mut self.device)?;
+            return Ok(Input::Values {
+                buf: &self.device,
+                rows: count,
+            });
+        }
+        let (rows, later) = rows.order[batch.start..].split_at(count);
         if let (Features::U8(data), None) = (&samples.features, augmentation) {
             return Ok(Input::Pixels {
                 data,
                 rows,
-                next,
+                next: &later[..count.min(later.len())],
                 scale: &self.scale,
                 shift: &self.shift,
             });
         }
-        let host = &mut self.host[..rows.len() * samples.width];
+        let host = &mut self.host[..count * samples.width];
         match augmentation {
             Some(augmentation) => {
                 gather_augmented(samples, rows, &self.normalizer, *augmentation, host)
@@ -65,7 +142,7 @@ impl<B: Backend> Feed<B> {
         backend.upload(&mut self.device, host)?;
         Ok(Input::Values {
             buf: &self.device,
-            rows: rows.len(),
+            rows: count,
         })
     }
 }

@@ -19,8 +19,10 @@ mod trainer;
 pub use config::Config;
 pub(crate) use config::MAX_THREADS;
 pub(crate) use dispatch::no_bf16;
-pub use dispatch::{OnBackend, on_backend};
-pub use feed::Feed;
+#[cfg(not(feature = "cuda"))]
+pub(crate) use dispatch::no_cuda;
+pub use dispatch::{OnBackend, check_device, on_backend};
+pub use feed::{Feed, Rows};
 pub use fit::{Control, Observer, Outcome, fit, thread_count, with_threads};
 pub use model::{Classifier, Model};
 pub use overview::{Overview, Status};

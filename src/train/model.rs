@@ -1,14 +1,19 @@
 //! A trained network as one file, `model.safetensors`: the weights, and in the metadata all that is needed to use them.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
+#[cfg(not(feature = "cuda"))]
+use super::no_cuda;
 use super::record::Evaluation;
-use super::settings::{Precision, Settings};
+use super::settings::{Device, Precision, Settings};
 use super::tensors::{self, TensorFile};
-use super::{Config, Feed};
+use super::{Config, Feed, Rows};
+#[cfg(feature = "cuda")]
+use crate::backend::Cuda;
 use crate::backend::{Backend, Mode, Plain};
 #[cfg(target_arch = "x86_64")]
 use crate::backend::{Factors, Fused};
@@ -217,14 +222,22 @@ impl Model {
             let expected = format!("{} columns, the inputs of the model", spec.inputs);
             return Err(Error::shape("x", expected, x.ncols().to_string()));
         }
-        let predictions = self.classifier()?.predict(&Samples::from_array(x)?)?;
+        let predictions = self
+            .classifier(Device::Cpu)?
+            .predict(&Samples::from_array(x)?)?;
         let shape = (x.nrows(), spec.classes);
         let probabilities = Array2::from_shape_vec(shape, predictions.probabilities);
         Ok(probabilities.expect("one probability per row and class"))
     }
 
-    /// The network, ready for use in the precision that it was trained in; one trained in bf16 is used in f32 where bf16 cannot be.
-    pub fn classifier(&self) -> Result<Box<dyn Classifier>> {
+    /// The network, ready for use on a device in the precision that it was trained in; one trained in bf16 is used in f32 where bf16 cannot be.
+    ///
+    /// # Errors
+    /// If there is no such device, or it cannot compute in that precision.
+    pub fn classifier(&self, device: Device) -> Result<Box<dyn Classifier>> {
+        if let Device::Cuda(index) = device {
+            return self.on_cuda(index);
+        }
         match self.precision() {
             Precision::F64 => return Ok(Box::new(self.load(Plain::<f64>::new())?)),
             #[cfg(target_arch = "x86_64")]
@@ -236,6 +249,20 @@ impl Model {
             _ => {}
         }
         Ok(Box::new(self.load(Plain::<f32>::new())?))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_cuda(&self, index: usize) -> Result<Box<dyn Classifier>> {
+        if self.precision() == Precision::F64 {
+            let why = "expected cpu: the model was trained in f64, and a GPU computes in f32";
+            return Err(Error::setting("device", why));
+        }
+        Ok(Box::new(self.load(Cuda::new(index)?)?))
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    fn on_cuda(&self, _: usize) -> Result<Box<dyn Classifier>> {
+        Err(no_cuda("device"))
     }
 
     /// The network, loaded on a backend.
@@ -281,21 +308,25 @@ pub trait Classifier {
 impl<B: Backend> Classifier for Evaluator<B> {
     fn evaluate(&mut self, samples: &Samples, rows: &[u32]) -> Result<(Evaluation, Vec<u32>)> {
         let mut classes = Vec::with_capacity(rows.len());
-        let seen = Some(&mut classes);
-        let evaluation = evaluate(&mut self.mlp, &mut self.feed, samples, rows, seen)?;
+        let (mlp, seen) = (&mut self.mlp, Some(&mut classes));
+        let rows = self.feed.rows(mlp.backend(), samples, rows.to_vec())?;
+        let evaluation = evaluate(mlp, &mut self.feed, samples, &rows, seen)?;
         Ok((evaluation, classes))
     }
 
     fn predict(&mut self, samples: &Samples) -> Result<Predictions> {
         let classes = self.mlp.spec().classes;
-        let rows: Vec<u32> = (0..samples.len() as u32).collect();
+        let (mlp, feed) = (&mut self.mlp, &mut self.feed);
+        let order = (0..samples.len() as u32).collect();
+        let rows = feed.rows(mlp.backend(), samples, order)?;
         let mut out = Predictions::default();
-        for rows in rows.chunks(self.mlp.capacity()) {
-            let batch = self
-                .feed
-                .batch(self.mlp.backend(), samples, rows, &[], None)?;
-            self.mlp.forward(batch, Mode::Eval)?;
-            for row in self.mlp.logits(rows.len())?.chunks_exact_mut(classes) {
+        for batch in batches(rows.len(), mlp.capacity()) {
+            let count = batch.len();
+            mlp.forward(
+                feed.batch(mlp.backend(), samples, &rows, batch, None)?,
+                Mode::Eval,
+            )?;
+            for row in mlp.logits(count)?.chunks_exact_mut(classes) {
                 out.classes.push(argmax(row) as u32);
                 out.logits.extend(row.iter().map(|z| z.to_f64()));
                 softmax(row);
@@ -306,33 +337,49 @@ impl<B: Backend> Classifier for Evaluator<B> {
     }
 }
 
-/// Mean cross-entropy and accuracy of a network on the rows `rows` of `samples`. The most probable class of each row is appended to
-/// `classes`, if anybody asks.
+/// The places of `count` rows, `size` at a time.
+fn batches(count: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..count)
+        .step_by(size)
+        .map(move |start| start..count.min(start + size))
+}
+
+/// Mean cross-entropy and accuracy of a network on rows of `samples`. The most probable class of each row is appended to `classes`, if
+/// anybody asks.
 pub(super) fn evaluate<B: Backend>(
     mlp: &mut Mlp<B>,
     feed: &mut Feed<B>,
     samples: &Samples,
-    rows: &[u32],
+    rows: &Rows<B>,
     mut classes: Option<&mut Vec<u32>>,
 ) -> Result<Evaluation> {
     let plain = LossOptions::default();
-    let (mut loss, mut correct) = (0.0, 0);
-    let mut labels = Vec::with_capacity(mlp.capacity());
-    for rows in rows.chunks(mlp.capacity().min(EVALUATION_ROWS)) {
-        labels.clear();
-        labels.extend(rows.iter().map(|&row| samples.labels[row as usize]));
-        let batch = feed.batch(mlp.backend(), samples, rows, &[], None)?;
-        mlp.forward(batch, Mode::Eval)?;
-        let batch_loss = mlp.loss(&labels, &plain)?;
-        loss += batch_loss.cross_entropy_sum;
-        correct += batch_loss.correct;
+    let mut losses = Vec::with_capacity(rows.len().div_ceil(EVALUATION_ROWS));
+    let mut outstanding = 0;
+    for batch in batches(rows.len(), mlp.capacity().min(EVALUATION_ROWS)) {
+        let labels = rows.labels(batch.clone());
+        let (first, count) = (batch.start, batch.len());
+        mlp.forward(
+            feed.batch(mlp.backend(), samples, rows, batch, None)?,
+            Mode::Eval,
+        )?;
+        match mlp.start_loss(labels, &plain)? {
+            Some(loss) => losses.push(loss),
+            None => outstanding += 1,
+        }
         if let Some(classes) = &mut classes {
-            let logits = mlp.logits(rows.len())?;
-            let rows = logits.chunks_exact(mlp.spec().classes);
-            classes.extend(rows.map(|row| argmax(row) as u32));
+            classes.resize(first + count, 0);
+            mlp.argmax(&mut classes[first..])?;
+        }
+        if outstanding > 0 && outstanding == B::LATE_LOSSES {
+            mlp.late_losses(&mut losses)?;
+            outstanding = 0;
         }
     }
+    mlp.late_losses(&mut losses)?;
     let count = rows.len() as f64;
+    let loss: f64 = losses.iter().fold(0.0, |sum, l| sum + l.cross_entropy_sum);
+    let correct: usize = losses.iter().map(|l| l.correct).sum();
     Ok(Evaluation {
         loss: loss / count,
         accuracy: correct as f64 / count,

@@ -11,9 +11,10 @@ use crate::backend::Backend;
 use crate::error::{Error, Result};
 
 /// Settings that a resumed run may change: they do not change what was computed so far.
-const FREE: [&str; 6] = [
+const FREE: [&str; 7] = [
     "train.epochs",
     "train.threads",
+    "train.device",
     "train.patience",
     "train.min_delta",
     "data.path",

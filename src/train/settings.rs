@@ -4,8 +4,9 @@
 //! `None`, so that layers can be told apart; [`Config`](super::Config) is the checked result.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::{fmt, fs};
 
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
@@ -115,7 +116,7 @@ pub struct TrainSettings {
     /// Numbers to compute with [default: f32]
     #[arg(long, value_name = "NAME")]
     pub precision: Option<Precision>,
-    /// Where to compute [default: cpu]
+    /// Where to compute: cpu, cuda or cuda:N (the N-th NVIDIA GPU, from 0) [default: cpu]
     #[arg(long, value_name = "NAME")]
     pub device: Option<Device>,
     /// A new order of the samples every epoch [default: true]
@@ -234,13 +235,53 @@ pub enum Precision {
     Bf16,
 }
 
-/// Where to compute.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
+/// Where to compute: `cpu`, `cuda` (the first device), `cuda:1`, ….
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Device {
     /// This machine's processor.
     #[default]
     Cpu,
+    /// The NVIDIA GPU of this number, from 0.
+    Cuda(usize),
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Device::Cpu => f.write_str("cpu"),
+            Device::Cuda(index) => write!(f, "cuda:{index}"),
+        }
+    }
+}
+
+impl FromStr for Device {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let index = match text {
+            "cpu" => return Ok(Device::Cpu),
+            "cuda" => Some(0),
+            other => other.strip_prefix("cuda:").and_then(|n| n.parse().ok()),
+        };
+        let message = || format!("expected cpu, cuda or cuda:N, found \"{text}\"");
+        let index = index.ok_or_else(|| Error::setting("train.device", message()))?;
+        Ok(Device::Cuda(index))
+    }
+}
+
+impl TryFrom<String> for Device {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<Device> for String {
+    fn from(device: Device) -> String {
+        device.to_string()
+    }
 }
 
 /// What decides which epoch's weights are the best.
@@ -345,6 +386,24 @@ mod tests {
         );
         assert_eq!(both.optimizer.lr, Some(1.0));
         assert_eq!(parse(&both.to_toml()).unwrap(), both);
+    }
+
+    #[test]
+    fn devices_go_both_ways() {
+        for (text, device, shown) in [
+            ("cpu", Device::Cpu, "cpu"),
+            ("cuda", Device::Cuda(0), "cuda:0"),
+            ("cuda:3", Device::Cuda(3), "cuda:3"),
+        ] {
+            let settings = parse(&format!("[train]\ndevice = \"{text}\"\n")).unwrap();
+            assert_eq!(settings.train.device, Some(device));
+            assert_eq!(device.to_string(), shown);
+            assert_eq!(parse(&settings.to_toml()).unwrap(), settings);
+        }
+        for text in ["gpu", "cuda:", "cuda:-1", "cuda:x", "CUDA"] {
+            let error = parse(&format!("[train]\ndevice = \"{text}\"\n")).unwrap_err();
+            assert!(error.to_string().contains("cuda:N"), "{error}");
+        }
     }
 
     #[test]

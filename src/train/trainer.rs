@@ -1,5 +1,6 @@
 //! One run's state, and one epoch of the loop.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::model::{self, Description, EVALUATION_ROWS};
 use super::settings::Monitor;
 use super::tensors::TensorFile;
-use super::{Config, EpochRecord, Evaluation, Feed, Model, Observer};
+use super::{Config, EpochRecord, Evaluation, Feed, Model, Observer, Rows};
 use crate::backend::Backend;
 use crate::data::batches::{self, Augmentation};
 use crate::data::{Dataset, Normalizer, Split};
@@ -119,8 +120,18 @@ pub struct Trainer<B: Backend> {
     pub progress: Progress,
     /// The best epoch's numbers.
     pub best: Option<Weights<B::Real>>,
-    order: Vec<u32>,
-    labels: Vec<u32>,
+    training: Rows<B>,
+    validation: Option<Rows<B>>,
+    /// Steps whose losses are not known yet.
+    begun: VecDeque<Begun>,
+    /// Losses that nobody has counted yet.
+    losses: Vec<Loss>,
+}
+
+/// A step on its way.
+struct Begun {
+    samples: usize,
+    lr: f64,
 }
 
 impl<B: Backend> Trainer<B> {
@@ -152,13 +163,18 @@ impl<B: Backend> Trainer<B> {
         };
         mlp.load(&params, &running)?;
         let feed = Feed::new(mlp.backend(), normalizer, capacity)?;
+        let training = feed.rows(mlp.backend(), &data.train, split.train.clone())?;
+        let order = || split.validation.clone();
+        let validation = match &data.validation {
+            _ if split.validation.is_empty() => None,
+            Some(own) => Some(feed.rows(mlp.backend(), own, order())?),
+            None => Some(training.share(&data.train, order())?),
+        };
         let progress = Progress {
             plateau: config.schedule.plateau(),
             ..Progress::default()
         };
         let trainer = Trainer {
-            order: split.train.clone(),
-            labels: Vec::with_capacity(config.batch_size),
             config,
             data,
             split,
@@ -167,6 +183,10 @@ impl<B: Backend> Trainer<B> {
             feed,
             progress,
             best: None,
+            training,
+            validation,
+            begun: VecDeque::with_capacity(B::LATE_LOSSES + 1),
+            losses: Vec::with_capacity(B::LATE_LOSSES + 1),
         };
         trainer
             .config
@@ -254,7 +274,7 @@ impl<B: Backend> Trainer<B> {
         let c = &self.config;
         let t = match c.by {
             By::Epoch => u64::from(self.progress.epoch),
-            By::Update => self.progress.update,
+            By::Update => self.progress.update + self.begun.len() as u64,
         };
         let scale = self.progress.plateau.as_ref().map_or(1.0, Plateau::scale);
         c.schedule.rate(c.lr, c.warmup, t, self.schedule_steps()) * scale
@@ -262,23 +282,29 @@ impl<B: Backend> Trainer<B> {
 
     /// Runs what is left of the current epoch, then validates.
     pub fn epoch(&mut self, observer: &mut dyn Observer) -> Result<EpochEnd> {
-        self.set_order();
+        self.set_order()?;
         let batches = self.batches();
         let (start, before) = (Instant::now(), self.progress.partial.seconds);
         while self.progress.partial.batches < batches {
-            if observer.interrupted() {
-                return Ok(EpochEnd::Interrupted);
+            let interrupted = observer.interrupted();
+            if !interrupted {
+                self.step()?;
             }
-            let loss = self.step()?;
-            self.progress.partial.seconds = before + start.elapsed().as_secs_f64();
-            if !loss.objective.is_finite() {
+            let begun = self.progress.partial.batches + self.begun.len();
+            if interrupted || begun == batches || self.begun.len() >= B::LATE_LOSSES {
+                self.mlp.late_losses(&mut self.losses)?;
+            }
+            let seconds = before + start.elapsed().as_secs_f64();
+            if !self.count(seconds, observer, batches) {
                 let record = self.record(None);
                 self.progress.diverged = true;
                 // The sums hold a NaN now, which no checkpoint could.
                 self.progress.partial = Partial::default();
                 return Ok(EpochEnd::Diverged(record));
             }
-            observer.batch(&self.progress, batches);
+            if interrupted {
+                return Ok(EpochEnd::Interrupted);
+            }
         }
         let evaluation = self.validate()?;
         let record = self.record(evaluation);
@@ -286,68 +312,76 @@ impl<B: Backend> Trainer<B> {
         Ok(EpochEnd::Finished(record))
     }
 
-    /// One update.
-    fn step(&mut self) -> Result<Loss> {
+    /// Counts the steps whose losses are known, `seconds` into the epoch; false after one that is not finite, with which the run ends.
+    fn count(&mut self, seconds: f64, observer: &mut dyn Observer, batches: usize) -> bool {
+        let progress = &mut self.progress;
+        let known = self.losses.len();
+        for (loss, begun) in self.losses.drain(..).zip(self.begun.drain(..known)) {
+            progress.partial.add(&loss, begun.samples);
+            progress.partial.lr = begun.lr;
+            progress.partial.seconds = seconds;
+            progress.update += 1;
+            if !loss.objective.is_finite() {
+                return false;
+            }
+            observer.batch(progress, batches);
+        }
+        true
+    }
+
+    /// Begins one update.
+    fn step(&mut self) -> Result<()> {
         let lr = self.rate();
         let c = &self.config;
-        let progress = &mut self.progress;
-        let first = progress.partial.batches * c.batch_size;
-        let (rows, later) =
-            self.order[first..].split_at(c.batch_size.min(self.order.len() - first));
-        let next = &later[..c.batch_size.min(later.len())];
-        self.labels.clear();
-        self.labels
-            .extend(rows.iter().map(|&row| self.data.train.labels[row as usize]));
+        let ahead = self.begun.len();
+        let first = (self.progress.partial.batches + ahead) * c.batch_size;
+        let batch = first..self.training.len().min(first + c.batch_size);
         let augmentation = (!c.augment.is_none()).then_some(Augmentation {
             augment: &c.augment,
             image: self.data.image,
             seed: c.seed,
-            epoch: progress.epoch,
+            epoch: self.progress.epoch,
         });
-        let samples = &self.data.train;
-        let batch = self.feed.batch(
+        let samples = batch.len();
+        let labels = self.training.labels(batch.clone());
+        let x = self.feed.batch(
             self.mlp.backend(),
-            samples,
-            rows,
-            next,
+            &self.data.train,
+            &self.training,
+            batch,
             augmentation.as_ref(),
         )?;
         let update = Update {
-            number: progress.update,
+            number: self.progress.update + ahead as u64,
             lr,
             seed: c.seed,
             loss: &c.loss,
             optimizer: &c.optimizer,
             clip_norm: c.clip_norm,
         };
-        let loss = self.mlp.train_step(batch, &self.labels, &update)?;
-        progress.partial.add(&loss, rows.len());
-        progress.partial.lr = lr;
-        progress.update += 1;
-        Ok(loss)
+        let loss = self.mlp.start_step(x, labels, &update)?;
+        self.losses.extend(loss);
+        self.begun.push_back(Begun { samples, lr });
+        Ok(())
     }
 
     /// The order of the current epoch: a function of seed and epoch alone, so that a resumed epoch goes on where it was.
-    fn set_order(&mut self) {
-        self.order.copy_from_slice(&self.split.train);
-        if self.config.shuffle {
-            batches::order(&mut self.order, self.config.seed, self.progress.epoch);
-        }
+    fn set_order(&mut self) -> Result<()> {
+        let (config, split, epoch) = (&self.config, &self.split, self.progress.epoch);
+        self.training.arrange(&self.data.train, |order| {
+            order.copy_from_slice(&split.train);
+            if config.shuffle {
+                batches::order(order, config.seed, epoch);
+            }
+        })
     }
 
     fn validate(&mut self) -> Result<Option<Evaluation>> {
-        if self.split.validation.is_empty() {
+        let Some(rows) = &self.validation else {
             return Ok(None);
-        }
+        };
         let samples = self.data.validation.as_ref().unwrap_or(&self.data.train);
-        model::evaluate(
-            &mut self.mlp,
-            &mut self.feed,
-            samples,
-            &self.split.validation,
-            None,
-        )
-        .map(Some)
+        model::evaluate(&mut self.mlp, &mut self.feed, samples, rows, None).map(Some)
     }
 
     fn record(&self, evaluation: Option<Evaluation>) -> EpochRecord {
@@ -418,7 +452,8 @@ impl<B: Backend> Trainer<B> {
         };
         let last = (self.mlp.read(|s| &s.params)?, self.mlp.read_running()?);
         self.mlp.load(&best.0, &best.1)?;
-        let rows: Vec<u32> = (0..test.labels.len() as u32).collect();
+        let order = (0..test.labels.len() as u32).collect();
+        let rows = self.feed.rows(self.mlp.backend(), test, order)?;
         let evaluation = model::evaluate(&mut self.mlp, &mut self.feed, test, &rows, None)?;
         self.mlp.load(&last.0, &last.1)?;
         self.best = Some(best);

@@ -495,3 +495,37 @@ fn a_full_standard_output_is_no_panic() {
     assert_eq!(code, Some(1), "{stderr}");
     assert!(stderr.contains("standard output"), "{stderr}");
 }
+
+/// Whoever has built the program without CUDA is told how to build it with; no command begins anything.
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn a_gpu_needs_a_program_built_for_it() {
+    let program = Chainrule::new();
+    write_images(&program, "a.npz");
+    let model = crate::support::train(&program, "a.npz", "r", &["--epochs", "1"]);
+    assert_eq!(model["epochs_run"], 1);
+    let commands: [&[&str]; 8] = [
+        &["train", "--data", "a.npz", "--out", "new"],
+        &["eval", "--model", "r"],
+        &["predict", "--model", "r", "a.npz"],
+        &["analyze", "--model", "r"],
+        &["sweep", "lr", "--data", "a.npz", "--values", "0.1,0.2"],
+        &["search", "--data", "a.npz", "--lr", "0.1..0.2"],
+        &["gradcheck", "--widths", "3"],
+        &["bench", "--quick"],
+    ];
+    for args in commands {
+        let args = [args, &["--device", "cuda"]].concat();
+        program.refused(&args, &["device", "without CUDA", "--features cuda"]);
+    }
+    assert!(!program.path("new").exists(), "no run was begun");
+}
+
+#[test]
+fn devices_are_named() {
+    let program = Chainrule::new();
+    for device in ["gpu", "cuda:", "cuda:-1", "CUDA"] {
+        let args = ["train", "--device", device];
+        program.refused(&args, &["--device", "cpu, cuda or cuda:N", device]);
+    }
+}

@@ -3,3 +3,34 @@
 mod library;
 #[path = "../reference/mod.rs"]
 mod reference;
+
+use chainrule::backend::Plain;
+use library::follow;
+use reference::{CASES, assert_close};
+
+#[test]
+fn every_case_in_f64() {
+    CASES
+        .iter()
+        .for_each(|name| follow(Plain::<f64>::new(), name));
+}
+
+#[test]
+fn every_case_in_f32() {
+    CASES
+        .iter()
+        .for_each(|name| follow(Plain::<f32>::new(), name));
+}
+
+/// The comparison itself can fail.
+#[test]
+fn the_comparison_finds_differences() {
+    let fails = |found: &[f64], expected: &[f64]| {
+        std::panic::catch_unwind(|| assert_close("x", found, expected, 1e-11)).is_err()
+    };
+    assert!(!fails(&[1.0, -2.0], &[1.0, -2.0]));
+    assert!(fails(&[1.0, -2.0], &[1.0, -2.0 - 1e-10]));
+    assert!(fails(&[1.0, f64::NAN], &[1.0, -2.0]));
+    assert!(fails(&[f64::INFINITY], &[f64::INFINITY]));
+    assert!(fails(&[1.0], &[1.0, 2.0]));
+}

@@ -34,6 +34,7 @@ mod buffer;
 mod forward;
 mod rounded;
 
+use std::convert::Infallible;
 use std::ops::Range;
 
 use super::{Backend, Block, Factors, Input, Mode, Sink, State};
@@ -193,6 +194,7 @@ impl Backend for Fused {
     type Real = f32;
     type Buf = Buffer;
     type Saved = Saved;
+    type Kept = Infallible;
 
     const PANEL: usize = PANEL;
 

@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# Checks the kernels with a C++ compiler alone, neither Rust nor CUDA: right in three orders of blocks and threads; no bad access (address and undefined
+# behaviour sanitizers); no race between the threads of a block (thread sanitizer). Then mistakes are planted, and each must be noticed: a checker that has
+# gone blind fails here.
+#
+#     kernels/tools/sanitize.sh [BUILD_DIR]        CXX=g++
+set -euo pipefail
+kernels=$(cd "$(dirname "$0")/.." && pwd)
+build=${1:-$(mktemp -d)}
+cxx=${CXX:-g++}
+mkdir -p "$build"
+flags=(-std=c++17 -ffp-contract=off -fno-strict-aliasing -Wno-unknown-pragmas)
+noticed=0
+unnoticed=0
+
+# What makes a checker. The scheduler is not a subject of the race detector: it is what runs the threads.
+declare -A with=([plain]="" [address]="-g -fsanitize=address,undefined -fno-sanitize-recover=undefined -DCUDA_CPU_ASAN" [thread]="-g -fsanitize=thread -DCUDA_CPU_TSAN")
+for checker in plain address thread; do
+    # shellcheck disable=SC2086
+    "$cxx" "${flags[@]}" -O1 ${with[$checker]/-fsanitize=thread/} -c "$kernels/emulator/scheduler.cpp" -o "$build/scheduler.$checker.o"
+done
+
+compile() { # CHECKER OPTIMISATION SOURCE PROGRAM
+    # shellcheck disable=SC2086
+    "$cxx" "${flags[@]}" "$2" ${with[$1]} "$3" "$build/scheduler.$1.o" -o "$4"
+}
+
+expect() { # right|noticed PROGRAM ARGUMENT...
+    local wanted=$1 found=right
+    shift
+    "$@" >"$build/log" 2>&1 || found=noticed
+    if [ "$found" = "$wanted" ]; then
+        noticed=$((noticed + 1))
+        echo "ok    $wanted: ${*##*/}"
+    else
+        unnoticed=$((unnoticed + 1))
+        echo "FAIL  wanted $wanted: $*"
+        tail -n 20 "$build/log"
+    fi
+}
+
+plant() { # CHECKER ORDER FILE SED_EXPRESSION: the mistake is made in a copy of the kernels
+    local copy=$build/planted/$noticed.$unnoticed
+    rm -rf "$copy"
+    mkdir -p "$copy"
+    cp -r "$kernels"/*.cu "$kernels"/*.cuh "$kernels/emulator" "$kernels/sgemm_ladder" "$copy"
+    sed -i -E "$4" "$copy/$3"
+    if cmp -s "$kernels/$3" "$copy/$3"; then
+        echo "FAIL  nothing to plant in $3: $4"
+        unnoticed=$((unnoticed + 1))
+        return
+    fi
+    compile "$1" -O0 "$copy/emulator/selftest.cpp" "$copy/$1"
+    echo "      planted in $3: $4"
+    expect noticed "$copy/$1" "$2"
+}
+
+"$cxx" "${flags[@]}" -Wall -Wextra -Werror -fsyntax-only "$kernels/emulator/selftest.cpp"
+for checker in plain address thread; do
+    compile $checker -O1 "$kernels/emulator/selftest.cpp" "$build/selftest.$checker"
+    for order in 0 1 2; do expect right "$build/selftest.$checker" $order; done
+    compile $checker -O1 "$kernels/emulator/planted.cpp" "$build/planted.$checker"
+    for kernel in broadcast_right reversal_right; do expect right "$build/planted.$checker" $kernel; done
+    expect noticed "$build/planted.$checker" barrier_divergent
+done
+# A race that a lucky order hides; the race detector sees it in any.
+expect right "$build/planted.plain" broadcast_racy 0
+expect noticed "$build/planted.plain" broadcast_racy 1
+for kernel in broadcast_racy reversal_racy sum_racy; do expect noticed "$build/planted.thread" $kernel 0; done
+
+# Barriers left out.
+plant plain 0 sgemm_tile.cuh '/next_b.store\(panels_b\[now \^ 1\]\)/{n;d}'
+plant thread 0 sgemm_tile.cuh '/next_b.store\(panels_b\[now \^ 1\]\)/{n;d}'
+plant thread 0 sgemm.cu '/^    __syncthreads\(\);/d'
+plant thread 0 batch_norm.cu '/^    __syncthreads\(\);/d'
+plant plain 1 batch_norm.cu '/^    __syncthreads\(\);/d'
+plant thread 0 input.cu '/^    __syncthreads\(\);/d'
+plant thread 0 softmax_cross_entropy.cu '/^        __syncthreads\(\);/d'
+# A barrier that not all reach.
+plant plain 0 clip.cu 's/^        __syncthreads\(\);/        if (threadIdx.x < half) __syncthreads();/'
+# Reads and writes past the end.
+plant address 0 sgemm_tile.cuh 's/row >= rows \|\| column >= columns/column >= columns/'
+plant address 0 sgemm_tile.cuh 's/if \(row >= m \|\| column >= n\) continue/if (column >= n) continue/'
+plant address 0 activation.cu 's/first \+ 4 <= count/first < count/'
+# 128 bits where they are not aligned.
+plant address 0 sgemm_tile.cuh 's/return row_length % GROUP == 0 \&\& /return row_length > 4 \&\& /'
+# Shared memory that nobody has written.
+plant plain 0 sgemm_ladder/2_tiled.cu 's/(tile_a\S+) = (row < m && along < k) \? (.*) : 0.0f;/if (\2) \1 = \3;/'
+# Wrong arithmetic, which the comparison has to see.
+plant plain 0 moments.cuh 's/delta \* delta \* count/delta * count/'
+plant plain 0 random.cuh 's/0xBB67AE85u/0xBB67AE86u/'
+
+echo "$noticed as wanted, $unnoticed not"
+[ $unnoticed -eq 0 ]

@@ -1,0 +1,497 @@
+//! The backend on an NVIDIA GPU: launches the kernels of `kernels/`, which have the names of the operations that they do.
+//!
+//! Only the driver is needed to run it: the kernels are in this program, compiled to PTX, which the driver translates for the device.
+//!
+//! # What waits for what
+//!
+//! Everything is put on one stream, and a training step asks for nothing back: losses stay in a buffer on the device until they are collected, gradients are clipped by a factor
+//! that is read there, and batches are gathered there from samples that were uploaded once, in an order that is uploaded once an epoch. A loss that is not finite raises a flag on
+//! the device, and kernels that would change parameters, moments or running statistics look at it first.
+//!
+//! # Numbers
+//!
+//! f32. Products, activations, dropout masks, optimisers and pixels have the bits of [`super::Plain`]; batch statistics, column sums of the batch norm, totals of the loss and
+//! the gradient's norm are added in another order, so runs agree with the CPU's to rounding. On one device a run repeats exactly: no sum depends on which thread comes first.
+
+mod batch_norm;
+mod device;
+mod loss;
+mod products;
+mod samples;
+mod update;
+
+use std::cell::RefCell;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::{Backend, Block, Input, Labels, Mode, Order, Sink, State};
+use crate::data::{Normalizer, Samples};
+use crate::error::Result;
+use crate::ops::activation::Activation;
+use crate::ops::softmax_cross_entropy::{Loss, LossOptions};
+use crate::optim::{Optimizer, Step};
+use batch_norm::BatchNorm;
+pub use device::{Device, Memory};
+use device::{Parameter, Pointer, launch};
+use loss::Losses;
+use products::{LEAST_TILE_ROWS, Product};
+pub use samples::KeptSamples;
+use update::Clip;
+
+/// Threads of a block where each takes one element, or one row's part.
+const THREADS: u32 = 256;
+
+/// Computes blocks in f32 on a CUDA device.
+pub struct Cuda {
+    device: Arc<Device>,
+    losses: RefCell<Losses>,
+    clip: RefCell<Clip>,
+}
+
+impl Cuda {
+    /// The device of this number, from 0.
+    ///
+    /// # Errors
+    /// As [`Device::open`], or if it has no room.
+    pub fn new(index: usize) -> Result<Self> {
+        let device = Device::open(index)?;
+        Ok(Cuda {
+            losses: RefCell::new(Losses::new(&device)?),
+            clip: RefCell::new(Clip::new(&device)?),
+            device,
+        })
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Arc<Device> {
+        &self.device
+    }
+
+    /// `$C = A B$`, the product to the inputs: C `[m, n]`, A `[m, k]`, B `[k, n]`.
+    ///
+    /// # Errors
+    /// If the launch fails.
+    ///
+    /// # Panics
+    /// If a buffer is too small.
+    pub fn product_nn(
+        &self,
+        c: &mut Memory<f32>,
+        a: &Memory<f32>,
+        b: &Memory<f32>,
+        [m, n, k]: [usize; 3],
+    ) -> Result<()> {
+        let product = Product::new(&self.device, m, n, k)?;
+        let operands = [a.start(m * k), b.start(k * n)];
+        // SAFETY: the buffers are as large as the sizes say.
+        unsafe { product.nn(&self.device, c.start(m * n), operands) }
+    }
+
+    /// `$C = A B^\top$`, the forward product: B `[n, k]`.
+    ///
+    /// # Errors
+    /// As [`Cuda::product_nn`], also when it panics.
+    pub fn product_nt(
+        &self,
+        c: &mut Memory<f32>,
+        a: &Memory<f32>,
+        b: &Memory<f32>,
+        [m, n, k]: [usize; 3],
+    ) -> Result<()> {
+        let product = Product::new(&self.device, m, n, k)?;
+        let operands = [a.start(m * k), b.start(k * n), Pointer::NULL];
+        // SAFETY: the buffers are as large as the sizes say; there may be no bias.
+        unsafe { product.nt_bias(&self.device, c.start(m * n), operands) }
+    }
+
+    /// `$C = A^\top B$`, the product to the weights: A `[k, m]`.
+    ///
+    /// # Errors
+    /// As [`Cuda::product_nn`], also when it panics.
+    pub fn product_tn(
+        &self,
+        c: &mut Memory<f32>,
+        a: &Memory<f32>,
+        b: &Memory<f32>,
+        [m, n, k]: [usize; 3],
+    ) -> Result<()> {
+        let product = Product::new(&self.device, m, n, k)?;
+        let results = [c.start(m * n), Pointer::NULL];
+        // SAFETY: the buffers are as large as the sizes say; column sums may be unwanted.
+        unsafe { product.tn(&self.device, results, [a.start(m * k), b.start(k * n)]) }
+    }
+
+    /// The first block's input as numbers. Rows of this program's memory are converted here: samples in the backend's keeping never come this way.
+    fn convert(&self, x: Input<'_, Memory<f32>, f32>, saved: &mut SavedBlock) -> Result<()> {
+        let Input::Pixels {
+            data,
+            rows,
+            scale,
+            shift,
+            ..
+        } = x
+        else {
+            return Ok(());
+        };
+        let width = scale.len();
+        let pixels = rows.iter().flat_map(|&row| {
+            let row = &data[row as usize * width..][..width];
+            let columns = row.iter().zip(scale).zip(shift);
+            columns.map(|((&x, &scale), &shift)| f32::from(x) * scale + shift)
+        });
+        let values: Vec<f32> = pixels.collect();
+        match &mut saved.converted {
+            Some(memory) if memory.len() >= values.len() => memory.write(&values),
+            none => {
+                *none = Some(self.device.upload(&values)?);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A size as kernels take it.
+fn size(device: &Device, len: usize) -> Result<u32> {
+    let too_large = |_| device.error(format!("{len} numbers are more than a kernel can count"));
+    u32::try_from(len).map_err(too_large)
+}
+
+/// A layer's dropout in one step, as the kernels take it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Mask {
+    /// ⌊p·2³²⌋; with 0 every unit stays as it is.
+    threshold: u32,
+    /// 1/(1 − p)
+    scale: f32,
+    layer: u32,
+    step: [u32; 2],
+    seed: [u32; 2],
+}
+
+// SAFETY: the layout of `Mask` in kernels/common.cuh.
+unsafe impl Parameter for Mask {}
+
+impl Mask {
+    fn of(block: &Block, mode: Mode) -> Self {
+        let words = |x: u64| [x as u32, (x >> 32) as u32];
+        let Some(mask) = block.mask(mode) else {
+            return Mask {
+                threshold: 0,
+                scale: 1.0,
+                layer: block.layer,
+                step: [0; 2],
+                seed: [0; 2],
+            };
+        };
+        Mask {
+            threshold: (mask.p * 4_294_967_296.0) as u32,
+            scale: (1.0 / (1.0 - mask.p)) as f32,
+            layer: mask.layer,
+            step: words(mask.step),
+            seed: words(mask.seed),
+        }
+    }
+}
+
+/// What follows a block's linear map and batch norm, as the kernels take it.
+struct Tail {
+    /// Its number among [`Activation::ALL`].
+    activation: u32,
+    /// 0 with dropout first, 1 with the activation first.
+    order: u32,
+    mask: Mask,
+}
+
+impl Tail {
+    fn of(block: &Block, kind: Activation, mode: Mode) -> Self {
+        let place = Activation::ALL.iter().position(|&known| known == kind);
+        Tail {
+            activation: place.expect("all of them are there") as u32,
+            order: match block.order {
+                Order::DropoutActivation => 0,
+                Order::ActivationDropout => 1,
+            },
+            mask: Mask::of(block, mode),
+        }
+    }
+}
+
+/// What a block's forward keeps, `[capacity, outputs]` unless said.
+pub struct SavedBlock {
+    /// The first block's input, where it came as pixels of this program's memory.
+    converted: Option<Memory<f32>>,
+    out: Memory<f32>,
+    /// What goes into the activation.
+    pre: Memory<f32>,
+    /// `$\hat x$` of the batch norm.
+    x_hat: Memory<f32>,
+    /// `$1/\sqrt{\sigma^2+\varepsilon}$` `[outputs]`.
+    inv_std: Memory<f32>,
+    /// Two numbers per column of each tile of rows: mean and M2 in the forward, parts of dγ and dβ in the backward.
+    parts: [Memory<f32>; 2],
+}
+
+impl SavedBlock {
+    fn input<'a>(&'a self, x: Input<'a, Memory<f32>, f32>) -> &'a Memory<f32> {
+        match x {
+            Input::Values { buf, .. } => buf,
+            Input::Pixels { .. } => self.converted.as_ref().expect("the forward came first"),
+        }
+    }
+}
+
+impl Backend for Cuda {
+    type Real = f32;
+    type Buf = Memory<f32>;
+    type Saved = SavedBlock;
+    type Kept = KeptSamples;
+
+    const PANEL: usize = 1;
+    const LATE_LOSSES: usize = loss::SLOTS;
+
+    fn describe(&self) -> String {
+        format!("f32 on {}", self.device)
+    }
+
+    fn alloc(&self, len: usize) -> Result<Memory<f32>> {
+        self.device.alloc(len)
+    }
+
+    fn upload(&self, dst: &mut Memory<f32>, src: &[f32]) -> Result<()> {
+        dst.write(src)
+    }
+
+    fn download(&self, dst: &mut [f32], src: &Memory<f32>) -> Result<()> {
+        src.read(dst)
+    }
+
+    fn keep(&self, samples: &Samples, normalizer: &Normalizer) -> Result<Option<KeptSamples>> {
+        KeptSamples::new(&self.device, samples, normalizer)
+    }
+
+    fn saved(&self, block: &Block, capacity: usize) -> Result<SavedBlock> {
+        let Block { outputs, .. } = *block;
+        let alloc = |on: bool, len: usize| self.device.alloc(if on { len } else { 0 });
+        let (normalised, all) = (block.batch_norm.is_some(), capacity * outputs);
+        if block.activation.is_none() {
+            self.losses.borrow_mut().reserve(&self.device, capacity)?;
+        }
+        let parts = capacity.div_ceil(LEAST_TILE_ROWS) * outputs;
+        Ok(SavedBlock {
+            converted: None,
+            out: alloc(true, all)?,
+            pre: alloc(block.activation.is_some(), all)?,
+            x_hat: alloc(normalised, all)?,
+            inv_std: alloc(normalised, outputs)?,
+            parts: [alloc(normalised, parts)?, alloc(normalised, parts)?],
+        })
+    }
+
+    fn output<'s>(&self, saved: &'s SavedBlock) -> &'s Memory<f32> {
+        &saved.out
+    }
+
+    fn block_forward(
+        &self,
+        block: &Block,
+        x: Input<'_, Memory<f32>, f32>,
+        state: &mut State<Memory<f32>>,
+        saved: &mut SavedBlock,
+        mode: Mode,
+    ) -> Result<()> {
+        self.convert(x, saved)?;
+        let (rows, outputs) = (x.rows(), block.outputs);
+        let all = rows * outputs;
+        let product = Product::new(&self.device, rows, outputs, block.inputs)?;
+        let (params, device) = (&state.params, &*self.device);
+        let operands = [
+            saved.input(x).start(rows * block.inputs),
+            params.at(block.weight.start, block.weight.len()),
+            params.at(block.bias.start, outputs),
+        ];
+        let out = saved.out.start(all);
+        let Some(kind) = block.activation else {
+            // SAFETY: memory of the sizes that the block's layout gives.
+            return unsafe { product.nt_bias(device, out, operands) };
+        };
+        let tail = Tail::of(block, kind, mode);
+        let Some(slices) = &block.batch_norm else {
+            let results = [out, saved.pre.start(all)];
+            // SAFETY: memory of the sizes that the block's layout gives.
+            return unsafe { product.nt_block(device, results, operands, &tail) };
+        };
+        let norm = BatchNorm {
+            device,
+            slices,
+            saved,
+            state,
+            rows,
+            outputs,
+        };
+        if mode == Mode::Eval {
+            // SAFETY: memory of the sizes that the block's layout gives.
+            unsafe { product.nt_bias(device, out, operands)? };
+            return norm.evaluate(&tail);
+        }
+        let statistics = norm.parts(product.tile_rows());
+        // SAFETY: memory of the sizes that the block's layout gives.
+        unsafe { product.nt_statistics(device, out, statistics, operands)? };
+        let diverged = self.losses.borrow().diverged();
+        norm.forward(product.tile_rows(), &tail, diverged)
+    }
+
+    fn block_backward(
+        &self,
+        block: &Block,
+        x: Input<'_, Memory<f32>, f32>,
+        dy: &mut Memory<f32>,
+        saved: &mut SavedBlock,
+        state: &mut State<Memory<f32>>,
+        dx: Option<&mut Memory<f32>>,
+        mode: Mode,
+        sink: Sink<'_>,
+    ) -> Result<()> {
+        let (device, rows, outputs) = (&*self.device, x.rows(), block.outputs);
+        let all = rows * outputs;
+        if let Some(kind) = block.activation {
+            let tail = Tail::of(block, kind, mode);
+            match &block.batch_norm {
+                None => activation_backward(device, dy, &saved.pre, all, &tail)?,
+                Some(slices) => BatchNorm {
+                    device,
+                    slices,
+                    saved,
+                    state,
+                    rows,
+                    outputs,
+                }
+                .backward(dy, &tail)?,
+            }
+        }
+        if let Some(dx) = dx {
+            let product = Product::new(device, rows, block.inputs, block.outputs)?;
+            let weight = state.params.at(block.weight.start, block.weight.len());
+            let dx = dx.start(rows * block.inputs);
+            // SAFETY: memory of the sizes that the block's layout gives.
+            unsafe { product.nn(device, dx, [dy.start(all), weight])? };
+        }
+        let product = Product::new(device, block.outputs, block.inputs, rows)?;
+        let gradients = [
+            state.grads.at(block.weight.start, block.weight.len()),
+            state.grads.at(block.bias.start, block.outputs),
+        ];
+        let x = saved.input(x).start(rows * block.inputs);
+        // SAFETY: memory of the sizes that the block's layout gives.
+        unsafe { product.tn(device, gradients, [dy.start(all), x])? };
+        match sink {
+            Sink::Store => Ok(()),
+            Sink::Update { optimizer, step } => {
+                self.update(optimizer, step, state, block.parameters())
+            }
+        }
+    }
+
+    fn loss(
+        &self,
+        logits: &Memory<f32>,
+        classes: usize,
+        labels: &[u32],
+        options: &LossOptions,
+        dlogits: Option<&mut Memory<f32>>,
+    ) -> Result<Loss> {
+        let mut losses = self.losses.borrow_mut();
+        losses.one(&self.device, logits, classes, labels, options, dlogits)
+    }
+
+    fn start_loss(
+        &self,
+        logits: &Memory<f32>,
+        classes: usize,
+        labels: Labels<'_, KeptSamples>,
+        options: &LossOptions,
+        dlogits: Option<&mut Memory<f32>>,
+    ) -> Result<Option<Loss>> {
+        let mut losses = self.losses.borrow_mut();
+        losses.start(&self.device, logits, classes, labels, options, dlogits)?;
+        Ok(None)
+    }
+
+    fn late_losses(&self, losses: &mut Vec<Loss>) -> Result<()> {
+        self.losses.borrow_mut().collect(losses)
+    }
+
+    fn argmax(&self, logits: &Memory<f32>, classes: usize, winners: &mut [u32]) -> Result<()> {
+        let mut losses = self.losses.borrow_mut();
+        losses.argmax(&self.device, logits, classes, winners)
+    }
+
+    fn gradient_norm(&self, _: &[Block], state: &State<Memory<f32>>) -> Result<f64> {
+        self.clip.borrow().norm(&self.device, &state.grads)
+    }
+
+    fn update(
+        &self,
+        optimizer: &Optimizer,
+        step: &Step,
+        state: &mut State<Memory<f32>>,
+        range: Range<usize>,
+    ) -> Result<()> {
+        let diverged = self.losses.borrow().diverged();
+        let mut clip = self.clip.borrow_mut();
+        let scale = clip.given(step.gradient_scale)?;
+        update::launch_rule(&self.device, optimizer, step, state, range, scale, diverged)
+    }
+
+    fn update_clipped(
+        &self,
+        blocks: &[Block],
+        optimizer: &Optimizer,
+        step: &Step,
+        state: &mut State<Memory<f32>>,
+        clip_norm: f64,
+    ) -> Result<()> {
+        let diverged = self.losses.borrow().diverged();
+        let scale = (self.clip.borrow()).scale(&self.device, &state.grads, clip_norm)?;
+        let all = 0..blocks.last().map_or(0, |block| block.parameters().end);
+        update::launch_rule(&self.device, optimizer, step, state, all, scale, diverged)
+    }
+}
+
+/// From the gradient of the output of a block without batch norm to that of its linear map, in place.
+fn activation_backward(
+    device: &Device,
+    dy: &mut Memory<f32>,
+    pre: &Memory<f32>,
+    len: usize,
+    tail: &Tail,
+) -> Result<()> {
+    let count = size(device, len)?;
+    let grid = [count.div_ceil(4).div_ceil(THREADS), 1];
+    let kernel = &device.kernels.activation_backward;
+    let (dy, pre, block) = (dy.start(len), pre.start(len), [THREADS, 1]);
+    let Tail {
+        activation,
+        order,
+        mask,
+    } = *tail;
+    // SAFETY: both have as many numbers; allocations are aligned to far more than 16 bytes; the types are the kernel's.
+    unsafe {
+        launch!(
+            device, kernel, grid, block, dy, pre, count, activation, order, mask
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What kernels/common.cuh says of `Mask`.
+    #[test]
+    fn the_mask_is_laid_out_as_in_the_kernels() {
+        assert_eq!(size_of::<Mask>(), 28);
+        assert_eq!(std::mem::offset_of!(Mask, layer), 8);
+        assert_eq!(std::mem::offset_of!(Mask, seed), 20);
+    }
+}

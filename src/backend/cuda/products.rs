@@ -1,0 +1,237 @@
+//! The three products of a linear layer, on tiles chosen by the sizes.
+
+use super::device::{Device, Kernel, Pointer, launch};
+use super::{Tail, size};
+use crate::error::Result;
+
+/// How a product is cut: a block of threads computes so much of the result.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Tile {
+    rows: usize,
+    columns: usize,
+    threads: u32,
+    /// Operations per loaded number, in parts of the largest tile's.
+    efficiency: f64,
+}
+
+/// As in `kernels/sgemm.cu`; the names of kernels end with `large`, `medium`, `small`.
+const TILES: [Tile; 3] = [
+    Tile {
+        rows: 128,
+        columns: 128,
+        threads: 256,
+        efficiency: 1.0,
+    },
+    Tile {
+        rows: 64,
+        columns: 64,
+        threads: 128,
+        efficiency: 0.9,
+    },
+    Tile {
+        rows: 32,
+        columns: 32,
+        threads: 128,
+        efficiency: 0.7,
+    },
+];
+
+/// The least rows of a tile: what statistics a tile leaves are at most so many rows apart.
+pub(super) const LEAST_TILE_ROWS: usize = 32;
+
+/// The tile for a result `[m, n]`: the one whose rounds over all multiprocessors cost least, the larger one of equals. No result depends on it but the last bits of batch
+/// statistics.
+fn choose(m: usize, n: usize, multiprocessors: usize) -> usize {
+    let cost = |tile: &Tile| {
+        let blocks = m.div_ceil(tile.rows) * n.div_ceil(tile.columns);
+        let rounds = blocks.div_ceil(multiprocessors);
+        (rounds * tile.rows * tile.columns) as f64 / tile.efficiency
+    };
+    let mut best = 0;
+    for (i, tile) in TILES.iter().enumerate() {
+        if cost(tile) < cost(&TILES[best]) {
+            best = i;
+        }
+    }
+    best
+}
+
+/// Sizes of a product with result `[m, n]`, and how it is launched.
+#[derive(Clone, Copy)]
+pub(super) struct Product {
+    m: u32,
+    n: u32,
+    k: u32,
+    tile: usize,
+}
+
+impl Product {
+    pub(super) fn new(device: &Device, m: usize, n: usize, k: usize) -> Result<Self> {
+        let tile = choose(m, n, device.multiprocessors());
+        let of = |len| size(device, len);
+        Ok(Product {
+            m: of(m)?,
+            n: of(n)?,
+            k: of(k)?,
+            tile,
+        })
+    }
+
+    /// Rows that a tile's statistics are of.
+    pub(super) fn tile_rows(&self) -> usize {
+        TILES[self.tile].rows
+    }
+
+    fn grid(&self) -> [u32; 2] {
+        let tile = TILES[self.tile];
+        [
+            self.n.div_ceil(tile.columns as u32),
+            self.m.div_ceil(tile.rows as u32),
+        ]
+    }
+
+    fn block(&self) -> [u32; 2] {
+        [TILES[self.tile].threads, 1]
+    }
+
+    fn of<'k>(&self, kernels: [&'k Kernel; 3]) -> &'k Kernel {
+        kernels[self.tile]
+    }
+
+    /// `$C = A B^\top + \mathbf 1 b^\top$`, A `[m, k]`, B `[n, k]`.
+    ///
+    /// # Safety
+    /// The pointers are to as many numbers as the sizes say.
+    pub(super) unsafe fn nt_bias(
+        self,
+        device: &Device,
+        c: Pointer<f32>,
+        [a, b, bias]: [Pointer<f32>; 3],
+    ) -> Result<()> {
+        let k = &device.kernels;
+        let kernel = self.of([
+            &k.sgemm_nt_bias_large,
+            &k.sgemm_nt_bias_medium,
+            &k.sgemm_nt_bias_small,
+        ]);
+        let (grid, block) = (self.grid(), self.block());
+        // SAFETY: the caller's promise; the types are the kernel's.
+        unsafe {
+            launch!(
+                device, kernel, grid, block, c, a, b, bias, self.m, self.n, self.k
+            )
+        }
+    }
+
+    /// [`Product::nt_bias`], then dropout and activation in the block's order: a block without batch norm.
+    ///
+    /// # Safety
+    /// As [`Product::nt_bias`]; `out` and `pre` are as large as C.
+    pub(super) unsafe fn nt_block(
+        self,
+        device: &Device,
+        [out, pre]: [Pointer<f32>; 2],
+        [a, b, bias]: [Pointer<f32>; 3],
+        tail: &Tail,
+    ) -> Result<()> {
+        let k = &device.kernels;
+        let kernel = self.of([
+            &k.sgemm_nt_block_large,
+            &k.sgemm_nt_block_medium,
+            &k.sgemm_nt_block_small,
+        ]);
+        let (grid, block) = (self.grid(), self.block());
+        let Tail {
+            activation,
+            order,
+            mask,
+        } = *tail;
+        // SAFETY: the caller's promise; the types are the kernel's.
+        unsafe {
+            launch!(
+                device, kernel, grid, block, out, pre, a, b, bias, self.m, self.n, self.k,
+                activation, order, mask
+            )
+        }
+    }
+
+    /// [`Product::nt_bias`], and of every tile's columns the mean and the sum of squared deviations.
+    ///
+    /// # Safety
+    /// As [`Product::nt_bias`]; the statistics have `[⌈m / tile_rows⌉, n]` numbers each.
+    pub(super) unsafe fn nt_statistics(
+        self,
+        device: &Device,
+        c: Pointer<f32>,
+        [mean, m2]: [Pointer<f32>; 2],
+        [a, b, bias]: [Pointer<f32>; 3],
+    ) -> Result<()> {
+        let k = &device.kernels;
+        let kernel = self.of([
+            &k.sgemm_nt_statistics_large,
+            &k.sgemm_nt_statistics_medium,
+            &k.sgemm_nt_statistics_small,
+        ]);
+        let (grid, block) = (self.grid(), self.block());
+        // SAFETY: the caller's promise; the types are the kernel's.
+        unsafe {
+            launch!(
+                device, kernel, grid, block, c, mean, m2, a, b, bias, self.m, self.n, self.k
+            )
+        }
+    }
+
+    /// `$C = A B$`, A `[m, k]`, B `[k, n]`.
+    ///
+    /// # Safety
+    /// The pointers are to as many numbers as the sizes say.
+    pub(super) unsafe fn nn(
+        self,
+        device: &Device,
+        c: Pointer<f32>,
+        [a, b]: [Pointer<f32>; 2],
+    ) -> Result<()> {
+        let k = &device.kernels;
+        let kernel = self.of([&k.sgemm_nn_large, &k.sgemm_nn_medium, &k.sgemm_nn_small]);
+        let (grid, block) = (self.grid(), self.block());
+        // SAFETY: the caller's promise; the types are the kernel's.
+        unsafe { launch!(device, kernel, grid, block, c, a, b, self.m, self.n, self.k) }
+    }
+
+    /// `$C = A^\top B$`, A `[k, m]`, B `[k, n]`, and the column sums of A `[m]`.
+    ///
+    /// # Safety
+    /// The pointers are to as many numbers as the sizes say.
+    pub(super) unsafe fn tn(
+        self,
+        device: &Device,
+        [c, sums]: [Pointer<f32>; 2],
+        [a, b]: [Pointer<f32>; 2],
+    ) -> Result<()> {
+        let k = &device.kernels;
+        let kernel = self.of([&k.sgemm_tn_large, &k.sgemm_tn_medium, &k.sgemm_tn_small]);
+        let (grid, block) = (self.grid(), self.block());
+        // SAFETY: the caller's promise; the types are the kernel's.
+        unsafe {
+            launch!(
+                device, kernel, grid, block, c, sums, a, b, self.m, self.n, self.k
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_by_hand() {
+        // One block of any tile: the smallest wastes least.
+        assert_eq!(choose(10, 10, 100), 2);
+        // 64 large tiles on 64 multiprocessors, one round; 256 medium ones, four rounds of a quarter, less efficient.
+        assert_eq!(choose(1024, 1024, 64), 0);
+        // 100 rows of 500: four large tiles leave most of the device idle, 64 small ones do not.
+        assert_eq!(choose(100, 500, 64), 2);
+        assert!(TILES.iter().all(|tile| tile.rows >= LEAST_TILE_ROWS));
+    }
+}

@@ -1,0 +1,191 @@
+//! Samples in the device's keeping: uploaded once, gathered into batches there.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::device::{Device, Memory, Parameter, Pointer, launch};
+use super::{THREADS, size};
+use crate::backend::Kept;
+use crate::data::batches::Augmentation;
+use crate::data::{Features, ImageShape, Normalizer, Samples};
+use crate::error::Result;
+use crate::rng;
+
+/// Samples on a device with an order of their own.
+pub struct KeptSamples {
+    device: Arc<Device>,
+    table: Arc<Table>,
+    rows: Memory<u32>,
+    classes: Memory<u32>,
+}
+
+/// The samples' values as they were stored, and how they are normalised.
+struct Table {
+    values: Values,
+    width: usize,
+    samples: usize,
+    scale: Memory<f32>,
+    shift: Memory<f32>,
+}
+
+enum Values {
+    U8(Memory<u8>),
+    F32(Memory<f32>),
+}
+
+/// An augmentation as the kernels take it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+struct Augment {
+    seed: [u32; 2],
+    epoch: u32,
+    height: u32,
+    width: u32,
+    flip: u32,
+    shift: u32,
+    noise: f64,
+}
+
+// SAFETY: the layout of `Augment` in kernels/input.cu.
+unsafe impl Parameter for Augment {}
+
+impl KeptSamples {
+    /// Uploads samples. Doubles are not kept: they are normalised before they are rounded, which only the host can.
+    pub(super) fn new(
+        device: &Arc<Device>,
+        samples: &Samples,
+        normalizer: &Normalizer,
+    ) -> Result<Option<Self>> {
+        let values = match &samples.features {
+            Features::U8(values) => Values::U8(device.upload(values)?),
+            Features::F32(values) => Values::F32(device.upload(values)?),
+            Features::F64(_) => return Ok(None),
+        };
+        let single = |values: &[f64]| -> Vec<f32> { values.iter().map(|&x| x as f32).collect() };
+        let table = Table {
+            values,
+            width: samples.width,
+            samples: samples.len(),
+            scale: device.upload(&single(&normalizer.scale))?,
+            shift: device.upload(&single(&normalizer.shift))?,
+        };
+        Self::of(device, Arc::new(table)).map(Some)
+    }
+
+    fn of(device: &Arc<Device>, table: Arc<Table>) -> Result<Self> {
+        Ok(KeptSamples {
+            device: device.clone(),
+            table,
+            rows: device.alloc(0)?,
+            classes: device.alloc(0)?,
+        })
+    }
+
+    /// Where the classes of `count` rows are, from the place `first` of the order on.
+    pub(super) fn classes(&self, first: usize, count: usize) -> Pointer<u32> {
+        self.classes.at(first, count)
+    }
+}
+
+impl Kept<Memory<f32>> for KeptSamples {
+    fn share(&self) -> Result<Self> {
+        Self::of(&self.device, self.table.clone())
+    }
+
+    fn arrange(&mut self, rows: &[u32], classes: &[u32]) -> Result<()> {
+        let inside = |&row: &u32| (row as usize) < self.table.samples;
+        assert!(rows.iter().all(inside), "rows of the samples");
+        if rows.len() > self.rows.len() {
+            self.rows = self.device.alloc(rows.len())?;
+            self.classes = self.device.alloc(rows.len())?;
+        }
+        self.rows.write(rows)?;
+        self.classes.write(classes)
+    }
+
+    fn gather(
+        &self,
+        batch: Range<usize>,
+        augmentation: Option<&Augmentation<'_>>,
+        x: &mut Memory<f32>,
+    ) -> Result<()> {
+        let (device, table) = (&*self.device, &*self.table);
+        let out = x.start(batch.len() * table.width);
+        let rows = self.rows.at(batch.start, batch.len());
+        let scale = table.scale.start(table.width);
+        let shift = table.shift.start(table.width);
+        let (grid, block) = ([size(device, batch.len())?, 1], [THREADS, 1]);
+        let features = size(device, table.width)?;
+        let k = &device.kernels;
+        let Some(augmentation) = augmentation else {
+            // SAFETY: every row is one of the samples; the types are the kernels'.
+            return unsafe {
+                match &table.values {
+                    Values::U8(v) => {
+                        let (data, kernel) = (v.start(v.len()), &k.input_u8);
+                        launch!(
+                            device, kernel, grid, block, out, data, rows, scale, shift, features
+                        )
+                    }
+                    Values::F32(v) => {
+                        let (data, kernel) = (v.start(v.len()), &k.input_f32);
+                        launch!(
+                            device, kernel, grid, block, out, data, rows, scale, shift, features
+                        )
+                    }
+                }
+            };
+        };
+        let changes = Augment::new(device, augmentation, table.width)?;
+        // SAFETY: every row is one of the samples, and an image has as many pixels; the types are the kernels'.
+        unsafe {
+            match &table.values {
+                Values::U8(v) => {
+                    let (data, kernel) = (v.start(v.len()), &k.augment_u8);
+                    launch!(
+                        device, kernel, grid, block, out, data, rows, scale, shift, features,
+                        changes
+                    )
+                }
+                Values::F32(v) => {
+                    let (data, kernel) = (v.start(v.len()), &k.augment_f32);
+                    launch!(
+                        device, kernel, grid, block, out, data, rows, scale, shift, features,
+                        changes
+                    )
+                }
+            }
+        }
+    }
+}
+
+impl Augment {
+    fn new(device: &Device, augmentation: &Augmentation<'_>, width: usize) -> Result<Self> {
+        let image = augmentation
+            .image
+            .unwrap_or(ImageShape { height: 1, width });
+        assert_eq!(image.pixels(), width, "an image's pixels");
+        let augment = augmentation.augment;
+        Ok(Augment {
+            seed: rng::key(augmentation.seed),
+            epoch: augmentation.epoch,
+            height: size(device, image.height)?,
+            width: size(device, image.width)?,
+            flip: augment.flip.into(),
+            shift: size(device, augment.shift)?,
+            noise: augment.noise,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What kernels/input.cu says of `Augment`.
+    #[test]
+    fn augmentations_are_laid_out_as_in_the_kernels() {
+        assert_eq!(size_of::<Augment>(), 40);
+        assert_eq!(std::mem::offset_of!(Augment, noise), 32);
+    }
+}

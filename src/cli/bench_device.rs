@@ -1,0 +1,115 @@
+//! `bench --device cuda`: products and steps on a GPU.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::bench::{Part, Progress, giga, row};
+use super::output;
+use crate::analysis::table;
+use crate::backend::Cuda;
+use crate::bench::device::{self, Effort, Product, Step};
+use crate::bench::products::{Layout, SHAPES};
+use crate::bench::steps::{self, Network, Pixels};
+use crate::error::{Error, Result};
+
+/// The object that `--json` prints. What was not measured is null.
+#[derive(Debug, Serialize)]
+struct Report {
+    device: String,
+    multiprocessors: usize,
+    products: Option<Vec<Product>>,
+    steps: Option<Vec<Step>>,
+}
+
+fn effort(quick: bool) -> Effort {
+    let milliseconds = Duration::from_millis;
+    let (repeats, repeat, together) = match quick {
+        true => (1, Duration::ZERO, 1),
+        false => (31, milliseconds(50), 100),
+    };
+    Effort {
+        steps: steps::Effort { repeats, repeat },
+        together,
+    }
+}
+
+/// Measures the parts on the device of this number.
+pub(super) fn run(
+    index: usize,
+    parts: &[Part],
+    quick: bool,
+    json: bool,
+    progress: &Progress,
+) -> Result<()> {
+    if parts.contains(&Part::Peak) {
+        let why =
+            "expected products or steps with device cuda: only a processor's peak is measured";
+        return Err(Error::setting("only", why));
+    }
+    let wanted = |part: Part| parts.is_empty() || parts.contains(&part);
+    let cuda = Cuda::new(index)?;
+    let effort = effort(quick);
+    let (mut products, mut found) = (Vec::new(), Vec::new());
+    if wanted(Part::Products) {
+        for shape in SHAPES {
+            progress.next(&format!("product {shape}"));
+            for layout in Layout::ALL {
+                products.push(device::product(&cuda, shape, layout, effort)?);
+            }
+        }
+    }
+    if wanted(Part::Steps) {
+        let pixels = Pixels::random(784, 10);
+        for network in Network::all() {
+            progress.next(&format!("step of {}", network.name));
+            found.push(device::step(Cuda::new(index)?, &network, &pixels, effort)?);
+        }
+    }
+    progress.finish();
+    let report = Report {
+        device: cuda.device().to_string(),
+        multiprocessors: cuda.device().multiprocessors(),
+        products: wanted(Part::Products).then_some(products),
+        steps: wanted(Part::Steps).then_some(found),
+    };
+    if json {
+        return output::print_json(&report);
+    }
+    output::print(&in_words(&report))
+}
+
+fn in_words(report: &Report) -> String {
+    let mut text = format!(
+        "{}: {} multiprocessors\n",
+        report.device, report.multiprocessors
+    );
+    if let Some(products) = &report.products {
+        let mut rows = vec![row(&["product", "", "ms", "GFLOP/s"])];
+        rows.extend(products.iter().map(|p| {
+            vec![
+                p.shape.to_string(),
+                p.layout.to_string(),
+                format!("{:.3}", 1e3 * p.seconds),
+                giga(p.flops_per_second),
+            ]
+        }));
+        text += &format!("\n{}", table::align(&rows, 2));
+    }
+    if let Some(steps) = &report.steps {
+        let header = ["step", "batch", "parameters", "ms", "epoch s", "GFLOP/s"];
+        let mut rows = vec![row(&header)];
+        rows.extend(steps.iter().map(|s| {
+            vec![
+                s.name.to_owned(),
+                s.batch_size.to_string(),
+                s.parameters.to_string(),
+                format!("{:.3}", 1e3 * s.seconds),
+                format!("{:.2}", s.epoch_seconds),
+                giga(s.flops_per_second),
+            ]
+        }));
+        text += &format!("\n{}", table::align(&rows, 1));
+    }
+    text
+}
