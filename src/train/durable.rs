@@ -14,7 +14,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     write_with(path, |aside| fs::write(aside, bytes))
 }
 
-/// As [`write`], with a function that makes the file at the path that it is given.
+/// As [`write()`], with a function that makes the file at the path that it is given.
 pub(super) fn write_with(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
     if fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir()) {
         return make(path).map_err(|e| Error::io("write", path, e));
