@@ -21,7 +21,7 @@ use crate::simd::{self, Body};
 /// Parameters that one thread updates at a time: four slices of this length fit the second-level cache.
 const UPDATE_CHUNK: usize = 16 * 1024;
 
-/// Calls [`crate::ops`] one by one, in f32 or f64. Products and updates use the threads of the current rayon pool.
+/// Calls [`crate::ops`] one by one, in f32 or f64. Products and updates use as many threads as the current rayon pool has.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Plain<R>(PhantomData<R>);
 

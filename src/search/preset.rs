@@ -13,7 +13,7 @@ use crate::train::{Config, Settings};
 /// How much of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Preset {
-    /// The same shape in small: one epoch a run, 6 trials, a final model of 4 epochs
+    /// The same shape in small: 2 repeats of one epoch, 6 trials, a final model of 4 epochs
     Quick,
     /// As published: 28 values with 3 repeats and 50 trials of 10 epochs each, a final model of 10 epochs
     #[default]
@@ -32,9 +32,6 @@ const SPACE: [(&str, &str); 5] = [
 /// The name of the search in the study file.
 pub const SEARCH: &str = "search";
 
-/// Runs of each value of a series.
-const REPEATS: u32 = 3;
-
 /// Trials whose runs are kept.
 const KEEP: usize = 4;
 
@@ -51,6 +48,14 @@ impl Preset {
         match self {
             Preset::Quick => 1,
             Preset::Full => 10,
+        }
+    }
+
+    /// Runs of each value of a series.
+    fn repeats(self) -> u32 {
+        match self {
+            Preset::Quick => 2,
+            Preset::Full => 3,
         }
     }
 
@@ -101,7 +106,7 @@ impl Outline {
         let base = with_epochs(preset.epochs());
         let series = Series::six()
             .iter()
-            .map(|s| s.plan(&base, seed, REPEATS, objective))
+            .map(|s| s.plan(&base, seed, preset.repeats(), objective))
             .collect::<Result<_>>()?;
         let mut space = Space::default();
         for (name, range) in SPACE {
