@@ -4,11 +4,12 @@
 //! that a sleeper runs, the others have done its work. Members of a team look out for the next product for some milliseconds before they sleep.
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use ndarray::{ArrayView2, ArrayViewMut2, s};
 
 use super::{Beta, COLUMN_GRAIN, Element, ROW_GRAIN, multiply};
+use crate::simd::lock;
 use crate::simd::team::Team;
 
 /// Teams that no product is using. Starting threads takes longer than most products, so a process keeps as many teams as it had products at a time.
@@ -22,16 +23,9 @@ pub(super) fn product<R: Element>(
     mut c: ArrayViewMut2<'_, R>,
     threads: usize,
 ) {
-    let idle = || IDLE.lock().unwrap_or_else(PoisonError::into_inner);
-    let found = {
-        let mut idle = idle();
-        let place = idle.iter().position(|team| team.size() == threads);
-        place.map(|place| idle.swap_remove(place))
-    };
-    let team = match found {
-        _ if Team::in_region() => None,
-        None => Team::new(threads).ok(),
-        found => found,
+    let team = match Team::in_region() {
+        true => None,
+        false => idle_team(threads).or_else(|| Team::new(threads).ok()),
     };
     let Some(team) = team else {
         // SAFETY: the shapes were compared in `gemm`, and the view is borrowed mutably.
@@ -50,7 +44,14 @@ pub(super) fn product<R: Element>(
         // SAFETY: as above; pieces do not overlap, and the view outlives the region.
         unsafe { multiply(a, b, beta, start.at(offset), strides) };
     });
-    idle().push(team);
+    lock(&IDLE).push(team);
+}
+
+/// Takes a team of this size out of [`IDLE`].
+fn idle_team(threads: usize) -> Option<Team> {
+    let mut idle = lock(&IDLE);
+    let place = idle.iter().position(|team| team.size() == threads)?;
+    Some(idle.swap_remove(place))
 }
 
 /// Where C starts, for all members.
@@ -138,17 +139,23 @@ mod tests {
         }
     }
 
-    /// From inside a region there is nobody to share with, and waiting for one would never end.
+    /// From inside a region there is nobody to share with, and waiting for one would never end. Teams that wait for work go on waiting.
     #[test]
     fn a_member_of_a_team_multiplies_alone() {
         let a = Array2::from_shape_fn((120, 40), |(i, j)| ((i * 7 + j) % 5) as f32);
         let expected = a.dot(&a.t());
-        let team = Team::new(2).unwrap();
-        team.run(|_| {
+        // A size that no other test has.
+        let threads = 5;
+        let multiply = || {
             let mut c = Array2::from_elem((120, 120), f32::NAN);
-            product(a.view(), a.t(), Beta::Overwrite, c.view_mut(), 2);
+            product(a.view(), a.t(), Beta::Overwrite, c.view_mut(), threads);
             assert_eq!(c, expected);
-        });
+        };
+        multiply();
+        let team = Team::new(2).unwrap();
+        team.run(|_| multiply());
+        let idle = idle_team(threads).expect("the team of the first product");
+        assert_eq!(idle.size(), threads);
     }
 
     #[test]

@@ -97,7 +97,7 @@ impl Count {
     }
 }
 
-/// No lock of a team is held over code that could panic, so none is ever poisoned.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// For locks that are not held over code that could panic, such as those of a team: none is ever poisoned.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -14,6 +14,8 @@ pub mod team;
 
 pub mod chains;
 
+pub(crate) use count::lock;
+
 use std::sync::OnceLock;
 
 use crate::error::{Error, Result};
