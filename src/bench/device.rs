@@ -1,9 +1,9 @@
-//! Products and whole training steps on a CUDA device.
+//! Products on a CUDA device.
 
 use serde::Serialize;
 
 use super::products::{Layout, Shape};
-use super::steps::{self, Network, Pixels, SAMPLES};
+use super::steps;
 use super::timing;
 use crate::backend::{Backend, Cuda};
 use crate::error::Result;
@@ -31,25 +31,6 @@ pub struct Product {
     pub flops_per_second: f64,
 }
 
-/// A training step on the device.
-#[derive(Clone, Debug, Serialize)]
-pub struct Step {
-    /// The network's name.
-    pub name: &'static str,
-    /// Its sizes and options in words.
-    pub network: String,
-    /// Its parameters.
-    pub parameters: usize,
-    /// Samples of a batch.
-    pub batch_size: usize,
-    /// Median seconds.
-    pub seconds: f64,
-    /// Seconds of as many steps as 60,000 samples need.
-    pub epoch_seconds: f64,
-    /// Operations of the products in a second of the whole step.
-    pub flops_per_second: f64,
-}
-
 /// Times a product.
 ///
 /// # Errors
@@ -64,11 +45,12 @@ pub fn product(cuda: &Cuda, shape: Shape, layout: Layout, effort: Effort) -> Res
     let (a, b) = (buffer(m * k)?, buffer(k * n)?);
     let mut c = cuda.alloc(m * n)?;
     let mut outcome = Ok(());
-    let mut launch = || match layout {
-        Layout::Nn => cuda.product_nn(&mut c, &a, &b, [m, n, k]),
-        Layout::Nt => cuda.product_nt(&mut c, &a, &b, [m, n, k]),
-        Layout::Tn => cuda.product_tn(&mut c, &a, &b, [m, n, k]),
+    let transposed = match layout {
+        Layout::Nn => [false, false],
+        Layout::Nt => [false, true],
+        Layout::Tn => [true, false],
     };
+    let mut launch = || cuda.product(transposed, &mut c, &a, &b, [m, n, k]);
     let steps::Effort { repeats, repeat } = effort.steps;
     let mut seconds = timing::batches(repeats, repeat, &mut || {
         let launched = (0..effort.together).try_for_each(|_| launch());
@@ -84,22 +66,5 @@ pub fn product(cuda: &Cuda, shape: Shape, layout: Layout, effort: Effort) -> Res
         layout,
         seconds,
         flops_per_second: shape.flops() / seconds,
-    })
-}
-
-/// Times training steps of a network on random pixels, which the device keeps.
-///
-/// # Errors
-/// If the device fails, or if a loss is not finite.
-pub fn step(cuda: Cuda, network: &Network, pixels: &Pixels, effort: Effort) -> Result<Step> {
-    let (seconds, parameters) = steps::time(cuda, network, pixels, effort.steps, effort.together)?;
-    Ok(Step {
-        name: network.name,
-        network: network.spec.describe(),
-        parameters,
-        batch_size: network.batch_size,
-        seconds,
-        epoch_seconds: seconds * SAMPLES as f64 / network.batch_size as f64,
-        flops_per_second: network.flops() / seconds,
     })
 }

@@ -97,6 +97,24 @@ pub struct Effort {
 /// gradients to the optimiser without storing them (4 of the 28 bytes).
 #[derive(Clone, Debug, Serialize)]
 pub struct Step {
+    /// What it takes.
+    #[serde(flatten)]
+    pub time: StepTime,
+    /// What products multiply.
+    pub precision: Factors,
+    /// Threads.
+    pub threads: usize,
+    /// The least that products would take.
+    pub bound_products: f64,
+    /// The least that the optimiser would take.
+    pub bound_optimizer: f64,
+    /// Both bounds against the measured time.
+    pub percent_of_bound: f64,
+}
+
+/// What a training step takes.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepTime {
     /// The network's name.
     pub name: &'static str,
     /// Its sizes and options in words.
@@ -105,22 +123,12 @@ pub struct Step {
     pub parameters: usize,
     /// Samples of a batch.
     pub batch_size: usize,
-    /// What products multiply.
-    pub precision: Factors,
-    /// Threads.
-    pub threads: usize,
     /// Median seconds of a step.
     pub seconds: f64,
     /// Seconds of as many steps as 60,000 samples need.
     pub epoch_seconds: f64,
     /// Operations of the products in a second of the whole step.
     pub flops_per_second: f64,
-    /// The least that products would take.
-    pub bound_products: f64,
-    /// The least that the optimiser would take.
-    pub bound_optimizer: f64,
-    /// Both bounds against the measured time.
-    pub percent_of_bound: f64,
 }
 
 /// Times training steps of a network on the threads of the current rayon pool, on random pixels and labels; `precision` is what `backend` multiplies.
@@ -136,31 +144,25 @@ pub fn measure<B: Backend<Real = f32>>(
     effort: Effort,
 ) -> Result<Step> {
     let threads = rayon::current_num_threads();
-    let (seconds, parameters) = time(backend, network, pixels, effort, 1)?;
+    let time = time(backend, network, pixels, effort, 1)?;
     let unmeasured = || Error::Check(format!("no peak was measured on {threads} threads"));
     let flops = peak.flops_on(threads, precision).ok_or_else(unmeasured)?;
     let bandwidth = peak
-        .bandwidth_on(threads, parameters, machine)
+        .bandwidth_on(threads, time.parameters, machine)
         .ok_or_else(unmeasured)?;
     let bound_products = network.flops() / flops;
-    let bound_optimizer = (BYTES_PER_PARAMETER * parameters) as f64 / bandwidth;
+    let bound_optimizer = (BYTES_PER_PARAMETER * time.parameters) as f64 / bandwidth;
     Ok(Step {
-        name: network.name,
-        network: network.spec.describe(),
-        parameters,
-        batch_size: network.batch_size,
         precision,
         threads,
-        seconds,
-        epoch_seconds: seconds * SAMPLES as f64 / network.batch_size as f64,
-        flops_per_second: network.flops() / seconds,
         bound_products,
         bound_optimizer,
-        percent_of_bound: 100.0 * (bound_products + bound_optimizer) / seconds,
+        percent_of_bound: 100.0 * (bound_products + bound_optimizer) / time.seconds,
+        time,
     })
 }
 
-/// Median seconds of a training step, of which so many follow each other before anybody waits for them, and the network's parameters.
+/// Times training steps of a network on random pixels and labels; so many follow each other before anybody waits for them.
 ///
 /// # Errors
 /// If the device fails, or if a loss is not finite.
@@ -170,7 +172,7 @@ pub fn time<B: Backend<Real = f32>>(
     pixels: &Pixels,
     effort: Effort,
     together: usize,
-) -> Result<(f64, usize)> {
+) -> Result<StepTime> {
     let mut runner = Runner::new(backend, network, pixels)?;
     let mut outcome = Ok(());
     let mut seconds = timing::batches(effort.repeats, effort.repeat, &mut || {
@@ -180,7 +182,15 @@ pub fn time<B: Backend<Real = f32>>(
     });
     outcome?;
     let seconds = timing::median(&mut seconds) / together as f64;
-    Ok((seconds, runner.mlp.layout().parameter_count()))
+    Ok(StepTime {
+        name: network.name,
+        network: network.spec.describe(),
+        parameters: runner.mlp.layout().parameter_count(),
+        batch_size: network.batch_size,
+        seconds,
+        epoch_seconds: seconds * SAMPLES as f64 / network.batch_size as f64,
+        flops_per_second: network.flops() / seconds,
+    })
 }
 
 /// Random samples: as many and as wide as Fashion-MNIST's training part, so that a batch's rows come from memory as they do there.
@@ -353,11 +363,11 @@ mod tests {
         };
         let step = on(1).unwrap();
         // 6·5 + 5 weights and biases, 2·5 of the batch norm, 5·10 + 10.
-        assert_eq!(step.parameters, 105);
+        assert_eq!(step.time.parameters, 105);
         assert!((step.bound_products - 100.0 * (4.0 * 30.0 + 6.0 * 50.0) / 1e9).abs() <= 1e-15);
         assert!((step.bound_optimizer - 28.0 * 105.0 / 1e9).abs() <= 1e-15);
-        assert!(step.seconds.is_finite() && step.seconds > 0.0);
-        assert!((step.epoch_seconds / step.seconds - 600.0).abs() <= 1e-9);
+        assert!(step.time.seconds.is_finite() && step.time.seconds > 0.0);
+        assert!((step.time.epoch_seconds / step.time.seconds - 600.0).abs() <= 1e-9);
         assert!(on(2).is_err(), "no peak on two threads");
     }
 }

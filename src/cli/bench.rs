@@ -14,7 +14,7 @@ use crate::backend::Fused;
 use crate::backend::{Factors, Plain};
 use crate::bench::peak::{self, Bandwidth, Machine, Peak, Speed, one_and};
 use crate::bench::products::{self, Layout, Product, SHAPES};
-use crate::bench::steps::{self, Network, Pixels, Step};
+use crate::bench::steps::{self, Network, Pixels, Step, StepTime};
 use crate::bench::timing;
 #[cfg(feature = "cuda")]
 use crate::error::Error;
@@ -364,31 +364,32 @@ fn products_table(products: &[Product]) -> String {
     table::align(&rows, 2)
 }
 
+/// The columns of [`step_cells`].
+pub(super) const STEP_COLUMNS: [&str; 6] =
+    ["step", "batch", "parameters", "ms", "epoch s", "GFLOP/s"];
+
+pub(super) fn step_cells(time: &StepTime) -> Vec<String> {
+    vec![
+        time.name.to_owned(),
+        time.batch_size.to_string(),
+        time.parameters.to_string(),
+        format!("{:.3}", 1e3 * time.seconds),
+        format!("{:.2}", time.epoch_seconds),
+        giga(time.flops_per_second),
+    ]
+}
+
 fn steps_table(steps: &[Step]) -> String {
-    let header = [
-        "step",
-        "batch",
-        "parameters",
-        "ms",
-        "epoch s",
-        "GFLOP/s",
-        "products ms",
-        "optimiser ms",
-        "% of bound",
-    ];
-    let mut rows = vec![row(&header)];
+    let bounds = ["products ms", "optimiser ms", "% of bound"];
+    let mut rows = vec![row(&[&STEP_COLUMNS[..], &bounds].concat())];
     rows.extend(steps.iter().map(|s| {
-        vec![
-            s.name.to_owned(),
-            s.batch_size.to_string(),
-            s.parameters.to_string(),
-            format!("{:.3}", 1e3 * s.seconds),
-            format!("{:.2}", s.epoch_seconds),
-            giga(s.flops_per_second),
+        let mut cells = step_cells(&s.time);
+        cells.extend([
             format!("{:.3}", 1e3 * s.bound_products),
             format!("{:.3}", 1e3 * s.bound_optimizer),
             format!("{:.0}", s.percent_of_bound),
-        ]
+        ]);
+        cells
     }));
     let mut text = table::align(&rows, 1);
     let threads = steps.first().map_or(1, |s| s.threads);

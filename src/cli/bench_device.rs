@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::bench::{Part, Progress, giga, row};
+use super::bench::{Part, Progress, STEP_COLUMNS, giga, row, step_cells};
 use super::output;
 use crate::analysis::table;
 use crate::backend::Cuda;
-use crate::bench::device::{self, Effort, Product, Step};
+use crate::bench::device::{self, Effort, Product};
 use crate::bench::products::{Layout, SHAPES};
-use crate::bench::steps::{self, Network, Pixels};
+use crate::bench::steps::{self, Network, Pixels, StepTime};
 use crate::error::{Error, Result};
 
 /// The object that `--json` prints. What was not measured is null.
@@ -19,7 +19,7 @@ struct Report {
     device: String,
     multiprocessors: usize,
     products: Option<Vec<Product>>,
-    steps: Option<Vec<Step>>,
+    steps: Option<Vec<StepTime>>,
 }
 
 fn effort(quick: bool) -> Effort {
@@ -63,7 +63,14 @@ pub(super) fn run(
         let pixels = Pixels::random(784, 10);
         for network in Network::all() {
             progress.next(&format!("step of {}", network.name));
-            found.push(device::step(Cuda::new(index)?, &network, &pixels, effort)?);
+            let Effort { steps, together } = effort;
+            found.push(steps::time(
+                Cuda::new(index)?,
+                &network,
+                &pixels,
+                steps,
+                together,
+            )?);
         }
     }
     progress.finish();
@@ -97,18 +104,8 @@ fn in_words(report: &Report) -> String {
         text += &format!("\n{}", table::align(&rows, 2));
     }
     if let Some(steps) = &report.steps {
-        let header = ["step", "batch", "parameters", "ms", "epoch s", "GFLOP/s"];
-        let mut rows = vec![row(&header)];
-        rows.extend(steps.iter().map(|s| {
-            vec![
-                s.name.to_owned(),
-                s.batch_size.to_string(),
-                s.parameters.to_string(),
-                format!("{:.3}", 1e3 * s.seconds),
-                format!("{:.2}", s.epoch_seconds),
-                giga(s.flops_per_second),
-            ]
-        }));
+        let mut rows = vec![row(&STEP_COLUMNS)];
+        rows.extend(steps.iter().map(step_cells));
         text += &format!("\n{}", table::align(&rows, 1));
     }
     text

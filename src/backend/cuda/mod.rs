@@ -67,58 +67,32 @@ impl Cuda {
         &self.device
     }
 
-    /// `$C = A B$`, the product to the inputs: C `[m, n]`, A `[m, k]`, B `[k, n]`.
+    /// `$C = A B$`, C `[m, n]`: with A `[m, k]` or, if it is transposed, stored as `[k, m]`, and B `[k, n]` or `[n, k]`.
     ///
     /// # Errors
     /// If the launch fails.
     ///
     /// # Panics
-    /// If a buffer is too small.
-    pub fn product_nn(
+    /// If a buffer is too small, or if both are transposed: no layer has such a product.
+    pub fn product(
         &self,
+        [transposed_a, transposed_b]: [bool; 2],
         c: &mut Memory<f32>,
         a: &Memory<f32>,
         b: &Memory<f32>,
         [m, n, k]: [usize; 3],
     ) -> Result<()> {
         let product = Product::new(&self.device, m, n, k)?;
-        let operands = [a.start(m * k), b.start(k * n)];
-        // SAFETY: the buffers are as large as the sizes say.
-        unsafe { product.nn(&self.device, c.start(m * n), operands) }
-    }
-
-    /// `$C = A B^\top$`, the forward product: B `[n, k]`.
-    ///
-    /// # Errors
-    /// As [`Cuda::product_nn`], also when it panics.
-    pub fn product_nt(
-        &self,
-        c: &mut Memory<f32>,
-        a: &Memory<f32>,
-        b: &Memory<f32>,
-        [m, n, k]: [usize; 3],
-    ) -> Result<()> {
-        let product = Product::new(&self.device, m, n, k)?;
-        let operands = [a.start(m * k), b.start(k * n), Pointer::NULL];
-        // SAFETY: the buffers are as large as the sizes say; there may be no bias.
-        unsafe { product.nt_bias(&self.device, c.start(m * n), operands) }
-    }
-
-    /// `$C = A^\top B$`, the product to the weights: A `[k, m]`.
-    ///
-    /// # Errors
-    /// As [`Cuda::product_nn`], also when it panics.
-    pub fn product_tn(
-        &self,
-        c: &mut Memory<f32>,
-        a: &Memory<f32>,
-        b: &Memory<f32>,
-        [m, n, k]: [usize; 3],
-    ) -> Result<()> {
-        let product = Product::new(&self.device, m, n, k)?;
-        let results = [c.start(m * n), Pointer::NULL];
-        // SAFETY: the buffers are as large as the sizes say; column sums may be unwanted.
-        unsafe { product.tn(&self.device, results, [a.start(m * k), b.start(k * n)]) }
+        let (a, b, c) = (a.start(m * k), b.start(k * n), c.start(m * n));
+        // SAFETY: the buffers are as large as the sizes say; there may be no bias, and column sums may be unwanted.
+        unsafe {
+            match (transposed_a, transposed_b) {
+                (false, false) => product.nn(&self.device, c, [a, b]),
+                (false, true) => product.nt_bias(&self.device, c, [a, b, Pointer::NULL]),
+                (true, false) => product.tn(&self.device, [c, Pointer::NULL], [a, b]),
+                (true, true) => panic!("expected at most one transposed operand, found two"),
+            }
+        }
     }
 
     /// The first block's input as numbers. Rows of this program's memory are converted here: samples in the backend's keeping never come this way.
