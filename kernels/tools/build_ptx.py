@@ -41,18 +41,18 @@ class Nvrtc:
         library = site / "nvidia/cuda_nvrtc/lib/libnvrtc.so.12"
         if not library.exists():
             sys.exit(f"{library} is missing: install kernels/tools/requirements.txt")
-        self.library = ctypes.CDLL(str(library))
+        self.calls = ctypes.CDLL(str(library))
         major, minor = ctypes.c_int(), ctypes.c_int()
-        self.library.nvrtcVersion(ctypes.byref(major), ctypes.byref(minor))
+        self.calls.nvrtcVersion(ctypes.byref(major), ctypes.byref(minor))
         if (major.value, minor.value) != VERSION:
             sys.exit(f"NVRTC {VERSION[0]}.{VERSION[1]} expected, found {major.value}.{minor.value}")
 
     def _read(self, program, size_of, get):
         size = ctypes.c_size_t()
-        if getattr(self.library, size_of)(program, ctypes.byref(size)) or size.value == 0:
+        if getattr(self.calls, size_of)(program, ctypes.byref(size)) or size.value == 0:
             return b""
         buffer = ctypes.create_string_buffer(size.value)
-        getattr(self.library, get)(program, buffer)
+        getattr(self.calls, get)(program, buffer)
         return buffer.raw
 
     def compile(self, source, architecture, extra=()):
@@ -63,17 +63,17 @@ class Nvrtc:
         texts = [header.read_bytes() for header in headers for _ in range(2)]
         program = ctypes.c_void_p()
         array = lambda values: (ctypes.c_char_p * len(values))(*values)
-        created = self.library.nvrtcCreateProgram(
+        created = self.calls.nvrtcCreateProgram(
             ctypes.byref(program), source.read_bytes(), source.name.encode(), len(names), array(texts), array([n.encode() for n in names])
         )
         options = [f"--gpu-architecture={architecture}", *OPTIONS, *extra]
-        failed = created or self.library.nvrtcCompileProgram(program, len(options), array([o.encode() for o in options]))
+        failed = created or self.calls.nvrtcCompileProgram(program, len(options), array([o.encode() for o in options]))
         log = self._read(program, "nvrtcGetProgramLogSize", "nvrtcGetProgramLog").rstrip(b"\0").decode().strip()
         if failed:
             sys.exit(f"{source.name}: {log}")
         ptx = self._read(program, "nvrtcGetPTXSize", "nvrtcGetPTX").rstrip(b"\0")
         cubin = self._read(program, "nvrtcGetCUBINSize", "nvrtcGetCUBIN")
-        self.library.nvrtcDestroyProgram(ctypes.byref(program))
+        self.calls.nvrtcDestroyProgram(ctypes.byref(program))
         return ptx, cubin, log
 
 

@@ -359,6 +359,14 @@ impl<T> Pointer<T> {
         address: 0,
         of: PhantomData,
     };
+
+    /// The same address, where it is decided elsewhere what lies there.
+    pub(super) fn untyped(self) -> Pointer<()> {
+        Pointer {
+            address: self.address,
+            of: PhantomData,
+        }
+    }
 }
 
 /// What a kernel may take by value: as C lays it out.

@@ -117,44 +117,24 @@ impl Kept<Memory<f32>> for KeptSamples {
         let (grid, block) = ([size(device, batch.len())?, 1], [THREADS, 1]);
         let features = size(device, table.width)?;
         let k = &device.kernels;
+        let (data, plain, augmented) = match &table.values {
+            Values::U8(v) => (v.start(v.len()).untyped(), &k.input_u8, &k.augment_u8),
+            Values::F32(v) => (v.start(v.len()).untyped(), &k.input_f32, &k.augment_f32),
+        };
         let Some(augmentation) = augmentation else {
-            // SAFETY: every row is one of the samples; the types are the kernels'.
+            // SAFETY: every row is one of the samples; the types are the kernel's, which is the one for these values.
             return unsafe {
-                match &table.values {
-                    Values::U8(v) => {
-                        let (data, kernel) = (v.start(v.len()), &k.input_u8);
-                        launch!(
-                            device, kernel, grid, block, out, data, rows, scale, shift, features
-                        )
-                    }
-                    Values::F32(v) => {
-                        let (data, kernel) = (v.start(v.len()), &k.input_f32);
-                        launch!(
-                            device, kernel, grid, block, out, data, rows, scale, shift, features
-                        )
-                    }
-                }
+                launch!(
+                    device, plain, grid, block, out, data, rows, scale, shift, features
+                )
             };
         };
         let changes = Augment::new(device, augmentation, table.width)?;
-        // SAFETY: every row is one of the samples, and an image has as many pixels; the types are the kernels'.
+        // SAFETY: as above, and an image has as many pixels.
         unsafe {
-            match &table.values {
-                Values::U8(v) => {
-                    let (data, kernel) = (v.start(v.len()), &k.augment_u8);
-                    launch!(
-                        device, kernel, grid, block, out, data, rows, scale, shift, features,
-                        changes
-                    )
-                }
-                Values::F32(v) => {
-                    let (data, kernel) = (v.start(v.len()), &k.augment_f32);
-                    launch!(
-                        device, kernel, grid, block, out, data, rows, scale, shift, features,
-                        changes
-                    )
-                }
-            }
+            launch!(
+                device, augmented, grid, block, out, data, rows, scale, shift, features, changes
+            )
         }
     }
 }
