@@ -4,7 +4,7 @@ use chainrule::ops::activation::{Activation, activation_backward, activation_for
 use chainrule::ops::batch_norm::{batch_norm_backward, batch_norm_evaluate, batch_norm_forward};
 use chainrule::ops::dropout::Mask;
 use chainrule::ops::linear::{linear_backward_input, linear_backward_parameters, linear_forward};
-use chainrule::ops::softmax_cross_entropy::{LossOptions, softmax_cross_entropy};
+use chainrule::ops::loss::cross_entropy::{LossOptions, softmax_cross_entropy};
 use chainrule::optim::{Adam, AdamW, Optimizer, RmsProp, Rprop, Sgd, Step, clip, update};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::Array2;

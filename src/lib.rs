@@ -17,9 +17,9 @@
 //! Dependencies point one way; the right side uses the left:
 //!
 //! ```text
-//! real error rng  <-  simd  <-  gemm  <-  ops optim  <-  backend  <-  nn  <-  train  <-  search  <-  cli
-//!                                              data  <-  backend  train
-//!                                          gemm  nn  train  <-  bench  <-  cli
+//! real error rng durable text statistics metrics  <-  simd threads  <-  gemm  <-  ops optim  <-  backend  <-  nn  <-  settings model  <-  train  <-  search  <-  report  <-  cli
+//!                                                            data  <-  backend  train
+//!                                                        gemm  nn  train  <-  bench  <-  cli
 //! ```
 //!
 //! # Symbols
@@ -42,7 +42,8 @@
 //! use std::sync::Arc;
 //! use chainrule::backend::Plain;
 //! use chainrule::data::Dataset;
-//! use chainrule::train::{Config, Settings, Trainer, fit};
+//! use chainrule::settings::{Config, Settings};
+//! use chainrule::train::{Trainer, fit};
 //! use ndarray::Array2;
 //!
 //! # fn main() -> chainrule::Result<()> {
@@ -69,13 +70,15 @@
 //! # }
 //! ```
 
-pub mod analysis;
 pub mod backend;
 pub mod bench;
 pub mod cli;
 pub mod data;
+pub(crate) mod durable;
 pub mod error;
 pub mod gemm;
+pub mod metrics;
+pub mod model;
 pub mod nn;
 pub mod ops;
 pub mod optim;
@@ -83,7 +86,11 @@ pub mod real;
 pub mod report;
 pub mod rng;
 pub mod search;
+pub mod settings;
 pub mod simd;
+pub mod statistics;
+pub mod text;
+pub mod threads;
 pub mod train;
 
 pub use error::{Error, Result};

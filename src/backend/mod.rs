@@ -9,6 +9,7 @@ pub mod cuda;
 #[cfg(target_arch = "x86_64")]
 pub mod fused;
 pub mod plain;
+pub mod select;
 
 use std::convert::Infallible;
 use std::ops::Range;
@@ -21,7 +22,7 @@ use crate::error::Result;
 use crate::gemm::Element;
 use crate::ops::activation::Activation;
 use crate::ops::dropout::Mask;
-use crate::ops::softmax_cross_entropy::{Loss, LossOptions, argmax};
+use crate::ops::loss::cross_entropy::{Loss, LossOptions, argmax};
 use crate::optim::{Optimizer, Step, clip};
 use crate::real::Real as _;
 #[cfg(feature = "cuda")]

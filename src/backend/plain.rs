@@ -13,7 +13,7 @@ use crate::gemm::Element;
 use crate::ops::activation::{activation_backward, activation_forward};
 use crate::ops::batch_norm::{batch_norm_backward, batch_norm_evaluate, batch_norm_forward};
 use crate::ops::linear::{linear_backward_input, linear_backward_parameters, linear_forward};
-use crate::ops::softmax_cross_entropy::{Loss, LossOptions, softmax_cross_entropy};
+use crate::ops::loss::cross_entropy::{Loss, LossOptions, softmax_cross_entropy};
 use crate::optim::clip::SquareSum;
 use crate::optim::{self, Optimizer, Step};
 use crate::simd::{self, Body};

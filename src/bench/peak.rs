@@ -11,7 +11,7 @@ use crate::backend::Factors;
 use crate::error::Result;
 use crate::simd::chains::Chains;
 use crate::simd::{self, Body, InstructionSet};
-use crate::train::with_threads;
+use crate::threads::with_threads;
 
 /// The processor, as the system describes it.
 #[derive(Clone, Debug, Serialize)]

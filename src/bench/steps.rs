@@ -11,12 +11,12 @@ use crate::data::{Features, Normalizer, Samples};
 use crate::error::{Error, Result};
 use crate::nn::init::{self, Init};
 use crate::nn::spec::hidden_widths;
+use crate::nn::{Feed, Rows};
 use crate::nn::{Mlp, NetworkSpec, Update};
 use crate::ops::activation::Activation;
-use crate::ops::softmax_cross_entropy::{Loss, LossOptions};
+use crate::ops::loss::cross_entropy::{Loss, LossOptions};
 use crate::optim::Optimizer;
 use crate::rng;
-use crate::train::{Feed, Rows};
 
 /// Samples of the epoch that times are projected on; also how many there are to draw batches from.
 pub const SAMPLES: usize = 60_000;
@@ -359,7 +359,7 @@ mod tests {
                     effort,
                 )
             };
-            crate::train::with_threads(Some(threads), run).unwrap()
+            crate::threads::with_threads(Some(threads), run).unwrap()
         };
         let step = on(1).unwrap();
         // 6·5 + 5 weights and biases, 2·5 of the batch norm, 5·10 + 10.

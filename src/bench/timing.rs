@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::analysis::Interval;
+use crate::statistics::Interval;
 
 /// How long to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

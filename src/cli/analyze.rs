@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use super::model::ModelArgs;
 use super::output;
-use crate::analysis::correlation::{ConfusedPair, confused_pairs, correlation};
-use crate::analysis::{Confusion, table};
 use crate::data::{self, Features, LoadOptions, Samples};
 use crate::error::{Error, Result};
-use crate::ops::softmax_cross_entropy::argmax;
+use crate::metrics::correlation::{ConfusedPair, confused_pairs, correlation};
+use crate::ops::loss::cross_entropy::argmax;
+use crate::{metrics::Confusion, text::table};
 
 /// Confused pairs that are shown.
 const SHOWN: usize = 8;

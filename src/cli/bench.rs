@@ -8,9 +8,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use super::output;
-use crate::analysis::table;
 #[cfg(target_arch = "x86_64")]
 use crate::backend::Fused;
+use crate::backend::select::Device;
+use crate::backend::select::no_bf16;
+#[cfg(not(feature = "cuda"))]
+use crate::backend::select::no_cuda;
 use crate::backend::{Factors, Plain};
 use crate::bench::peak::{self, Bandwidth, Machine, Peak, Speed, one_and};
 use crate::bench::products::{self, Layout, Product, SHAPES};
@@ -19,11 +22,8 @@ use crate::bench::timing;
 #[cfg(feature = "cuda")]
 use crate::error::Error;
 use crate::error::Result;
-use crate::train::no_bf16;
-#[cfg(not(feature = "cuda"))]
-use crate::train::no_cuda;
-use crate::train::settings::Device;
-use crate::train::with_threads;
+use crate::text::table;
+use crate::threads::with_threads;
 
 /// What `bench` takes.
 #[derive(Debug, Args)]

@@ -6,12 +6,12 @@ use serde::Serialize;
 
 use super::bench::{Part, Progress, STEP_COLUMNS, giga, row, step_cells};
 use super::output;
-use crate::analysis::table;
 use crate::backend::Cuda;
 use crate::bench::device::{self, Effort, Product};
 use crate::bench::products::{Layout, SHAPES};
 use crate::bench::steps::{self, Network, Pixels, StepTime};
 use crate::error::{Error, Result};
+use crate::text::table;
 
 /// The object that `--json` prints. What was not measured is null.
 #[derive(Debug, Serialize)]

@@ -7,8 +7,8 @@ use clap::{Args, Subcommand};
 
 use super::output;
 use crate::data::{Dataset, Description, LoadOptions, class_picture, load, locate, verify};
+use crate::durable;
 use crate::error::{Error, Result};
-use crate::train::durable;
 
 /// What to do with a data set.
 #[derive(Debug, Subcommand)]

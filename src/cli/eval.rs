@@ -7,11 +7,15 @@ use serde::Serialize;
 
 use super::model::ModelArgs;
 use super::output;
-use crate::analysis::{Confusion, Interval, Score, Scores, table, wilson};
+use crate::backend::select::Device;
 use crate::data::{self, Dataset, FileKind, LoadOptions, Samples, file_kind};
 use crate::error::{Error, Result};
-use crate::train::Model;
-use crate::train::settings::Device;
+use crate::model::Model;
+use crate::{
+    metrics::{Confusion, Score, Scores},
+    statistics::{Interval, wilson},
+    text::table,
+};
 
 /// What `eval` takes.
 #[derive(Debug, Args)]

@@ -6,12 +6,14 @@ use clap::Args;
 
 use super::output;
 use crate::backend::Backend;
+use crate::backend::select::{Device, Precision};
+use crate::backend::select::{OnBackend, on_backend};
 use crate::data::{self, LoadOptions};
 use crate::error::{Error, Result};
 use crate::nn::NetworkSpec;
 use crate::nn::gradcheck::{Options, Report, TensorReport, gradcheck, gradcheck_on};
-use crate::train::settings::{Device, Precision};
-use crate::train::{Config, OnBackend, Settings, on_backend, with_threads};
+use crate::settings::{Config, Settings};
+use crate::threads::with_threads;
 
 /// Rows of the random batch unless `--batch-size` says otherwise: enough for batch statistics, few enough for seconds.
 const ROWS: usize = 8;

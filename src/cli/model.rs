@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::backend::select::Device;
 use crate::error::Result;
-use crate::train::settings::Device;
-use crate::train::{MAX_THREADS, Model, with_threads};
+use crate::model::Model;
+use crate::threads::{MAX_THREADS, with_threads};
 
 /// The model's flags.
 #[derive(Debug, Args)]

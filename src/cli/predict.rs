@@ -7,11 +7,12 @@ use serde::Serialize;
 
 use super::model::ModelArgs;
 use super::output;
-use crate::analysis::table;
 use crate::data::{Features, FileKind, Samples, file_kind, read_png, read_rows};
+use crate::durable;
 use crate::error::{Error, Result};
-use crate::train::model::{Description, Predictions};
-use crate::train::{Model, durable};
+use crate::model::Model;
+use crate::model::{Description, Predictions};
+use crate::text::table;
 
 /// What `predict` takes.
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Parser};
 
 use crate::error::{Error, Result};
 use crate::search::Space;
-use crate::train::Settings;
+use crate::settings::Settings;
 
 /// What was given for each flag, as it was written.
 #[derive(Clone, Debug, Default)]

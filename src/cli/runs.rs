@@ -9,9 +9,10 @@ use clap::Args;
 use serde::Serialize;
 
 use super::output;
-use crate::analysis::table;
 use crate::error::{Error, Result};
-use crate::train::{Overview, RunDir, Settings};
+use crate::settings::Settings;
+use crate::text::table;
+use crate::train::{Overview, RunDir};
 
 /// Where `train` puts its runs.
 const FOLDER: &str = "runs";

@@ -9,12 +9,12 @@ use serde_json::{Map, Value};
 use super::output;
 use super::searching::{Base, Common, Work};
 use super::train::interrupt_flag;
-use crate::analysis::number::shown;
 use crate::error::{Error, Result};
 use crate::search::journal::{Journal, State, Storage, Study, Trial};
 use crate::search::{
     Finish, Plan, PrunerName, SamplerName, Space, Task, folder, ranking, run_folder, slot,
 };
+use crate::text::number::shown;
 
 /// What `search` takes.
 #[derive(Debug, Args)]

@@ -10,10 +10,10 @@ use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, P
 
 use super::output;
 use super::searching::Work;
-use crate::analysis::number::shown;
 use crate::data::Dataset;
 use crate::search::journal::{Storage, Study};
 use crate::search::{Claim, End, Pace, SamplerName, Seat, Task, Watcher, workers};
+use crate::text::number::shown;
 
 /// Parts of a worker's bar.
 const PARTS: u64 = 1000;

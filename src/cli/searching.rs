@@ -11,8 +11,9 @@ use super::search_progress::Progress;
 use crate::data::{self, Dataset, LoadOptions};
 use crate::error::{Error, Result};
 use crate::search::{Finish, Objective, Search, Space, Task};
-use crate::train::settings::parse;
-use crate::train::{Settings, thread_count};
+use crate::settings::Settings;
+use crate::settings::parse;
+use crate::threads::thread_count;
 
 /// Flags of all three.
 #[derive(Debug, Args)]

@@ -13,15 +13,20 @@ use serde::Serialize;
 use super::output;
 use super::searching::{Base, Common, Work};
 use super::train::{interrupt_flag, train_with_progress};
-use crate::analysis::{Interval, number, table, wilson};
 use crate::backend::Backend;
+use crate::backend::select::{OnBackend, on_backend};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::report;
 use crate::search::journal::Journal;
 use crate::search::sweep::{Cell, cells, extremes};
 use crate::search::{Finish, Objective, Outline, Preset, cost_of_run};
-use crate::train::{Config, OnBackend, RunDir, Summary, Trainer, on_backend};
+use crate::settings::Config;
+use crate::train::{RunDir, Summary, Trainer};
+use crate::{
+    statistics::{Interval, wilson},
+    text::{number, table},
+};
 
 /// How often a process that waits for another one looks again.
 const PAUSE: Duration = Duration::from_millis(200);

@@ -8,12 +8,12 @@ use serde::Serialize;
 use super::output;
 use super::searching::{Base, Common, Work};
 use super::train::interrupt_flag;
-use crate::analysis::number::shown;
-use crate::analysis::table;
 use crate::error::{Error, Result};
 use crate::search::journal::Journal;
 use crate::search::sweep::{Cell, Series, cells};
 use crate::search::{Finish, Plan, Task};
+use crate::text::number::shown;
+use crate::text::table;
 
 /// What `sweep` takes.
 #[derive(Debug, Args)]

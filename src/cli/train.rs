@@ -11,13 +11,13 @@ use signal_hook::flag;
 use super::output;
 use super::progress::Progress;
 use crate::backend::Backend;
+use crate::backend::select::{OnBackend, check_device, on_backend};
 use crate::data::{self, Dataset, LoadOptions};
 use crate::error::{Error, Result};
-use crate::train::tensors::{self, TensorFile};
-use crate::train::{
-    Config, EpochRecord, OnBackend, Outcome, RunDir, Settings, Summary, Trainer, check_device, fit,
-    on_backend, thread_count, with_threads,
-};
+use crate::model::tensors::{self, TensorFile};
+use crate::settings::{Config, Settings};
+use crate::threads::{thread_count, with_threads};
+use crate::train::{EpochRecord, Outcome, RunDir, Summary, Trainer, fit};
 
 /// What `train` takes.
 #[derive(Debug, Args)]

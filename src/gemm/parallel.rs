@@ -9,8 +9,8 @@ use std::sync::Mutex;
 use ndarray::{ArrayView2, ArrayViewMut2, s};
 
 use super::{Beta, COLUMN_GRAIN, Element, ROW_GRAIN, multiply};
-use crate::simd::lock;
-use crate::simd::team::Team;
+use crate::threads::lock;
+use crate::threads::team::Team;
 
 /// Teams that no product is using. Starting threads takes longer than most products, so a process keeps as many teams as it had products at a time.
 static IDLE: Mutex<Vec<Team>> = Mutex::new(Vec::new());

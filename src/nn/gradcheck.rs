@@ -26,7 +26,7 @@ use super::init::{self, Init};
 use super::{Mlp, NetworkSpec};
 use crate::backend::{Backend, Input, Mode, Plain, Sink};
 use crate::error::{Error, Result};
-use crate::ops::softmax_cross_entropy::{LossOptions, softmax_cross_entropy};
+use crate::ops::loss::cross_entropy::{LossOptions, softmax_cross_entropy};
 use crate::real::Real;
 use crate::rng::{self, Purpose};
 

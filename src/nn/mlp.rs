@@ -3,7 +3,7 @@
 use super::{Layout, NetworkSpec, Panels};
 use crate::backend::{Backend, Input, Labels, Mode, Sink, State};
 use crate::error::{Error, Result};
-use crate::ops::softmax_cross_entropy::{Loss, LossOptions};
+use crate::ops::loss::cross_entropy::{Loss, LossOptions};
 use crate::optim::{Optimizer, Step};
 
 /// A network on a backend, with every buffer that a training step needs, allocated once.

@@ -1,5 +1,6 @@
 //! The network: its description, its parameters, and the two lists of blocks, forward and backward.
 
+mod feed;
 pub mod gradcheck;
 pub mod init;
 mod mlp;
@@ -7,6 +8,7 @@ mod panels;
 pub mod params;
 pub mod spec;
 
+pub use feed::{Feed, Rows};
 pub use mlp::{Batch, Mlp, Update};
 pub use panels::Panels;
 pub use params::Layout;

@@ -20,7 +20,7 @@
 //! | [`batch_norm`] | `$y = \gamma\,(x - \mu)/\sqrt{\sigma^2 + \varepsilon} + \beta$`, per column |
 //! | [`dropout`] | `$y = x\,m/(1-p)$`, `$m$` a random mask |
 //! | [`activation`] | relu, leaky_relu, sigmoid, tanh, gelu, silu, elu, identity |
-//! | [`softmax_cross_entropy`] | mean of `$-\log \mathrm{softmax}(z)_y$`, with label smoothing and class weights |
+//! | [`loss::cross_entropy`] | mean of `$-\log \mathrm{softmax}(z)_y$`, with label smoothing and class weights |
 //!
 //! [`reduce`] holds the sums that they share, each with one fixed order.
 
@@ -28,8 +28,8 @@ pub mod activation;
 pub mod batch_norm;
 pub mod dropout;
 pub mod linear;
+pub mod loss;
 pub mod reduce;
-pub mod softmax_cross_entropy;
 
 #[cfg(test)]
 mod gradient;

@@ -3,10 +3,10 @@
 use super::html::{self, escape};
 use super::learnt::Learnt;
 use super::subject::{Subject, words};
-use crate::analysis::number::shown;
-use crate::analysis::wilson;
 use crate::search::journal::{State, Trial};
 use crate::search::sweep::{Cell, extremes};
+use crate::statistics::wilson;
+use crate::text::number::shown;
 
 /// The top of the page.
 pub(super) fn answer(subjects: &[Subject<'_>], learnt: Option<&Learnt>) -> String {

@@ -7,13 +7,14 @@ use super::matrix::{Entry, matrix};
 use super::scale::Scale;
 use super::subject::{Figure, csv};
 use super::tiles::{Tile, tiles};
-use crate::analysis::Confusion;
-use crate::analysis::correlation::{ConfusedPair, confused_pairs, correlation};
+use crate::backend::select::Device;
 use crate::data::{self, ImageShape, LoadOptions, Samples, sample_picture};
 use crate::error::{Error, Result};
-use crate::train::model::Predictions;
-use crate::train::settings::Device;
-use crate::train::{EpochRecord, Model, RunDir, Summary};
+use crate::metrics::Confusion;
+use crate::metrics::correlation::{ConfusedPair, confused_pairs, correlation};
+use crate::model::Model;
+use crate::model::Predictions;
+use crate::train::{EpochRecord, RunDir, Summary};
 
 /// Images that are shown of those that are most surely wrong.
 const WRONG: usize = 12;

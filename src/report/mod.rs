@@ -19,9 +19,9 @@ mod tiles;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::durable;
 use crate::error::{Error, Result};
 use crate::search::journal::Journal;
-use crate::train::durable;
 use learnt::Learnt;
 use page::Content;
 use subject::Subject;

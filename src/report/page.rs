@@ -5,9 +5,9 @@ use super::html::{self, escape};
 use super::learnt::Learnt;
 use super::repeat::command;
 use super::subject::{Figure, Series, Subject, words};
-use crate::analysis::number::shown;
 use crate::search::journal::Trial;
 use crate::search::sweep::Cell;
+use crate::text::number::shown;
 
 /// Trials in the table of the best.
 const BEST: usize = 4;

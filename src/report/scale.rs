@@ -1,6 +1,6 @@
 //! From values to places along an axis, and the marks on it.
 
-use crate::analysis::number::number;
+use crate::text::number::number;
 
 /// How a quantity lies along an axis.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,10 +7,10 @@ use super::chart::{Chart, Dot, Line};
 use super::parallel::{Axis, Coordinates, parallel};
 use super::scale::Scale;
 use super::subject::{Figure, Subject, axis, csv, words};
-use crate::analysis::fanova;
-use crate::analysis::number::{shown, text};
 use crate::search::Distribution;
 use crate::search::journal::{State, Trial};
+use crate::statistics::fanova;
+use crate::text::number::{shown, text};
 
 /// Trials for each setting, below which importances are a guess.
 const FEW: usize = 10;

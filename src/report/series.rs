@@ -3,8 +3,8 @@
 use super::chart::{Chart, Dot, Line};
 use super::scale::Scale;
 use super::subject::{Figure, Series, csv, words};
-use crate::analysis::number::text;
 use crate::search::sweep::Cell;
+use crate::text::number::text;
 
 /// What repeats are drawn by, if they have noted it.
 const METRICS: [&str; 2] = ["val_accuracy", "val_loss"];
@@ -115,7 +115,7 @@ fn numbers(series: &Series<'_>, metric: &str, cells: &[Cell]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::student;
+    use crate::statistics::student;
 
     #[test]
     fn intervals_have_room_but_do_not_crowd_out_the_repeats() {

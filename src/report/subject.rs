@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::scale::Scale;
-use crate::analysis::number::text;
 use crate::search::journal::{Direction, State, Storage, Study, Trial};
 use crate::search::sweep::Cell;
 use crate::search::{Distribution, ranking};
+use crate::text::number::text;
 
 /// A chart and its numbers.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use super::study::Claim;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::nn::Layout;
-use crate::train::Config;
+use crate::settings::Config;
 
 /// Multiply-adds that an update costs beside its products, for each parameter: an optimiser reads and writes weights and moments, and does no product.
 const OF_A_PARAMETER: f64 = 20.0;
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
     use crate::search::Objective;
     use crate::search::sweep::Series;
-    use crate::train::Settings;
+    use crate::settings::Settings;
 
     #[test]
     fn time_left_follows_from_what_is_done() {

@@ -9,11 +9,12 @@ use super::journal::Direction;
 use super::pruner::{Hyperband, Median, Never, Pruner, SuccessiveHalving};
 use super::sampler::{Grid, Random, Sampler, Sobol, Tpe};
 use super::space::{Point, Space};
+use crate::backend::select::Device;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::rng;
-use crate::train::settings::Device;
-use crate::train::{Config, EpochRecord, Settings, Summary, check_fit};
+use crate::settings::{Config, Settings};
+use crate::train::{EpochRecord, Summary, check_fit};
 
 /// Which figure of the validation part is searched for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]

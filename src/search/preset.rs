@@ -8,7 +8,7 @@ use super::run::{Task, ranking};
 use super::space::{Point, Space};
 use super::sweep::Series;
 use crate::error::Result;
-use crate::train::{Config, Settings};
+use crate::settings::{Config, Settings};
 
 /// How much of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

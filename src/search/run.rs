@@ -10,10 +10,10 @@ use super::journal::{Journal, State, Storage, Study, Trial};
 use super::plan::Plan;
 use super::study::{Claim, Next, Work, slot};
 use super::trial::{End, Worker, run_folder};
+use crate::backend::select::Device;
+use crate::backend::select::check_device;
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::train::check_device;
-use crate::train::settings::Device;
 
 /// How often a worker that has nothing to do looks again.
 const PAUSE: Duration = Duration::from_millis(300);

@@ -175,7 +175,7 @@ mod tests {
     use clap::Args;
 
     use super::*;
-    use crate::train::Settings;
+    use crate::settings::Settings;
 
     /// A new flag of `train` is either searched or named here.
     #[test]

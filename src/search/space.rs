@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::distribution::Distribution;
 use super::setting::{Kind, Setting};
 use crate::error::{Error, Result};
-use crate::train::Settings;
+use crate::settings::Settings;
 
 /// A point of a space: an internal value for each parameter, in the space's order.
 pub type Point = Vec<f64>;

@@ -8,9 +8,9 @@ use super::distribution::Distribution;
 use super::journal::{Direction, State, Storage, Study};
 use super::plan::{Objective, Plan, PrunerName, SamplerName};
 use super::space::Space;
-use crate::analysis::student::{self, Mean};
 use crate::error::{Error, Result};
-use crate::train::Settings;
+use crate::settings::Settings;
+use crate::statistics::student::{self, Mean};
 
 /// A setting and the values that it takes, as they would be written behind its flag.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,12 +12,12 @@ use super::pruner::Pruner;
 use super::run::{Seat, Watcher};
 use super::study::{Claim, Work};
 use crate::backend::Backend;
+use crate::backend::select::{OnBackend, on_backend};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::train::{
-    self, Config, Control, EpochRecord, Observer, OnBackend, RunDir, Summary, Trainer, fit,
-    on_backend, with_threads,
-};
+use crate::settings::Config;
+use crate::threads::with_threads;
+use crate::train::{self, Control, EpochRecord, Observer, RunDir, Summary, Trainer, fit};
 
 /// How a trial ended.
 #[derive(Clone, Copy, Debug, PartialEq)]

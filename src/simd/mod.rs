@@ -6,15 +6,9 @@
 //!
 //! `CHAINRULE_KERNEL=portable|avx2|avx512` forces a set, for tests and comparisons.
 //!
-//! A loop is divided among threads by a [`team`].
-
-mod count;
-mod place;
-pub mod team;
+//! A loop is divided among threads by a [team](crate::threads::team).
 
 pub mod chains;
-
-pub(crate) use count::lock;
 
 use std::sync::OnceLock;
 

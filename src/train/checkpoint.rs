@@ -4,12 +4,12 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::settings::Settings;
-use super::tensors::{self, Array, TensorFile};
 use super::trainer::{Progress, Trainer};
 use crate::backend::Backend;
 use crate::error::{Error, Result};
+use crate::model::tensors::{self, Array, TensorFile};
 use crate::nn::NetworkSpec;
+use crate::settings::Settings;
 
 /// The file's format; another number is refused.
 const FORMAT: u32 = 1;

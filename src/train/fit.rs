@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::config::check_threads;
 use super::record::{EpochRecord, Summary};
 use super::run_dir::RunDir;
 use super::trainer::{EpochEnd, Progress, Trainer};
 use crate::backend::Backend;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::metrics::Evaluation;
 
 /// Epochs shorter than this share a checkpoint.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
@@ -46,28 +46,6 @@ pub struct Outcome {
     pub records: Vec<EpochRecord>,
     /// What it came to.
     pub summary: Summary,
-}
-
-/// The number of threads to use: the one given, else `RAYON_NUM_THREADS`, else one per core.
-pub fn thread_count(given: Option<usize>) -> usize {
-    let variable = || std::env::var("RAYON_NUM_THREADS").ok()?.parse().ok();
-    given
-        .or_else(variable)
-        .filter(|&threads| threads > 0)
-        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
-}
-
-/// Runs `f` on a pool of so many threads; `None` takes rayon's choice (`RAYON_NUM_THREADS`, else one per core).
-///
-/// # Errors
-/// If there are 0 threads or more than 1024, or the system cannot start them.
-pub fn with_threads<T: Send>(threads: Option<usize>, f: impl FnOnce() -> T + Send) -> Result<T> {
-    let threads = threads.map(check_threads).transpose()?;
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads.unwrap_or(0))
-        .build();
-    let pool = pool.map_err(|e| Error::setting("train.threads", e.to_string()))?;
-    Ok(pool.install(f))
 }
 
 /// Trains to the last epoch, or until patience, the observer or divergence ends the run; tests the best weights; writes the summary.
@@ -127,7 +105,7 @@ fn summarise<B: Backend>(
     trainer: &Trainer<B>,
     run_dir: Option<&RunDir>,
     records: &[EpochRecord],
-    test: Option<super::Evaluation>,
+    test: Option<Evaluation>,
     interrupted: bool,
 ) -> Summary {
     let progress = &trainer.progress;

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use super::RunDir;
 use super::record::{EpochRecord, Summary};
-use super::settings::Settings;
 use super::trainer::best_record;
-use super::{Config, RunDir};
 use crate::error::Result;
+use crate::settings::Config;
+use crate::settings::Settings;
 
 /// How far a run came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,15 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Loss and accuracy on some samples.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Evaluation {
-    /// Mean plain cross-entropy.
-    pub loss: f64,
-    /// Share of correct samples.
-    pub accuracy: f64,
-}
-
 /// One epoch: a line of `metrics.jsonl`. What was not measured, or is not finite, is null there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {

@@ -3,12 +3,14 @@
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 
+use super::checkpoint;
 use super::record::{EpochRecord, Summary};
-use super::settings::Settings;
 use super::trainer::Trainer;
-use super::{Model, checkpoint, durable};
 use crate::backend::Backend;
+use crate::durable;
 use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::settings::Settings;
 
 /// Settings that a resumed run may change: they do not change what was computed so far.
 const FREE: [&str; 7] = [

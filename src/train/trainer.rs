@@ -6,18 +6,22 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::model::{self, Description, EVALUATION_ROWS};
-use super::settings::Monitor;
-use super::tensors::TensorFile;
-use super::{Config, EpochRecord, Evaluation, Feed, Model, Observer, Rows};
+use super::{EpochRecord, Observer};
 use crate::backend::Backend;
 use crate::data::batches::{self, Augmentation};
 use crate::data::{Dataset, Normalizer, Split};
 use crate::error::{Error, Result};
+use crate::metrics::Evaluation;
+use crate::model::Model;
+use crate::model::tensors::TensorFile;
+use crate::model::{self, Description, EVALUATION_ROWS};
+use crate::nn::{Feed, Rows};
 use crate::nn::{Mlp, NetworkSpec, Update, init};
-use crate::ops::softmax_cross_entropy::Loss;
+use crate::ops::loss::cross_entropy::Loss;
 use crate::optim::{By, Plateau};
 use crate::real::Real;
+use crate::settings::Config;
+use crate::settings::Monitor;
 
 /// Where a run stands: all that resuming needs besides the numbers in the network.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -152,7 +156,7 @@ impl<B: Backend> Trainer<B> {
         config
             .augment
             .check(data.image)
-            .map_err(|e| super::config::within("data", e))?;
+            .map_err(|e| crate::settings::within("data", e))?;
 
         let normalizer = Normalizer::fit(config.normalize, &data.train, &split.train);
         let capacity = config.batch_size.max(EVALUATION_ROWS);
@@ -192,7 +196,7 @@ impl<B: Backend> Trainer<B> {
             .config
             .schedule
             .validate_warmup(trainer.config.warmup, trainer.schedule_steps())
-            .map_err(|e| super::config::within("schedule", e))?;
+            .map_err(|e| crate::settings::within("schedule", e))?;
         Ok(trainer)
     }
 

@@ -14,7 +14,7 @@ use chainrule::nn::init::{self, Init};
 use chainrule::nn::spec::hidden_widths;
 use chainrule::nn::{Mlp, NetworkSpec, Update};
 use chainrule::ops::activation::Activation;
-use chainrule::ops::softmax_cross_entropy::LossOptions;
+use chainrule::ops::loss::cross_entropy::LossOptions;
 use chainrule::optim::Optimizer;
 
 /// The system's allocator, counting.
@@ -106,13 +106,13 @@ fn count(
 fn count_on_a_device() -> usize {
     use chainrule::backend::Cuda;
     use chainrule::data::{Features, Normalizer, Samples};
-    use chainrule::train::Feed;
+    use chainrule::nn::Feed;
 
     emulator::preload();
-    let config: chainrule::train::Settings =
+    let config: chainrule::settings::Settings =
         toml::from_str("[model]\nwidths = [20, 10]\ndropout = 0.2\n[train]\nbatch_size = 15\n")
             .unwrap();
-    let config = chainrule::train::Config::new(&config).unwrap();
+    let config = chainrule::settings::Config::new(&config).unwrap();
     let spec = config.network(30, 10).unwrap();
     let (params, running) = init::draw(&spec, Init::default(), 0);
     let mut mlp = Mlp::new(Cuda::new(0).unwrap(), spec, 15).unwrap();

@@ -4,7 +4,7 @@ use chainrule::backend::{Backend, Block, Input, Mode, Order, Plain, State};
 use chainrule::nn::init::{self, Init};
 use chainrule::nn::{Layout, Mlp, NetworkSpec, Update};
 use chainrule::ops::activation::Activation;
-use chainrule::ops::softmax_cross_entropy::LossOptions;
+use chainrule::ops::loss::cross_entropy::LossOptions;
 use chainrule::optim::{Adam, AdamW, Optimizer, RmsProp, Rprop, Sgd};
 
 use crate::machine;

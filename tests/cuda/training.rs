@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use chainrule::backend::{Backend, Plain};
 use chainrule::data::Dataset;
-use chainrule::train::{
-    Config, EpochEnd, Evaluation, Observer, Outcome, Progress, Settings, Trainer, fit,
-};
+use chainrule::metrics::Evaluation;
+use chainrule::settings::{Config, Settings};
+use chainrule::train::{EpochEnd, Observer, Outcome, Progress, Trainer, fit};
 
 use crate::machine;
 
@@ -196,7 +196,7 @@ fn more_batches_than_there_are_slots() {
 /// A trained model gives the CPU's probabilities and classes on the device.
 #[test]
 fn a_model_evaluates_alike() {
-    use chainrule::train::settings::Device;
+    use chainrule::backend::select::Device;
     let data = Arc::new(machine::fashion(500, 300));
     machine::backend();
     let mut trainer =

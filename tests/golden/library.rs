@@ -3,10 +3,10 @@
 use chainrule::backend::{Backend, Input, Mode, Sink};
 use chainrule::nn::params::Tensor;
 use chainrule::nn::{Layout, Mlp, Update};
-use chainrule::ops::softmax_cross_entropy::LossOptions;
+use chainrule::ops::loss::cross_entropy::LossOptions;
 use chainrule::optim::{By, Plateau};
 use chainrule::real::Real;
-use chainrule::train::{Config, Settings};
+use chainrule::settings::{Config, Settings};
 
 use crate::reference::{Golden, assert_close, tolerance};
 

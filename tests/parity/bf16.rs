@@ -4,7 +4,7 @@ use chainrule::backend::{Backend, Factors, Fused, Input, Plain};
 use chainrule::nn::init::{self, Init};
 use chainrule::nn::{Mlp, NetworkSpec, Update};
 use chainrule::ops::activation::Activation;
-use chainrule::ops::softmax_cross_entropy::LossOptions;
+use chainrule::ops::loss::cross_entropy::LossOptions;
 use chainrule::optim::Optimizer;
 
 use super::Case;

@@ -8,7 +8,7 @@ use chainrule::nn::init::{self, Init};
 use chainrule::nn::spec::hidden_widths;
 use chainrule::nn::{Mlp, NetworkSpec, Update};
 use chainrule::ops::activation::Activation;
-use chainrule::ops::softmax_cross_entropy::LossOptions;
+use chainrule::ops::loss::cross_entropy::LossOptions;
 use chainrule::optim::{Adam, AdamW, Optimizer, RmsProp, Rprop, Sgd};
 
 /// Everything that a few updates leave behind, as bits.

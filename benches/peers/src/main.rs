@@ -22,7 +22,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chainrule::analysis::table;
+use chainrule::text::table;
 use chainrule::bench::products::{Layout, Operands, SHAPES, Shape, agree};
 use chainrule::bench::timing::{self, Comparison, Effort};
 use chainrule::gemm::{Beta, gemm};

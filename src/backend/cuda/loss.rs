@@ -8,7 +8,7 @@ use super::device::{Device, Memory, Pointer, launch};
 use super::{KeptSamples, THREADS, size};
 use crate::backend::Labels;
 use crate::error::Result;
-use crate::ops::softmax_cross_entropy::{Loss, LossOptions};
+use crate::ops::loss::cross_entropy::{Loss, LossOptions};
 
 /// Losses that may be outstanding: enough that steps of a fraction of a millisecond are not waited for often, few enough that an interrupt is answered soon.
 pub(super) const SLOTS: usize = 128;

@@ -28,7 +28,7 @@ use super::{Backend, Block, Input, Labels, Mode, Order, Sink, State};
 use crate::data::{Normalizer, Samples};
 use crate::error::Result;
 use crate::ops::activation::Activation;
-use crate::ops::softmax_cross_entropy::{Loss, LossOptions};
+use crate::ops::loss::cross_entropy::{Loss, LossOptions};
 use crate::optim::{Optimizer, Step};
 use batch_norm::BatchNorm;
 pub use device::{Device, Memory};

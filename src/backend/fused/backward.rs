@@ -19,7 +19,7 @@ use crate::ops::dropout;
 use crate::ops::reduce;
 use crate::optim::StepRule;
 use crate::simd;
-use crate::simd::team::Member;
+use crate::threads::team::Member;
 
 /// The most panels of W that are transposed at a time: as many as a kernel takes side by side.
 const MOST_SIDE_BY_SIDE: usize = 2;

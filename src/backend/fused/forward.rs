@@ -16,8 +16,8 @@ use crate::ops::activation::{Activation, activation_forward};
 use crate::ops::batch_norm::{batch_norm_evaluate, batch_norm_forward};
 use crate::ops::dropout::{self, Mask};
 use crate::ops::linear::add_bias;
-use crate::simd::team::Member;
 use crate::simd::{self, Body};
+use crate::threads::team::Member;
 
 /// A forward under way: what all members share. Every buffer is in panels of `rows` rows.
 struct Pass<'a> {

@@ -4,7 +4,7 @@ use super::*;
 use crate::search::plan::{Objective, PrunerName, SamplerName};
 use crate::search::pruner::{Never, SuccessiveHalving};
 use crate::search::space::Space;
-use crate::train::Settings;
+use crate::settings::Settings;
 
 fn plan(sampler: SamplerName) -> Plan {
     let mut space = Space::default();

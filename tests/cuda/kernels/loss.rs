@@ -1,6 +1,6 @@
 //! Softmax cross-entropy, its total with the flag of divergence, and argmax.
 
-use chainrule::ops::softmax_cross_entropy::{LossOptions, argmax, softmax_cross_entropy};
+use chainrule::ops::loss::cross_entropy::{LossOptions, argmax, softmax_cross_entropy};
 
 use super::device::{Argument, Device, Loss, NULL, in_every_order};
 use super::{U, assert_same, assert_within, scaled};

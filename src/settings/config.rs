@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::settings::{
-    Device, ModelSettings, Monitor, OptimizerSettings, Precision, ScheduleSettings, Settings,
-};
+use super::{ModelSettings, Monitor, OptimizerSettings, ScheduleSettings, Settings};
 use crate::backend::Order;
+use crate::backend::select::{Device, Precision};
 use crate::data::Dataset;
 use crate::data::augment::Augment;
 use crate::data::normalize::Normalize;
@@ -18,14 +17,12 @@ use crate::nn::NetworkSpec;
 use crate::nn::init::Init;
 use crate::nn::spec::hidden_widths;
 use crate::ops::activation::Activation;
-use crate::ops::softmax_cross_entropy::LossOptions;
+use crate::ops::loss::cross_entropy::LossOptions;
 use crate::optim::{By, Optimizer, Schedule};
+use crate::threads::check_threads;
 
 /// More hidden layers than this are refused as a mistake.
 const MAX_DEPTH: usize = 10_000;
-
-/// More threads than this are refused as a mistake: starting them could stall the machine.
-pub(crate) const MAX_THREADS: usize = 1024;
 
 /// A run, completely described but for the data's own sizes.
 #[derive(Clone, Debug, PartialEq)]
@@ -314,7 +311,7 @@ fn augment(text: &str) -> Result<Augment> {
 }
 
 /// Puts the section before the key of an error.
-pub(super) fn within(section: &str, error: Error) -> Error {
+pub(crate) fn within(section: &str, error: Error) -> Error {
     match error {
         Error::Setting { key, message } => Error::Setting {
             key: format!("{section}.{key}"),
@@ -333,15 +330,6 @@ fn parse<T: std::str::FromStr<Err: ToString>>(
             .map_err(|e: T::Err| Error::setting(key, e.to_string()))
     })
     .transpose()
-}
-
-/// So many threads, if that is a number of threads to start.
-pub(super) fn check_threads(threads: usize) -> Result<usize> {
-    if (1..=MAX_THREADS).contains(&threads) {
-        return Ok(threads);
-    }
-    let message = format!("expected from 1 to {MAX_THREADS} threads, found {threads}");
-    Err(Error::setting("train.threads", message))
 }
 
 /// A GPU computes in f32.

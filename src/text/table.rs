@@ -1,7 +1,7 @@
 //! Scores, confusion matrices and other aligned columns as plain text for a terminal.
 
-use super::{Confusion, Score, Scores};
 use crate::error::{Error, Result};
+use crate::metrics::{Confusion, Score, Scores};
 
 /// A table like scikit-learn's `classification_report`: a line for each class, then accuracy and the averages. One name
 /// for each class.

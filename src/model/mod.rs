@@ -1,27 +1,30 @@
 //! A trained network as one file, `model.safetensors`: the weights, and in the metadata all that is needed to use them.
 
+pub mod tensors;
+
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
-#[cfg(not(feature = "cuda"))]
-use super::no_cuda;
-use super::record::Evaluation;
-use super::settings::{Device, Precision, Settings};
-use super::tensors::{self, TensorFile};
-use super::{Config, Feed, Rows};
 #[cfg(feature = "cuda")]
 use crate::backend::Cuda;
+#[cfg(not(feature = "cuda"))]
+use crate::backend::select::no_cuda;
+use crate::backend::select::{Device, Precision};
 use crate::backend::{Backend, Mode, Plain};
 #[cfg(target_arch = "x86_64")]
 use crate::backend::{Factors, Fused};
 use crate::data::{Dataset, ImageShape, Normalizer, Samples};
 use crate::error::{Error, Result};
+use crate::metrics::Evaluation;
+use crate::nn::{Feed, Rows};
 use crate::nn::{Layout, Mlp, NetworkSpec};
-use crate::ops::softmax_cross_entropy::{LossOptions, argmax, softmax};
+use crate::ops::loss::cross_entropy::{LossOptions, argmax, softmax};
 use crate::real::Real;
+use crate::settings::{Config, Settings};
+use tensors::TensorFile;
 
 /// The file's format; another number is refused.
 const FORMAT: u32 = 1;
@@ -346,7 +349,7 @@ fn batches(count: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
 
 /// Mean cross-entropy and accuracy of a network on rows of `samples`. The most probable class of each row is appended to `classes`, if
 /// anybody asks.
-pub(super) fn evaluate<B: Backend>(
+pub(crate) fn evaluate<B: Backend>(
     mlp: &mut Mlp<B>,
     feed: &mut Feed<B>,
     samples: &Samples,

@@ -17,8 +17,8 @@ use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use super::count::{Count, lock};
-use super::place::Places;
+use super::event_count::{Count, lock};
+use super::placement::Places;
 use crate::error::{Error, Result};
 
 /// Looks at a count before the thread gives its turns to others: some tens of microseconds, more than the loops of a step are apart and less than anyone would miss.

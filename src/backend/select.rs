@@ -1,4 +1,10 @@
-//! From settings to the backend that they ask for.
+//! Where and in which precision to compute, and the backend for it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "cuda")]
 use crate::backend::Cuda;
@@ -6,7 +12,68 @@ use crate::backend::Cuda;
 use crate::backend::Fused;
 use crate::backend::{Backend, Factors, Plain};
 use crate::error::{Error, Result};
-use crate::train::settings::{Device, Precision};
+
+/// Numbers to compute with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// Single precision.
+    #[default]
+    F32,
+    /// Double precision.
+    F64,
+    /// Single precision, but what matrix products multiply is rounded to bfloat16.
+    Bf16,
+}
+
+/// Where to compute: `cpu`, `cuda` (the first device), `cuda:1`, ….
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Device {
+    /// This machine's processor.
+    #[default]
+    Cpu,
+    /// The NVIDIA GPU of this number, from 0.
+    Cuda(usize),
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Device::Cpu => f.write_str("cpu"),
+            Device::Cuda(index) => write!(f, "cuda:{index}"),
+        }
+    }
+}
+
+impl FromStr for Device {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let index = match text {
+            "cpu" => return Ok(Device::Cpu),
+            "cuda" => Some(0),
+            other => other.strip_prefix("cuda:").and_then(|n| n.parse().ok()),
+        };
+        let message = || format!("expected cpu, cuda or cuda:N, found \"{text}\"");
+        let index = index.ok_or_else(|| Error::setting("train.device", message()))?;
+        Ok(Device::Cuda(index))
+    }
+}
+
+impl TryFrom<String> for Device {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<Device> for String {
+    fn from(device: Device) -> String {
+        device.to_string()
+    }
+}
 
 /// Work that is written once for every backend.
 pub trait OnBackend {

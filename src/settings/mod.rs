@@ -1,17 +1,22 @@
 //! The settings of a run: what a user may say, in a TOML file or as flags, and how the two are laid over the defaults.
 //!
 //! Every key is written once, here: its name in the file is its field, its flag and its help text come from the same line. An absent key is
-//! `None`, so that layers can be told apart; [`Config`](super::Config) is the checked result.
+//! `None`, so that layers can be told apart; [`Config`] is the checked result.
+
+mod config;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
-use std::{fmt, fs};
+
+pub use config::Config;
+pub(crate) use config::within;
 
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use crate::backend::Order;
+use crate::backend::select::{Device, Precision};
 use crate::data::normalize::Normalize;
 use crate::error::{Error, Result};
 use crate::ops::activation::Activation;
@@ -220,68 +225,6 @@ pub struct ScheduleSettings {
     /// Steps over which the rate first rises in equal parts [default: 0]
     #[arg(long, value_name = "N")]
     pub warmup: Option<u64>,
-}
-
-/// Numbers to compute with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// Single precision.
-    #[default]
-    F32,
-    /// Double precision.
-    F64,
-    /// Single precision, but what matrix products multiply is rounded to bfloat16.
-    Bf16,
-}
-
-/// Where to compute: `cpu`, `cuda` (the first device), `cuda:1`, ….
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum Device {
-    /// This machine's processor.
-    #[default]
-    Cpu,
-    /// The NVIDIA GPU of this number, from 0.
-    Cuda(usize),
-}
-
-impl fmt::Display for Device {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Device::Cpu => f.write_str("cpu"),
-            Device::Cuda(index) => write!(f, "cuda:{index}"),
-        }
-    }
-}
-
-impl FromStr for Device {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let index = match text {
-            "cpu" => return Ok(Device::Cpu),
-            "cuda" => Some(0),
-            other => other.strip_prefix("cuda:").and_then(|n| n.parse().ok()),
-        };
-        let message = || format!("expected cpu, cuda or cuda:N, found \"{text}\"");
-        let index = index.ok_or_else(|| Error::setting("train.device", message()))?;
-        Ok(Device::Cuda(index))
-    }
-}
-
-impl TryFrom<String> for Device {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<Self> {
-        text.parse()
-    }
-}
-
-impl From<Device> for String {
-    fn from(device: Device) -> String {
-        device.to_string()
-    }
 }
 
 /// What decides which epoch's weights are the best.

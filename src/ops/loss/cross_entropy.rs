@@ -27,7 +27,7 @@
 //!     + \frac{\varepsilon}{C} \big(p_{ij} \textstyle\sum_c w_c - w_j\big) \Big]
 //! ```
 
-use super::reduce;
+use crate::ops::reduce;
 use crate::real::Real;
 use crate::simd::{self, Body};
 
@@ -176,8 +176,8 @@ fn is_first_maximum<R: Real>(row: &[R], y: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::gradient::{check, numbers};
     use super::*;
+    use crate::ops::gradient::{check, numbers};
 
     fn options(label_smoothing: f64, class_weights: Option<&[f64]>) -> LossOptions {
         LossOptions {

@@ -15,7 +15,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// As [`write()`], with a function that makes the file at the path that it is given.
-pub(super) fn write_with(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
+pub(crate) fn write_with(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
     if fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir()) {
         return make(path).map_err(|e| Error::io("write", path, e));
     }
@@ -50,7 +50,7 @@ fn sync_folder(path: &Path) -> Result<()> {
 ///
 /// # Errors
 /// If the file cannot be opened or written.
-pub(super) fn append_line(path: &Path, line: &str) -> Result<u64> {
+pub(crate) fn append_line(path: &Path, line: &str) -> Result<u64> {
     let io = |e| Error::io("write", path, e);
     let mut file = OpenOptions::new()
         .create(true)

@@ -7,7 +7,7 @@ use std::{fs, io};
 
 use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
 
-use super::durable;
+use crate::durable;
 use crate::error::{Error, Result};
 use crate::nn::Layout;
 use crate::nn::params::Tensor;
