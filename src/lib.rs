@@ -14,12 +14,24 @@
 //! | how good settings are searched for | [`search`], [`report`] |
 //! | how fast it is, and against what | [`mod@bench`] |
 //!
-//! Dependencies point one way; the right side uses the left:
+//! # The house
+//!
+//! A module uses only what stands below it; modules on one line do not use each other. A test holds this.
 //!
 //! ```text
-//! real error rng durable text statistics metrics  <-  simd threads  <-  gemm  <-  ops optim  <-  backend  <-  nn  <-  settings model  <-  train  <-  search  <-  report  <-  cli
-//!                                                            data  <-  backend  train
-//!                                                        gemm  nn  train  <-  bench  <-  cli
+//! cli
+//! report bench
+//! search
+//! train
+//! model
+//! settings
+//! nn
+//! backend
+//! ops
+//! gemm
+//! text simd threads optim data statistics
+//! metrics real rng durable
+//! error
 //! ```
 //!
 //! # Symbols
