@@ -26,7 +26,7 @@ use super::init::{self, Init};
 use super::{Mlp, NetworkSpec};
 use crate::backend::{Backend, Input, Mode, Plain, Sink};
 use crate::error::{Error, Result};
-use crate::ops::loss::cross_entropy::{LossOptions, softmax_cross_entropy};
+use crate::ops::loss::{Loss, Targets};
 use crate::real::Real;
 use crate::rng::{self, Purpose};
 
@@ -52,8 +52,8 @@ pub struct Options {
     pub limit: f64,
     /// Initial weights.
     pub init: Init,
-    /// Options of the loss.
-    pub loss: LossOptions,
+    /// The loss.
+    pub loss: Loss,
 }
 
 /// The result for one tensor.
@@ -176,12 +176,10 @@ impl Probe {
             let signs = &mut self.signs[slot];
             signs.clear();
             for (saved, block) in self.mlp.saved().iter().zip(&self.mlp.layout().blocks) {
-                let len = if block.activation.is_some() {
-                    self.rows * block.outputs
-                } else {
-                    0
-                };
-                signs.extend(saved.pre_activation()[..len].iter().map(|&x| x > 0.0));
+                if block.hidden().is_some() {
+                    let pre = &saved.pre_activation()[..self.rows * block.outputs];
+                    signs.extend(pre.iter().map(|&x| x > 0.0));
+                }
             }
         }
         let logits = self.mlp.logits(self.rows)?;
@@ -217,7 +215,7 @@ pub fn gradcheck_on<B: Backend>(
     spec: &NetworkSpec,
     options: &Options,
 ) -> Result<Report> {
-    if options.rows == 0 || (spec.batch_norm && !spec.hidden.is_empty() && options.rows == 1) {
+    if options.rows == 0 || (spec.has_batch_norm() && options.rows == 1) {
         let message = format!(
             "expected at least 2 rows (batch norm), found {}",
             options.rows
@@ -277,7 +275,7 @@ fn probe(spec: &NetworkSpec, options: &Options, rng: &mut impl Rng) -> Result<Pr
     let mlp = Mlp::new(Plain::<f64>::new(), spec.clone(), options.rows)?;
     let (mut params, running) = init::draw(spec, options.init, options.seed);
     for block in &mlp.layout().blocks {
-        for x in params[block.bias.start..block.parameters().end].iter_mut() {
+        for x in params[block.linear.bias.start..block.parameters().end].iter_mut() {
             let unit: f64 = rng.sample(StandardUniform);
             *x += unit - 0.5;
         }
@@ -288,7 +286,7 @@ fn probe(spec: &NetworkSpec, options: &Options, rng: &mut impl Rng) -> Result<Pr
         params,
         running,
         x: normal(options.rows * spec.inputs),
-        upstream: normal(options.rows * spec.classes),
+        upstream: normal(options.rows * spec.outputs),
         mode: Mode::Train {
             seed: options.seed,
             step: 0,
@@ -337,7 +335,8 @@ impl<B: Backend> Checked<B> {
     /// Gradients of all parameters and of the input.
     fn gradients(&mut self, probe: &Probe) -> Result<(Vec<f64>, Vec<f64>)> {
         let (buf, mode, rows) = (&self.buffer(&probe.x)?, probe.mode, self.rows);
-        let mut dx = self.buffer(&vec![f64::NAN; probe.x.len()])?;
+        let width = self.mlp.spec().inputs.next_multiple_of(B::PANEL);
+        let mut dx = self.buffer(&vec![f64::NAN; rows * width])?;
         self.mlp.load(&cast(&probe.params), &cast(&probe.running))?;
         self.mlp.forward(Input::Values { buf, rows }, mode)?;
         self.mlp.set_upstream(&cast(&probe.upstream))?;
@@ -348,18 +347,12 @@ impl<B: Backend> Checked<B> {
     }
 
     /// The gradient of the loss by the logits.
-    fn dlogits(
-        &mut self,
-        logits: &[f64],
-        labels: &[u32],
-        options: &LossOptions,
-    ) -> Result<Vec<f64>> {
+    fn dlogits(&mut self, logits: &[f64], targets: Targets<'_>, loss: &Loss) -> Result<Vec<f64>> {
         let mut dlogits = self.buffer(&vec![f64::NAN; logits.len()])?;
-        let (buf, classes) = (self.buffer(logits)?, self.mlp.spec().classes);
-        let out = Some(&mut dlogits);
-        self.mlp
-            .backend()
-            .loss(&buf, classes, labels, options, out)?;
+        let (buf, outputs) = (self.buffer(logits)?, self.mlp.spec().outputs);
+        let (backend, out) = (self.mlp.backend(), Some(&mut dlogits));
+        backend.start_loss(&buf, outputs, targets.into(), loss, out)?;
+        backend.finish_losses(&mut Vec::new())?;
         self.read(&dlogits, logits.len())
     }
 }
@@ -414,15 +407,17 @@ fn loss<B: Backend>(
     options: &Options,
     rng: &mut impl Rng,
 ) -> Result<TensorReport> {
-    let classes = probe.mlp.spec().classes;
+    let outputs = probe.mlp.spec().outputs;
     let labels: Vec<u32> = (0..probe.rows)
-        .map(|_| rng.random_range(0..classes as u32))
+        .map(|_| rng.random_range(0..outputs as u32))
         .collect();
-    let mut report = TensorReport::new("loss by logits", &[probe.rows, classes]);
+    let targets = Targets::Classes(&labels);
+    options.loss.check(outputs, targets)?;
+    let mut report = TensorReport::new("loss by logits", &[probe.rows, outputs]);
     probe.forward()?;
     let mut logits = widen(&cast::<B::Real>(&probe.mlp.logits(probe.rows)?));
-    let dlogits = checked.dlogits(&logits, &labels, &options.loss)?;
-    let loss = |z: &[f64]| softmax_cross_entropy(None, z, &labels, &options.loss).objective;
+    let dlogits = checked.dlogits(&logits, targets, &options.loss)?;
+    let loss = |z: &[f64]| options.loss.compute(None, z, targets).objective;
     let value = loss(&logits);
     for i in chosen(logits.len(), options.entries, rng) {
         let (old, h) = (logits[i], 1e-5);
@@ -446,6 +441,7 @@ mod tests {
     use super::*;
     use crate::backend::Order;
     use crate::ops::activation::Activation;
+    use crate::ops::loss::cross_entropy::CrossEntropy;
 
     fn options() -> Options {
         Options {
@@ -454,10 +450,10 @@ mod tests {
             seed: 1,
             limit: 1e-5,
             init: Init::default(),
-            loss: LossOptions {
+            loss: Loss::CrossEntropy(CrossEntropy {
                 label_smoothing: 0.1,
                 class_weights: Some(vec![1.0, 0.5, 3.0]),
-            },
+            }),
         }
     }
 
@@ -465,7 +461,7 @@ mod tests {
         NetworkSpec {
             inputs: 7,
             hidden: vec![13, 1, 5],
-            classes: 3,
+            outputs: 3,
             batch_norm,
             activation,
             dropout,

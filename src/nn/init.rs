@@ -117,8 +117,10 @@ pub fn draw<R: Real>(spec: &NetworkSpec, init: Init, seed: u64) -> (Vec<R>, Vec<
     let mut running = vec![R::ZERO; layout.running_count()];
     for block in &layout.blocks {
         let (n, o) = (block.inputs as f64, block.outputs as f64);
-        let gain = init.gain.unwrap_or_else(|| gain(block.activation));
-        let weight = &mut params[block.weight.clone()];
+        let gain = init
+            .gain
+            .unwrap_or_else(|| gain(block.hidden().map(|hidden| hidden.activation)));
+        let weight = &mut params[block.linear.weight.clone()];
         match init.scheme {
             Scheme::Default => uniform(weight, 1.0 / n.sqrt(), &mut rng),
             Scheme::KaimingUniform => uniform(weight, gain * (3.0 / n).sqrt(), &mut rng),
@@ -127,9 +129,13 @@ pub fn draw<R: Real>(spec: &NetworkSpec, init: Init, seed: u64) -> (Vec<R>, Vec<
             Scheme::XavierNormal => normal(weight, gain * (2.0 / (n + o)).sqrt(), &mut rng),
         }
         if init.scheme == Scheme::Default {
-            uniform(&mut params[block.bias.clone()], 1.0 / n.sqrt(), &mut rng);
+            uniform(
+                &mut params[block.linear.bias.clone()],
+                1.0 / n.sqrt(),
+                &mut rng,
+            );
         }
-        if let Some(bn) = &block.batch_norm {
+        if let Some(bn) = block.batch_norm() {
             params[bn.gamma.clone()].fill(R::ONE);
             running[bn.running_var.clone()].fill(R::ONE);
         }
@@ -160,7 +166,7 @@ mod tests {
         NetworkSpec {
             inputs: 300,
             hidden: vec![200],
-            classes: 11,
+            outputs: 11,
             batch_norm: true,
             activation,
             dropout: 0.0,

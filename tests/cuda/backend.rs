@@ -4,7 +4,8 @@ use chainrule::backend::{Backend, Block, Input, Mode, Order, Plain, State};
 use chainrule::nn::init::{self, Init};
 use chainrule::nn::{Layout, Mlp, NetworkSpec, Update};
 use chainrule::ops::activation::Activation;
-use chainrule::ops::loss::cross_entropy::LossOptions;
+use chainrule::ops::loss::cross_entropy::CrossEntropy;
+use chainrule::ops::loss::{Loss, Targets};
 use chainrule::optim::{Adam, AdamW, Optimizer, RmsProp, Rprop, Sgd};
 
 use crate::machine;
@@ -13,7 +14,7 @@ fn spec(batch_norm: bool, activation: Activation, dropout: f64, order: Order) ->
     NetworkSpec {
         inputs: 37,
         hidden: vec![67, 21],
-        classes: 5,
+        outputs: 5,
         batch_norm,
         activation,
         dropout,
@@ -96,7 +97,7 @@ fn train<B: Backend<Real = f32>>(
     backend: B,
     spec: &NetworkSpec,
     optimizer: &Optimizer,
-    loss: &LossOptions,
+    loss: &Loss,
     clip_norm: f64,
 ) -> (Vec<f64>, Vec<f32>, Trace) {
     let rows = 45;
@@ -165,10 +166,10 @@ fn optimizers() -> [Optimizer; 5] {
 /// Without batch norm and clipping every number is computed in the CPU's order: all bits agree, whatever the activation and the optimiser.
 #[test]
 fn without_batch_norm_all_bits_are_the_cpus() {
-    let loss = LossOptions {
+    let loss = Loss::CrossEntropy(CrossEntropy {
         label_smoothing: 0.1,
         class_weights: Some(vec![1.0, 2.0, 0.5, 3.0, 1.5]),
-    };
+    });
     let mut optimizers = optimizers().into_iter().cycle();
     for order in [Order::DropoutActivation, Order::ActivationDropout] {
         for activation in Activation::ALL {
@@ -193,7 +194,7 @@ fn with_batch_norm_numbers_agree() {
     for (optimizer, clip_norm) in optimizers().into_iter().zip([0.0, 0.5, 0.0, 0.1, 0.0]) {
         // Rprop looks at signs, and Adam divides by its own size, what is 0 but for rounding: the bias before a batch norm. Losses do not depend on it.
         let spec = spec(true, Activation::Silu, 0.2, Order::DropoutActivation);
-        let loss = LossOptions::default();
+        let loss = Loss::default();
         let (losses, ..) = train(Plain::new(), &spec, &optimizer, &loss, clip_norm);
         let (found, ..) = train(machine::backend(), &spec, &optimizer, &loss, clip_norm);
         for (found, expected) in found.iter().zip(&losses) {
@@ -213,7 +214,7 @@ fn a_run_repeats_exactly() {
             machine::backend(),
             &spec,
             &Optimizer::default(),
-            &LossOptions::default(),
+            &Loss::default(),
             0.3,
         )
     };
@@ -233,7 +234,7 @@ fn a_loss_that_is_no_number_changes_no_weight() {
         number: 0,
         lr: 0.1,
         seed: 0,
-        loss: &LossOptions::default(),
+        loss: &Loss::default(),
         optimizer: &Optimizer::default(),
         clip_norm: 0.0,
     };
@@ -249,9 +250,10 @@ fn a_loss_that_is_no_number_changes_no_weight() {
     let mut losses = Vec::new();
     for buf in [&bad, &good, &good] {
         let x = Input::Values { buf, rows: 8 };
-        mlp.start_step(x, labels[..].into(), &update).unwrap();
+        let targets = Targets::from(&labels).into();
+        mlp.start_step(x, targets, &update).unwrap();
     }
-    mlp.late_losses(&mut losses).unwrap();
+    mlp.finish_losses(&mut losses).unwrap();
     assert_eq!(losses.len(), 3);
     assert!(losses[0].objective.is_nan());
     assert_eq!(bits(mlp.read(|s| &s.params).unwrap()), bits(params.clone()));
