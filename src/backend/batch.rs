@@ -137,7 +137,9 @@ pub trait DeviceDataset<Buf>: Send + Sized {
     /// If there is no such row, or the device fails.
     fn set_order(&mut self, rows: &[u32], targets: Targets<'_>) -> Result<()>;
 
-    /// Writes the samples at the places `batch` of the order to `x` `[batch.len(), inputs]`, augmented (if asked) and normalised.
+    /// Writes the samples at the places `batch` of the order to `x` `[batch.len(), inputs]`, normalised.
+    ///
+    /// With an augmentation they are augmented first.
     fn gather(
         &self,
         batch: Range<usize>,

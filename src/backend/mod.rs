@@ -88,7 +88,7 @@ pub enum Sink<'a> {
 /// What the caller fills or reads is row-major: a first block's input, the output block's output and its gradient.
 /// In between a backend may keep activations as it likes.
 ///
-/// Every call may fail, because a device may; [`Plain`] never does. Sizes are not checked here: [`crate::nn::Mlp`] does.
+/// Every call may fail, because a device may. Sizes are not checked here: [`crate::nn::Mlp`] checks them.
 pub trait Backend: Send {
     /// The numbers in its buffers.
     type Real: Element;
@@ -163,8 +163,8 @@ pub trait Backend: Send {
 
     /// Starts the loss of `logits` `[targets, outputs]`, and computes its gradient if `dlogits` is given.
     ///
-    /// With `dlogits` it is the loss of a training step. From one that is not finite on, until it is collected, no update
-    /// changes parameters or moments: either [`Backend::diverged`] says so, or the device's kernels see to it.
+    /// With `dlogits` it is the loss of a training step. From one that is not finite on, until it is collected, no
+    /// update changes parameters or moments: either [`Backend::diverged`] says so, or the device's kernels see to it.
     ///
     /// # Errors
     /// If [`Backend::PENDING_LOSSES`] are pending already, or the device fails.
@@ -207,7 +207,8 @@ pub trait Backend: Send {
         range: Range<usize>,
     ) -> Result<()>;
 
-    /// Applies the optimiser to all parameters, the stored gradients shortened to a norm of at most `clip_norm` ([`clip`]).
+    /// Applies the optimiser to all parameters, with the stored gradients shortened to a norm of at most `clip_norm`
+    /// ([`clip`]).
     fn update_clipped(
         &self,
         blocks: &[Block],

@@ -55,7 +55,7 @@ impl<B: Backend> Rows<B> {
             let expected = format!("rows below {count}, the samples");
             return Err(Error::shape("order", expected, format!("row {row}")));
         }
-        // Samples to be predicted have no labels, and nobody asks for them.
+        // Samples to be predicted have no labels.
         if labels != 0 {
             for (class, &row) in self.classes.iter_mut().zip(&self.order) {
                 *class = samples.labels[row as usize];

@@ -1,23 +1,28 @@
 //! Gradients against central differences, for a whole network, in f64.
 //!
-//! The network's logits Z are turned into one number by a random upstream gradient U, `$f = \langle U, Z \rangle$`: a sum of plain ones
-//! would hide errors that cancel. For each parameter tensor and the input,
+//! The network's logits Z are turned into one number by a random upstream gradient U, `$f = \langle U, Z \rangle$`. A
+//! sum of plain ones would hide errors that cancel. For each parameter tensor and the input,
 //!
 //! ```math
-//! \frac{\partial f}{\partial \theta_i} \quad\text{against}\quad \frac{f(\theta + h e_i) - f(\theta - h e_i)}{2h}, \qquad h = 10^{-5} \max(1, |\theta_i|)
+//! \frac{\partial f}{\partial \theta_i} \quad\text{against}\quad
+//! \frac{f(\theta + h e_i) - f(\theta - h e_i)}{2h}, \qquad h = 10^{-5} \max(1, |\theta_i|)
 //! ```
 //!
-//! whose own error is `$O(h^2)$` from the series plus `$O(\epsilon |f| / h)$` from rounding, about `$10^{-10}$` of the size of f each. Hence the relative
-//! error of an entry is `$|a - n| / \max(|a|, |n|, F)$` with `$F = 10^{-5} \max(1, \sum |U \circ Z|)$`: smaller derivatives cannot be told from rounding.
-//! The bias of a Linear before a batch norm is such a case, its gradient is exactly 0.
+//! whose own error is `$O(h^2)$` from the series plus `$O(\epsilon |f| / h)$` from rounding, about `$10^{-10}$` of the
+//! size of f each. Hence the relative error of an entry is `$|a - n| / \max(|a|, |n|, F)$` with
+//! `$F = 10^{-5} \max(1, \sum |U \circ Z|)$`: smaller derivatives cannot be told from rounding. The bias of a Linear
+//! before a batch norm is such a case: its gradient is exactly 0.
 //!
-//! Where a relu's input changes sign between the two points the difference measures the kink and not the derivative: such entries are
-//! skipped and counted. One more check moves all parameters at once along a random direction d, `$\langle \nabla f, d \rangle$`, and one
+//! Where a relu's input changes sign between the two points the difference measures the kink and not the derivative.
+//! Such entries are skipped and counted.
+//!
+//! One more check moves all parameters at once along a random direction d, `$\langle \nabla f, d \rangle$`. Another
 //! compares the loss's gradient by the logits, with its smoothing and class weights.
 //!
-//! A backend in f32 is checked against the same differences: they stay those of the f64 network, at parameters and inputs that f32 holds exactly. What then limits the
-//! comparison is the rounding of the gradient itself, about `$10^{-6}$` of the sizes that cancel in it: F's factor is
-//! `$10^{-2}$` then. Where a relu's input is so near 0 that f32 and f64 disagree about its sign, every gradient behind it differs: deep networks on few rows fail for that alone.
+//! A backend in f32 is checked against the same differences, those of the f64 network, at parameters and inputs that
+//! f32 holds exactly. What then limits the comparison is the rounding of the gradient itself, about `$10^{-6}$` of the
+//! sizes that cancel in it: F's factor is `$10^{-2}$` then. Where a relu's input is so near 0 that f32 and f64
+//! disagree about its sign, every gradient behind it differs: deep networks on few rows fail for that alone.
 
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal, StandardUniform};
@@ -270,7 +275,9 @@ pub fn gradcheck_on<B: Backend>(
     })
 }
 
-/// A network at a random point: no parameter is at a special value (γ = 1, b = 0) where a wrong formula might look right.
+/// A network at a random point.
+///
+/// No parameter is at a special value (γ = 1, b = 0), where a wrong formula might look right.
 fn probe(spec: &NetworkSpec, options: &Options, rng: &mut impl Rng) -> Result<Probe> {
     let mlp = Mlp::new(Plain::<f64>::new(), spec.clone(), options.rows)?;
     let (mut params, running) = init::draw(spec, options.init, options.seed);

@@ -1,6 +1,6 @@
 //! The multilayer perceptron: a forward list of blocks and, reversed, the backward list.
 //!
-//! Sizes, rows and labels are checked here, before a backend sees them and before anything changes.
+//! Sizes, rows and labels are checked here, before a backend sees them.
 
 use super::{Layout, NetworkSpec, Panels};
 use crate::backend::{Backend, BatchTargets, Input, Mode, Sink, Source, State};
@@ -373,8 +373,8 @@ impl<B: Backend> Mlp<B> {
     /// [`Mlp::train_step`] without waiting for the loss: [`Mlp::finish_losses`] collects it.
     ///
     /// # Errors
-    /// If batch, targets, loss and network do not fit each other, [`Backend::PENDING_LOSSES`] are pending already, or the
-    /// device fails.
+    /// If batch, targets, loss and network do not fit each other, [`Backend::PENDING_LOSSES`] are pending already, or
+    /// the device fails.
     pub fn start_step(
         &mut self,
         x: Batch<'_, B>,

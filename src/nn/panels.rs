@@ -1,4 +1,6 @@
-//! How a backend keeps the parameters: in panels of some output units, next to the row-major order of files and formulas.
+//! How a backend keeps the parameters: in panels of some output units.
+//!
+//! Files and formulas have the row-major order of [`Layout`].
 
 use std::ops::Range;
 
@@ -6,9 +8,10 @@ use super::Layout;
 use crate::backend::{BatchNormSlices, Block, BlockKind, Hidden, LinearSlices};
 use crate::real::Real;
 
-/// The parameters and running statistics in panels of [`Backend::PANEL`](crate::backend::Backend::PANEL) output units. With panels of 1 it is [`Layout`]'s own order.
+/// The parameters and running statistics in panels of [`Backend::PANEL`](crate::backend::Backend::PANEL) output units.
 ///
-/// Output unit o, input k of W lies at `$(\lfloor o/P \rfloor \cdot in + k)\, P + o \bmod P$`; what fills a last panel up is 0 and stays 0: its gradient is.
+/// Output unit o, input k of W lies at `$(\lfloor o/P \rfloor \cdot in + k)\, P + o \bmod P$`. With panels of 1 that is
+/// the order of [`Layout`]. What fills up a last panel is 0 and stays 0, as its gradient is 0.
 #[derive(Clone, Debug)]
 pub struct Panels {
     /// The forward list, with the places of this order.

@@ -1,4 +1,6 @@
-//! The layout of the flat buffers: which slice holds which tensor, under the names that PyTorch's `nn.Sequential` would use.
+//! The layout of the flat buffers: which slice holds which tensor.
+//!
+//! Tensors have the names that PyTorch's `nn.Sequential` would give them.
 
 use std::ops::Range;
 

@@ -149,7 +149,10 @@ mod tests {
     /// Models and checkpoints hold a network's description under these names.
     #[test]
     fn files_keep_their_names() {
-        let text = r#"{"inputs":784,"hidden":[500],"classes":10,"batch_norm":true,"activation":"relu","dropout":0.0,"order":"dropout_activation"}"#;
+        let text = concat!(
+            r#"{"inputs":784,"hidden":[500],"classes":10,"batch_norm":true,"#,
+            r#""activation":"relu","dropout":0.0,"order":"dropout_activation"}"#
+        );
         let read: NetworkSpec = serde_json::from_str(text).unwrap();
         assert_eq!((read.inputs, read.outputs), (784, 10));
         assert_eq!(serde_json::to_string(&read).unwrap(), text);

@@ -161,7 +161,8 @@ impl Losses {
         let [n, classes] = [size(device, rows)?, size(device, classes)?];
         let each = &device.kernels.softmax_cross_entropy;
         let total = &device.kernels.loss_total;
-        // SAFETY: memory of the sizes that rows and classes say, the classes below their number; the types are the kernels'.
+        // SAFETY: memory of the sizes that rows and classes say, labels below the number of classes; the types are the
+        // kernels'.
         unsafe {
             launch!(
                 device,

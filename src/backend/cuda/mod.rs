@@ -1,6 +1,7 @@
-//! The backend on an NVIDIA GPU: launches the kernels of `kernels/`, which have the names of the operations that they do.
+//! The backend on an NVIDIA GPU: launches the kernels of `kernels/`, which have the names of their operations.
 //!
-//! Only the driver is needed to run it: the kernels are in this program, compiled to PTX, which the driver translates for the device.
+//! Only the driver is needed to run it: the kernels are in this program, compiled to PTX, which the driver translates
+//! for the device.
 //!
 //! # What waits for what
 //!
@@ -15,8 +16,10 @@
 //!
 //! # Numbers
 //!
-//! f32. Products, activations, dropout masks, optimisers and pixels have the bits of [`super::Plain`]; batch statistics, column sums of the batch norm, totals of the loss and
-//! the gradient's norm are added in another order, so runs agree with the CPU's to rounding. On one device a run repeats exactly: no sum depends on which thread comes first.
+//! f32. Products, activations, dropout masks, optimisers and pixels have the bits of [`super::Plain`]. Batch
+//! statistics, column sums of the batch norm, totals of the loss and the gradient's norm are added in another order,
+//! so runs agree with the CPU's to rounding. On one device a run repeats exactly: no sum depends on which thread comes
+//! first.
 
 mod batch_norm;
 mod dataset;
@@ -72,7 +75,7 @@ impl Cuda {
         &self.device
     }
 
-    /// `$C = A B$`, C `[m, n]`: with A `[m, k]` or, if it is transposed, stored as `[k, m]`, and B `[k, n]` or `[n, k]`.
+    /// `$C = A B$`, C `[m, n]`, with A `[m, k]` and B `[k, n]`; a transposed operand is stored as `[k, m]` or `[n, k]`.
     ///
     /// # Errors
     /// If the launch fails.

@@ -60,7 +60,9 @@ fn train(capacity: usize, optimizer: &Optimizer, clip_norm: f64) -> Vec<u32> {
     bits(&mlp)
 }
 
-/// A gradient that goes straight into the optimiser does what a stored one does: a clipping norm that is never reached stores them all.
+/// A gradient that goes straight into the optimiser does what a stored one does.
+///
+/// A clipping norm that is never reached stores them all.
 #[test]
 fn both_sinks_give_the_same_bits() {
     for optimizer in [

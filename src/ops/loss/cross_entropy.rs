@@ -1,4 +1,5 @@
-//! Softmax and cross-entropy in one operation (Goodfellow, Bengio, Courville, *Deep Learning*, 2016, sections 3.13 and 6.2.2.3).
+//! Softmax and cross-entropy in one operation (Goodfellow, Bengio, Courville, *Deep Learning*, 2016, sections 3.13 and
+//! 6.2.2.3).
 //!
 //! For one row of logits z `[classes]` with label y:
 //!
@@ -9,8 +10,8 @@
 //!
 //! The right form never overflows (every exponent is ≤ 0, one is 0) and never takes the logarithm of 0.
 //!
-//! With label smoothing ε (Szegedy et al., “Rethinking the Inception Architecture”, CVPR 2016, section 7) and class weights w the mean
-//! over a batch is, as in PyTorch's `CrossEntropyLoss`:
+//! With label smoothing ε (Szegedy et al., “Rethinking the Inception Architecture”, CVPR 2016, section 7) and class
+//! weights w the mean over a batch is, as in PyTorch's `CrossEntropyLoss`:
 //!
 //! ```math
 //! L = \frac{1}{\sum_i w_{y_i}} \sum_i \Big[ (1-\varepsilon)\, w_{y_i} (-\log p_{i y_i})
@@ -19,8 +20,9 @@
 //!
 //! # Backward
 //!
-//! `$\partial(-\log p_c)/\partial z_j = p_j - \delta_{jc}$`: the log-sum-exp gives `$p_j$`, the second term `$-\delta_{jc}$`. Softmax alone would need a full
-//! Jacobian; joined with the logarithm it collapses to a difference. Linear in the two terms of L, with `$W = \sum_i w_{y_i}$`:
+//! `$\partial(-\log p_c)/\partial z_j = p_j - \delta_{jc}$`: the log-sum-exp gives `$p_j$`, the second term
+//! `$-\delta_{jc}$`. Softmax alone would need a full Jacobian; joined with the logarithm it collapses to a difference.
+//! Linear in the two terms of L, with `$W = \sum_i w_{y_i}$`:
 //!
 //! ```math
 //! dz_{ij} = \frac1W \Big[ (1-\varepsilon)\, w_{y_i} (p_{ij} - \delta_{j y_i})
