@@ -87,8 +87,9 @@ pub trait OnBackend {
     fn run<B: Backend>(self, backend: B) -> Result<Self::Output>;
 }
 
-/// Does `work` on a device, there on the fastest backend for a precision: on a processor the fused one, where it has kernels for it and `plain` does not
-/// forbid it.
+/// Does `work` on a device, on the fastest backend for a precision.
+///
+/// On a processor that is the fused one, if it has kernels for this processor and `plain` does not forbid it.
 ///
 /// # Errors
 /// If there is no such device or no backend for the precision, a thread cannot be started, or the work fails.

@@ -81,7 +81,7 @@ pub(super) fn run(args: &AnalyzeArgs) -> Result<()> {
             ),
         ));
     };
-    let classes = description.spec.classes;
+    let classes = description.spec.outputs;
     let found = args
         .model
         .on_threads(|| model.classifier(args.model.device)?.predict(test))?;

@@ -216,7 +216,7 @@ fn evaluate(model: &Model, device: Device, parts: &[Rows<'_>]) -> Result<(f64, C
         labels.extend(rows.iter().map(|&row| samples.labels[row as usize]));
         classes.extend(found);
     }
-    let confusion = Confusion::new(model.description.spec.classes, &labels, &classes)?;
+    let confusion = Confusion::new(model.description.spec.outputs, &labels, &classes)?;
     Ok((loss / labels.len() as f64, confusion))
 }
 

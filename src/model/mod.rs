@@ -21,7 +21,8 @@ use crate::error::{Error, Result};
 use crate::metrics::Evaluation;
 use crate::nn::{Feed, Rows};
 use crate::nn::{Layout, Mlp, NetworkSpec};
-use crate::ops::loss::cross_entropy::{LossOptions, argmax, softmax};
+use crate::ops::loss::Loss;
+use crate::ops::loss::cross_entropy::{argmax, softmax};
 use crate::real::Real;
 use crate::settings::{Config, Settings};
 use tensors::TensorFile;
@@ -176,7 +177,7 @@ impl Model {
             normalizer.shift.len(),
             description.class_names.len(),
         ];
-        if lengths != [spec.inputs, spec.inputs, spec.classes] {
+        if lengths != [spec.inputs, spec.inputs, spec.outputs] {
             return Err(invalid(format!("lists of lengths {lengths:?}")));
         }
         let (params, running) = file.network(&Layout::new(spec))?;
@@ -228,7 +229,7 @@ impl Model {
         let predictions = self
             .classifier(Device::Cpu)?
             .predict(&Samples::from_array(x)?)?;
-        let shape = (x.nrows(), spec.classes);
+        let shape = (x.nrows(), spec.outputs);
         let probabilities = Array2::from_shape_vec(shape, predictions.probabilities);
         Ok(probabilities.expect("one probability per row and class"))
     }
@@ -318,7 +319,7 @@ impl<B: Backend> Classifier for Evaluator<B> {
     }
 
     fn predict(&mut self, samples: &Samples) -> Result<Predictions> {
-        let classes = self.mlp.spec().classes;
+        let outputs = self.mlp.spec().outputs;
         let (mlp, feed) = (&mut self.mlp, &mut self.feed);
         let order = (0..samples.len() as u32).collect();
         let rows = feed.rows(mlp.backend(), samples, order)?;
@@ -329,7 +330,7 @@ impl<B: Backend> Classifier for Evaluator<B> {
                 feed.batch(mlp.backend(), samples, &rows, batch, None)?,
                 Mode::Eval,
             )?;
-            for row in mlp.logits(count)?.chunks_exact_mut(classes) {
+            for row in mlp.logits(count)?.chunks_exact_mut(outputs) {
                 out.classes.push(argmax(row) as u32);
                 out.logits.extend(row.iter().map(|z| z.to_f64()));
                 softmax(row);
@@ -356,30 +357,25 @@ pub(crate) fn evaluate<B: Backend>(
     rows: &Rows<B>,
     mut classes: Option<&mut Vec<u32>>,
 ) -> Result<Evaluation> {
-    let plain = LossOptions::default();
+    let plain = Loss::default();
     let mut losses = Vec::with_capacity(rows.len().div_ceil(EVALUATION_ROWS));
-    let mut outstanding = 0;
     for batch in batches(rows.len(), mlp.capacity().min(EVALUATION_ROWS)) {
-        let labels = rows.labels(batch.clone());
+        let targets = rows.targets(batch.clone())?;
         let (first, count) = (batch.start, batch.len());
         mlp.forward(
             feed.batch(mlp.backend(), samples, rows, batch, None)?,
             Mode::Eval,
         )?;
-        match mlp.start_loss(labels, &plain)? {
-            Some(loss) => losses.push(loss),
-            None => outstanding += 1,
-        }
+        mlp.start_loss(targets, &plain)?;
         if let Some(classes) = &mut classes {
             classes.resize(first + count, 0);
             mlp.argmax(&mut classes[first..])?;
         }
-        if outstanding > 0 && outstanding == B::LATE_LOSSES {
-            mlp.late_losses(&mut losses)?;
-            outstanding = 0;
+        if mlp.pending_losses() == B::PENDING_LOSSES {
+            mlp.finish_losses(&mut losses)?;
         }
     }
-    mlp.late_losses(&mut losses)?;
+    mlp.finish_losses(&mut losses)?;
     let count = rows.len() as f64;
     let loss: f64 = losses.iter().fold(0.0, |sum, l| sum + l.cross_entropy_sum);
     let correct: usize = losses.iter().map(|l| l.correct).sum();

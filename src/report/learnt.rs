@@ -183,7 +183,7 @@ impl Tested {
             return Err(Error::format(&data.path, "data set", "a test part", "none"));
         };
         let found = model.classifier(Device::Cpu)?.predict(test)?;
-        let classes = description.spec.classes;
+        let classes = description.spec.outputs;
         Ok(Tested {
             names: description.class_names.clone(),
             confusion: Confusion::new(classes, &test.labels, &found.classes)?,

@@ -31,7 +31,7 @@ pub fn cost_of_run(config: &Config, data: &Dataset) -> Result<f64> {
     let samples = data.train.len() as f64 * (1.0 - held_out);
     let updates = (samples / config.batch_size as f64).ceil();
     // Forward, the weights' gradient and the input's gradient: three multiply-adds for each parameter and sample, two in the first layer, whose input needs none.
-    let first = spec.inputs * spec.hidden.first().unwrap_or(&spec.classes);
+    let first = spec.inputs * spec.hidden.first().unwrap_or(&spec.outputs);
     let products = samples * (3.0 * parameters - first as f64);
     let epoch = products + updates * (OF_A_PARAMETER * parameters + OF_AN_UPDATE);
     Ok(epoch * f64::from(config.epochs))
