@@ -1,4 +1,5 @@
-//! Progress of a search: one line a worker and one for the whole on a terminal, a plain line a trial elsewhere; both on standard error.
+//! Progress of a search on standard error: on a terminal a bar for each worker and one for all, elsewhere a line for
+//! each trial.
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -18,26 +19,26 @@ use crate::text::number::shown;
 /// Parts of a worker's bar.
 const PARTS: u64 = 1000;
 
-/// Before so much time has passed, the speed is anybody's guess.
+/// Before so much time has passed, the speed is not known well enough.
 const FIRST_ESTIMATE: Duration = Duration::from_secs(3);
 
 /// Shows a search and watches for an interrupt.
-pub(super) struct Progress<'a> {
+pub(super) struct SearchProgress<'a> {
     quiet: bool,
     interrupt: Arc<AtomicBool>,
     tasks: &'a [Task<'a>],
-    bars: Option<Bars>,
+    bars: Option<SearchBars>,
     start: Instant,
     pace: Mutex<Pace>,
 }
 
-struct Bars {
+struct SearchBars {
     all: MultiProgress,
     workers: Vec<ProgressBar>,
     whole: ProgressBar,
 }
 
-impl Bars {
+impl SearchBars {
     fn new(trials: usize, workers: usize) -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8));
         let style = |template| {
@@ -57,7 +58,7 @@ impl Bars {
                 .with_style(style("{prefix:>12} {bar:20} {pos}/{len}  {msg}")),
         );
         whole.set_prefix("all");
-        Bars {
+        SearchBars {
             all,
             workers,
             whole,
@@ -65,13 +66,13 @@ impl Bars {
     }
 }
 
-impl<'a> Progress<'a> {
+impl<'a> SearchProgress<'a> {
     pub(super) fn new(work: &Work<'a>) -> crate::error::Result<Self> {
         let trials = work.tasks.iter().map(|t| t.trials).sum();
         let workers = workers(work.tasks, work.threads);
-        let bars =
-            (!work.quiet && std::io::stderr().is_terminal()).then(|| Bars::new(trials, workers));
-        Ok(Progress {
+        let bars = (!work.quiet && std::io::stderr().is_terminal())
+            .then(|| SearchBars::new(trials, workers));
+        Ok(SearchProgress {
             quiet: work.quiet,
             interrupt: work.interrupt.clone(),
             tasks: work.tasks,
@@ -167,7 +168,7 @@ impl<'a> Progress<'a> {
     }
 }
 
-impl Watcher for Progress<'_> {
+impl Watcher for SearchProgress<'_> {
     fn interrupted(&self) -> bool {
         self.interrupt.load(Ordering::Relaxed)
     }
@@ -200,8 +201,13 @@ impl Watcher for Progress<'_> {
 
     fn epoch(&self, seat: Seat, claim: &Claim, _step: u64, value: f64) {
         if let (Some(bar), Some(bars)) = (self.worker(seat), &self.bars) {
-            let objective = self.tasks[seat.task].plan.objective.name();
-            let text = format!("{objective} {value:.4}  {}", self.describe(seat, claim));
+            let objective = self.tasks[seat.task].plan.objective;
+            let text = format!(
+                "{} {}  {}",
+                objective.name(),
+                objective.metric().format(value),
+                self.describe(seat, claim)
+            );
             bar.set_message(text);
             bars.whole
                 .set_message(self.time_left().trim_start().to_owned());
@@ -210,9 +216,10 @@ impl Watcher for Progress<'_> {
 
     fn ended(&self, seat: Seat, claim: &Claim, end: End, storage: &Storage, study: &Study) {
         let plan = self.tasks[seat.task].plan;
+        let metric = plan.objective.metric();
         let outcome = match end {
-            End::Complete(value) => format!("{} {value:.4}", plan.objective.name()),
-            End::Pruned(value) => format!("pruned at {value:.4}"),
+            End::Complete(value) => format!("{} {}", plan.objective.name(), metric.format(value)),
+            End::Pruned(value) => format!("pruned at {}", metric.format(value)),
             End::Diverged => "diverged".into(),
             End::Interrupted => return,
         };
@@ -225,7 +232,10 @@ impl Watcher for Progress<'_> {
             .best(study)
             .filter(|_| plan.sampler != SamplerName::Grid);
         let best = best
-            .and_then(|t| Some(format!("  best {:.4} (trial {})", t.value()?, t.number)))
+            .and_then(|t| {
+                let value = metric.format(t.value()?);
+                Some(format!("  best {value} (trial {})", t.number))
+            })
             .unwrap_or_default();
         let (ended, left) = (self.ended(storage), self.time_left());
         let trials: usize = self.tasks.iter().map(|t| t.trials).sum();
@@ -249,7 +259,7 @@ impl Watcher for Progress<'_> {
     }
 }
 
-impl Progress<'_> {
+impl SearchProgress<'_> {
     fn longest_name(&self) -> usize {
         self.tasks
             .iter()

@@ -1,7 +1,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::search::journal::{Direction, NewTrial, Operation, Parameter, State};
+use crate::metrics::Direction;
+use crate::search::journal::{NewTrial, Operation, Parameter, State};
 use crate::search::{Distribution, Space};
 
 /// A study's first line.

@@ -17,7 +17,7 @@ mod trial;
 
 pub use distribution::Distribution;
 pub use pace::{Pace, cost_of_run};
-pub use plan::{Objective, Plan, PrunerName, SamplerName};
+pub use plan::{Plan, PrunerName, SamplerName};
 pub use preset::{Outline, Preset, SEARCH};
 pub use run::{Finish, Search, Seat, Task, Watcher, folder, ranking, workers};
 pub use space::{Point, Space};

@@ -188,7 +188,7 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::search::Objective;
+    use crate::metrics::ValidationMetric;
     use crate::search::sweep::Series;
     use crate::settings::Settings;
 
@@ -237,7 +237,7 @@ mod tests {
                 values: values.into(),
             };
             let plan = series
-                .plan(&Settings::default(), 0, 2, Objective::ValLoss)
+                .plan(&Settings::default(), 0, 2, ValidationMetric::ValLoss)
                 .unwrap();
             let task = Task {
                 plan: &plan,

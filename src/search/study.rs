@@ -81,7 +81,7 @@ impl<'a> Work<'a> {
                 let study = storage.next_study();
                 let create = Operation::CreateStudy {
                     name: plan.name.clone(),
-                    directions: vec![plan.objective.direction()],
+                    directions: vec![plan.objective.metric().direction()],
                 };
                 let note = Operation::StudyUserAttr {
                     study,
@@ -480,6 +480,7 @@ fn take(
 
 /// What samplers learn from: trials that have every parameter of the space.
 fn history(plan: &Plan, storage: &Storage, study: &Study) -> Vec<Observation> {
+    let direction = plan.objective.metric().direction();
     let observe = |trial: &Trial| {
         let parameter = |(name, distribution): (&str, &super::Distribution)| {
             let parameter = trial.content.params.get(name)?;
@@ -492,12 +493,12 @@ fn history(plan: &Plan, storage: &Storage, study: &Study) -> Vec<Observation> {
             .map(parameter)
             .collect::<Option<Point>>()?;
         let outcome = match trial.state() {
-            State::Complete => Outcome::Complete(plan.objective.loss(trial.value()?)),
+            State::Complete => Outcome::Complete(direction.cost(trial.value()?)),
             State::Pruned => Outcome::Pruned(
                 trial
                     .last_report()
                     .filter(|(_, x)| x.is_finite())
-                    .map(|(step, x)| (step, plan.objective.loss(x))),
+                    .map(|(step, x)| (step, direction.cost(x))),
             ),
             State::Running => Outcome::Running,
             State::Fail | State::Waiting => return None,

@@ -13,7 +13,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-pub use record::{Attributes, Direction, NewTrial, Operation, Parameter, Record, State};
+pub use record::{Attributes, NewTrial, Operation, Parameter, Record, State};
 pub use storage::{Ignored, Storage, Study, Trial};
 
 use crate::error::{Error, Result};

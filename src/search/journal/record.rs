@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
 
+use crate::metrics::Direction;
 use crate::search::distribution::Distribution;
 
 /// What a trial is doing or has come to.
@@ -40,15 +41,6 @@ impl State {
     pub fn is_finished(self) -> bool {
         self.has_result() || self == State::Fail
     }
-}
-
-/// Which values are better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// Small ones.
-    Minimize,
-    /// Large ones.
-    Maximize,
 }
 
 /// Attributes: any JSON by name.

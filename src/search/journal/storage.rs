@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
-use super::record::{Attributes, Direction, NewTrial, Operation, Parameter, Record, State};
+use super::record::{Attributes, NewTrial, Operation, Parameter, Record, State};
+use crate::metrics::Direction;
 
 /// A trial.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,12 +91,15 @@ pub struct Study {
 }
 
 impl Study {
+    /// Which values of the first objective are better.
+    pub fn direction(&self) -> Direction {
+        let first = self.directions.first();
+        first.copied().unwrap_or(Direction::Minimize)
+    }
+
     /// Whether the first objective `new` is strictly better than `old`.
     pub fn is_better(&self, new: f64, old: f64) -> bool {
-        match self.directions.first() {
-            Some(Direction::Maximize) => new > old,
-            _ => new < old,
-        }
+        self.direction().better(new, old)
     }
 }
 

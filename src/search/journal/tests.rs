@@ -3,6 +3,7 @@ use std::fs;
 use serde_json::json;
 
 use super::*;
+use crate::metrics::Direction;
 use crate::search::distribution::Distribution;
 
 fn create(name: &str) -> Operation {

@@ -1,7 +1,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::search::journal::{Direction, NewTrial, Operation, Record, State};
+use crate::metrics::Direction;
+use crate::search::journal::{NewTrial, Operation, Record, State};
 
 /// A study that maximises, and trials of it one after the other.
 struct Script {

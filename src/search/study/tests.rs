@@ -1,7 +1,8 @@
 use std::path::Path;
 
 use super::*;
-use crate::search::plan::{Objective, PrunerName, SamplerName};
+use crate::metrics::ValidationMetric;
+use crate::search::plan::{PrunerName, SamplerName};
 use crate::search::pruner::{Never, SuccessiveHalving};
 use crate::search::space::Space;
 use crate::settings::Settings;
@@ -16,7 +17,7 @@ fn plan(sampler: SamplerName) -> Plan {
         base: Settings::default(),
         seed: 11,
         repeats: 1,
-        objective: Objective::ValAccuracy,
+        objective: ValidationMetric::default(),
         sampler,
         pruner: PrunerName::None,
     }
