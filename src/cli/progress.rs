@@ -1,4 +1,4 @@
-//! Progress of a run on standard error: on a terminal a bar with metrics and time left, elsewhere a line for each epoch.
+//! Progress of a run on standard error: on a terminal a bar with metrics and time left, elsewhere a line an epoch.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -89,11 +89,7 @@ impl Observer for RunProgress {
             for metric in loss_first() {
                 let of_part = PartMetric { part, metric };
                 if let Some(value) = record.get(of_part) {
-                    let name = match part {
-                        DataPart::Training => metric.short_name().to_owned(),
-                        _ => of_part.short_name(),
-                    };
-                    text += &format!("  {name} {}", metric.format(value));
+                    text += &format!("  {} {}", of_part.short_name(), metric.format(value));
                 }
             }
         }

@@ -27,7 +27,7 @@ use crate::statistics::Interval;
 use crate::text::{number, table};
 use crate::train::{RunDir, Summary, Trainer};
 
-/// How often a process that waits for another one looks again.
+/// The time between two attempts to get the lock.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// What `study` takes.

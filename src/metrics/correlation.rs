@@ -1,5 +1,5 @@
-//! Pearson's correlation between the outputs of every two classes (Pearson, “Mathematical contributions to the theory of
-//! evolution III”, Phil. Trans. A 187, 1896).
+//! Pearson's correlation between the outputs of every two classes (Pearson, “Mathematical contributions to the theory
+//! of evolution III”, Phil. Trans. A 187, 1896).
 //!
 //! `$p_{ia}$` is the output for class a and sample i of n. Classes a and b correlate by
 //!

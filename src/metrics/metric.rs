@@ -186,9 +186,12 @@ impl PartMetric {
         format!("{}_{}", self.part.prefix(), self.metric.name())
     }
 
-    /// The name where there is little room.
+    /// The name in a line of progress: `acc` on the training part, `val_acc` on the validation part.
     pub fn short_name(self) -> String {
-        format!("{}_{}", self.part.prefix(), self.metric.short_name())
+        match self.part {
+            DataPart::Training => self.metric.short_name().to_owned(),
+            part => format!("{}_{}", part.prefix(), self.metric.short_name()),
+        }
     }
 
     /// In words: `validation loss`.
@@ -232,7 +235,10 @@ mod tests {
     fn names_in_files_lead_back_to_the_metric() {
         let found = PartMetric::from_name("test_loss").unwrap();
         assert_eq!((found.part, found.metric), (DataPart::Test, Metric::Loss));
-        assert_eq!(found.title(), "test loss");
+        assert_eq!(
+            (found.title(), found.short_name()),
+            ("test loss".into(), "test_loss".into())
+        );
         for name in ["val_accuracy", "train_loss", "test_accuracy"] {
             assert_eq!(PartMetric::from_name(name).unwrap().name(), name);
         }

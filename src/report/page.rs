@@ -1,4 +1,4 @@
-//! One HTML page with everything in it: no network, no script.
+//! The page: one HTML file with everything in it, without network and script.
 
 use super::commands::command;
 use super::figure::Figure;

@@ -1,5 +1,5 @@
-//! Parallel coordinates as SVG: an axis for each setting and one for the outcome, a line for each trial (Inselberg, “The plane with parallel coordinates”, The Visual
-//! Computer 1, 1985).
+//! Parallel coordinates as SVG: an axis for each setting and one for the objective, a line for each trial (Inselberg,
+//! “The plane with parallel coordinates”, The Visual Computer 1, 1985).
 
 use std::fmt::Write as _;
 

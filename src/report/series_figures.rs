@@ -1,4 +1,4 @@
-//! Charts of a series: each value of a setting with its repeats, their mean, and its interval.
+//! Charts of a series: for each value of a setting its repeats, their mean, and the interval of the mean.
 
 use super::chart::{Chart, Dot, Line};
 use super::figure::{Figure, csv};
@@ -49,9 +49,10 @@ fn figure(series: &SeriesSection<'_>, metric: Metric, cells: &[Cell]) -> Figure 
     }
 }
 
-/// An axis for all repeats and their intervals. Intervals of few repeats are long and would leave no room for anything
-/// else, so they are cut where they go beyond the repeats by more than the repeats' own range, or beyond the limits of the
-/// measure.
+/// An axis for all repeats and their intervals.
+///
+/// Intervals of few repeats are long and would leave no room for anything else. They are cut where they go beyond the
+/// repeats by more than the repeats' own range, or beyond the limits of the measure.
 fn range(cells: &[Cell], measure: Measure<'_>) -> Scale {
     let repeats = || cells.iter().flat_map(|c| c.repeats.iter().copied());
     let (low, high) = (

@@ -55,7 +55,8 @@ fn written(path: &Path, operations: Vec<Operation>) {
     journal.transaction(|_| Ok((operations, ()))).unwrap();
 }
 
-/// A file with a series of four values, of which the third diverged and the last has not begun, and a search of five trials.
+/// A file with a series of four values, of which the third diverged and the last has not begun, and a search of five
+/// trials.
 fn journal(path: &Path) {
     let metric = |study| Operation::StudySystemAttr {
         study,

@@ -1,4 +1,4 @@
-//! How long the rest of a search will take, from a model of what each trial costs and the speed that was measured so far.
+//! How long the rest of a search will take, from a model of the cost of each trial and the speed measured so far.
 
 use std::time::Duration;
 
@@ -11,10 +11,11 @@ use crate::error::Result;
 use crate::nn::Layout;
 use crate::settings::Config;
 
-/// Multiply-adds that an update costs beside its products, for each parameter: an optimiser reads and writes weights and moments, and does no product.
+/// The cost of an update beside its products, in multiply-adds for each parameter: an optimiser reads and writes weights
+/// and moments, and does no product.
 const OF_A_PARAMETER: f64 = 20.0;
 
-/// The same, for each update as such: barriers, losses, short loops.
+/// The cost of an update whatever its size: barriers, losses, short loops.
 const OF_AN_UPDATE: f64 = 2e6;
 
 /// What a run costs, in multiply-adds. Only ratios are used, so a processor's speed cancels out.
@@ -30,7 +31,8 @@ pub fn cost_of_run(config: &Config, data: &Dataset) -> Result<f64> {
     };
     let samples = data.train.len() as f64 * (1.0 - held_out);
     let updates = (samples / config.batch_size as f64).ceil();
-    // Forward, the weights' gradient and the input's gradient: three multiply-adds for each parameter and sample, two in the first layer, whose input needs none.
+    // Forward, the weights' gradient and the input's gradient: three multiply-adds for each parameter and sample. The
+    // first layer has two, because its input needs no gradient.
     let first = spec.inputs * spec.hidden.first().unwrap_or(&spec.classes);
     let products = samples * (3.0 * parameters - first as f64);
     let epoch = products + updates * (OF_A_PARAMETER * parameters + OF_AN_UPDATE);
@@ -105,7 +107,7 @@ impl Costs {
     }
 }
 
-/// What is done, what is left, and at which speed.
+/// The cost that is done, the cost that is left, and the speed.
 #[derive(Clone, Debug)]
 pub struct Pace {
     costs: Vec<Costs>,

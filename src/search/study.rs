@@ -1,7 +1,8 @@
 //! A search's study in its file: who does which trial, and what came of it.
 //!
-//! Every change is one transaction under the file's lock, so workers in any number of threads, processes and machines never do a trial twice. A *slot* is a place in the
-//! budget: a trial that breaks off is tried again, in the same slot, at the same point and with the same seeds.
+//! Every change is one transaction under the file's lock, so workers in any number of threads, processes and machines
+//! never do a trial twice. A *slot* is a place in the budget: a trial that breaks off is tried again, in the same slot,
+//! at the same point and with the same seeds.
 
 use serde_json::{Value, json};
 
@@ -324,7 +325,8 @@ pub fn slot(storage: &Storage, study: &Study, trial: &Trial) -> u32 {
     slots_before(storage, study, trial.first_attempt())
 }
 
-/// How many first attempts have a smaller number. Retries take numbers too, but no slots: a disturbed search comes to the same slots as an undisturbed one.
+/// How many first attempts have a smaller number. Retries take numbers too, but no slots: a disturbed search comes to
+/// the same slots as an undisturbed one.
 fn slots_before(storage: &Storage, study: &Study, number: usize) -> u32 {
     storage
         .trials(study)

@@ -68,14 +68,14 @@ impl Series {
     }
 }
 
-/// What a value of a series has come to.
+/// The results for a value of a series.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Cell {
     /// The value.
     pub value: Value,
     /// The objective of each repeat, in their order.
     pub repeats: Vec<f64>,
-    /// Their mean with its interval; none if nothing has ended, or it diverged.
+    /// Their mean with its interval; none if the trial has not ended or has diverged.
     pub mean: Option<Mean>,
     /// A repeat's loss was not a number.
     pub diverged: bool,
@@ -98,7 +98,7 @@ pub fn cells(plan: &Plan, storage: &Storage, study: &Study) -> Result<Vec<Cell>>
 }
 
 impl Cell {
-    /// What the trial with this value of a parameter has noted of each repeat, such as `val_loss`.
+    /// The numbers that the trial with this value of a parameter has noted for its repeats, such as `val_loss`.
     pub fn of(
         storage: &Storage,
         study: &Study,

@@ -29,7 +29,7 @@ pub enum End {
     Pruned(f64),
     /// A loss was not a number.
     Diverged,
-    /// Somebody asked to stop: the trial is back in the queue.
+    /// The search was asked to stop: the trial is back in the queue.
     Interrupted,
 }
 
@@ -122,7 +122,7 @@ pub fn run_folder(folder: &Path, slot: u32, repeat: u32) -> PathBuf {
     folder.join(format!("{slot:04}-{repeat}"))
 }
 
-/// What is noted of the repeats, for reports.
+/// The results of the repeats that are written into the study file, for reports.
 fn notes(summaries: &[Summary]) -> Attributes {
     let list = |of: &dyn Fn(&Summary) -> Value| summaries.iter().map(of).collect::<Value>();
     let mut notes = Attributes::new();
@@ -166,7 +166,8 @@ impl OnBackend for Repeat<'_, '_, '_> {
     }
 }
 
-/// Reports every epoch to the study, which may give the trial up. At a step of a later repeat the value is the mean of that epoch and the values of the repeats before.
+/// Reports every epoch to the study, which may give the trial up. At a step of a later repeat the value is the mean of
+/// that epoch and the values of the repeats before.
 struct TrialReporter<'a, 'w> {
     worker: &'a Worker<'a>,
     objective: PartMetric,

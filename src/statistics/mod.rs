@@ -1,5 +1,5 @@
-//! Statistics of results: [`interval`] of a proportion, [`student`]'s interval of a mean, and [`fanova`], the importance
-//! of settings.
+//! Statistics of results: the [`interval`] of a proportion, [`student`]'s interval of a mean, and [`fanova`], the
+//! importance of settings.
 
 pub mod fanova;
 pub mod interval;

@@ -1,14 +1,14 @@
 //! Student's interval for the mean of a few measurements (Student, “The probable error of a mean”, Biometrika 6, 1908).
 //!
-//! n measurements from a normal distribution have the mean `$\bar x$` and the standard deviation s. With 95 % confidence
-//! the true mean is in
+//! n measurements from a normal distribution have the mean `$\bar x$` and the standard deviation s. With 95 %
+//! confidence the true mean is in
 //!
 //! ```math
 //! \bar x \pm t_{0.975,\,n-1} \frac{s}{\sqrt n}
 //! ```
 //!
-//! where `$t_{p,\nu}$` is the p quantile of the t distribution with ν degrees of freedom. For three repeats the factor is
-//! 4.30 instead of 1.96: few measurements say little.
+//! where `$t_{p,\nu}$` is the p quantile of the t distribution with ν degrees of freedom. For three repeats the factor
+//! is 4.30 instead of 1.96: few measurements say little.
 
 use super::Interval;
 
