@@ -11,7 +11,7 @@ use super::searching::{Base, Common, Work};
 use super::train::interrupt_flag;
 use crate::error::{Error, Result};
 use crate::metrics::ValidationMetric;
-use crate::search::journal::{Journal, State, Storage, Study, Trial};
+use crate::search::journal::{Journal, Storage, Study, Trial, TrialState};
 use crate::search::{
     Finish, Plan, PrunerName, SamplerName, Space, Task, folder, ranking, run_folder, slot,
 };
@@ -134,9 +134,9 @@ fn conclude(args: &SearchArgs, plan: &Plan, finish: Finish) -> Result<()> {
         study: &args.study,
         name: &plan.name,
         objective: plan.objective,
-        complete: count(State::Complete),
-        pruned: count(State::Pruned),
-        failed: count(State::Fail),
+        complete: count(TrialState::Complete),
+        pruned: count(TrialState::Pruned),
+        failed: count(TrialState::Fail),
         exhausted: finish == Finish::Exhausted,
         best: ranking(storage, study)
             .into_iter()

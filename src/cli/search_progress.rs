@@ -13,7 +13,7 @@ use super::output;
 use super::searching::Work;
 use crate::data::Dataset;
 use crate::search::journal::{Storage, Study};
-use crate::search::{Claim, End, Pace, SamplerName, Seat, Task, Watcher, workers};
+use crate::search::{Assignment, Claim, End, Pace, SamplerName, Task, Watcher, workers};
 use crate::text::number::shown;
 
 /// Parts of a worker's bar.
@@ -127,8 +127,8 @@ impl<'a> SearchProgress<'a> {
         }
     }
 
-    fn describe(&self, seat: Seat, claim: &Claim) -> String {
-        let space = &self.tasks[seat.task].plan.space;
+    fn describe(&self, assignment: Assignment, claim: &Claim) -> String {
+        let space = &self.tasks[assignment.task].plan.space;
         let values = space
             .iter()
             .zip(&claim.point)
@@ -138,8 +138,8 @@ impl<'a> SearchProgress<'a> {
         values.collect::<Vec<_>>().join("  ")
     }
 
-    fn worker(&self, seat: Seat) -> Option<&ProgressBar> {
-        self.bars.as_ref()?.workers.get(seat.worker)
+    fn worker(&self, assignment: Assignment) -> Option<&ProgressBar> {
+        self.bars.as_ref()?.workers.get(assignment.worker)
     }
 
     fn pace(&self) -> MutexGuard<'_, Pace> {
@@ -184,29 +184,29 @@ impl Watcher for SearchProgress<'_> {
         }
     }
 
-    fn began(&self, seat: Seat, claim: &Claim) {
-        if let Some(bar) = self.worker(seat) {
+    fn began(&self, assignment: Assignment, claim: &Claim) {
+        if let Some(bar) = self.worker(assignment) {
             bar.set_position(0);
             bar.set_prefix(format!("trial {}", claim.number));
-            bar.set_message(self.describe(seat, claim));
+            bar.set_message(self.describe(assignment, claim));
         }
     }
 
-    fn batch(&self, seat: Seat, claim: &Claim, share: f64) {
-        self.pace().advance(seat, claim, share);
-        if let Some(bar) = self.worker(seat) {
+    fn batch(&self, assignment: Assignment, claim: &Claim, share: f64) {
+        self.pace().advance(assignment, claim, share);
+        if let Some(bar) = self.worker(assignment) {
             bar.set_position((share * PARTS as f64) as u64);
         }
     }
 
-    fn epoch(&self, seat: Seat, claim: &Claim, _step: u64, value: f64) {
-        if let (Some(bar), Some(bars)) = (self.worker(seat), &self.bars) {
-            let objective = self.tasks[seat.task].plan.objective;
+    fn epoch(&self, assignment: Assignment, claim: &Claim, _step: u64, value: f64) {
+        if let (Some(bar), Some(bars)) = (self.worker(assignment), &self.bars) {
+            let objective = self.tasks[assignment.task].plan.objective;
             let text = format!(
                 "{} {}  {}",
                 objective.name(),
                 objective.metric().format(value),
-                self.describe(seat, claim)
+                self.describe(assignment, claim)
             );
             bar.set_message(text);
             bars.whole
@@ -214,8 +214,15 @@ impl Watcher for SearchProgress<'_> {
         }
     }
 
-    fn ended(&self, seat: Seat, claim: &Claim, end: End, storage: &Storage, study: &Study) {
-        let plan = self.tasks[seat.task].plan;
+    fn ended(
+        &self,
+        assignment: Assignment,
+        claim: &Claim,
+        end: End,
+        storage: &Storage,
+        study: &Study,
+    ) {
+        let plan = self.tasks[assignment.task].plan;
         let metric = plan.objective.metric();
         let outcome = match end {
             End::Complete(value) => format!("{} {}", plan.objective.name(), metric.format(value)),
@@ -225,7 +232,7 @@ impl Watcher for SearchProgress<'_> {
         };
         {
             let mut pace = self.pace();
-            pace.end(seat);
+            pace.end(assignment);
             pace.update(self.tasks, storage);
         }
         let best = storage
@@ -244,7 +251,7 @@ impl Watcher for SearchProgress<'_> {
             bars.whole
                 .set_message(format!("{best}{left}").trim_start().to_owned());
         }
-        if let Some(bar) = self.worker(seat) {
+        if let Some(bar) = self.worker(assignment) {
             bar.set_position(0);
         }
         let name = match self.tasks {
@@ -254,7 +261,7 @@ impl Watcher for SearchProgress<'_> {
         self.line(&format!(
             "{name}trial {:>3}  {outcome}  {}  [{ended}/{trials}]{best}{left}",
             claim.number,
-            self.describe(seat, claim),
+            self.describe(assignment, claim),
         ));
     }
 }

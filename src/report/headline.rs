@@ -4,7 +4,7 @@ use super::html::{self, escape};
 use super::learnt::Learnt;
 use super::section::StudySection;
 use crate::metrics::{DataPart, Metric, PartMetric, format_percent};
-use crate::search::journal::{State, Trial};
+use crate::search::journal::{Trial, TrialState};
 use crate::search::sweep::{Cell, extremes};
 use crate::text::number::shown;
 
@@ -57,7 +57,7 @@ fn counts(section: &StudySection<'_>) -> String {
     // A trial that broke off, with its process, is done again by another one.
     let is_redone = |t: &&Trial| {
         let mut trials = section.trials();
-        t.state() == State::Fail
+        t.state() == TrialState::Fail
             && trials.any(|other| {
                 other.state().has_result() && other.first_attempt() == t.first_attempt()
             })
@@ -65,12 +65,12 @@ fn counts(section: &StudySection<'_>) -> String {
     let redone = section.trials().filter(is_redone).count();
     let count = |state| section.trials().filter(|t| t.state() == state).count();
     let counts = [
-        (count(State::Complete), "complete"),
-        (count(State::Pruned), "pruned or diverged"),
+        (count(TrialState::Complete), "complete"),
+        (count(TrialState::Pruned), "pruned or diverged"),
         (redone, "broken off and done again"),
-        (count(State::Fail) - redone, "failed"),
-        (count(State::Running), "running"),
-        (count(State::Waiting), "waiting"),
+        (count(TrialState::Fail) - redone, "failed"),
+        (count(TrialState::Running), "running"),
+        (count(TrialState::Waiting), "waiting"),
     ];
     let counts = counts.into_iter().filter(|(n, _)| *n > 0);
     let counts: Vec<String> = counts.map(|(n, what)| format!("{n} {what}")).collect();

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use super::chart::{Chart, Dot, Line};
+use super::chart::{Chart, DotStyle, LineStyle};
 use super::figure::{Figure, csv};
 use super::matrix::{Entry, matrix};
 use super::measure::Measure;
 use super::scale::Scale;
-use super::tiles::{Tile, tiles};
+use super::tiles::{ImageTile, tiles};
 use crate::backend::select::Device;
 use crate::data::{self, ImageShape, LoadOptions, Samples, sample_picture};
 use crate::error::{Error, Result};
@@ -104,19 +104,19 @@ impl Learnt {
             (Scale::Linear { low: 1.0, high }, "epoch"),
             (y, what),
         );
-        chart.line(points.iter().map(|p| (p.0, p.1)), Line::Plain);
-        chart.line(points.iter().map(|p| (p.0, p.2)), Line::Best);
+        chart.line(points.iter().map(|p| (p.0, p.1)), LineStyle::Plain);
+        chart.line(points.iter().map(|p| (p.0, p.2)), LineStyle::Best);
         for &(epoch, training, validation) in &points {
             chart.dot(
                 epoch,
                 training,
-                Dot::Single,
+                DotStyle::Single,
                 &format!("epoch {epoch}, training: {}", metric.format(training)),
             );
             chart.dot(
                 epoch,
                 validation,
-                Dot::Single,
+                DotStyle::Single,
                 &format!("epoch {epoch}, validation: {}", metric.format(validation)),
             );
         }
@@ -129,11 +129,14 @@ impl Learnt {
             chart.dot(
                 epoch,
                 validation,
-                Dot::Best,
+                DotStyle::Best,
                 &format!("epoch {epoch}, the model: {}", metric.format(validation)),
             );
         }
-        chart.legend(&[(Line::Plain, "training"), (Line::Best, "validation")]);
+        chart.legend(&[
+            (LineStyle::Plain, "training"),
+            (LineStyle::Best, "validation"),
+        ]);
         let rows = points.iter().map(|p| {
             let cell = |x: f64| {
                 if x.is_finite() {
@@ -267,7 +270,7 @@ impl Tested {
     /// None if nothing is wrong, or the samples are no images.
     fn surely_wrong(&self) -> Option<Figure> {
         let tile = |wrong: &Wrong| {
-            Some(Tile {
+            Some(ImageTile {
                 png: wrong.picture.clone()?,
                 above: self.names[wrong.label as usize].clone(),
                 below: format!(
@@ -277,7 +280,7 @@ impl Tested {
                 ),
             })
         };
-        let shown: Vec<Tile> = self.wrong.iter().filter_map(tile).collect();
+        let shown: Vec<ImageTile> = self.wrong.iter().filter_map(tile).collect();
         let rows = self.wrong.iter().map(|w| {
             let name = |class: u32| self.names[class as usize].clone();
             [

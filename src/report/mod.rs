@@ -28,7 +28,7 @@ use learnt::Learnt;
 use page::Page;
 use section::StudySection;
 
-pub use chart::{Chart, Dot, Line};
+pub use chart::{Chart, DotStyle, LineStyle};
 pub use figure::Figure;
 pub use scale::{Scale, Tick};
 

@@ -3,13 +3,13 @@
 use serde_json::Value;
 
 use super::bars::bars;
-use super::chart::{Chart, Dot, Line};
+use super::chart::{Chart, DotStyle, LineStyle};
 use super::figure::{Figure, csv, parameter_axis};
-use super::parallel_coordinates::{Axis, Coordinates, parallel};
+use super::parallel_coordinates::{Coordinates, ParallelAxis, parallel};
 use super::scale::Scale;
 use super::section::StudySection;
 use crate::search::Distribution;
-use crate::search::journal::{State, Trial};
+use crate::search::journal::{Trial, TrialState};
 use crate::statistics::fanova;
 use crate::text::number::{shown, text};
 
@@ -54,11 +54,11 @@ fn history(section: &StudySection<'_>) -> Figure {
         steps.extend([(number, before), (number, now)]);
         best = Some(now);
         let note = format!("trial {number}: {}", measure.format(value));
-        chart.dot(number, value, Dot::Single, &note);
+        chart.dot(number, value, DotStyle::Single, &note);
         rows.push([number, value, now].map(|x| x.to_string()));
     }
     steps.extend(best.map(|best| (high, best)));
-    chart.line(steps, Line::Best);
+    chart.line(steps, LineStyle::Best);
     Figure {
         name: section.stem("history"),
         caption: format!("{title}, and the best so far"),
@@ -96,8 +96,8 @@ fn curves(section: &StudySection<'_>) -> Option<Figure> {
     let mut rows = Vec::new();
     for trial in trials {
         let kind = match Some(trial.id) == best {
-            true => Line::Best,
-            false => Line::Faint,
+            true => LineStyle::Best,
+            false => LineStyle::Faint,
         };
         let points = || {
             trial
@@ -107,10 +107,10 @@ fn curves(section: &StudySection<'_>) -> Option<Figure> {
                 .map(|(&step, &value)| (step as f64, value))
         };
         chart.line(points(), kind);
-        if let (State::Pruned, Some((step, value))) = (trial.state(), points().next_back()) {
+        if let (TrialState::Pruned, Some((step, value))) = (trial.state(), points().next_back()) {
             let value_text = measure.format(value);
             let note = format!("trial {}: given up with {value_text}", trial.number);
-            chart.dot(step, value, Dot::Single, &note);
+            chart.dot(step, value, DotStyle::Single, &note);
         }
         rows.extend(points().map(|(step, value)| {
             [
@@ -121,7 +121,7 @@ fn curves(section: &StudySection<'_>) -> Option<Figure> {
         }));
     }
     let mut caption = format!("{title}; the best one stands out");
-    if section.trials().any(|t| t.state() == State::Pruned) {
+    if section.trials().any(|t| t.state() == TrialState::Pruned) {
         caption += ", and those that were given up end in a dot";
     }
     Some(Figure {
@@ -193,8 +193,8 @@ fn slice(section: &StudySection<'_>, name: &str, distribution: &Distribution) ->
         };
         // The best one last, on top of the others.
         let kind = match place + 1 == trials.len() {
-            true => Dot::Best,
-            false => Dot::Single,
+            true => DotStyle::Best,
+            false => DotStyle::Single,
         };
         let note = format!(
             "trial {}: {name} {}, {}",
@@ -230,14 +230,14 @@ fn coordinates(section: &StudySection<'_>) -> Option<Figure> {
     }
     let measure = section.objective();
     let objective = measure.title();
-    let mut axes: Vec<Axis<'_>> = parameters
+    let mut axes: Vec<ParallelAxis<'_>> = parameters
         .iter()
-        .map(|(name, d)| Axis {
+        .map(|(name, d)| ParallelAxis {
             name,
             scale: parameter_axis(d),
         })
         .collect();
-    axes.push(Axis {
+    axes.push(ParallelAxis {
         name: &objective,
         scale: measure.axis(trials.iter().map(|(_, value)| *value)),
     });

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::measure::Measure;
-use crate::search::journal::{State, Storage, Study, Trial};
+use crate::search::journal::{Storage, Study, Trial, TrialState};
 use crate::search::sweep::Cell;
 use crate::search::{Distribution, ranking};
 
@@ -90,7 +90,7 @@ impl<'a> StudySection<'a> {
 
     /// Complete trials with their values.
     pub(super) fn complete(&self) -> impl Iterator<Item = (&'a Trial, f64)> + use<'a> {
-        let complete = self.trials().filter(|t| t.state() == State::Complete);
+        let complete = self.trials().filter(|t| t.state() == TrialState::Complete);
         complete.filter_map(|t| Some((t, t.value().filter(|x| x.is_finite())?)))
     }
 

@@ -1,6 +1,6 @@
 //! Charts of a series: for each value of a setting its repeats, their mean, and the interval of the mean.
 
-use super::chart::{Chart, Dot, Line};
+use super::chart::{Chart, DotStyle, LineStyle};
 use super::figure::{Figure, csv};
 use super::measure::Measure;
 use super::scale::Scale;
@@ -32,7 +32,7 @@ fn figure(series: &SeriesSection<'_>, metric: Metric, cells: &[Cell]) -> Figure 
     let means = (0..)
         .zip(cells)
         .filter_map(|(i, c)| Some((f64::from(i), c.mean?.mean)));
-    chart.line(means, Line::Faint);
+    chart.line(means, LineStyle::Faint);
     for (i, cell) in (0..).map(f64::from).zip(cells) {
         draw(&mut chart, i, cell, metric);
     }
@@ -71,14 +71,14 @@ fn draw(chart: &mut Chart, x: f64, cell: &Cell, metric: Metric) {
     let label = text(&cell.value);
     for (repeat, &value) in cell.repeats.iter().enumerate() {
         let note = format!("{label}, repeat {repeat}: {}", metric.format(value));
-        chart.dot(x, value, Dot::Single, &note);
+        chart.dot(x, value, DotStyle::Single, &note);
     }
     if let Some(mean) = cell.mean {
         if let Some(interval) = mean.interval {
             chart.interval(x, interval.low, interval.high);
         }
         let note = format!("{label}: mean {}", metric.format(mean.mean));
-        chart.dot(x, mean.mean, Dot::Mean, &note);
+        chart.dot(x, mean.mean, DotStyle::Mean, &note);
     }
     if cell.diverged {
         chart.cross(x, &format!("{label}: diverged"));

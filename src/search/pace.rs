@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::journal::{Storage, Study};
 use super::plan::{Plan, SamplerName};
-use super::run::{Seat, Task};
+use super::run::{Assignment, Task};
 use super::study::Claim;
 use crate::data::Dataset;
 use crate::error::Result;
@@ -160,17 +160,18 @@ impl Pace {
     }
 
     /// So much of a worker's trial is done, from 0 to 1.
-    pub fn advance(&mut self, seat: Seat, claim: &Claim, share: f64) {
-        if let (Some(running), Some(costs)) =
-            (self.running.get_mut(seat.worker), self.costs.get(seat.task))
-        {
+    pub fn advance(&mut self, assignment: Assignment, claim: &Claim, share: f64) {
+        if let (Some(running), Some(costs)) = (
+            self.running.get_mut(assignment.worker),
+            self.costs.get(assignment.task),
+        ) {
             *running = (costs.one(claim), share);
         }
     }
 
     /// A worker's trial has ended.
-    pub fn end(&mut self, seat: Seat) {
-        if let Some(running) = self.running.get_mut(seat.worker) {
+    pub fn end(&mut self, assignment: Assignment) {
+        if let Some(running) = self.running.get_mut(assignment.worker) {
             *running = (0.0, 0.0);
         }
     }
@@ -204,8 +205,8 @@ mod tests {
             running: vec![(0.0, 0.0); 2],
         };
         assert_eq!(pace.time_left(Duration::from_secs(9)), None);
-        let (seat, claim) = (
-            Seat { worker: 1, task: 0 },
+        let (assignment, claim) = (
+            Assignment { worker: 1, task: 0 },
             Claim {
                 id: 0,
                 number: 0,
@@ -213,13 +214,13 @@ mod tests {
                 point: vec![0.0],
             },
         );
-        pace.advance(seat, &claim, 0.5);
+        pace.advance(assignment, &claim, 0.5);
         assert_eq!(
             pace.time_left(Duration::from_secs(5)),
             Some(Duration::from_secs(30))
         );
         pace.left = 25.0;
-        pace.end(seat);
+        pace.end(assignment);
         assert_eq!(
             pace.time_left(Duration::from_secs(10)),
             Some(Duration::from_secs(25))

@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::distribution::Distribution;
-use super::journal::{State, Storage, Study};
+use super::journal::{Storage, Study, TrialState};
 use super::plan::{Plan, PrunerName, SamplerName};
 use super::space::Space;
 use crate::error::{Error, Result};
@@ -109,7 +109,7 @@ impl Cell {
             .trials(study)
             .find(|t| t.state().has_result() && t.parameter(name).as_ref() == Some(value));
         let repeats: Vec<f64> = trial.map_or_else(Vec::new, |t| t.noted(metric));
-        let complete = trial.is_some_and(|t| t.state() == State::Complete);
+        let complete = trial.is_some_and(|t| t.state() == TrialState::Complete);
         Cell {
             value: value.clone(),
             mean: student::mean(&repeats).filter(|_| complete),

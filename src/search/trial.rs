@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::journal::Attributes;
 use super::plan::Plan;
 use super::pruner::Pruner;
-use super::run::{Seat, Watcher};
-use super::study::{Claim, Work};
+use super::run::{Assignment, Watcher};
+use super::study::{Claim, StudyWork};
 use crate::backend::Backend;
 use crate::backend::select::{OnBackend, on_backend};
 use crate::data::Dataset;
@@ -40,7 +40,7 @@ pub(super) struct Worker<'a> {
     /// Where the runs of trials are kept.
     pub(super) folder: &'a Path,
     pub(super) watcher: &'a dyn Watcher,
-    pub(super) seat: Seat,
+    pub(super) assignment: Assignment,
 }
 
 impl Worker<'_> {
@@ -48,7 +48,12 @@ impl Worker<'_> {
     ///
     /// # Errors
     /// If the settings do not fit the data, or a file cannot be written. The trial has ended, or waits again.
-    pub(super) fn run(&self, work: &mut Work<'_>, claim: &Claim, threads: usize) -> Result<End> {
+    pub(super) fn run(
+        &self,
+        work: &mut StudyWork<'_>,
+        claim: &Claim,
+        threads: usize,
+    ) -> Result<End> {
         let trained = self.train(work, claim, threads);
         if !matches!(trained, Ok(End::Complete(_))) {
             (0..self.plan.repeats).for_each(|repeat| {
@@ -69,7 +74,7 @@ impl Worker<'_> {
         trained
     }
 
-    fn train(&self, work: &mut Work<'_>, claim: &Claim, threads: usize) -> Result<End> {
+    fn train(&self, work: &mut StudyWork<'_>, claim: &Claim, threads: usize) -> Result<End> {
         let objective = PartMetric::validation(self.plan.objective.metric());
         let mut summaries = Vec::new();
         let mut values = Vec::new();
@@ -179,7 +184,7 @@ struct TrialReporter<'a, 'w> {
     values: &'a [f64],
     /// The last report, if it was the last one.
     pruned: Result<Option<f64>>,
-    work: &'a mut Work<'w>,
+    work: &'a mut StudyWork<'w>,
 }
 
 impl Observer for TrialReporter<'_, '_> {
@@ -192,7 +197,7 @@ impl Observer for TrialReporter<'_, '_> {
         let share = (self.before as f64 + epochs) / self.steps as f64;
         self.worker
             .watcher
-            .batch(self.worker.seat, self.claim, share);
+            .batch(self.worker.assignment, self.claim, share);
     }
 
     fn epoch(&mut self, record: &EpochRecord, _best: bool) -> Control {
@@ -203,7 +208,7 @@ impl Observer for TrialReporter<'_, '_> {
         let step = self.before + u64::from(record.epoch);
         self.worker
             .watcher
-            .epoch(self.worker.seat, self.claim, step, mean);
+            .epoch(self.worker.assignment, self.claim, step, mean);
         match self
             .work
             .report(self.claim, step, mean, self.pruner.as_ref())

@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::metrics::Direction;
-use crate::search::journal::{NewTrial, Operation, Record, State};
+use crate::search::journal::{NewTrial, Operation, Record, TrialState};
 
 /// A study that maximises, and trials of it one after the other.
 struct Script {
@@ -34,7 +34,7 @@ impl Script {
         let id = self.storage.next_trial();
         self.apply(Operation::CreateTrial {
             study: 0,
-            trial: Box::new(NewTrial::new(State::Running, None)),
+            trial: Box::new(NewTrial::new(TrialState::Running, None)),
         });
         id
     }
@@ -52,7 +52,7 @@ impl Script {
             });
         }
         let state = if verdict.prune {
-            State::Pruned
+            TrialState::Pruned
         } else {
             return true;
         };
@@ -68,7 +68,7 @@ impl Script {
     fn complete(&mut self, trial: usize, value: f64) {
         self.apply(Operation::SetState {
             trial,
-            state: State::Complete,
+            state: TrialState::Complete,
             values: Some(vec![value]),
             at: None,
         });
@@ -166,7 +166,7 @@ fn the_median_of_complete_trials_decides() {
     // Its best report counts, not its last one.
     script.apply(Operation::SetState {
         trial: equal,
-        state: State::Complete,
+        state: TrialState::Complete,
         values: Some(vec![0.2]),
         at: None,
     });
