@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output;
-use crate::metrics::{DataPart, Metric, PartMetric};
+use crate::metrics::{DataPart, Metric};
 use crate::train::{Control, EpochRecord, Observer, Progress};
 
 /// The metrics in the order of a line.
@@ -87,7 +87,7 @@ impl Observer for RunProgress {
         let mut text = format!("epoch {:>digits$}/{}", record.epoch, self.epochs);
         for part in [DataPart::Training, DataPart::Validation] {
             for metric in loss_first() {
-                let of_part = PartMetric { part, metric };
+                let of_part = metric.of(part);
                 if let Some(value) = record.get(of_part) {
                     text += &format!("  {} {}", of_part.short_name(), metric.format(value));
                 }

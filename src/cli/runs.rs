@@ -25,12 +25,9 @@ const LAST: &str = "seconds";
 
 /// The metrics that have a column.
 fn metric_columns() -> Vec<PartMetric> {
-    let main_of_test = PartMetric {
-        part: DataPart::Test,
-        metric: Metric::MAIN,
-    };
-    let validation = Metric::ALL.map(PartMetric::validation);
-    validation.into_iter().chain([main_of_test]).collect()
+    let validation = Metric::ALL.map(|metric| metric.of(DataPart::Validation));
+    let test = Metric::MAIN.of(DataPart::Test);
+    validation.into_iter().chain([test]).collect()
 }
 
 /// The columns of every run.
@@ -247,12 +244,11 @@ impl Listed {
         let name = self.path.file_name().unwrap_or(self.path.as_os_str());
         let name = name.to_string_lossy().into_owned();
         let run = self.found.as_ref().ok();
-        let metric = |part, metric| {
-            let of_part = PartMetric { part, metric };
+        let value = |of_part: PartMetric| {
             let value = run.and_then(|run| run.get(of_part));
             (of_part.name(), json!(value))
         };
-        let of_part = |part| Metric::ALL.map(|m| metric(part, m));
+        let values = |part| Metric::ALL.map(|metric| value(metric.of(part)));
         let parts = [DataPart::Validation, DataPart::Test];
         RunEntry {
             name,
@@ -261,7 +257,7 @@ impl Listed {
             problem: self.found.as_ref().err().map(ToString::to_string),
             epochs: run.map(|run| run.epochs),
             best_epoch: run.and_then(|run| run.best_epoch),
-            metrics: parts.into_iter().flat_map(of_part).collect(),
+            metrics: parts.into_iter().flat_map(values).collect(),
             seconds: run.map(|run| run.seconds),
             settings: run.map(|run| &run.settings),
         }

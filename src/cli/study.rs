@@ -17,7 +17,7 @@ use crate::backend::Backend;
 use crate::backend::select::{OnBackend, on_backend};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::metrics::{DataPart, Metric, PartMetric, ValidationMetric};
+use crate::metrics::{DataPart, Metric, ValidationMetric};
 use crate::report;
 use crate::search::journal::Journal;
 use crate::search::sweep::{Cell, cells, extremes};
@@ -298,7 +298,7 @@ fn in_words(outcome: &StudyReport<'_>, elapsed: Duration) -> String {
     let model = outcome.final_model;
     text += &format!("\nfinal model: {}\n", model.network);
     let main = Metric::MAIN;
-    let value = |part| model.get(PartMetric { part, metric: main });
+    let value = |part| model.get(main.of(part));
     if let Some(value) = value(DataPart::Validation) {
         text += &format!("validation:  {} {}\n", main.name(), main.format(value));
     }

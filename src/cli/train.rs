@@ -14,7 +14,7 @@ use crate::backend::Backend;
 use crate::backend::select::{OnBackend, check_device, on_backend};
 use crate::data::{self, Dataset, LoadOptions};
 use crate::error::{Error, Result};
-use crate::metrics::{DataPart, Metric, PartMetric};
+use crate::metrics::{DataPart, Metric};
 use crate::model::tensors::{self, TensorFile};
 use crate::settings::{Config, Settings};
 use crate::threads::{thread_count, with_threads};
@@ -274,7 +274,7 @@ fn in_words(summary: &Summary, run: &RunDir) -> String {
     }
     let metrics = |part| {
         let value = |metric: Metric| {
-            let value = summary.get(PartMetric { part, metric })?;
+            let value = summary.get(metric.of(part))?;
             Some(format!("{} {}", metric.name(), metric.format(value)))
         };
         match Metric::ALL

@@ -56,6 +56,11 @@ impl Metric {
     /// The metric that a result is told by first.
     pub const MAIN: Metric = Metric::ALL[0];
 
+    /// This metric of a part of the data.
+    pub fn of(self, part: DataPart) -> PartMetric {
+        PartMetric { part, metric: self }
+    }
+
     /// The name in files, flags and words.
     pub fn name(self) -> &'static str {
         match self {
@@ -168,15 +173,9 @@ pub struct PartMetric {
 }
 
 impl PartMetric {
-    /// The metric of the validation part.
-    pub fn validation(metric: Metric) -> Self {
-        let part = DataPart::Validation;
-        PartMetric { part, metric }
-    }
-
     /// The metric with this name in files, such as `val_loss`.
     pub fn from_name(name: &str) -> Option<Self> {
-        let of_part = |part| Metric::ALL.map(|metric| PartMetric { part, metric });
+        let of_part = |part| Metric::ALL.map(|metric| metric.of(part));
         let mut all = DataPart::ALL.into_iter().flat_map(of_part);
         all.find(|known| known.name() == name)
     }
@@ -223,7 +222,7 @@ impl ValidationMetric {
 
     /// The name in files and flags.
     pub fn name(self) -> String {
-        PartMetric::validation(self.metric()).name()
+        self.metric().of(DataPart::Validation).name()
     }
 }
 
@@ -250,7 +249,7 @@ mod tests {
         let choices = ValidationMetric::value_variants();
         assert_eq!(choices.len(), Metric::ALL.len());
         for (choice, metric) in choices.iter().zip(Metric::ALL) {
-            let name = PartMetric::validation(metric).name();
+            let name = metric.of(DataPart::Validation).name();
             assert_eq!(choice.metric(), metric);
             assert_eq!(choice.name(), name);
             assert_eq!(choice.to_possible_value().unwrap().get_name(), name);

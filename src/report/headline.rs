@@ -3,7 +3,7 @@
 use super::html::{self, escape};
 use super::learnt::Learnt;
 use super::section::StudySection;
-use crate::metrics::{DataPart, Metric, PartMetric, format_percent};
+use crate::metrics::{DataPart, Metric, format_percent};
 use crate::search::journal::{Trial, TrialState};
 use crate::search::sweep::{Cell, extremes};
 use crate::text::number::shown;
@@ -79,10 +79,7 @@ fn counts(section: &StudySection<'_>) -> String {
 
 /// The result of the final model on the test set: the share of samples that it classifies correctly.
 fn test(learnt: &Learnt) -> String {
-    let accuracy = PartMetric {
-        part: DataPart::Test,
-        metric: Metric::Accuracy,
-    };
+    let accuracy = Metric::Accuracy.of(DataPart::Test);
     let tested = learnt.summary.as_ref().and_then(|summary| {
         let interval = summary.test_interval(accuracy.metric)?;
         Some((summary.get(accuracy)?, interval, summary.test_samples))

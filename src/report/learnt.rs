@@ -12,7 +12,7 @@ use crate::backend::select::Device;
 use crate::data::{self, ImageShape, LoadOptions, Samples, sample_picture};
 use crate::error::{Error, Result};
 use crate::metrics::correlation::{ConfusedPair, confused_pairs, correlation};
-use crate::metrics::{Confusion, DataPart, Metric, PartMetric};
+use crate::metrics::{Confusion, DataPart, Metric};
 use crate::model::Model;
 use crate::model::Predictions;
 use crate::train::{EpochRecord, RunDir, Summary};
@@ -90,12 +90,12 @@ impl Learnt {
     fn curve(&self, metric: Metric) -> Figure {
         let what = metric.name();
         let value = |r: &EpochRecord| {
-            let of = |part| r.get(PartMetric { part, metric }).unwrap_or(f64::NAN);
+            let of = |part| r.get(metric.of(part)).unwrap_or(f64::NAN);
             let (training, validation) = (of(DataPart::Training), of(DataPart::Validation));
             (f64::from(r.epoch), training, validation)
         };
         let points: Vec<(f64, f64, f64)> = self.records.iter().map(value).collect();
-        let measure = Measure::Metric(PartMetric::validation(metric));
+        let measure = Measure::Metric(metric.of(DataPart::Validation));
         let y = measure.axis(points.iter().flat_map(|p| [p.1, p.2]));
         let high = points.last().map_or(1.0, |p| p.0);
         let title = format!("{what} of the final model");

@@ -5,13 +5,12 @@ use super::figure::{Figure, csv};
 use super::measure::Measure;
 use super::scale::Scale;
 use super::section::SeriesSection;
-use crate::metrics::{Metric, PartMetric};
+use crate::metrics::{DataPart, Metric};
 use crate::search::sweep::Cell;
 use crate::text::number::text;
 
 /// A chart for each metric that the repeats have noted.
 pub(super) fn figures(series: &SeriesSection<'_>) -> Vec<Figure> {
-    let measure = |metric| Measure::Metric(PartMetric::validation(metric));
     let drawn = Metric::ALL.map(|metric| (metric, series.cells(measure(metric))));
     let noted = drawn
         .into_iter()
@@ -21,9 +20,13 @@ pub(super) fn figures(series: &SeriesSection<'_>) -> Vec<Figure> {
         .collect()
 }
 
+fn measure(metric: Metric) -> Measure<'static> {
+    Measure::Metric(metric.of(DataPart::Validation))
+}
+
 fn figure(series: &SeriesSection<'_>, metric: Metric, cells: &[Cell]) -> Figure {
     let name = series.name;
-    let measure = Measure::Metric(PartMetric::validation(metric));
+    let measure = measure(metric);
     let y = range(cells, measure);
     let y_title = measure.title();
     let x = Scale::Category(cells.iter().map(|c| text(&c.value)).collect());

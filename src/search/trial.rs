@@ -15,7 +15,7 @@ use crate::backend::Backend;
 use crate::backend::select::{OnBackend, on_backend};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::metrics::{Metric, PartMetric};
+use crate::metrics::{DataPart, Metric, PartMetric};
 use crate::settings::Config;
 use crate::threads::with_threads;
 use crate::train::{self, Control, EpochRecord, Observer, RunDir, Summary, Trainer, fit};
@@ -75,7 +75,7 @@ impl Worker<'_> {
     }
 
     fn train(&self, work: &mut StudyWork<'_>, claim: &Claim, threads: usize) -> Result<End> {
-        let objective = PartMetric::validation(self.plan.objective.metric());
+        let objective = self.plan.objective.metric().of(DataPart::Validation);
         let mut summaries = Vec::new();
         let mut values = Vec::new();
         for repeat in 0..self.plan.repeats {
@@ -131,7 +131,7 @@ pub fn run_folder(folder: &Path, slot: u32, repeat: u32) -> PathBuf {
 fn notes(summaries: &[Summary]) -> Attributes {
     let list = |of: &dyn Fn(&Summary) -> Value| summaries.iter().map(of).collect::<Value>();
     let mut notes = Attributes::new();
-    for metric in Metric::ALL.map(PartMetric::validation) {
+    for metric in Metric::ALL.map(|m| m.of(DataPart::Validation)) {
         notes.insert(metric.name(), list(&|s| json!(s.get(metric))));
     }
     notes.insert("train_loss".into(), list(&|s| json!(s.train_loss)));

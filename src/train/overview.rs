@@ -169,7 +169,7 @@ mod tests {
         let (_dir, run) = run(&(record(1, Some((0.3, 2.0))) + &diverged), "");
         let seen = run.overview().unwrap();
         assert_eq!((seen.epochs, seen.best_epoch), (1, Some(1)));
-        let accuracy = PartMetric::validation(Metric::Accuracy);
+        let accuracy = Metric::Accuracy.of(DataPart::Validation);
         assert_eq!(seen.get(accuracy), Some(0.3));
     }
 

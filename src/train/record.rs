@@ -44,7 +44,7 @@ impl EpochRecord {
 
     /// All metrics of a part, if one was measured.
     pub fn evaluation(&self, part: DataPart) -> Option<Evaluation> {
-        Evaluation::measured(|metric| self.get(PartMetric { part, metric }))
+        Evaluation::measured(|metric| self.get(metric.of(part)))
     }
 }
 
@@ -114,13 +114,12 @@ impl Summary {
 
     /// All metrics of a part, if one was measured.
     pub fn evaluation(&self, part: DataPart) -> Option<Evaluation> {
-        Evaluation::measured(|metric| self.get(PartMetric { part, metric }))
+        Evaluation::measured(|metric| self.get(metric.of(part)))
     }
 
     /// The 95 % interval of a metric on the test part, if it was measured and is a proportion.
     pub fn test_interval(&self, metric: Metric) -> Option<Interval> {
-        let part = DataPart::Test;
-        let value = self.get(PartMetric { part, metric })?;
+        let value = self.get(metric.of(DataPart::Test))?;
         metric.interval(value, self.test_samples as u64)
     }
 }
@@ -173,7 +172,7 @@ mod tests {
         let json = serde_json::to_value(&summary).unwrap();
         for part in DataPart::ALL {
             for metric in Metric::ALL {
-                let of_part = PartMetric { part, metric };
+                let of_part = metric.of(part);
                 assert_eq!(summary.get(of_part), json[of_part.name()].as_f64());
             }
         }
