@@ -272,7 +272,7 @@ pub enum Sink<'a> {
 /// activations as it likes.
 ///
 /// Every call may fail, because a device may; [`Plain`] never does.
-pub trait Backend: Send {
+pub trait Backend: Send + 'static {
     /// The numbers in its buffers.
     type Real: Element;
     /// A flat buffer of them.

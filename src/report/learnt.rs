@@ -182,7 +182,9 @@ impl Tested {
         let Some(test) = &data.test else {
             return Err(Error::format(&data.path, "data set", "a test part", "none"));
         };
-        let found = model.classifier(Device::Cpu)?.predict(test)?;
+        let found = model
+            .predictor(Device::Cpu, crate::threads::thread_count(None))?
+            .predict(test)?;
         let classes = description.spec.classes;
         Ok(Tested {
             names: description.class_names.clone(),

@@ -204,10 +204,10 @@ fn a_model_evaluates_alike() {
     fit(&mut trainer, None, Vec::new(), &mut ()).unwrap();
     let (model, test) = (trainer.model().unwrap(), data.test.as_ref().unwrap());
     let on = |device| {
-        let mut classifier = model.classifier(device).unwrap();
+        let mut predictor = model.predictor(device, 2).unwrap();
         let rows: Vec<u32> = (0..300).rev().collect();
-        let (evaluation, classes) = classifier.evaluate(test, &rows).unwrap();
-        (evaluation, classes, classifier.predict(test).unwrap())
+        let (evaluation, classes) = predictor.evaluate(test, &rows).unwrap();
+        (evaluation, classes, predictor.predict(test).unwrap())
     };
     let (cpu, own) = (on(Device::Cpu), on(Device::Cuda(0)));
     let of = |e: &Evaluation| (e.loss, e.accuracy);
