@@ -11,18 +11,15 @@ use indicatif::HumanDuration;
 use serde::Serialize;
 
 use super::output;
+use super::progress::Progress;
 use super::searching::{Base, Common, Work};
-use super::train::{interrupt_flag, train_with_progress};
-use crate::backend::Backend;
-use crate::backend::select::{OnBackend, on_backend};
-use crate::data::Dataset;
+use super::train::interrupt_flag;
 use crate::error::{Error, Result};
 use crate::report;
 use crate::search::journal::Journal;
 use crate::search::sweep::{Cell, cells, extremes};
 use crate::search::{Finish, Objective, Outline, Preset, cost_of_run};
-use crate::settings::Config;
-use crate::train::{RunDir, Summary, Trainer};
+use crate::train::{self, RunDir, Summary};
 use crate::{
     statistics::{Interval, wilson},
     text::{number, table},
@@ -137,7 +134,7 @@ fn final_model(
         .map(|study| outline.final_model(storage, study))
         .transpose()?
         .flatten();
-    let Some(config) = config else {
+    let Some(mut config) = config else {
         let message = "no trial of the search is complete: there are no settings for a final model";
         return Err(Error::Check(message.into()));
     };
@@ -154,17 +151,14 @@ fn final_model(
             return Ok(summary);
         }
     }
-    let work = Final {
-        quiet: args.common.quiet,
-        threads: base.threads,
-        data: base.load(true)?,
-        config,
-        folder: &folder,
-        run,
-        interrupt,
-    };
-    let (device, precision) = (work.config.device, work.config.precision);
-    let summary = on_backend(device, precision, base.threads, false, work)?;
+    if !args.common.quiet {
+        output::note("final model, with the settings of the best trial");
+    }
+    config.threads = Some(base.threads);
+    let mut progress = Progress::new(args.common.quiet, interrupt, config.epochs);
+    let outcome = train::run(config, base.load(true)?, Some(&folder), &mut progress);
+    progress.finish();
+    let summary = outcome?.summary;
     if summary.interrupted {
         return Err(interrupted());
     }
@@ -178,47 +172,6 @@ fn other_winner(folder: &Path, error: &Error) -> Error {
         folder.display()
     );
     Error::setting("out", message)
-}
-
-struct Final<'a> {
-    quiet: bool,
-    threads: usize,
-    data: Arc<Dataset>,
-    config: Config,
-    folder: &'a Path,
-    run: Option<RunDir>,
-    interrupt: Arc<AtomicBool>,
-}
-
-impl OnBackend for Final<'_> {
-    type Output = Summary;
-
-    fn run<B: Backend>(self, backend: B) -> Result<Summary> {
-        let resolved = self.config.resolved.clone();
-        let mut trainer = Trainer::new(backend, self.config, self.data, None)?;
-        let (run, records) = match self.run {
-            Some(run) => {
-                run.restore(&mut trainer)?;
-                run.write_settings(&resolved)?;
-                let records = run.records()?;
-                (run, records)
-            }
-            None => (RunDir::create(Some(self.folder), &resolved)?, Vec::new()),
-        };
-        if !self.quiet {
-            output::note("final model, with the settings of the best trial");
-        }
-        let threads = Some(self.threads);
-        let outcome = train_with_progress(
-            &mut trainer,
-            &run,
-            records,
-            self.quiet,
-            threads,
-            self.interrupt,
-        )?;
-        Ok(outcome.summary)
-    }
 }
 
 /// What the study has come to.

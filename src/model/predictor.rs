@@ -168,3 +168,187 @@ impl<B: Backend> Network for Loaded<B> {
         Ok(out)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::Plain;
+    use crate::data::{Features, Normalizer};
+    use crate::model::Description;
+    use crate::nn::init;
+    use crate::settings::{Config, Settings};
+
+    const INPUTS: usize = 19;
+
+    fn model(settings: &Settings) -> Model {
+        let config = Config::new(settings).unwrap();
+        let spec = config.network(INPUTS, 3).unwrap();
+        let (params, running) = init::draw::<f32>(&spec, config.init, 5);
+        let normalizer = Normalizer {
+            scale: vec![1.0 / 255.0; INPUTS],
+            shift: vec![-0.25; INPUTS],
+        };
+        let names = ["a", "b", "c"].map(str::to_owned).to_vec();
+        let resolved = config.resolved.clone();
+        let widen = |values: Vec<f32>| values.into_iter().map(f64::from).collect();
+        Model {
+            description: Description::new(
+                spec,
+                normalizer,
+                names,
+                None,
+                Default::default(),
+                resolved,
+            ),
+            params: widen(params),
+            running: widen(running),
+        }
+    }
+
+    fn small() -> Model {
+        let mut settings = Settings::default();
+        settings.model.widths = Some(vec![33, 17]);
+        model(&settings)
+    }
+
+    /// More than one batch, the last one not whole.
+    fn pixels(rows: usize) -> Samples {
+        Samples {
+            features: Features::U8((0..rows * INPUTS).map(|i| (i * 97 % 251) as u8).collect()),
+            width: INPUTS,
+            labels: (0..rows).map(|i| (i % 3) as u32).collect(),
+        }
+    }
+
+    fn cpu(model: &Model, threads: usize) -> Predictor {
+        model.predictor(Device::Cpu, threads).unwrap()
+    }
+
+    /// Whatever computes, and however often.
+    #[test]
+    fn plain_and_fused_give_the_same_bits_call_after_call() {
+        let mut deep = Settings::default();
+        deep.model.width = Some(24);
+        deep.model.depth = Some(5);
+        deep.model.batch_norm = Some(false);
+        for settings in [Settings::default(), deep] {
+            let (model, samples) = (model(&settings), pixels(530));
+            let mut plain = Load(&model).run(Plain::<f32>::new()).unwrap();
+            let expected = plain.predict(&samples).unwrap();
+            let rows: Vec<u32> = (0..530).rev().step_by(2).collect();
+            let evaluated = plain.evaluate(&samples, &rows).unwrap();
+            for threads in [1, 3] {
+                let mut predictor = cpu(&model, threads);
+                for _ in 0..2 {
+                    assert!(predictor.predict(&samples).unwrap() == expected);
+                    assert!(predictor.evaluate(&samples, &rows).unwrap() == evaluated);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_predictor_moves_to_another_thread() {
+        let (mut predictor, samples) = (cpu(&small(), 2), pixels(9));
+        let here = predictor.predict(&samples).unwrap();
+        let there = std::thread::spawn(move || predictor.predict(&samples).unwrap());
+        assert_eq!(there.join().unwrap(), here);
+    }
+
+    #[test]
+    fn wrong_samples_are_refused() {
+        let mut predictor = cpu(&small(), 1);
+        let mut refused = |word: &str, change: fn(&mut Samples)| {
+            let mut samples = pixels(4);
+            change(&mut samples);
+            let errors = [
+                predictor.predict(&samples).err(),
+                predictor.evaluate(&samples, &[0]).err(),
+            ];
+            for error in errors.map(|e| e.unwrap().to_string()) {
+                assert!(error.contains(word), "{error}");
+            }
+        };
+        refused("19 values each", |samples| samples.width = 18);
+        refused("19 values each", |samples| samples.width = 0);
+        refused("a multiple of 19", |samples| {
+            samples.features = Features::U8(vec![0; 20]);
+        });
+        refused("NaN in row 1, column 0", |samples| {
+            let mut values = vec![0.0; 2 * INPUTS];
+            values[INPUTS] = f32::NAN;
+            samples.features = Features::F32(values);
+        });
+        let nothing = predictor.predict(&pixels(0)).unwrap();
+        assert_eq!(nothing, Predictions::default());
+    }
+
+    #[test]
+    fn wrong_labels_and_rows_are_refused() {
+        let mut predictor = cpu(&small(), 1);
+        let mut refused = |word: &str, samples: &Samples, rows: &[u32]| {
+            let error = predictor.evaluate(samples, rows).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        };
+        let sound = pixels(4);
+        refused("row 4", &sound, &[0, 4]);
+        refused("at least one", &sound, &[]);
+        let few = Samples {
+            labels: vec![0; 3],
+            ..pixels(4)
+        };
+        refused("one for each sample", &few, &[0]);
+        let strange = Samples {
+            labels: vec![0, 1, 2, 3],
+            ..pixels(4)
+        };
+        refused("classes below 3", &strange, &[0]);
+        // Labels are not needed to predict.
+        predictor.predict(&few).unwrap();
+    }
+
+    #[test]
+    fn models_put_together_wrongly_are_refused() {
+        let refused = |change: fn(&mut Model)| {
+            let mut model = small();
+            change(&mut model);
+            assert!(model.predictor(Device::Cpu, 1).is_err());
+        };
+        refused(|model| model.params.truncate(7));
+        refused(|model| model.running.push(0.0));
+        refused(|model| model.description.normalizer.scale.clear());
+        refused(|model| model.description.normalizer.shift.clear());
+        refused(|model| model.description.spec.classes = 0);
+        assert!(small().predictor(Device::Cpu, 0).is_err());
+        assert!(small().predictor(Device::Cpu, usize::MAX).is_err());
+    }
+
+    #[test]
+    fn probabilities_of_an_array() {
+        let model = small();
+        let x = Array2::from_shape_fn((5, INPUTS), |(i, j)| (i + j) as f64);
+        let probabilities = model.predict_proba(x.view()).unwrap();
+        let predictions = cpu(&model, 1).predict(&Samples::from_array(x.view()).unwrap());
+        assert_eq!(
+            probabilities.as_slice().unwrap(),
+            predictions.unwrap().probabilities
+        );
+        assert_eq!(
+            model
+                .predict_proba(Array2::<f32>::zeros((0, INPUTS)).view())
+                .unwrap()
+                .dim(),
+            (0, 3)
+        );
+        assert!(
+            model
+                .predict_proba(Array2::<f32>::zeros((2, 3)).view())
+                .is_err()
+        );
+        assert!(
+            model
+                .predict_proba(x.mapv(|_| f64::INFINITY).view())
+                .is_err()
+        );
+    }
+}

@@ -7,7 +7,7 @@ use chainrule::backend::{Backend, Plain};
 use chainrule::data::Dataset;
 use chainrule::metrics::Evaluation;
 use chainrule::settings::{Config, Settings};
-use chainrule::train::{EpochEnd, Observer, Outcome, Progress, Trainer, fit};
+use chainrule::train::{EpochEnd, History, Observer, Progress, Trainer, fit};
 
 use crate::machine;
 
@@ -16,7 +16,7 @@ fn config(toml: &str) -> Config {
     Config::new(&settings).unwrap()
 }
 
-fn run<B: Backend<Real = f32>>(backend: B, toml: &str, data: &Arc<Dataset>) -> (Outcome, Vec<f32>) {
+fn run<B: Backend<Real = f32>>(backend: B, toml: &str, data: &Arc<Dataset>) -> (History, Vec<f32>) {
     let mut trainer = Trainer::new(backend, config(toml), data.clone(), None).unwrap();
     let outcome = fit(&mut trainer, None, Vec::new(), &mut ()).unwrap();
     let params = trainer.mlp().read(|s| &s.params).unwrap();
@@ -186,7 +186,7 @@ fn more_batches_than_there_are_slots() {
     let (cpu, expected) = run(Plain::new(), toml, &data);
     let (own, params) = run(machine::backend(), toml, &data);
     assert!(params == expected, "the same bits");
-    let of = |o: &Outcome| {
+    let of = |o: &History| {
         let r = &o.records[0];
         (r.train_accuracy, r.val_accuracy, r.lr)
     };
