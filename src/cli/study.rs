@@ -10,6 +10,7 @@ use clap::Args;
 use indicatif::HumanDuration;
 use serde::Serialize;
 
+use super::final_model::write_report;
 use super::output;
 use super::progress::Progress;
 use super::searching::{Base, Common, Work};
@@ -70,7 +71,7 @@ pub(super) fn run(args: &StudyArgs) -> Result<()> {
     // Of several processes one trains the final model and writes the page at a time.
     let _lock = lock(&out.join("final.lock"), &interrupt)?;
     let summary = final_model(args, &outline, &base, &out, interrupt)?;
-    let page = report::write(&out, &out.join(report::REPORT))?;
+    let page = write_report(&out, &out.join(report::REPORT))?;
     conclude(args, &outline, &journal, &summary, &page, start.elapsed())
 }
 

@@ -1,7 +1,7 @@
 //! The question and its answer in a few words: what the page begins with.
 
+use super::final_model::FinalModel;
 use super::html::{self, escape};
-use super::learnt::Learnt;
 use super::subject::{Subject, words};
 use crate::search::journal::{State, Trial};
 use crate::search::sweep::{Cell, extremes};
@@ -9,18 +9,18 @@ use crate::statistics::wilson;
 use crate::text::number::shown;
 
 /// The top of the page.
-pub(super) fn answer(subjects: &[Subject<'_>], learnt: Option<&Learnt>) -> String {
-    let mut out = question(learnt);
+pub(super) fn answer(subjects: &[Subject<'_>], model: Option<&FinalModel>) -> String {
+    let mut out = question(model);
     let searches = subjects.iter().filter(|s| s.series().is_none());
     for subject in searches {
         out += &best(subject);
     }
-    out += &learnt.map_or_else(String::new, test);
+    out += &model.map_or_else(String::new, test);
     out + &effects(subjects)
 }
 
-fn question(learnt: Option<&Learnt>) -> String {
-    let data = learnt.and_then(|l| l.summary.as_ref());
+fn question(model: Option<&FinalModel>) -> String {
+    let data = model.and_then(|l| l.summary.as_ref());
     let data = data.map_or_else(String::new, |s| format!(" on {}", s.data));
     html::paragraph(
         "question",
@@ -78,8 +78,8 @@ fn counts(subject: &Subject<'_>) -> String {
 }
 
 /// What the final model came to on the test set.
-fn test(learnt: &Learnt) -> String {
-    let tested = learnt
+fn test(model: &FinalModel) -> String {
+    let tested = model
         .summary
         .as_ref()
         .and_then(|s| Some((s, s.test_accuracy?)));

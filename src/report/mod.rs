@@ -3,8 +3,8 @@
 mod answer;
 mod bars;
 mod chart;
+mod final_model;
 mod html;
-mod learnt;
 mod matrix;
 mod page;
 mod parallel;
@@ -22,11 +22,12 @@ use std::path::{Path, PathBuf};
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::search::journal::Journal;
-use learnt::Learnt;
+use final_model::FinalModel;
 use page::Content;
 use subject::Subject;
 
 pub use chart::{Chart, Dot, Line};
+pub use final_model::TestResult;
 pub use scale::{Scale, Tick};
 pub use subject::Figure;
 
@@ -39,12 +40,17 @@ pub const FINAL: &str = "final";
 /// The report in a study's folder.
 pub const REPORT: &str = "report";
 
-/// Writes `report.html` and, in `figures/`, each chart as SVG and its numbers as CSV. `study` is a study file, or the folder of a study, which has a final model beside
-/// it. Returns the page's path.
+/// Writes `report.html` and, in `figures/`, each chart as SVG and its numbers as CSV. `study` is a study file, or the folder of a study, which has a final
+/// model beside it. `tested` is what that model predicts for the test set, or why that cannot be told; `None` if there is no model, or it has not been tested.
+/// Returns the page's path.
 ///
 /// # Errors
 /// If the journal or the final model's run cannot be read, there is no trial, or a file cannot be written.
-pub fn write(study: &Path, out: &Path) -> Result<PathBuf> {
+pub fn write(
+    study: &Path,
+    out: &Path,
+    tested: Option<std::result::Result<TestResult, String>>,
+) -> Result<PathBuf> {
     let journal = &match study.is_dir() {
         true => study.join(JOURNAL),
         false => study.to_owned(),
@@ -55,17 +61,17 @@ pub fn write(study: &Path, out: &Path) -> Result<PathBuf> {
         let expected = "a study with trials";
         return Err(Error::format(journal, "file", expected, "none"));
     }
-    let learnt = match study.is_dir() {
-        true => Learnt::read(&study.join(FINAL))?,
+    let final_model = match study.is_dir() {
+        true => FinalModel::read(&study.join(FINAL), tested)?,
         false => None,
     };
     let name = study.file_stem().unwrap_or_default().to_string_lossy();
     let content = Content {
         title: &format!("Study {name}"),
         studies: subjects.into_iter().map(|s| (s, figures(&s))).collect(),
-        learnt: learnt.map(|learnt| {
-            let figures = learnt.figures();
-            (learnt, figures)
+        final_model: final_model.map(|model| {
+            let figures = model.figures();
+            (model, figures)
         }),
     };
     let folder = out.join("figures");

@@ -1,8 +1,8 @@
 //! One HTML page with everything in it: no network, no script.
 
 use super::answer::answer;
+use super::final_model::FinalModel;
 use super::html::{self, escape};
-use super::learnt::Learnt;
 use super::repeat::command;
 use super::subject::{Figure, Series, Subject, words};
 use crate::search::journal::Trial;
@@ -36,35 +36,35 @@ pub(super) struct Content<'a> {
     /// The studies of the file, each with its charts.
     pub(super) studies: Vec<(Subject<'a>, Vec<Figure>)>,
     /// The final model, if there is one, with its charts.
-    pub(super) learnt: Option<(Learnt, Vec<Figure>)>,
+    pub(super) final_model: Option<(FinalModel, Vec<Figure>)>,
 }
 
 impl Content<'_> {
     /// All charts.
     pub(super) fn figures(&self) -> impl Iterator<Item = &Figure> {
-        let learnt = self.learnt.iter().flat_map(|(_, figures)| figures);
+        let model = self.final_model.iter().flat_map(|(_, figures)| figures);
         self.studies
             .iter()
             .flat_map(|(_, figures)| figures)
-            .chain(learnt)
+            .chain(model)
     }
 
     /// The page.
     pub(super) fn html(&self) -> String {
         let subjects: Vec<Subject<'_>> = self.studies.iter().map(|(s, _)| *s).collect();
-        let learnt = self.learnt.as_ref().map(|(learnt, _)| learnt);
+        let model = self.final_model.as_ref().map(|(model, _)| model);
         let title = escape(self.title);
         let body = format!(
             "<h1>{title}</h1>\n{}{}{}{}{}",
-            answer(&subjects, learnt),
+            answer(&subjects, model),
             self.series(),
             self.searches(),
-            self.learnt
+            self.final_model
                 .as_ref()
-                .map_or_else(String::new, |(learnt, figures)| final_model(
-                    learnt, figures
+                .map_or_else(String::new, |(model, figures)| final_model_section(
+                    model, figures
                 )),
-            repeat(&subjects, learnt)
+            repeat(&subjects, model)
         );
         format!(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>{title}</title><style>{STYLE}</style></head>\n<body>\n{body}<footer>chainrule {}</footer>\n</body></html>\n",
@@ -175,9 +175,9 @@ fn best(subject: &Subject<'_>) -> String {
     html::table(&header, subject.ranking().iter().take(BEST).map(row))
 }
 
-fn final_model(learnt: &Learnt, figures: &[Figure]) -> String {
+fn final_model_section(model: &FinalModel, figures: &[Figure]) -> String {
     let mut out = "<h2>The final model</h2>\n".to_owned();
-    if let Some(summary) = &learnt.summary {
+    if let Some(summary) = &model.summary {
         let best = summary.best_epoch.map_or_else(String::new, |epoch| {
             format!("; the weights are those of epoch {epoch}")
         });
@@ -188,7 +188,7 @@ fn final_model(learnt: &Learnt, figures: &[Figure]) -> String {
         out += &html::paragraph("", &text);
     }
     out += &html::figures(figures);
-    match &learnt.tested {
+    match &model.tested {
         Some(Ok(tested)) => {
             let pairs = tested.confused();
             let pairs = pairs.iter().take(PAIRS).map(|(a, b, pair)| {
@@ -215,7 +215,7 @@ fn final_model(learnt: &Learnt, figures: &[Figure]) -> String {
     out
 }
 
-fn repeat(subjects: &[Subject<'_>], learnt: Option<&Learnt>) -> String {
+fn repeat(subjects: &[Subject<'_>], model: Option<&FinalModel>) -> String {
     let commands: Vec<String> = subjects.iter().filter_map(command).collect();
     let mut out = "<h2>To repeat it</h2>\n".to_owned();
     if !commands.is_empty() {
@@ -225,14 +225,14 @@ fn repeat(subjects: &[Subject<'_>], learnt: Option<&Learnt>) -> String {
         );
         out += &format!("<pre>{}</pre>\n", escape(&commands.join("\n")));
     }
-    if let Some(learnt) = learnt {
+    if let Some(model) = model {
         out += &html::paragraph(
             "",
             "The final model, by chainrule train --config FILE with these settings:",
         );
         out += &format!(
             "<pre class=\"settings\">{}</pre>\n",
-            escape(learnt.settings.trim())
+            escape(model.settings.trim())
         );
     }
     out
