@@ -89,7 +89,7 @@ pub enum Sink<'a> {
 /// In between a backend may keep activations as it likes.
 ///
 /// Every call may fail, because a device may. Sizes are not checked here: [`crate::nn::Mlp`] checks them.
-pub trait Backend: Send {
+pub trait Backend: Send + 'static {
     /// The numbers in its buffers.
     type Real: Element;
     /// A flat buffer of them.

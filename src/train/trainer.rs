@@ -225,15 +225,18 @@ impl<B: Backend> Trainer<B> {
 
     /// The network with the best epoch's weights; `None` before the first epoch has ended.
     pub fn model(&self) -> Option<Model> {
-        let (params, running) = self.best.as_ref()?;
-        let widen = |values: &[B::Real]| values.iter().map(|x| x.to_f64()).collect();
         let mut description = self.description();
         description.epoch = self.progress.best?.epoch;
-        Some(Model {
-            description,
-            params: widen(params),
-            running: widen(running),
-        })
+        Some(widened(description, self.best.as_ref()?))
+    }
+
+    /// [`Trainer::model`], the trainer's own memory given back before.
+    pub fn into_model(mut self) -> Option<Model> {
+        let mut description = self.description();
+        description.epoch = self.progress.best?.epoch;
+        let best = self.best.take()?;
+        drop(self);
+        Some(widened(description, &best))
     }
 
     /// Batches of one epoch.
@@ -440,6 +443,16 @@ impl<B: Backend> Trainer<B> {
         self.mlp.load(&last.0, &last.1)?;
         self.best = Some(best);
         Ok(Some(evaluation))
+    }
+}
+
+/// A network with these weights.
+fn widened<R: Real>(description: Description, (params, running): &Weights<R>) -> Model {
+    let widen = |values: &[R]| values.iter().map(|x| x.to_f64()).collect();
+    Model {
+        description,
+        params: widen(params),
+        running: widen(running),
     }
 }
 
