@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::arrays::{Arrays, read_npy};
 use super::known::{self, KnownFile};
-use super::npy::{self, Values};
+use super::npy::{self, NpyValues};
 use super::open::Source;
 use super::{Dataset, Features, ImageShape, Samples, csv, idx, locate};
 use crate::error::{Error, Result};
@@ -84,13 +84,13 @@ pub fn read_rows(path: &Path, width: usize, label: Option<&str>) -> Result<Sampl
     let (features, found) = match kind_of(source.peek()?) {
         FileKind::Csv => return csv::read_rows(source, width, label),
         FileKind::Npy => {
-            let Values {
+            let NpyValues {
                 features, width, ..
             } = read_npy(path, "x", |array| array.read_values())?;
             (features, width)
         }
         FileKind::Npz => {
-            let Values {
+            let NpyValues {
                 features, width, ..
             } = Arrays::open_npz(path)?.values("x")?;
             (features, width)
@@ -375,7 +375,7 @@ fn read_pair(folder: &Path, images: &str, labels: &str) -> Result<Pair> {
         })
     };
     let (images_path, labels_path) = (find(images, labels)?, find(labels, images)?);
-    let idx::Labels {
+    let idx::IdxLabels {
         header,
         labels: classes,
     } = idx::read_labels(&labels_path)?;
