@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""Two builds of chainrule in turn: seconds of a training epoch, and of evaluating 10,000 rows.
+"""Compares two builds of chainrule in alternated runs: seconds of a training epoch, and of evaluating 10,000 rows.
 
-A pair is one run of either program. Its ratio is new / old: below 1 the new one is faster. A row has the medians, the geometric mean of
-the pairs' ratios, and its 95 % interval (Student's t over their logarithms). Compare a program with itself first: that shows the noise.
+A pair is one run of each program. Its ratio is new / old: below 1 the new program is faster. A row of the table has
+the medians, the geometric mean of the ratios, and its 95 % interval (Student's t over their logarithms). Compare a
+program with itself first to see the noise.
 
     benches/compare_versions.py OLD NEW                      five networks, 1 and 2 threads, 7 pairs each
     benches/compare_versions.py OLD NEW --what eval          `eval` on the test images instead of training
     benches/compare_versions.py OLD OLD --networks baseline  the noise
 
-Needs nothing but Python's own library. Nothing else may run meanwhile.
+Needs only Python's standard library. Nothing else may run at the same time.
 """
 
 import argparse
@@ -37,7 +38,7 @@ def run(command):
 
 
 def train(program, network, threads):
-    """Seconds of the fastest epoch, by the program's own clock: validation and reading do not count."""
+    """Seconds of the fastest epoch by the program's own clock, without validation and reading of data."""
     flags, epochs = NETWORKS[network]
     fixed = ["--json", "--quiet", "--test", "false", "--seed", "0", "--epochs", str(epochs), "--threads", str(threads)]
     with tempfile.TemporaryDirectory() as folder:
@@ -55,7 +56,7 @@ def evaluate(program, model, threads):
 def compare(name, threads, measure, programs, pairs):
     old, new = [], []
     for pair in range(pairs + 1):
-        # The order changes from pair to pair; the first pair warms up.
+        # The order alternates. The first pair is a warm-up and does not count.
         order = programs[::-1] if pair % 2 else programs
         seconds = {which: measure(program) for which, program in order}
         if pair:

@@ -1,4 +1,4 @@
-//! The matrix products of the default network's step, against `matrixmultiply` on the same memory.
+//! The matrix products of one step of the default network, compared with `matrixmultiply` on the same memory.
 
 use chainrule::gemm::yardstick::matrixmultiply;
 use chainrule::gemm::{Beta, gemm};

@@ -140,7 +140,7 @@ fn optimisers(c: &mut Criterion) {
             bench.iter(|| update(&optimizer, &step, &mut w, &g, &mut m, &mut v));
         });
     }
-    // Weights of pixels that were lit once and then stayed 0: 2000 steps later nothing may be slower than in the light.
+    // Pixels that were bright once and then stayed 0. After 2000 steps their updates must not be slower than others.
     let dark = vec![0.0; count];
     let adam = Optimizer::default();
     for (name, g, warm_up) in [("adam/lit", &g, 0), ("adam/dark", &dark, 2000)] {

@@ -59,7 +59,7 @@ fn cases() -> [Case; 5] {
     ]
 }
 
-/// The steps of one backend, made anew for each network.
+/// Times the steps of one backend. `backend` makes a new one for each network.
 fn steps<B: Backend<Real = f32>>(c: &mut Criterion, name: &str, backend: impl Fn() -> B) {
     let mut group = c.benchmark_group(name);
     for case in cases() {

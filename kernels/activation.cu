@@ -1,14 +1,17 @@
-// The backward of a block's tail (activation and dropout, in either order) where no batch norm follows; the forward is part of sgemm's epilogue.
+// The backward of a block's tail (activation and dropout, in either order) if no batch norm follows.
+// The forward is part of sgemm's epilogue.
 //
-//   order 0 (dropout first):    dz = m f'(pre) dy        order 1 (activation first):  dz = f'(pre) m dy        m = 0 or 1/(1-p)
+//   order 0 (dropout first):     dz = m f'(pre) dy
+//   order 1 (activation first):  dz = f'(pre) m dy        m = 0 or 1/(1-p)
 //
-// Threads: one takes four neighbouring elements, which share one Philox counter; 256 a block.
-// A launch moves 12 bytes an element (dy read and written, pre read) and does 2 operations besides f' and, per four elements, 10 Philox rounds.
+// Threads: 256 a block. A thread computes four neighbouring elements, which share one Philox counter.
+// A launch moves 12 bytes per element (dy read and written, pre read). It does 2 operations besides f' and, per four
+// elements, 10 Philox rounds.
 // Source: src/ops/activation.rs, src/ops/dropout.rs.
 #include "activation.cuh"
 #include "random.cuh"
 
-// dy [count] in place; dy and pre start at addresses divisible by 16.
+// dy [count] is replaced by dz. dy and pre start at addresses divisible by 16.
 extern "C" __global__ void __launch_bounds__(256)
 activation_backward(float* __restrict__ dy, const float* __restrict__ pre, unsigned count, unsigned activation, unsigned order, Mask mask) {
     const size_t first = 4 * ((size_t)blockIdx.x * blockDim.x + threadIdx.x);

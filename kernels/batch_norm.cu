@@ -1,15 +1,20 @@
-// Batch normalisation of Z [rows, features], each column by itself, with the block's tail (dropout and activation) in the same pass.
+// Batch normalisation of Z [rows, features], each column by itself. The block's tail (dropout and activation) runs in
+// the same pass.
 //
-//   forward     x^ = (z - mu) s,  s = 1/sqrt(sigma^2 + eps),  y = tail(gamma x^ + beta);  running <- 0.9 running + 0.1 (mu, sigma^2 n/(n-1))
+//   forward     x^ = (z - mu) s,  s = 1/sqrt(sigma^2 + eps),  y = tail(gamma x^ + beta)
+//               running <- 0.9 running + 0.1 (mu, sigma^2 n/(n-1))
 //   evaluate    the same with the running mean and variance
 //   backward    dbeta = sum dy,  dgamma = sum dy x^,  dz = gamma s / n (n dy - dbeta - x^ dgamma)
 //
-// mu and sigma^2 come from the tiles of the product that made Z (sgemm.cu, statistics), joined in order; the backward's sums from one partial sum a
-// chunk of rows, joined in order: no atomics, so the bits repeat. Their last bits differ from the CPU's, which adds row by row.
+// mu and sigma^2 come from the tiles of the product that made Z (sgemm.cu, statistics), joined in order. The sums of
+// the backward come from one partial sum per chunk of rows, joined in order. No atomics, so the bits repeat. The last
+// bits differ from the CPU's, which adds row by row.
 //
-// Threads: a block is 32 columns x 8 thread rows over a chunk of 64 rows; grid (ceil(features/32), ceil(rows/64)). A warp reads 32 neighbours of a row.
-// Bytes an element: forward 16 (z read; x^, pre, y written), evaluate 12, backward sums 16 (dy read and written, pre, x^ read), backward 12; and a few per
-// column and chunk. Flops: forward 4, backward 4 + 5, besides f and Philox (each element draws its own counter: arithmetic is not what these wait for).
+// Threads: a block is 32 columns x 8 thread rows over a chunk of 64 rows; grid (ceil(features/32), ceil(rows/64)).
+// A warp reads 32 neighbours of a row.
+// Bytes per element: forward 16 (z read; x^, pre, y written), evaluate 12, backward sums 16 (dy read and written; pre,
+// x^ read), backward 12; and a few per column and chunk. Flops: forward 4, backward 4 + 5, besides f and Philox.
+// Each element draws its own counter: memory, not arithmetic, limits these kernels.
 // Source: src/ops/batch_norm.rs; Ioffe, Szegedy, "Batch Normalization", ICML 2015.
 #include "activation.cuh"
 #include "moments.cuh"
@@ -23,7 +28,8 @@ __device__ __forceinline__ unsigned column_of_thread() { return blockIdx.x * COL
 __device__ __forceinline__ unsigned first_row_of_thread() { return blockIdx.y * CHUNK + threadIdx.y; }
 __device__ __forceinline__ unsigned end_of_chunk(unsigned rows) { return min((blockIdx.y + 1) * CHUNK, rows); }
 
-// out holds Z and is overwritten with Y; x_hat and inv_std [features] are kept for the backward, pre is the activation's input.
+// out holds Z and is overwritten with Y. x_hat and inv_std [features] are kept for the backward. pre is the
+// activation's input.
 extern "C" __global__ void __launch_bounds__(COLUMNS * THREAD_ROWS)
 batch_norm_forward(float* __restrict__ out, float* __restrict__ pre, float* __restrict__ x_hat, float* __restrict__ inv_std, float* __restrict__ running_mean,
                    float* __restrict__ running_var, const float* __restrict__ gamma, const float* __restrict__ beta, const float* __restrict__ tile_mean,
@@ -75,7 +81,8 @@ batch_norm_evaluate(float* __restrict__ out, float* __restrict__ pre, const floa
     }
 }
 
-// dy becomes the gradient of gamma x^ + beta; partials [ceil(rows/64), features] are the sums of dy x^ and dy over each chunk of rows.
+// dy becomes the gradient of gamma x^ + beta.
+// partials [ceil(rows/64), features] are the sums of dy x^ and dy over each chunk of rows.
 extern "C" __global__ void __launch_bounds__(COLUMNS * THREAD_ROWS)
 batch_norm_backward_sums(float* __restrict__ dy, float* __restrict__ partial_dgamma, float* __restrict__ partial_dbeta, const float* __restrict__ pre,
                          const float* __restrict__ x_hat, unsigned rows, unsigned features, unsigned activation, unsigned order, Mask mask) {

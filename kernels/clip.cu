@@ -1,15 +1,17 @@
-// Clipping by the global norm: g <- g min(1, c / (|g| + 1e-6)). The norm needs every gradient, so it is measured in two launches, and the optimisers
-// read the factor where it was left.
+// Clipping by the global norm: g <- g min(1, c / (|g| + 1e-6)). The norm needs every gradient, so two launches compute
+// it and leave the factor in memory, where the optimisers read it.
 //
-// Threads: 256 a block; a thread adds the squares of every (256 gridDim)-th gradient in f64, a block joins its threads by a tree; then one block joins
-// the blocks. One fixed order for one size and grid, another one than the CPU's: the norm's last bits differ.
-// A launch of square_sum reads 4 bytes a parameter and does 2 f64 flops.
-// Source: src/optim/clip.rs; Pascanu, Mikolov, Bengio, "On the difficulty of training recurrent neural networks", ICML 2013.
+// Threads: 256 a block. A thread adds the squares of every (256 gridDim)-th gradient in f64. A tree adds the threads
+// of a block, then one block adds the blocks. The order is fixed for one size and grid. It is not the CPU's order, so
+// the norm's last bits differ.
+// A launch of square_sum reads 4 bytes per parameter and does 2 f64 flops.
+// Source: src/optim/clip.rs; Pascanu, Mikolov, Bengio, "On the difficulty of training recurrent neural networks",
+// ICML 2013.
 #include "common.cuh"
 
 constexpr unsigned SUM_THREADS = 256;
 
-// The sum over the block's threads, in thread 0; the others do not wait for it and get their own number back.
+// The sum over the block's threads, in thread 0. The other threads do not wait, and get back the number they passed.
 __device__ __forceinline__ double block_sum(double x, double (&sums)[SUM_THREADS]) {
     sums[threadIdx.x] = x;
     for (unsigned half = SUM_THREADS / 2; half > 0; half /= 2) {
@@ -32,7 +34,7 @@ square_sum(double* __restrict__ partials, const float* __restrict__ g, unsigned 
     if (threadIdx.x == 0) partials[blockIdx.x] = sum;
 }
 
-// norm and gradient_scale: one number each. A NaN norm gives NaN: a diverged run shows.
+// norm and gradient_scale are one number each. A NaN norm gives NaN, so that a diverged run shows.
 extern "C" __global__ void __launch_bounds__(SUM_THREADS)
 clip_scale(float* __restrict__ gradient_scale, double* __restrict__ norm, const double* __restrict__ partials, unsigned partial_count, double clip_norm) {
     __shared__ double sums[SUM_THREADS];

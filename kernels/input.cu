@@ -1,12 +1,17 @@
-// A batch's rows from the resident data set, augmented if asked for, and normalised: out_ij = x scale_j + shift_j, product and sum rounded each.
+// The rows of a batch from the data set in device memory, augmented if asked for, and normalised:
+// out_ij = x scale_j + shift_j, with the product and the sum each rounded.
 //
-// Augmentation is a pure function of seed, epoch and sample, with the CPU's random draws: mirrored or not, an offset in each direction filled with zeros,
-// Gaussian noise. Mirroring and offsets are the same; noise comes from this device's log, sin and cos in f64, whose last bits may differ, so a pixel
-// differs only where its noise lies within some 1e-13 of a rounding boundary, and a float in its last bit.
+// Augmentation is a pure function of seed, epoch and sample, with the CPU's random draws: mirrored or not, an offset in
+// each direction filled with zeros, Gaussian noise. Mirroring and offsets equal the CPU's. Noise uses this device's
+// log, sin and cos in f64, whose last bits may differ. So a pixel differs only where its noise is within some 1e-13
+// of a rounding boundary, and a float in its last bit.
 //
-// Threads: one block of 256 a row; a thread takes every 256th feature, or (augmented) every 256th group of four, which share a Philox counter.
-// A launch moves 5 bytes a pixel (8 a float), 2 flops each; noise adds 10 Philox rounds and 2 logarithms, roots, sines and cosines per four pixels.
-// Source: src/data/batches.rs, src/data/augment.rs; Box, Muller, "A Note on the Generation of Random Normal Deviates", Ann. Math. Stat. 29(2), 1958.
+// Threads: one block of 256 per row. A thread computes every 256th feature or, with augmentation, every 256th group of
+// four, which share a Philox counter.
+// A launch moves 5 bytes per pixel (8 per float) and does 2 flops each. Noise adds, per four pixels, 10 Philox rounds
+// and 2 logarithms, roots, sines and cosines.
+// Source: src/data/batches.rs, src/data/augment.rs; Box, Muller, "A Note on the Generation of Random Normal Deviates",
+// Ann. Math. Stat. 29(2), 1958.
 #include "random.cuh"
 
 constexpr unsigned INPUT_THREADS = 256;
@@ -31,19 +36,19 @@ input_f32(float* __restrict__ out, const float* __restrict__ data, const unsigne
     gather(out, data, row_indices, scale, shift, features);
 }
 
-// What to change; rows that are not images are images of height 1.
+// Which changes to make. Rows that are not images are images of height 1.
 struct Augment {
     unsigned seed_low, seed_high, epoch;
     unsigned height, width;
     unsigned flip;  // 1: mirror with probability 1/2
     unsigned shift; // pixels
-    double noise;   // standard deviation; of u8 as a part of their range
+    double noise;   // standard deviation; for u8 as a share of the full range
 };
 
-// Dropout has a layer number, below 2^31, in this counter word.
+// A word of the counter. Dropout has its layer number there, which is below 2^31.
 constexpr unsigned GEOMETRY = 0x80000000u, NOISE = 0x80000001u;
 
-// The words of one sample's geometry, one after the other.
+// The random words for the geometry of one sample, one after the other.
 struct GeometryDraws {
     const Augment& augment;
     const unsigned sample;
@@ -83,7 +88,7 @@ __device__ __forceinline__ void box_muller(unsigned a, unsigned b, double& first
     second = radius * sine;
 }
 
-// A pixel with noise in units of the full range, rounded and kept within 0..=255.
+// A pixel with noise in units of the full range, rounded and clamped to 0..=255.
 __device__ __forceinline__ float noisy(unsigned char pixel, double noise) { return (float)fmin(fmax(round((double)pixel + 255.0 * noise), 0.0), 255.0); }
 __device__ __forceinline__ float noisy(float x, double noise) { return x + (float)noise; }
 

@@ -1,10 +1,11 @@
-// Elementary functions in f32: the twin of src/real/math.rs, operation by operation and constant by constant, hence with the same bits as on the CPU.
-// Every step is one correctly rounded operation; fmaf stands where the CPU has mul_add. Largest errors: exp 0.95 ulp, exp_m1 1.7, ln 0.8, tanh 1.3,
-// sigmoid 2.3, erf 1.1 (measured there). Method: Muller, Elementary Functions, 3rd edition, 2016, chapters 3 and 11.
+// Elementary functions in f32 with the CPU's bits: each operation and constant is that of src/real/math.rs.
+// Every step is one correctly rounded operation; fmaf stands for the CPU's mul_add.
+// Largest errors in ulp, measured on the CPU: exp 0.95, exp_m1 1.7, ln 0.8, tanh 1.3, sigmoid 2.3, erf 1.1.
+// Method: Muller, Elementary Functions, 3rd edition, 2016, chapters 3 and 11.
 #pragma once
 #include "common.cuh"
 
-// 1.5 * 2^23: adding it to a small number rounds that to an integer, which then stands in the low bits.
+// 1.5 * 2^23. Adding it to a small number rounds the number to an integer, which is then in the low bits.
 constexpr float ROUND = 12582912.0f;
 // ln 2 in two parts: the first has few bits, so that its product with an integer is exact.
 constexpr float LN2_HIGH = 0.6933594f;
@@ -21,11 +22,11 @@ template <unsigned N> __device__ __forceinline__ float polynomial(float x, const
     return sum;
 }
 
-// 2^n for an integer n in -126..=127. Unsigned: the n of a NaN is arbitrary and must not overflow.
+// 2^n for an integer n in -126..=127. Computed unsigned, because the n of a NaN is arbitrary and must not overflow.
 __device__ __forceinline__ float power_of_two(int n) { return __uint_as_float(((unsigned)n + 127u) << 23); }
 
 __device__ __forceinline__ float exp_f32(float x) {
-    // Beyond these the result is 0 or infinite; a comparison with NaN is false, so NaN passes.
+    // Beyond these bounds the result is 0 or infinite. A comparison with NaN is false, so a NaN stays NaN.
     x = x < -105.0f ? -105.0f : x;
     x = x > 90.0f ? 90.0f : x;
     const float rounded = fmaf(x, LOG2_E, ROUND);
@@ -33,13 +34,13 @@ __device__ __forceinline__ float exp_f32(float x) {
     const float r = fmaf(n, -LN2_LOW, fmaf(n, -LN2_HIGH, x));
     const float c[] = {0.5f, 0.16666666f, 0.041666467f, 0.008333511f, 0.0013933482f, 0.00019758231f};
     const float p = fmaf(r * r, polynomial(r, c), r) + 1.0f;
-    // Twice half the exponent: 2^n alone may be out of range where e^x is not.
+    // Multiplied in two halves, because 2^n alone may be out of range where e^x is not.
     const int exponent = (int)(__float_as_uint(rounded) - __float_as_uint(ROUND));
     const int half = exponent >> 1;
     return p * power_of_two(half) * power_of_two((int)((unsigned)exponent - (unsigned)half));
 }
 
-// e^x - 1, exact in the sense of relative error near 0 too.
+// e^x - 1, with a small relative error near 0 too.
 __device__ __forceinline__ float exp_m1_f32(float x) {
     const float c[] = {0.5f, 0.16666667f, 0.041666668f, 0.008333182f, 0.0013888608f, 0.00019962185f, 2.4957057e-5f};
     const float near = fmaf(x * x, polynomial(x, c), x);
@@ -49,7 +50,7 @@ __device__ __forceinline__ float exp_m1_f32(float x) {
 
 // Natural logarithm; -inf at 0, NaN below.
 __device__ __forceinline__ float ln_f32(float x) {
-    // Subnormal numbers are brought into the normal range.
+    // Scales subnormal numbers into the normal range.
     const bool tiny = x < 1.17549435e-38f;
     const unsigned bits = __float_as_uint(tiny ? x * 8388608.0f : x);
     // The exponent of x / sqrt(1/2), so that the rest lies in [sqrt(1/2), sqrt(2)).
@@ -88,7 +89,7 @@ __device__ __forceinline__ float sigmoid_f32(float x) {
 __device__ __forceinline__ float erf_f32(float x) {
     const float c[] = {0.12837917f, -0.37612638f, 0.11283782f, -0.0268654f, 0.0052209455f, -0.0008482829f, 0.0001125695f, -9.641522e-6f};
     const float near = fmaf(x, polynomial(x * x, c), x);
-    // Beyond 4 the result is 1 to the last bit, and the polynomial is not to be trusted.
+    // Beyond 4 the result is 1 to the last bit, and the polynomial is not valid.
     const float magnitude = fabsf(x);
     const float a = magnitude > 4.0f ? 4.0f : magnitude;
     // -log(1 - erf(a))

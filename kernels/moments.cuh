@@ -1,4 +1,4 @@
-// Count, mean and M2 = sum of (x - mean)^2 of a set of numbers, and of the union of two sets.
+// Count, mean and M2 = sum of (x - mean)^2 of a set of numbers, and how to join those of two sets.
 // Chan, Golub, LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979.
 #pragma once
 #include "common.cuh"

@@ -1,21 +1,25 @@
-// Optimisers: (w, g, m, v) -> (w, m, v) for each parameter alone, with the rules of src/optim/*.rs and the same bits: no product is fused with a sum.
+// Optimisers: (w, g, m, v) -> (w, m, v) for each parameter by itself. The rules and bits are those of src/optim/*.rs:
+// no product is fused with a sum.
 //
 //   sgd       g += lambda w;  m = mu m + g;                          w -= lr (nesterov ? g + mu m : m)
-//   adam(w)   w *= shrink;  g += l2 w;  m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2;  w -= step m / (sqrt(v) correction + eps)
+//   adam(w)   w *= shrink;  g += l2 w;  m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2;
+//             w -= step m / (sqrt(v) correction + eps)
 //   rmsprop   g += lambda w;  v = a v + (1-a) g^2;  m = mu m + g / (sqrt(v) + eps);   w -= lr m
-//   rprop     step v *= 1.2 or 0.5 as g keeps or flips its sign, within [1e-6, 50];   w -= sign(g) v;  m = g, 0 after a flip
+//   rprop     step v *= 1.2 if g keeps its sign, 0.5 if g flips it, within [1e-6, 50];
+//             w -= sign(g) v;  m = g, 0 after a flip
 //
-// g is first multiplied by *gradient_scale (clipping) if that is given. In every sweep w and m that have all but vanished become 0.
+// g is first multiplied by *gradient_scale (clipping), if given. Every update sets tiny values of w and m to 0.
 // Nothing happens once the run has diverged.
 //
-// Threads: one a parameter, 256 a block. Bytes a parameter: sgd 20 (w, m read and written, g read), the others 28 (v as well).
-// Flops: sgd 6 to 8, adam 13 with a division and a root, rmsprop 11 likewise, rprop 5.
+// Threads: one per parameter, 256 a block. Bytes per parameter: sgd 20 (w, m read and written, g read), the others 28
+// (v as well).
+// Flops: sgd 6 to 8, adam 13 with a division and a root, rmsprop 11 with a division and a root, rprop 5.
 #include "common.cuh"
 
 constexpr float TINY = 7.888609052210118e-31f;      // 2^-100
 constexpr float ROOT_TINY = 8.881784197001252e-16f; // 2^-50
 
-// g + lambda w; where lambda is 0, g itself.
+// g + lambda w; g itself if lambda is 0.
 __device__ __forceinline__ float with_l2(float g, float l2, float w) { return l2 == 0.0f ? g : g + l2 * w; }
 
 // |g|, but at least 2^-50, whose square is normal. NaN stays NaN.
@@ -24,7 +28,7 @@ __device__ __forceinline__ float squarable(float g) {
     return magnitude < ROOT_TINY ? ROOT_TINY : magnitude;
 }
 
-// 0 for what has all but vanished; NaN stays.
+// Tiny values become 0; NaN stays NaN.
 __device__ __forceinline__ float flush(float x) { return fabsf(x) < TINY ? 0.0f : x; }
 
 // -1, 0 or 1; NaN stays NaN, so that a diverged run shows.
@@ -79,7 +83,7 @@ struct RpropRule {
     unsigned is_first, swept;
 
     __device__ __forceinline__ void update(float& w, float g, float& m, float& v) const {
-        // Not g * m: of two small gradients that would be subnormal, or 0.
+        // Not g * m: for two small gradients the product would be subnormal or 0.
         const float agreement = g * sign(m);
         const bool flipped = agreement < 0.0f;
         const float factor = flipped ? 0.5f : agreement > 0.0f ? 1.2f : 1.0f;

@@ -1,4 +1,4 @@
-// Philox 4x32 with 10 rounds: four uniform words from a 128-bit counter and a 64-bit key, without state; the twin of src/rng.rs.
+// Philox 4x32 with 10 rounds, as in src/rng.rs: four uniform words from a 128-bit counter and a 64-bit key, no state.
 // Salmon, Moraes, Dror, Shaw, "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011, section 3.3.
 #pragma once
 #include "common.cuh"
@@ -22,8 +22,9 @@ __device__ __forceinline__ Words philox4x32(unsigned c0, unsigned c1, unsigned c
     return {{c0, c1, c2, c3}};
 }
 
-// A uniform integer in 0..n (n > 0) without modulo bias: the upper half of word * n; words whose lower half is below 2^32 mod n are redrawn.
-// Lemire, "Fast Random Integer Generation in an Interval", ACM TOMACS 29(1), 2019, algorithm 5; the twin of rng::below.
+// A uniform integer in 0..n (n > 0) without modulo bias, as in rng::below: the upper half of word * n. A word is drawn
+// again if the lower half is below 2^32 mod n.
+// Lemire, "Fast Random Integer Generation in an Interval", ACM TOMACS 29(1), 2019, algorithm 5.
 template <class Draws> __device__ __forceinline__ unsigned below(unsigned n, Draws& draws) {
     const unsigned threshold = (0u - n) % n;
     for (;;) {
@@ -32,8 +33,8 @@ template <class Draws> __device__ __forceinline__ unsigned below(unsigned n, Dra
     }
 }
 
-// Dropout's factors, the twin of src/ops/dropout.rs: element i of the row-major [rows, features] batch takes word i mod 4 at counter
-// (i/4, layer, step low, step high) under the seed as key, and is kept if that word is at least the threshold.
+// The dropout factors, as in src/ops/dropout.rs. Element i of the row-major [rows, features] batch uses word i mod 4 of
+// counter (i/4, layer, step low, step high) with the seed as key. It is kept if that word is at least the threshold.
 struct DropoutFactors {
     const Mask mask;
     Words words;
@@ -41,14 +42,14 @@ struct DropoutFactors {
 
     __device__ __forceinline__ explicit DropoutFactors(const Mask& mask) : mask(mask), words(), counter(~(size_t)0) {}
 
-    // 1/(1-p) or 0. Neighbouring elements share a counter, which is computed once.
+    // 1/(1-p) or 0. Four neighbouring elements share a counter, whose words are computed once.
     __device__ __forceinline__ float at(size_t element) {
         if (mask.threshold == 0) return 1.0f;
         if (element / 4 != counter) {
             counter = element / 4;
             words = philox4x32((unsigned)counter, mask.layer, mask.step_low, mask.step_high, mask.seed_low, mask.seed_high);
         }
-        // A choice instead of words.word[element % 4]: an index known at run time would put the words into memory.
+        // Not words.word[element % 4]: an index known only at run time would move the words from registers to memory.
         const unsigned i = (unsigned)element % 4;
         const unsigned word = i < 2 ? (i == 0 ? words.word[0] : words.word[1]) : (i == 2 ? words.word[2] : words.word[3]);
         return word >= mask.threshold ? mask.scale : 0.0f;

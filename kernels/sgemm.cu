@@ -1,28 +1,35 @@
-// The three products of a linear layer, C [m, n] row-major, with what comes right after them.
+// The three products of a linear layer, C [m, n] row-major, with the epilogues of the forward product.
 //
-//   forward     nt   C_ij = sum_k A_ik B_jk + bias_j     Y = X W^T + 1 b^T     A = X [rows, inputs], B = W [outputs, inputs]
+//   forward     nt   C_ij = sum_k A_ik B_jk + bias_j     Y = X W^T + 1 b^T     A = X [rows, inputs], B = W
+//                                                                             W is [outputs, inputs]
 //   to inputs   nn   C_ij = sum_k A_ik B_kj              dX = dY W             A = dY [rows, outputs], B = W
-//   to weights  tn   C_ij = sum_k A_ki B_kj              dW = dY^T X           A = dY, B = X, k the rows; sums_i = sum_k A_ki, db
+//   to weights  tn   C_ij = sum_k A_ki B_kj              dW = dY^T X           A = dY, B = X, k over the rows
+//                    sums_i = sum_k A_ki                 db
 //
-// Epilogues of the forward product, on the outputs while they are in registers:
+// Epilogues of the forward product, applied to the outputs while they are in registers:
 //   bias        nothing else (the last block)
 //   block       dropout and activation in the block's order (a block without batch norm)
-//   statistics  mean and sum of squared deviations of each column over the tile's rows (a block with batch norm; batch_norm.cu joins the tiles)
+//   statistics  mean and sum of squared deviations of each column over the tile's rows (a block with batch norm);
+//               batch_norm.cu joins the tiles
 //
-// Each exists for three tiles; which one is the host's choice, and no result depends on it but the statistics' last bits.
+// Each kernel exists for three tiles. The host chooses one. The choice changes no result except the last bits of the
+// statistics.
 //
-// Threads: one block a tile (sgemm_tile.cuh), grid (ceil(n/BN), ceil(m/BM)). large 128x128, 256 threads of 8x8 outputs; medium 64x64, 128 of 8x4;
-// small 32x32, 128 of 4x2.
-// A launch does 2 m n k flops; it reads A ceil(n/BN) times and B ceil(m/BM) times, mostly from the second-level cache, and writes C once:
-// 4 (m k ceil(n/BN) + n k ceil(m/BM) + m n) bytes; block writes C twice and reads it once more, statistics 8 n ceil(m/BM) more.
+// Threads: one block per tile (sgemm_tile.cuh), grid (ceil(n/BN), ceil(m/BM)).
+//   large   128x128   256 threads of 8x8 outputs
+//   medium  64x64     128 threads of 8x4
+//   small   32x32     128 threads of 4x2
+// A launch does 2 m n k flops. It reads A ceil(n/BN) times and B ceil(m/BM) times, mostly from the second-level cache,
+// and writes C once: 4 (m k ceil(n/BN) + n k ceil(m/BM) + m n) bytes. `block` writes C twice and reads it once more.
+// `statistics` writes 8 n ceil(m/BM) bytes more.
 // Source: src/ops/linear.rs for the formulas, sgemm_tile.cuh for the method.
 #include "activation.cuh"
 #include "moments.cuh"
 #include "random.cuh"
 #include "sgemm_tile.cuh"
 
-// Dropout and activation of this thread's outputs. z is written to `pre` first and read back by the thread that wrote it, in a loop that is not unrolled:
-// unrolled over registers, f would be there 64 times.
+// Dropout and activation of this thread's outputs. z is written to `pre` first, and the same thread reads it back in a
+// loop that is not unrolled. Unrolled over registers, the code of f would be repeated 64 times.
 template <class T>
 __device__ __forceinline__ void block_epilogue(const float (&acc)[T::TM][T::TN], float* __restrict__ out, float* __restrict__ pre, unsigned m, unsigned n,
                                                unsigned activation, unsigned order, const Mask& mask) {
@@ -41,7 +48,7 @@ __device__ __forceinline__ void block_epilogue(const float (&acc)[T::TM][T::TN],
     }
 }
 
-// How many of a thread row's rows lie within the first `rows` of the tile.
+// The number of rows of this thread row that are among the first `rows` of the tile.
 template <class T> __device__ __forceinline__ unsigned rows_inside(unsigned thread_row, unsigned rows) {
     unsigned count = 0;
 #pragma unroll
@@ -49,8 +56,9 @@ template <class T> __device__ __forceinline__ unsigned rows_inside(unsigned thre
     return count;
 }
 
-// Mean and M2 = sum of (x - mean)^2 of each column of the tile. A thread takes both over its own rows, in two passes over registers; one thread a column
-// then joins the thread rows in order: Chan, Golub, LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979.
+// Mean and M2 = sum of (x - mean)^2 of each column of the tile. A thread computes both over its own rows, in two passes
+// over registers. Then one thread per column joins the thread rows in order.
+// Chan, Golub, LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979.
 template <class T>
 __device__ __forceinline__ void statistics_epilogue(const float (&acc)[T::TM][T::TN], float* __restrict__ tile_mean, float* __restrict__ tile_m2,
                                                     unsigned m, unsigned n, float (*means)[T::BN], float (*m2s)[T::BN]) {
@@ -84,14 +92,14 @@ __device__ __forceinline__ void statistics_epilogue(const float (&acc)[T::TM][T:
     __shared__ __align__(16) T::PanelsA panels_a;                                                                                               \
     __shared__ __align__(16) T::PanelsB panels_b;                                                                                               \
     float acc[T::TM][T::TN];                                                                                                                    \
-    [[maybe_unused]] Unwatched unwatched
+    [[maybe_unused]] NoSum no_sum
 
 #define SGEMM(tile, T)                                                                                                                          \
     extern "C" __global__ void __launch_bounds__(T::THREADS, T::RESIDENT)                                                                       \
     sgemm_nt_bias_##tile(float* __restrict__ c, const float* __restrict__ a, const float* __restrict__ b, const float* __restrict__ bias,       \
                          unsigned m, unsigned n, unsigned k) {                                                                                  \
         PANELS(T);                                                                                                                              \
-        multiply_tile<T, true, true>(acc, unwatched, a, b, m, n, k, panels_a, panels_b);                                                        \
+        multiply_tile<T, true, true>(acc, no_sum, a, b, m, n, k, panels_a, panels_b);                                                           \
         add_bias<T>(acc, bias, n);                                                                                                              \
         store_tile<T>(acc, c, m, n);                                                                                                            \
     }                                                                                                                                           \
@@ -99,7 +107,7 @@ __device__ __forceinline__ void statistics_epilogue(const float (&acc)[T::TM][T:
     sgemm_nt_block_##tile(float* __restrict__ out, float* __restrict__ pre, const float* __restrict__ a, const float* __restrict__ b,           \
                           const float* __restrict__ bias, unsigned m, unsigned n, unsigned k, unsigned activation, unsigned order, Mask mask) { \
         PANELS(T);                                                                                                                              \
-        multiply_tile<T, true, true>(acc, unwatched, a, b, m, n, k, panels_a, panels_b);                                                        \
+        multiply_tile<T, true, true>(acc, no_sum, a, b, m, n, k, panels_a, panels_b);                                                           \
         add_bias<T>(acc, bias, n);                                                                                                              \
         block_epilogue<T>(acc, out, pre, m, n, activation, order, mask);                                                                        \
     }                                                                                                                                           \
@@ -109,7 +117,7 @@ __device__ __forceinline__ void statistics_epilogue(const float (&acc)[T::TM][T:
         PANELS(T);                                                                                                                              \
         __shared__ float means[T::THREAD_ROWS][T::BN];                                                                                          \
         __shared__ float m2s[T::THREAD_ROWS][T::BN];                                                                                            \
-        multiply_tile<T, true, true>(acc, unwatched, a, b, m, n, k, panels_a, panels_b);                                                        \
+        multiply_tile<T, true, true>(acc, no_sum, a, b, m, n, k, panels_a, panels_b);                                                           \
         add_bias<T>(acc, bias, n);                                                                                                              \
         store_tile<T>(acc, c, m, n);                                                                                                            \
         statistics_epilogue<T>(acc, tile_mean, tile_m2, m, n, means, m2s);                                                                      \
@@ -117,7 +125,7 @@ __device__ __forceinline__ void statistics_epilogue(const float (&acc)[T::TM][T:
     extern "C" __global__ void __launch_bounds__(T::THREADS, T::RESIDENT)                                                                       \
     sgemm_nn_##tile(float* __restrict__ c, const float* __restrict__ a, const float* __restrict__ b, unsigned m, unsigned n, unsigned k) {      \
         PANELS(T);                                                                                                                              \
-        multiply_tile<T, true, false>(acc, unwatched, a, b, m, n, k, panels_a, panels_b);                                                       \
+        multiply_tile<T, true, false>(acc, no_sum, a, b, m, n, k, panels_a, panels_b);                                                          \
         store_tile<T>(acc, c, m, n);                                                                                                            \
     }                                                                                                                                           \
     extern "C" __global__ void __launch_bounds__(T::THREADS, T::RESIDENT)                                                                       \

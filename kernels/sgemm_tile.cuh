@@ -1,28 +1,33 @@
-// One block's tile of C = op(A) op(B), the core of sgemm.cu and the last step of sgemm_ladder/.
+// One tile of C = op(A) op(B), computed by one block: the core of sgemm.cu and the last step of sgemm_ladder/.
 //
-// A block computes BM x BN outputs, walking over k in panels of BK. Panels of both operands lie in shared memory with k as the slow index, so that the
-// inner loop reads a thread's TM values of A and TN of B with 128-bit loads whatever the layout in global memory: an operand whose rows run along k is
-// transposed on its way in. There are two buffers: while one is multiplied, the next panel travels from global memory into registers and then into the
-// other buffer, with one barrier a panel.
+// A block computes BM x BN outputs and walks over k in panels of BK. Panels of both operands are stored in shared
+// memory with k as the slow index. So the inner loop reads a thread's TM values of A and TN of B with 128-bit loads,
+// whatever the layout in global memory; an operand whose rows run along k is transposed when it is stored. There are
+// two buffers. While one is multiplied, the next panel is loaded from global memory into registers and then stored in
+// the other buffer, with one barrier per panel.
 //
-//   loads from shared memory a thread and k:  (TM + TN) / 4 of 128 bits  for  TM TN multiply-adds
+//   loads from shared memory per thread and k: (TM + TN) / 4 of 128 bits, for TM TN multiply-adds
 //
-// Each output is one chain of fmaf in ascending k, started from 0, by one thread: the same bits in every tile size, and as on the CPU.
+// Each output is one chain of fmaf in ascending k from 0, in one thread. So every tile size and the CPU give the same
+// bits.
 //
-// A warp is 4 x 8 threads, so that its loads of A have 4 distinct addresses and of B 8: both served without bank conflicts.
-// Sources: S. Boehm, "How to Optimize a CUDA Matmul Kernel for cuBLAS-like Performance", 2022; NVIDIA CUTLASS, "Efficient GEMM in CUDA".
+// A warp is 4 x 8 threads. Its loads of A have 4 distinct addresses and those of B have 8, without bank conflicts.
+// Sources: S. Boehm, "How to Optimize a CUDA Matmul Kernel for cuBLAS-like Performance", 2022;
+// NVIDIA CUTLASS, "Efficient GEMM in CUDA".
 #pragma once
 #include "common.cuh"
 
-constexpr unsigned PAD = 4; // floats between panel rows: keeps 128-bit alignment and spreads transposing stores over the banks
+// Floats between panel rows: keeps 128-bit alignment and spreads transposing stores over the banks.
+constexpr unsigned PAD = 4;
 
-// (4 x 2) warps of (4 x 8) threads where BM/TM = 16, (2 x 2) where it is 8.
+// (4 x 2) warps of (4 x 8) threads if BM/TM = 16, (2 x 2) warps if it is 8.
 template <unsigned BM_, unsigned BN_, unsigned BK_, unsigned TM_, unsigned TN_> struct Tile {
     static constexpr unsigned BM = BM_, BN = BN_, BK = BK_, TM = TM_, TN = TN_;
     static constexpr unsigned THREAD_ROWS = BM / TM, THREAD_COLUMNS = BN / TN, THREADS = THREAD_ROWS * THREAD_COLUMNS;
-    // At least so many blocks on a multiprocessor: bounds a thread's registers by 128.
+    // The least number of blocks on a multiprocessor. It limits a thread to 128 registers.
     static constexpr unsigned RESIDENT = 512 / THREADS;
-    // A thread's rows and columns come in groups of neighbours, one vector load each; the groups are spread over the tile.
+    // A thread's rows and columns come in groups of neighbours, one vector load each. The groups are spread over the
+    // tile.
     static constexpr unsigned ROW_GROUP = 4, COLUMN_GROUP = TN < 4 ? TN : 4;
     static constexpr unsigned ROW_STRIDE = BM / (TM / ROW_GROUP), COLUMN_STRIDE = BN / (TN / COLUMN_GROUP);
     static_assert(THREAD_COLUMNS == 16 && THREAD_ROWS % 4 == 0, "two warps of 8 columns each side by side");
@@ -42,17 +47,18 @@ template <unsigned BM_, unsigned BN_, unsigned BK_, unsigned TM_, unsigned TN_> 
     }
 };
 
-// Enough outputs for every multiprocessor: fewer, larger loads. Few outputs: more blocks, each with deeper panels, as few warps hide little latency.
+// With enough outputs for every multiprocessor, a large tile saves loads. With few outputs, a small tile gives more
+// blocks; its panels are deeper, because few warps hide little latency.
 using Large = Tile<128, 128, 8, 8, 8>;
 using Medium = Tile<64, 64, 16, 8, 4>;
 using Small = Tile<32, 32, 32, 4, 2>;
 
-// Whether rows of this length can be read and written GROUP neighbours at a time.
+// Whether rows of this length can be read and written in groups of GROUP neighbours.
 template <unsigned GROUP> __device__ __forceinline__ bool in_groups(const float* x, unsigned row_length) {
     return row_length % GROUP == 0 && reinterpret_cast<size_t>(x) % (GROUP * sizeof(float)) == 0;
 }
 
-// Four neighbours of a row-major matrix [rows, columns]; what lies outside is 0. `column` is divisible by 4.
+// Four neighbours of a row-major matrix [rows, columns]; 0 outside of it. `column` is divisible by 4.
 __device__ __forceinline__ float4 load_quad(const float* __restrict__ x, unsigned row, unsigned column, unsigned rows, unsigned columns, bool quads) {
     if (row >= rows || column >= columns) return make_float4(0.0f, 0.0f, 0.0f, 0.0f);
     const float* p = x + (size_t)row * columns + column;
@@ -61,7 +67,8 @@ __device__ __forceinline__ float4 load_quad(const float* __restrict__ x, unsigne
     return make_float4(p[0], left > 1 ? p[1] : 0.0f, left > 2 ? p[2] : 0.0f, left > 3 ? p[3] : 0.0f);
 }
 
-// One operand's way from global to shared memory, for panels WIDTH wide. ALONG_K: its rows in global memory run along k, [width, k]; otherwise [k, width].
+// Copies panels of one operand, WIDTH wide, from global to shared memory. With ALONG_K the operand is stored
+// [width, k], its rows along k; otherwise [k, width].
 template <class T, unsigned WIDTH, bool ALONG_K> struct Operand {
     static constexpr unsigned QUADS = WIDTH * T::BK / 4 / T::THREADS;
     static constexpr unsigned PER_ROW = (ALONG_K ? T::BK : WIDTH) / 4;
@@ -94,7 +101,7 @@ template <class T, unsigned WIDTH, bool ALONG_K> struct Operand {
     }
 };
 
-// N values, GROUP neighbours at a time, the groups STRIDE apart.
+// N values in groups of GROUP neighbours, the groups STRIDE apart.
 template <unsigned N, unsigned GROUP, unsigned STRIDE> __device__ __forceinline__ void load_fragment(float (&to)[N], const float* from) {
 #pragma unroll
     for (unsigned g = 0; g < N / GROUP; ++g) {
@@ -112,9 +119,9 @@ template <unsigned N, unsigned GROUP, unsigned STRIDE> __device__ __forceinline_
     }
 }
 
-// What sees the panels of A as they pass: nobody, or the sum over k, ascending, of row threadIdx.x of op(A)'s tile.
-struct Unwatched {
-    template <class Panel> __device__ __forceinline__ void see(const Panel&) {}
+// What multiply_tile sums of the panels of A: nothing, or row threadIdx.x of op(A)'s tile over k, ascending.
+struct NoSum {
+    template <class Panel> __device__ __forceinline__ void add(const Panel&) {}
 };
 
 template <class T> struct RowSum {
@@ -123,15 +130,16 @@ template <class T> struct RowSum {
 
     __device__ __forceinline__ explicit RowSum(bool on) : on(on) {}
 
-    template <class Panel> __device__ __forceinline__ void see(const Panel& panel) {
+    template <class Panel> __device__ __forceinline__ void add(const Panel& panel) {
         if (on && threadIdx.x < T::BM)
             for (unsigned p = 0; p < T::BK; ++p) sum += panel[p][threadIdx.x];
     }
 };
 
-// acc = this thread's outputs of the block's tile of C [m, n]. A_ALONG_K: A is stored [m, k], else [k, m]; B_ALONG_K: B is [n, k], else [k, n].
-template <class T, bool A_ALONG_K, bool B_ALONG_K, class Watcher>
-__device__ __forceinline__ void multiply_tile(float (&acc)[T::TM][T::TN], Watcher& watcher, const float* __restrict__ a, const float* __restrict__ b,
+// acc = this thread's outputs of the block's tile of C [m, n].
+// A_ALONG_K: A is stored [m, k], otherwise [k, m]. B_ALONG_K: B is stored [n, k], otherwise [k, n].
+template <class T, bool A_ALONG_K, bool B_ALONG_K, class Sum>
+__device__ __forceinline__ void multiply_tile(float (&acc)[T::TM][T::TN], Sum& sum, const float* __restrict__ a, const float* __restrict__ b,
                                               unsigned m, unsigned n, unsigned k, typename T::PanelsA& panels_a, typename T::PanelsB& panels_b) {
     const unsigned first_row = blockIdx.y * T::BM, first_column = blockIdx.x * T::BN;
     const bool a_in_quads = in_groups<4>(a, A_ALONG_K ? k : m), b_in_quads = in_groups<4>(b, B_ALONG_K ? k : n);
@@ -164,9 +172,9 @@ __device__ __forceinline__ void multiply_tile(float (&acc)[T::TM][T::TN], Watche
 #pragma unroll
                 for (unsigned j = 0; j < T::TN; ++j) acc[i][j] = fmaf(fragment_a[i], fragment_b[j], acc[i][j]);
         }
-        watcher.see(panels_a[now]);
+        sum.add(panels_a[now]);
         if (more) {
-            // Nobody reads this buffer: its last readers have passed the barrier below.
+            // The last readers of this buffer have passed the barrier below.
             next_a.store(panels_a[now ^ 1]);
             next_b.store(panels_b[now ^ 1]);
             __syncthreads();
@@ -174,7 +182,7 @@ __device__ __forceinline__ void multiply_tile(float (&acc)[T::TM][T::TN], Watche
     }
 }
 
-// Adds bias [n] to every row, if there is one.
+// Adds bias [n] to every row. `bias` may be null.
 template <class T> __device__ __forceinline__ void add_bias(float (&acc)[T::TM][T::TN], const float* __restrict__ bias, unsigned n) {
     if (!bias) return;
 #pragma unroll

@@ -1,23 +1,25 @@
-// Softmax and cross-entropy of logits Z [rows, classes], with label smoothing e and class weights w, and the gradient.
+// Softmax and cross-entropy of logits Z [rows, classes], and the gradient, with label smoothing e and class weights w.
 //
 //   -log p_j = log(sum_k e^(z_k - max)) - (z_j - max)
 //   row      = [(1-e) w_y (-log p_y) + e/C sum_c w_c (-log p_c)] / W,   W = sum over the batch of w_y
 //   dz_j     = [(1-e) w_y (p_j - [j = y]) + e/C (p_j sum_c w_c - w_j)] / W
 //
-// The row kernel leaves one Loss a row; loss_total adds them, in a fixed order in f64, into the slot of this step, and raises the run's flag if the
-// objective is not finite. So no step waits for the host: the slots of many steps are read together.
+// The row kernel writes one Loss per row. loss_total adds them in f64 in a fixed order into the slot of this step, and
+// sets the run's flag if the objective is not finite. So no step waits for the host, which reads many slots at once.
 //
-// Threads: 16 lanes a row, 8 rows a block of 128; loss_total is one block of 256.
-// A launch moves 8 bytes a logit (read; gradient written) and 24 a row, and does some 60 flops a logit, two e^x above all.
+// Threads: 16 lanes a row, 8 rows in a block of 128. loss_total is one block of 256.
+// A launch moves 8 bytes per logit (read; gradient written) and 24 per row. It does some 60 flops per logit, most of
+// them for two e^x.
 // Source: src/ops/softmax_cross_entropy.rs; the f32 parts give the same bits.
 #include "math.cuh"
 #include "rows.cuh"
 
-// dlogits and class_weights may be null. weight_sum = sum_c w_c (the number of classes without weights); inverse = 1/W, 0 if W is 0.
+// dlogits and class_weights may be null. weight_sum = sum_c w_c (the number of classes if there are no weights).
+// inverse = 1/W, 0 if W is 0.
 extern "C" __global__ void __launch_bounds__(ROW_THREADS, 8)
 softmax_cross_entropy(float* __restrict__ dlogits, Loss* __restrict__ row_losses, const float* __restrict__ logits, const unsigned* __restrict__ labels,
                       const double* __restrict__ class_weights, unsigned rows, unsigned classes, double label_smoothing, double weight_sum, double inverse) {
-    // Lanes beyond the last row go along with it, as shuffles need whole warps, and write nothing.
+    // Shuffles need whole warps: lanes beyond the last row compute too, and write nothing.
     const bool inside = row_of_thread() < rows;
     const unsigned row = inside ? row_of_thread() : rows - 1;
     const float* z = logits + (size_t)row * classes;
@@ -58,7 +60,7 @@ softmax_cross_entropy(float* __restrict__ dlogits, Loss* __restrict__ row_losses
 
 constexpr unsigned TOTAL_THREADS = 256;
 
-// total = the sum of row_losses [rows]; sets *diverged, if given, to 1 where the objective is not finite.
+// total = the sum of row_losses [rows]. Sets *diverged, if given, to 1 if the objective is not finite.
 extern "C" __global__ void __launch_bounds__(TOTAL_THREADS)
 loss_total(Loss* __restrict__ total, unsigned* __restrict__ diverged, const Loss* __restrict__ row_losses, unsigned rows) {
     __shared__ Loss sums[TOTAL_THREADS];
@@ -80,6 +82,6 @@ loss_total(Loss* __restrict__ total, unsigned* __restrict__ diverged, const Loss
     }
     if (threadIdx.x != 0) return;
     *total = sums[0];
-    // A difference with itself is 0 for finite numbers only.
+    // x - x is 0 for finite numbers only.
     if (diverged && !(sums[0].objective - sums[0].objective == 0.0)) *diverged = 1;
 }

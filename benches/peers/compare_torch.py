@@ -1,18 +1,20 @@
 #!/usr/bin/env python3
-"""chainrule's training against PyTorch's: whole processes, in turn, on the same data, network, batches and threads.
+"""Compares training by chainrule with training by PyTorch: whole processes, in turn, with the same data, network,
+batches and number of threads.
 
-Seconds per epoch are (wall time of a long run - wall time of a short one) / (epochs between them), so that starting up and reading data
-cancel out and everything that an epoch needs counts. A pair is one such figure of either side; its ratio is theirs / ours, so above 1
-ours is faster. What a process needs to start does not cancel out exactly (PyTorch takes seconds, and not always as many), so the ratio by
-the two programs' own clocks, mean of the long run's epochs, stands beside it. The training losses of the long run's last epoch must
-agree, or the two did not do the same work.
+Seconds per epoch are (wall time of a long run - wall time of a short run) / (difference in epochs). So start-up and
+reading data cancel out, and everything that an epoch needs counts. A pair is one such figure of each side. Its ratio is
+theirs / ours: above 1 ours is faster. The start-up time does not cancel out exactly, because PyTorch takes seconds that
+vary. So the table also has the ratio by the two programs' own clocks (mean over the epochs of the long run). The
+training losses of the long run's last epoch must agree; otherwise the two did not do the same work.
 
     cargo build --release
     benches/peers/compare_torch.py --python VENV/bin/python --threads 1 --csv torch.csv
     benches/peers/compare_torch.py --python VENV/bin/python --networks final,big --threads 2 --pairs 11
 
-Needs nothing but Python's own library; the Python of --python needs torch and numpy. Nothing else may run meanwhile: on a busy
-machine OpenMP's threads, which wait for each other after every operation, make PyTorch up to 20 times slower on several threads.
+Needs only Python's standard library; the Python of --python needs torch and numpy. Nothing else may run at the same
+time. OpenMP's threads wait for each other after every operation, so on a busy machine PyTorch is up to 20 times slower
+on several threads.
 """
 
 import argparse
@@ -28,7 +30,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-# Losses of the two sides may differ by so much: other random numbers, the same work.
+# The largest relative difference of losses. The two sides do the same work with different random numbers.
 LOSS_TOLERANCE = 0.05
 
 # The flags of `chainrule train` that give torch_mlp.py's networks, and the epochs of the short and the long run.
@@ -38,7 +40,7 @@ NETWORKS = {
     "big": ("--widths 1000,1000,1000 --dropout 0.2 --batch-size 128 --batch-norm false", 1, 3),
     "small16": ("--batch-size 16", 1, 4),
     "w50": ("--width 50", 2, 14),
-    # More of the study's configurations; with baseline, small16, w50 and final they sample what it trains.
+    # More configurations of the study. With baseline, small16, w50 and final they are a sample of what it trains.
     "w1000": ("--width 1000", 1, 3),
     "depth8": ("--depth 8", 1, 3),
     "depth32": ("--depth 32", 1, 3),
@@ -66,8 +68,8 @@ def arguments():
 
 
 def timed(command):
-    """Wall seconds of a whole process, and what it printed."""
-    # Settings of the surroundings must not reach one side only.
+    """Wall seconds of a whole process, and its standard output."""
+    # Environment variables must not affect only one side.
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "MKL_", "KMP_", "CHAINRULE_", "RAYON_"))}
     start = time.perf_counter()
     done = subprocess.run(command, stdout=subprocess.PIPE, env=environment, text=True)
@@ -90,7 +92,7 @@ def ours(args, network, epochs, seed):
 
 
 def theirs(args, network, epochs, seed):
-    """As `ours`, of PyTorch."""
+    """As `ours`, for PyTorch."""
     mode = {"f32": "tensor", "bf16": "bf16"}[args.precision]
     command = [args.python, HERE / "torch_mlp.py", "--network", network, "--mode", mode, "--data", args.data]
     command += ["--threads", str(args.threads), "--epochs", str(epochs), "--seed", str(seed)]
@@ -100,7 +102,7 @@ def theirs(args, network, epochs, seed):
 
 
 def pair(args, network, seed):
-    """Seconds per epoch and final loss of both sides, their four runs in turn."""
+    """Seconds per epoch and final loss of both sides, from four runs in turn."""
     _, few, many = NETWORKS[network]
     short = [side(args, network, few, seed)[0] for side in (ours, theirs)]
     long = [side(args, network, many, seed) for side in (ours, theirs)]
@@ -122,7 +124,7 @@ def pair(args, network, seed):
 
 
 def summarise(network, pairs):
-    """A line about a network; its median ratio, and whether the losses agree."""
+    """Prints a line about a network. Returns its median ratio and whether the losses agree."""
     def median(key):
         return statistics.median(p[key] for p in pairs)
 
@@ -130,7 +132,7 @@ def summarise(network, pairs):
     low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
     losses = median("ours_train_loss_sum"), median("theirs_train_loss_sum")
     off = losses[0] / losses[1] - 1
-    # Not a number is no agreement.
+    # False for NaN, too.
     agree = abs(off) <= LOSS_TOLERANCE
     print(
         f"{network:<10} {median('ours_epoch_seconds'):>9.3f} {median('theirs_epoch_seconds'):>9.3f}"

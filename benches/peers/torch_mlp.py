@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""PyTorch's side of the comparison: trains one of the networks on Fashion-MNIST, whose pixels lie in memory as one tensor.
+"""PyTorch's side of the comparison: trains one of the networks on Fashion-MNIST, with all pixels in one tensor in memory.
 
-Prints one JSON line: the seconds of every epoch, and the training loss of the last one, summed over its batches. A last batch that
-is shorter than the others is left out. Every constant is the one that chainrule uses; where PyTorch is faster by a choice, it
-gets it (fused Adam, denormals flushed to zero, no DataLoader).
+Prints one JSON line: the seconds of every epoch, and the training loss of the last epoch, summed over its batches. A
+last batch that is shorter than the others is left out. All constants are those of chainrule. Options that make PyTorch
+faster are used (fused Adam, denormals flushed to zero, no DataLoader).
 
     torch_mlp.py --network final --threads 2 --epochs 6
     torch_mlp.py --network final --mode bf16
@@ -57,7 +57,7 @@ def load(folder):
 
 
 def build(hidden, batch_norm, dropout):
-    """Linear, BatchNorm, Dropout, ReLU for every hidden layer, then Linear."""
+    """Linear, BatchNorm, Dropout and ReLU for every hidden layer, then Linear."""
     layers, inputs = [], PIXELS
     for width in hidden:
         layers.append(nn.Linear(inputs, width))
@@ -72,7 +72,7 @@ def build(hidden, batch_norm, dropout):
 
 
 def train_epoch(model, optimizer, pixels, labels, batch_size, autocast):
-    """One pass in a new order; the sum of the batches' mean losses."""
+    """One pass in a new order. Returns the sum of the mean losses of the batches."""
     criterion, total = nn.CrossEntropyLoss(), 0.0
     order = torch.randperm(SAMPLES)
     for start in range(0, SAMPLES - batch_size + 1, batch_size):

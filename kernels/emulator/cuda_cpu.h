@@ -1,5 +1,6 @@
-// The vocabulary of CUDA device code for a plain C++17 compiler (GCC or Clang with glibc), so that kernels/*.cu run on the CPU, unchanged.
-// Include it before a kernel file. One CUDA thread is one fiber (scheduler.cpp); only what the kernels use is here.
+// CUDA device code's built-ins for a plain C++17 compiler (GCC or Clang with glibc), so that kernels/*.cu run unchanged
+// on the CPU. Include this file before a kernel file. One CUDA thread is one fiber (scheduler.cpp). Only the built-ins
+// that the kernels use are here.
 #pragma once
 #include <cmath>
 #include <cstddef>
@@ -13,8 +14,8 @@
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
 #define __align__(bytes) __attribute__((aligned(bytes)))
-// All shared arrays lie in one section of the program, which the scheduler fills with NaN before every block: hardware does not zero them either.
-// Under the address sanitizer they are plain statics, which get red zones.
+// All shared arrays are in one section of the program. The scheduler fills it with NaN before every block, because
+// hardware does not zero shared memory either. Under the address sanitizer they are plain statics, which get red zones.
 #ifdef CUDA_CPU_ASAN
 #define __shared__ static
 #else
@@ -39,7 +40,7 @@ inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z,
 extern uint3 blockIdx;
 extern dim3 blockDim, gridDim;
 #ifdef CUDA_CPU_TSAN
-// A call into the scheduler, which is not instrumented: the race detector would report the variable itself.
+// A call into the scheduler, which is not instrumented. Otherwise the race detector would report the variable itself.
 namespace cuda_cpu {
 uint3 thread_index();
 }
@@ -52,7 +53,7 @@ namespace cuda_cpu {
 
 enum class WarpOperation { BROADCAST, DOWN, XOR, SYNC };
 
-// Where a device function was called: a fault names the line of the kernel.
+// Where a device function was called, so that a fault can name the line of the kernel.
 struct Site {
     const char* file;
     int line;
@@ -61,7 +62,7 @@ struct Site {
 // Waits for all threads of the block.
 void sync_block(Site site);
 
-// Waits for the lanes of the mask, and gives this lane's result.
+// Waits for the lanes of the mask and returns this lane's result.
 uint64_t warp_operation(WarpOperation operation, unsigned mask, uint64_t value, unsigned argument, unsigned width, Site site);
 
 template <class T> T shuffle(WarpOperation operation, unsigned mask, T value, unsigned argument, unsigned width, Site site) {

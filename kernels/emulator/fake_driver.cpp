@@ -1,11 +1,15 @@
-// A stand-in for libcuda.so: the part of the CUDA driver API that the backend reaches through cudarc, running kernels on the CPU (scheduler.cpp).
-// It calls itself an emulator and is for tests only. What it checks beyond a real driver:
+// A stand-in for libcuda.so: the part of the CUDA driver API that the backend uses through cudarc. It runs kernels on
+// the CPU (scheduler.cpp), calls itself an emulator, and is for tests only. It checks more than a real driver:
 //
-//   fresh memory is NaN; a red zone round every allocation is looked at after every launch; pointer arguments must lie in a live allocation;
-//   the module's PTX must define each kernel with as many parameters as the source that runs here, and a block must fit the PTX's bounds.
+// - Fresh memory is NaN.
+// - Every allocation has a red zone on both sides, which is checked after every launch.
+// - Pointer arguments must point into a live allocation.
+// - The module's PTX must define each kernel with as many parameters as the source that runs here.
+// - A block must fit the bounds in the PTX.
 //
-// Variables, for the tests of what a machine may be like: CUDA_CPU_DEVICES (1), CUDA_CPU_MEMORY in bytes (4 GiB), CUDA_CPU_DRIVER_VERSION (12040),
-// CUDA_CPU_ORDER (0 forward, 1 reverse, 2 shuffled), which cuda_cpu_set_order overrules.
+// Environment variables let tests choose the machine: CUDA_CPU_DEVICES (1), CUDA_CPU_MEMORY in bytes (4 GiB),
+// CUDA_CPU_DRIVER_VERSION (12040), CUDA_CPU_ORDER (0 forward, 1 reverse, 2 shuffled). cuda_cpu_set_order overrides the
+// order.
 #include "cuda_cpu.h"
 
 #include <chrono>
@@ -37,11 +41,11 @@ enum Result {
     LAUNCH_FAILED = 719
 };
 
-constexpr int DRIVER_VERSION = 12040; // what the PTX of NVRTC 12.4 asks for
+constexpr int DRIVER_VERSION = 12040; // the least version that accepts the PTX of NVRTC 12.4
 constexpr size_t RED_ZONE = 256;
 constexpr unsigned MOST_THREADS = 1024;
 constexpr int SHARED_MEMORY = 48 * 1024, MULTIPROCESSORS = 16;
-// A signalling NaN: arithmetic quiets it, so that even one that was read here and written back differs from the pattern.
+// A signalling NaN. Arithmetic makes it quiet, so even a value that was read and written back differs from the pattern.
 constexpr unsigned char RED[4] = {0xa1, 0xa1, 0xa1, 0x7f};
 
 struct Allocation {
@@ -198,7 +202,7 @@ API cuCtxGetCurrent(void** context) {
 }
 API cuCtxSynchronize() { return SUCCESS; }
 
-// Streams and events: everything is done when a call returns
+// Streams and events: all work is done when a call returns
 
 API cuStreamCreate(void** stream, unsigned) {
     *stream = &a_stream;
@@ -234,9 +238,9 @@ API cuEventDestroy_v2(void* event) {
 API cuMemAlloc_v2(Pointer* pointer, size_t bytes) {
     Lock lock(mutex);
     if (bytes == 0) return fail(INVALID_VALUE, "an allocation of 0 bytes");
-    // Not a fault but what a test asks for: it is not reported.
+        // A test asks for this, so it is not reported as a fault.
     if (allocated + bytes > size_t(variable("CUDA_CPU_MEMORY", 1L << 32))) return OUT_OF_MEMORY;
-    // As a device does, at addresses divisible by 256.
+    // Addresses divisible by 256, as on a device.
     auto* raw = static_cast<unsigned char*>(aligned_alloc(256, (bytes + 2 * RED_ZONE + 255) / 256 * 256));
     if (!raw) return OUT_OF_MEMORY;
     memset(raw + RED_ZONE, 0xff, bytes); // quiet NaN

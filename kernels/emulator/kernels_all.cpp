@@ -1,4 +1,5 @@
-// The project's kernels, unchanged, in one translation unit, and the list by which the emulator knows them. A kernel that is missing here fails to load.
+// The project's kernels, unchanged, in one translation unit, and the list from which the emulator knows them.
+// A kernel that is missing from the list fails to load.
 #include "cuda_cpu.h"
 
 #include "../activation.cu"

@@ -1,4 +1,5 @@
-// Kernels with a mistake each, beside a right twin, to show that the checkers see it: some are right in a lucky order of the threads.
+// Kernels with one mistake each, beside a correct version, to show that the checkers notice the mistake. Some give the
+// right result in a lucky order of the threads.
 //
 //     planted KERNEL [0 forward | 1 reverse | 2 shuffled]       prints "right" or "WRONG"
 #include "cuda_cpu.h"
@@ -20,7 +21,7 @@ extern "C" __global__ void broadcast_right(const float* x, float* y) {
     __syncthreads();
     y[threadIdx.x] = first;
 }
-// "A warp runs in lock step": it need not since Volta, and a shuffle orders no memory.
+// It assumes that a warp runs in lock step. Since Volta it need not, and a shuffle does not order memory.
 extern "C" __global__ void reversal_racy(const float* x, float* y) {
     __shared__ float all[COUNT];
     all[threadIdx.x] = x[threadIdx.x];
@@ -35,7 +36,7 @@ extern "C" __global__ void reversal_right(const float* x, float* y) {
 }
 // All threads add to one number without an atomic operation.
 extern "C" __global__ void sum_racy(const float* x, float* y) { y[0] += x[threadIdx.x]; }
-// Half of the threads never come to the barrier.
+// Half of the threads never reach the barrier.
 extern "C" __global__ void barrier_divergent(const float* x, float* y) {
     if (threadIdx.x < COUNT / 2) __syncthreads();
     y[threadIdx.x] = x[0];

@@ -1,4 +1,4 @@
-// Kernels by name, with their arguments as the driver API passes them: an array of pointers to the values.
+// Kernels by name. Arguments are passed as in the driver API: an array of pointers to the values.
 #pragma once
 #include <type_traits>
 #include <utility>
@@ -15,13 +15,14 @@ struct Kernel {
     const Kernel* next;
 };
 
-// Null if there is none of this name.
+// Null if no kernel has this name.
 const Kernel* find_kernel(const char* name);
 
-// Whether a pointer argument may be passed to a kernel: null, or within a live allocation. Defined by whoever owns the memory.
+// Whether a kernel may get this pointer: null, or a pointer into a live allocation. The program that owns the memory
+// defines this function.
 bool is_live(const char* kernel, unsigned index, const void* pointer);
 
-// A kernel's signature, from the function itself.
+// A kernel's signature, taken from the function itself.
 template <auto FUNCTION> struct Signature;
 template <class... Parameters, void (*FUNCTION)(Parameters...)> struct Signature<FUNCTION> {
     static constexpr unsigned COUNT = sizeof...(Parameters);
@@ -60,14 +61,14 @@ private:
 
 #define CUDA_CPU_KERNEL(name) static const cuda_cpu::Registered registered_##name(#name, cuda_cpu::Signature<&name>{});
 
-// In which order the blocks of a grid run, and the threads of a block between two barriers.
+// The order in which the blocks of a grid run, and the threads of a block between two barriers.
 enum class Order { FORWARD, REVERSE, SHUFFLED };
 struct Schedule {
     Order order = Order::FORWARD;
     unsigned seed = 1; // of SHUFFLED
 };
 
-// Runs every block of the grid, one after the other. Null, or a description of the first fault.
+// Runs every block of the grid, one after the other. Returns null, or a description of the first fault.
 const char* launch(const Kernel& kernel, dim3 grid, dim3 block, void** arguments, Schedule schedule);
 
 } // namespace cuda_cpu

@@ -1,11 +1,14 @@
-// Runs a grid on one thread of the system: a block at a time, a CUDA thread as a fiber, switched at barriers and warp operations only, hence the same on
-// every run. It reports a barrier that not all threads reach, two different barriers, warp operations whose lanes never meet, and bad masks.
+// Runs a grid on one thread of the system, one block at a time. A CUDA thread is a fiber; fibers switch only at
+// barriers and warp operations, so every run is the same. The scheduler reports a barrier that not all threads reach,
+// two different barriers, warp operations whose lanes never meet, and wrong masks.
 //
-// With -DCUDA_CPU_ASAN or -DCUDA_CPU_TSAN it tells the sanitizer about its fibers. To the thread sanitizer every fiber is a thread of its own, and only
-// __syncthreads and __syncwarp (and the start and end of a block) order their accesses: it is then a race detector for CUDA threads of one block.
-// Shuffles order nothing, as on hardware. Compile THIS file without -fsanitize=thread: it is the scheduler, not a subject.
+// With -DCUDA_CPU_ASAN or -DCUDA_CPU_TSAN it tells the sanitizer about its fibers. To the thread sanitizer every
+// fiber is a thread. Only __syncthreads, __syncwarp and the start and end of a block order their accesses, so it
+// detects races between the CUDA threads of a block. Shuffles order nothing, as on hardware. Compile this file without
+// -fsanitize=thread: the scheduler itself must not be checked.
 //
-// A fiber is started with ucontext and from then on switched with _setjmp/_longjmp, which is ten times as fast; sanitizers need ucontext throughout.
+// A fiber is started with ucontext and then switched with _setjmp/_longjmp, which is ten times as fast. Sanitizers need
+// ucontext throughout.
 #include "cuda_cpu.h"
 
 #include <algorithm>
@@ -26,7 +29,7 @@
 #undef threadIdx
 uint3 threadIdx, blockIdx;
 dim3 blockDim, gridDim;
-// Bounds of the section that __shared__ uses; absent if no kernel has any.
+// Bounds of the section of __shared__ arrays; null if no kernel has any.
 extern "C" {
 extern char __start_cuda_shared[] __attribute__((weak));
 extern char __stop_cuda_shared[] __attribute__((weak));
@@ -57,9 +60,9 @@ struct Fiber {
     [[maybe_unused]] void *tsan, *fake_stack;
 };
 
-std::vector<Fiber*>& pool = *new std::vector<Fiber*>; // never destroyed: it stays reachable for the leak checker
+std::vector<Fiber*>& pool = *new std::vector<Fiber*>; // never destroyed, so the leak checker can reach it
 Fiber* current;
-unsigned threads; // of a block
+unsigned threads; // in a block
 const Kernel* running;
 void** running_arguments;
 char fault[512];
@@ -70,7 +73,8 @@ const Kernel* registry;
 [[maybe_unused]] const void* scheduler_stack;
 [[maybe_unused]] size_t scheduler_stack_size;
 
-// What the race detector sees as synchronisation. Barriers have two tags each: a late reader must not see the next barrier's arrivals.
+// What the race detector takes as synchronisation. Each barrier has two tags in turn, so that a late reader does not
+// see the arrivals at the next barrier.
 char block_start, block_end, barrier_tag[2], warp_tag[MOST_THREADS / WARP][2];
 unsigned warp_syncs[MOST_THREADS / WARP];
 #if defined(CUDA_CPU_TSAN)
@@ -141,7 +145,7 @@ void fiber_main() {
 #if defined(CUDA_CPU_ASAN)
     __sanitizer_finish_switch_fiber(nullptr, &scheduler_stack, &scheduler_stack_size);
 #endif
-    for (;;) { // a fiber outlives its block: the next one resumes it here
+    for (;;) { // a fiber outlives its block: the next block resumes it here
         acquire(&block_start);
         running->call(running_arguments);
         release(&block_end);
@@ -162,7 +166,7 @@ unsigned source_lane(const Fiber& fiber, unsigned lane) {
     return lane;
 }
 
-// All lanes of the mask have arrived: gives each its result.
+// Called when all lanes of the mask have arrived. Gives each lane its result.
 void complete_warp(Fiber** lanes, unsigned count, unsigned mask) {
     for (unsigned lane = 0; lane < count; ++lane) {
         if (!(mask >> lane & 1)) continue;
@@ -179,7 +183,7 @@ void complete_warp(Fiber** lanes, unsigned count, unsigned mask) {
         if (mask >> lane & 1) lanes[lane]->state = State::READY;
 }
 
-// Nobody can run. Opens the barrier if all wait there, else says what is wrong.
+// Called when no fiber can run. Opens the barrier if all fibers wait there; otherwise reports what is wrong.
 void open_barrier_or_explain(uint64_t block) {
     const Fiber *at = nullptr, *elsewhere = nullptr, *in_warp = nullptr, *gone = nullptr;
     for (unsigned i = 0; i < threads; ++i) {
@@ -203,7 +207,7 @@ void open_barrier_or_explain(uint64_t block) {
         for (unsigned i = 0; i < threads; ++i) pool[i]->state = State::READY;
 }
 
-// Fibers for a block of this size, all at their start if another thread of the system used them last.
+// Makes enough fibers for a block. If another thread of the system used them last, they start afresh.
 void provide_fibers() {
     static thread_local char this_thread;
     static char* last_thread;
@@ -228,7 +232,7 @@ void provide_fibers() {
 #endif
 }
 
-// Fibers that a fault stopped half-way start afresh next time.
+// Fibers that a fault stopped in the middle start afresh next time.
 void abandon_fibers() {
     for (Fiber* fiber : pool) {
         fiber->started = false;

@@ -1,5 +1,6 @@
-// Every kernel at odd sizes against obvious loops, with neither Rust nor CUDA: what the sanitizers run (tools/sanitize.sh). Buffers come from malloc with
-// their exact size, so that the address sanitizer sees one element too far. The thorough comparison with the CPU's operations is tests/cuda/kernels.rs.
+// Checks every kernel at odd sizes against simple loops, without Rust and CUDA. The sanitizers run this program
+// (tools/sanitize.sh). Buffers come from malloc with their exact size, so that the address sanitizer notices an access
+// one element too far. The thorough comparison with the CPU's operations is tests/cuda/kernels.
 //
 //     selftest [0 forward | 1 reverse | 2 shuffled]
 #include "kernels_all.cpp"
@@ -17,7 +18,7 @@ namespace {
 cuda_cpu::Schedule schedule;
 int failures;
 std::mt19937 generator(7);
-const unsigned running = 0; // a flag: not diverged
+const unsigned running = 0; // the flag `diverged`, not set
 
 float number() { return std::uniform_real_distribution<float>(-1, 1)(generator); }
 
@@ -65,7 +66,7 @@ struct TileShape {
 constexpr TileShape TILES[] = {{"large", 128, 128, 256}, {"medium", 64, 64, 128}, {"small", 32, 32, 128}};
 constexpr Shape SHAPES[] = {{1, 1, 1}, {65, 63, 17}, {7, 130, 33}, {64, 10, 100}, {100, 52, 32}};
 
-// A product of whatever layout: element (i, p) of op(A), (p, j) of op(B).
+// A product in one of the layouts: element (i, p) of op(A) and (p, j) of op(B).
 struct Product {
     Shape shape;
     bool a_along_k, b_along_k;
@@ -78,7 +79,7 @@ struct Product {
     }
     float left(unsigned i, unsigned p) { return a[a_along_k ? size_t(i) * shape.k + p : size_t(p) * shape.m + i]; }
     float right(unsigned p, unsigned j) { return b[b_along_k ? size_t(j) * shape.k + p : size_t(p) * shape.n + j]; }
-    // One chain of fmaf in ascending k, as every kernel and the CPU has it.
+    // One chain of fmaf in ascending k, as in every kernel and on the CPU.
     float chain(unsigned i, unsigned j) {
         float sum = 0;
         for (unsigned p = 0; p < shape.k; ++p) sum = fmaf(left(i, p), right(p, j), sum);
@@ -148,7 +149,7 @@ void ladder(Shape s) {
     step("sgemm_4_vectorised", 128, {256, 1, 1});
 }
 
-// Forward and backward of batch norm alone (identity, no dropout), against the formulas in double.
+// Forward and backward of batch norm alone (identity, no dropout), compared with the formulas in f64.
 void batch_norm(unsigned rows, unsigned features) {
     const size_t count = size_t(rows) * features;
     const unsigned tile_rows = 32, tiles = ceil_div(rows, tile_rows), chunks = ceil_div(rows, CHUNK);
@@ -270,7 +271,7 @@ void input() {
     for (size_t i = 0; i < pixels.size; ++i) singles[i] = pixels[i] = static_cast<unsigned char>(i * 31);
     scale.random(), shift.random();
     for (unsigned i = 0; i < rows; ++i) indices[i] = 4 - 2 * i;
-    // Neither mirrored nor shifted: the augmented kernels give what the plain ones do.
+    // Without mirroring and shift the augmented kernels must give what the plain ones give.
     const Augment nothing{1, 2, 3, 5, 7, 0, 0, 0.0}, everything{1, 2, 3, 5, 7, 1, 2, 0.1};
     auto expect_plain = [&](const char* name) {
         for (size_t e = 0; e < out.size; ++e)
@@ -286,7 +287,7 @@ void input() {
     for (size_t e = 0; e < out.size; ++e) check("augment_u8", std::isfinite(out[e]));
 }
 
-// The known answers published with the paper's reference implementation (Random123, kat_vectors).
+// The known answers of the reference implementation that was published with the paper (Random123, kat_vectors).
 void philox() {
     const unsigned answers[3][10] = {{0, 0, 0, 0, 0, 0, 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8},
                                      {~0u, ~0u, ~0u, ~0u, ~0u, ~0u, 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd},

@@ -1,10 +1,11 @@
-// Step 1 of 4: C = A B, one thread an output, straight from the definition.
+// Step 1 of 4: C = A B from the definition, one output per thread.
 //
 //   C_ij = sum_k A_ik B_kj        A [m, k], B [k, n], C [m, n], row-major
 //
-// Threads: 16 x 16 a block; neighbouring threads take neighbouring columns, so that a warp reads 16 neighbours of B and writes 16 of C.
-// Two loads from global memory for one multiply-add: 8 m n k bytes of loads for 2 m n k flops, though the caches catch many of them. This is the wall
-// that the next steps take down, layer by layer of memory.
+// Threads: 16 x 16 a block. Neighbouring threads compute neighbouring columns, so a warp reads 16 neighbours of B and
+// writes 16 of C.
+// Two loads from global memory per multiply-add: 8 m n k bytes of loads for 2 m n k flops, though the caches serve many
+// of them. The next steps reduce these loads, one level of memory after the other.
 #include "../common.cuh"
 
 extern "C" __global__ void __launch_bounds__(256)

@@ -1,8 +1,10 @@
-// Step 2 of 4: tiles in shared memory. What a block has fetched once serves all of its threads.
+// Step 2 of 4: tiles in shared memory. All threads of a block use what the block has loaded.
 //
-// Threads: 32 x 32 a block, one output each; the block walks over k in square tiles of A and B.
-// Each element of a tile is read 32 times from shared memory and once from global memory: 8 m n k / 32 bytes for 2 m n k flops.
-// Left: two loads from shared memory for one multiply-add, and shared memory serves one for every thread in the time of about one multiply-add.
+// Threads: 32 x 32 a block, one output each. The block walks over k in square tiles of A and B.
+// Each element of a tile is read 32 times from shared memory and once from global memory: 8 m n k / 32 bytes for
+// 2 m n k flops.
+// Limit: two loads from shared memory per multiply-add. Shared memory serves one load for every thread in about the
+// time of one multiply-add.
 #include "../common.cuh"
 
 constexpr unsigned TILE = 32;

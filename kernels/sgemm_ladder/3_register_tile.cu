@@ -1,8 +1,11 @@
-// Step 3 of 4: a tile of outputs in each thread's registers. What a thread has fetched from shared memory serves several of its outputs.
+// Step 3 of 4: a tile of outputs in the registers of each thread. A value loaded from shared memory serves several
+// outputs.
 //
 // Threads: 256 a block of 64 x 64 outputs, 4 x 4 each; panels 16 deep.
-// Per thread and k 8 loads from shared memory for 16 multiply-adds, where step 2 has 32 for 16; 8 m n k / 64 bytes from global memory.
-// Left: the loads are 32 bits each, the larger tile that registers have room for, and a panel's way from global memory, for which all wait.
+// Per thread and k: 8 loads from shared memory for 16 multiply-adds, where step 2 has 32 for 16. From global memory:
+// 8 m n k / 64 bytes.
+// Limits: the loads are 32 bits each, registers have room for a larger tile, and all threads wait while a panel is
+// loaded from global memory.
 #include "../common.cuh"
 
 constexpr unsigned BLOCK = 64, DEPTH = 16, PER_THREAD = 4;
@@ -16,7 +19,7 @@ sgemm_3_register_tile(float* __restrict__ c, const float* __restrict__ a, const 
     float acc[PER_THREAD][PER_THREAD] = {};
     for (unsigned first = 0; first < k; first += DEPTH) {
         for (unsigned e = threadIdx.x; e < BLOCK * DEPTH; e += 256) {
-            // A's rows run along k, B's along n: both are read in the order in which they lie.
+            // The rows of A run along k, those of B along n. Both are read in memory order.
             const unsigned row = first_row + e / DEPTH, along = first + e % DEPTH;
             panel_a[e % DEPTH][e / DEPTH] = row < m && along < k ? a[(size_t)row * k + along] : 0.0f;
             const unsigned down = first + e / BLOCK, column = first_column + e % BLOCK;

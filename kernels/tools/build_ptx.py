@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Compiles kernels/*.cu with NVRTC, without a GPU: to the PTX that is committed, and to machine code for a report of its resources.
+"""Compiles kernels/*.cu with NVRTC, without a GPU, to the committed PTX and to machine code for a resource report.
 
     python3 -m venv VENV && VENV/bin/pip install --require-hashes -r kernels/tools/requirements.txt
     VENV/bin/python kernels/tools/build_ptx.py              writes kernels/ptx/ and kernels/resources.txt
-    VENV/bin/python kernels/tools/build_ptx.py --check      compares instead, and fails on any difference
-    VENV/bin/python kernels/tools/build_ptx.py --cubin DIR  also leaves the machine code, for a disassembler
+    VENV/bin/python kernels/tools/build_ptx.py --check      compares instead, and fails if anything differs
+    VENV/bin/python kernels/tools/build_ptx.py --cubin DIR  also writes the machine code, for a disassembler
 
-The version of NVRTC is pinned: another one writes another PTX, and a newer one asks for a newer driver (12.4: PTX 8.4, any driver for CUDA 12.4 or later).
+The version of NVRTC is pinned, because another version writes other PTX, and a newer one needs a newer driver
+(12.4: PTX 8.4, any driver for CUDA 12.4 or later).
 """
 import argparse
 import ctypes
@@ -19,11 +20,11 @@ KERNELS = pathlib.Path(__file__).resolve().parent.parent
 VERSION = (12, 4)
 PTX_ARCHITECTURE = "compute_80"
 REPORTED = ("sm_80", "sm_90")
-# No product fuses with a sum unless the source says fmaf: the CPU rounds in the same places.
+# A product fuses with a sum only where the source says fmaf, so that the CPU rounds in the same places.
 OPTIONS = ["--std=c++17", "--fmad=false"]
 
-# What a multiprocessor of compute capability 8.0 and 9.0 holds (CUDA C++ Programming Guide, technical specifications per compute capability); of a block's shared
-# memory 1 KiB is the system's.
+# Limits of a multiprocessor of compute capability 8.0 and 9.0 (CUDA C++ Programming Guide, technical specifications
+# per compute capability). The system takes 1 KiB of each block's shared memory.
 REGISTERS, REGISTER_UNIT, WARPS, BLOCKS = 65536, 256, 64, 32
 SHARED, SHARED_UNIT, SHARED_RESERVED = {"sm_80": 164 * 1024, "sm_90": 228 * 1024}, 128, 1024
 SHARED_STATIC_LIMIT = 48 * 1024
@@ -34,7 +35,7 @@ def round_up(value, unit):
 
 
 class Nvrtc:
-    """The few calls that are needed, through ctypes."""
+    """The calls of NVRTC that are needed, through ctypes."""
 
     def __init__(self):
         site = pathlib.Path(sysconfig.get_path("purelib"))
@@ -58,7 +59,7 @@ class Nvrtc:
     def compile(self, source, architecture, extra=()):
         """PTX, machine code and log of one file."""
         headers = sorted(KERNELS.glob("*.cuh"))
-        # A file of the ladder includes "../common.cuh": the names are those that stand in the sources.
+        # Headers are given under both names that the sources use: a file of the ladder includes "../common.cuh".
         names = [name for header in headers for name in (header.name, "../" + header.name)]
         texts = [header.read_bytes() for header in headers for _ in range(2)]
         program = ctypes.c_void_p()
@@ -78,10 +79,12 @@ class Nvrtc:
 
 
 def occupancy(architecture, registers, shared, threads):
-    """Resident warps of a multiprocessor, as a share of the most it holds.
+    """Resident warps of a multiprocessor, as a share of the maximum.
 
-    blocks = min(most blocks, warps / block's warps, registers / (block's warps * a warp's registers), shared memory / a block's), all rounded down; a warp's registers
-    are rounded up to a unit of 256, a block's shared memory, with the system's 1 KiB, to one of 128.
+    blocks = min(most blocks, warps / block's warps, registers / (block's warps * a warp's registers),
+                 shared memory / a block's), all rounded down.
+    A warp's registers are rounded up to a multiple of 256; a block's shared memory, with the system's 1 KiB, to a
+    multiple of 128.
     """
     warps = round_up(threads, 32) // 32
     by_registers = REGISTERS // round_up(registers * 32, REGISTER_UNIT) // warps
@@ -97,7 +100,7 @@ def threads_of(ptx):
 
 
 def resources(log, threads, architecture):
-    """One line a kernel from ptxas' report."""
+    """One line per kernel from the report of ptxas."""
     lines = []
     for block in log.split("Compiling entry function '")[1:]:
         name = block.split("'")[0]

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Checks the kernels with a C++ compiler alone, neither Rust nor CUDA: right in three orders of blocks and threads; no bad access (address and undefined
-# behaviour sanitizers); no race between the threads of a block (thread sanitizer). Then mistakes are planted, and each must be noticed: a checker that has
-# gone blind fails here.
+# Checks the kernels with a C++ compiler alone, without Rust and CUDA:
+# - right results in three orders of blocks and threads
+# - no bad access and no undefined behaviour (address and undefined behaviour sanitizers)
+# - no race between the threads of a block (thread sanitizer)
+# Then mistakes are planted, and each must be noticed, so that a checker that has stopped working fails here.
 #
 #     kernels/tools/sanitize.sh [BUILD_DIR]        CXX=g++
 set -euo pipefail
@@ -13,7 +15,7 @@ flags=(-std=c++17 -ffp-contract=off -fno-strict-aliasing -Wno-unknown-pragmas)
 noticed=0
 unnoticed=0
 
-# What makes a checker. The scheduler is not a subject of the race detector: it is what runs the threads.
+# The flags of each checker. The scheduler is compiled without the race detector, because it runs the threads.
 declare -A with=([plain]="" [address]="-g -fsanitize=address,undefined -fno-sanitize-recover=undefined -DCUDA_CPU_ASAN" [thread]="-g -fsanitize=thread -DCUDA_CPU_TSAN")
 for checker in plain address thread; do
     # shellcheck disable=SC2086
@@ -63,7 +65,7 @@ for checker in plain address thread; do
     for kernel in broadcast_right reversal_right; do expect right "$build/planted.$checker" $kernel; done
     expect noticed "$build/planted.$checker" barrier_divergent
 done
-# A race that a lucky order hides; the race detector sees it in any.
+# A lucky order hides this race from a plain run. The race detector notices it in any order.
 expect right "$build/planted.plain" broadcast_racy 0
 expect noticed "$build/planted.plain" broadcast_racy 1
 for kernel in broadcast_racy reversal_racy sum_racy; do expect noticed "$build/planted.thread" $kernel 0; done
@@ -76,17 +78,17 @@ plant thread 0 batch_norm.cu '/^    __syncthreads\(\);/d'
 plant plain 1 batch_norm.cu '/^    __syncthreads\(\);/d'
 plant thread 0 input.cu '/^    __syncthreads\(\);/d'
 plant thread 0 softmax_cross_entropy.cu '/^        __syncthreads\(\);/d'
-# A barrier that not all reach.
+# A barrier that not all threads reach.
 plant plain 0 clip.cu 's/^        __syncthreads\(\);/        if (threadIdx.x < half) __syncthreads();/'
 # Reads and writes past the end.
 plant address 0 sgemm_tile.cuh 's/row >= rows \|\| column >= columns/column >= columns/'
 plant address 0 sgemm_tile.cuh 's/if \(row >= m \|\| column >= n\) continue/if (column >= n) continue/'
 plant address 0 activation.cu 's/first \+ 4 <= count/first < count/'
-# 128 bits where they are not aligned.
+# 128-bit loads at addresses that are not aligned.
 plant address 0 sgemm_tile.cuh 's/return row_length % GROUP == 0 \&\& /return row_length > 4 \&\& /'
-# Shared memory that nobody has written.
+# Reads of shared memory that was never written.
 plant plain 0 sgemm_ladder/2_tiled.cu 's/(tile_a\S+) = (row < m && along < k) \? (.*) : 0.0f;/if (\2) \1 = \3;/'
-# Wrong arithmetic, which the comparison has to see.
+# Wrong arithmetic, which the comparison must notice.
 plant plain 0 moments.cuh 's/delta \* delta \* count/delta * count/'
 plant plain 0 random.cuh 's/0xBB67AE85u/0xBB67AE86u/'
 

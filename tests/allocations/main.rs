@@ -1,4 +1,4 @@
-//! A training step allocates nothing and starts no thread: everything it needs was allocated with the network.
+//! A training step allocates no memory and starts no thread: everything it needs is allocated with the network.
 #![cfg(target_arch = "x86_64")]
 
 #[cfg(all(feature = "cuda", target_os = "linux", target_env = "gnu"))]
@@ -17,12 +17,12 @@ use chainrule::ops::activation::Activation;
 use chainrule::ops::loss::cross_entropy::LossOptions;
 use chainrule::optim::Optimizer;
 
-/// The system's allocator, counting.
+/// The system's allocator, with a counter of allocations.
 struct Counting;
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: every call goes to the system's allocator as it came.
+// SAFETY: every call is passed on to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::SeqCst);
@@ -101,7 +101,7 @@ fn count(
     Some(ALLOCATIONS.load(Ordering::SeqCst) - before)
 }
 
-/// Allocations in this program's memory in steps 3 to 50 on the emulated device, which keeps the samples.
+/// Allocations of this process in steps 3 to 50 on the emulated device, with the samples in device memory.
 #[cfg(all(feature = "cuda", target_os = "linux", target_env = "gnu"))]
 fn count_on_a_device() -> usize {
     use chainrule::backend::Cuda;
@@ -128,7 +128,7 @@ fn count_on_a_device() -> usize {
     let (mut losses, mut before) = (Vec::with_capacity(50), 0);
     for number in 0..50 {
         if number == 2 {
-            // The driver's functions are looked up when they are first called.
+            // The first call of a driver function looks up its address.
             mlp.late_losses(&mut losses).unwrap();
             before = ALLOCATIONS.load(Ordering::SeqCst);
         }
@@ -144,7 +144,7 @@ fn count_on_a_device() -> usize {
             clip_norm: if number % 2 == 0 { 0.0 } else { 1.0 },
         };
         let loss = mlp.start_step(x.unwrap(), labels, &update).unwrap();
-        assert!(loss.is_none(), "nobody waits for it");
+        assert!(loss.is_none(), "the loss is pending");
     }
     mlp.late_losses(&mut losses).unwrap();
     let after = ALLOCATIONS.load(Ordering::SeqCst);
@@ -152,7 +152,7 @@ fn count_on_a_device() -> usize {
     after - before
 }
 
-/// One test alone in its program: another one's allocations would count.
+/// The only test of this program, because allocations of another test would count.
 #[test]
 fn steps_3_to_50_allocate_nothing() {
     #[cfg(all(feature = "cuda", target_os = "linux", target_env = "gnu"))]

@@ -7,11 +7,11 @@ fn doubles(values: &[f64]) -> Vec<u8> {
 }
 
 #[test]
-fn matrices_of_two_models_stand_side_by_side() {
+fn shows_the_matrices_of_two_models() {
     let program = Chainrule::new();
     let test = write_images(&program, "images.npz");
     train(&program, "images.npz", "run", &["--epochs", "2"]);
-    // The other model is right but for class 3, which it takes for class 0.
+    // The other model is right except for class 3, which it classifies as class 0.
     let outputs: Vec<f64> = test
         .labels
         .iter()
@@ -62,7 +62,7 @@ fn matrices_of_two_models_stand_side_by_side() {
 }
 
 #[test]
-fn predictions_that_do_not_fit_are_refused() {
+fn predictions_of_another_shape_are_refused() {
     let program = Chainrule::new();
     write_images(&program, "images.npz");
     train(&program, "images.npz", "run", &["--epochs", "1"]);

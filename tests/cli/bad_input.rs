@@ -1,4 +1,5 @@
-//! Bad input, each through the program: a clear message (what, where, expected, found), exit code 2, no panic, and nothing left behind.
+//! Bad input through the program. Each case must give a clear message (what, where, expected, found) and exit code 2,
+//! must not panic, and must leave no file behind.
 
 use std::fs;
 use std::io::Write;
@@ -12,7 +13,7 @@ use crate::support::{Chainrule, Pixels, idx, npy, write_images, write_npz};
 const IMAGES: &str = "set/train-images-idx3-ubyte";
 const LABELS: &str = "set/train-labels-idx1-ubyte";
 
-/// 40 images of 2×3 with 10 labels as IDX files.
+/// 40 images of 2×3 with 10 labels, as IDX files.
 fn idx_files() -> (Vec<u8>, Vec<u8>) {
     let images: Vec<u8> = (0..40 * 6).map(|i| (i * 7 % 256) as u8).collect();
     let labels: Vec<u8> = (0..40).map(|i| (i % 10) as u8).collect();
@@ -25,7 +26,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// `train` refuses the folder "set" with these two files, and makes no run.
+/// Checks that `train` refuses the folder "set" with these two files and begins no run.
 #[track_caller]
 fn refuses_idx(images: &[u8], labels: &[u8], words: &[&str]) {
     let program = Chainrule::new();
@@ -40,7 +41,7 @@ fn refuses_idx(images: &[u8], labels: &[u8], words: &[&str]) {
     assert!(!program.path("runs").exists(), "no run was begun");
 }
 
-/// `train` refuses this file, and makes no run.
+/// Checks that `train` refuses this file and begins no run.
 #[track_caller]
 fn refuses_file(name: &str, contents: impl AsRef<[u8]>, words: &[&str]) {
     let program = Chainrule::new();
@@ -50,7 +51,7 @@ fn refuses_file(name: &str, contents: impl AsRef<[u8]>, words: &[&str]) {
 }
 
 #[test]
-fn sound_idx_files_are_accepted() {
+fn valid_idx_files_are_accepted() {
     let program = Chainrule::new();
     let (images, labels) = idx_files();
     program.write(IMAGES, gzip(&images));
@@ -156,7 +157,7 @@ fn wrong_magic_and_counts() {
 }
 
 #[test]
-fn headers_that_promise_too_much() {
+fn headers_with_too_large_sizes() {
     let (images, labels) = idx_files();
     let mut vast = images.clone();
     vast[4..16].fill(0xff);
@@ -186,7 +187,7 @@ fn labels_out_of_range() {
 }
 
 #[test]
-fn csv_mistakes() {
+fn csv_errors() {
     refuses_file("a.csv", "a,b,label\n1,2,0\n3,1\n", &["a.csv", "line 3"]);
     refuses_file(
         "a.csv",
@@ -222,7 +223,7 @@ fn csv_mistakes() {
 }
 
 #[test]
-fn settings_files_with_mistakes() {
+fn settings_files_with_errors() {
     let program = Chainrule::new();
     for (toml, words) in [
         (
@@ -291,9 +292,9 @@ fn settings_out_of_range() {
     assert!(!program.path("runs").exists(), "no run was begun");
 }
 
-/// Refused before anything is read, let alone started.
+/// Refused before anything is read or started.
 #[test]
-fn more_threads_than_any_machine_has() {
+fn too_many_threads() {
     let program = Chainrule::new();
     for threads in ["0", "1025", "1000000"] {
         for (args, flag) in [
@@ -347,7 +348,7 @@ fn models_of_another_shape() {
         &[&init[..], &["--width", "9", "--depth", "3"]].concat(),
         &["w.safetensors", "tensor"],
     );
-    // A file of weights is no model: it lacks the description.
+    // A file of weights is not a model, because it has no description.
     program.refused(
         &["eval", "--model", "w.safetensors", "--data", "set.npz"],
         &["w.safetensors", "metadata"],
@@ -407,7 +408,8 @@ fn folders_that_cannot_be_written() {
     assert_eq!(fs::read_dir(program.path("used")).unwrap().count(), 1);
 }
 
-/// A program whose files cannot grow beyond 512 bytes: its disk is full. (The shell limits them; without the trap a signal would end it.)
+/// Runs the program with a limit of 512 bytes per file, as if the disk were full.
+/// The shell sets the limit; the trap keeps its signal from ending the program.
 #[cfg(target_os = "linux")]
 fn on_a_full_disk(program: &Chainrule, args: &str) -> (Option<i32>, String) {
     let binary = env!("CARGO_BIN_EXE_chainrule");
@@ -417,7 +419,7 @@ fn on_a_full_disk(program: &Chainrule, args: &str) -> (Option<i32>, String) {
     )
 }
 
-/// Exit code and standard error of a script; nothing may reach standard output.
+/// Exit code and standard error of a script. Nothing may reach standard output.
 #[cfg(target_os = "linux")]
 fn in_shell(program: &Chainrule, script: &str) -> (Option<i32>, String) {
     let mut shell = std::process::Command::new("sh");
@@ -456,10 +458,10 @@ fn a_full_disk_leaves_no_half_written_file() {
     }
 }
 
-/// A run that once had room keeps its model and its checkpoint, and goes on when there is room again.
+/// On a full disk a run keeps its model and its checkpoint, and it continues when there is room again.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_disk_that_fills_up_costs_nothing_finished() {
+fn a_full_disk_keeps_model_and_checkpoint() {
     let program = Chainrule::new();
     write_images(&program, "set.npz");
     let train = [
@@ -479,14 +481,14 @@ fn a_disk_that_fills_up_costs_nothing_finished() {
     let before = read();
     let (code, stderr) = on_a_full_disk(&program, "train --resume run --epochs 4 --quiet --json");
     assert_eq!(code, Some(1), "{stderr}");
-    assert!(read() == before, "model and checkpoint are those of before");
+    assert!(read() == before, "model and checkpoint are unchanged");
     let resumed = program.json(&["train", "--resume", "run", "--epochs", "4", "--json"]);
     assert_eq!(resumed["val_loss"], whole["val_loss"]);
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_standard_output_is_no_panic() {
+fn a_full_standard_output_does_not_panic() {
     let program = Chainrule::new();
     write_images(&program, "set.npz");
     let train = "train --data set.npz --batch-size 20 --epochs 1 --quiet --json";
@@ -496,10 +498,10 @@ fn a_full_standard_output_is_no_panic() {
     assert!(stderr.contains("standard output"), "{stderr}");
 }
 
-/// Whoever has built the program without CUDA is told how to build it with; no command begins anything.
+/// Without the feature `cuda` the message says how to build with it, and no command begins anything.
 #[cfg(not(feature = "cuda"))]
 #[test]
-fn a_gpu_needs_a_program_built_for_it() {
+fn a_gpu_needs_a_build_with_cuda() {
     let program = Chainrule::new();
     write_images(&program, "a.npz");
     let model = crate::support::train(&program, "a.npz", "r", &["--epochs", "1"]);
@@ -522,7 +524,7 @@ fn a_gpu_needs_a_program_built_for_it() {
 }
 
 #[test]
-fn devices_are_named() {
+fn unknown_devices_are_refused() {
     let program = Chainrule::new();
     for device in ["gpu", "cuda:", "cuda:-1", "CUDA"] {
         let args = ["train", "--device", device];

@@ -1,4 +1,4 @@
-//! `bench`: its parts and their shape. What the figures are is never a condition, only that they are figures.
+//! `bench`: its parts and the shape of its output. The tests require positive numbers, but no particular values.
 
 use serde_json::Value;
 
@@ -131,7 +131,7 @@ fn steps_as_a_table_and_as_json() {
 }
 
 #[test]
-fn what_it_refuses() {
+fn bad_arguments_are_refused() {
     let program = Chainrule::new();
     program.refused(
         &["bench", "--only", "everything"],

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Chainrule, Pixels, number, numbers, train, write_images, write_npz};
 
-/// Confusion matrix and mean cross-entropy from what `predict` says about the same samples.
+/// Confusion matrix and mean cross-entropy, computed from the output of `predict` for the same samples.
 fn recomputed(predictions: &Value, labels: &[u8], classes: usize) -> (Vec<Vec<u64>>, f64) {
     let rows = predictions["predictions"].as_array().unwrap();
     assert_eq!(rows.len(), labels.len());
@@ -46,7 +46,7 @@ fn agrees_with_train_and_with_predict() {
         let (confusion, loss) = recomputed(&predictions, &test.labels, 4);
         assert_eq!(report["confusion"], json!(confusion));
         assert_near(&report["loss"], loss, 1e-6);
-        // Otherwise the comparison says little.
+        // Otherwise the comparison would say little.
         let wrong: u64 = (0..4)
             .map(|c| confusion[c].iter().sum::<u64>() - confusion[c][c])
             .sum();
@@ -55,7 +55,7 @@ fn agrees_with_train_and_with_predict() {
     }
 }
 
-/// Precision, recall, F1, averages and Wilson's interval by their definitions.
+/// Checks precision, recall, F1, averages and Wilson's interval against their definitions.
 fn check_scores(report: &Value, confusion: &[Vec<u64>]) {
     let samples: u64 = confusion.iter().flatten().sum();
     let (mut correct, mut macro_f1, mut weighted_precision) = (0, 0.0, 0.0);
@@ -104,7 +104,7 @@ fn check_scores(report: &Value, confusion: &[Vec<u64>]) {
 }
 
 #[test]
-fn the_run_s_own_parts_are_found_again() {
+fn parts_of_the_run_are_reproduced() {
     let program = Chainrule::new();
     write_images(&program, "images.npz");
     let flags = ["--epochs", "3", "--validation", "0.3", "--seed", "5"];
@@ -122,7 +122,7 @@ fn the_run_s_own_parts_are_found_again() {
     let parts = correct(&validation) + correct(&training) + correct(&test);
     assert!((correct(&all) - parts).abs() <= 1e-9);
 
-    // The same parts of other data would be other samples.
+    // The same split of other data would give other samples.
     let other = Pixels::new(203, 6, 4, 190, 9);
     write_npz(
         &program.path("other.npz"),
@@ -205,7 +205,7 @@ fn classes_with_names_are_matched_by_name() {
     let summary = train(&program, "train.csv", "run", &flags);
     assert_eq!(summary["val_accuracy"], 1.0);
 
-    // The run's label column holds for another table, too.
+    // The label column of the run is used for other tables, too.
     let report = program.json(&["eval", "--model", "run", "--data", "fresh.csv", "--json"]);
     assert_eq!(report["accuracy"], 1.0);
     let supports: Vec<u64> = (0..3)
@@ -221,7 +221,7 @@ fn classes_with_names_are_matched_by_name() {
 }
 
 #[test]
-fn text_says_what_and_how_many() {
+fn text_names_model_part_and_samples() {
     let program = Chainrule::new();
     write_images(&program, "images.npz");
     train(&program, "images.npz", "run", &["--epochs", "1"]);
@@ -243,7 +243,7 @@ fn text_says_what_and_how_many() {
         .split_whitespace()
         .map(|cell| cell.parse().unwrap())
         .collect();
-    // Name and number of the class, then its row of the matrix.
+    // Name and number of the class, then its row of the confusion matrix.
     assert_eq!(last[2..], numbers(&report["confusion"][3])[..]);
 }
 

@@ -1,4 +1,5 @@
-//! The reference cases through the program: settings, data and initial weights as files, the last weights as a file.
+//! The reference cases through the program: settings, data and initial weights are read from files, and the last
+//! weights are written to a file.
 
 use std::fs;
 use std::path::Path;
@@ -47,7 +48,7 @@ fn write_init(golden: &Golden, path: &Path) {
     fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
 }
 
-/// What PyTorch's losses come to in each epoch: (mean over samples, sum over batches).
+/// The losses of each epoch from PyTorch's losses: (mean over samples, sum over batches).
 fn epoch_losses(golden: &Golden) -> Vec<(f64, f64)> {
     let (losses, n) = (golden.f64s("loss"), golden.labels("y").len());
     let batch = golden.case["batch"].as_u64().unwrap() as usize;
@@ -70,7 +71,7 @@ fn follow(name: &str) {
     let program = Chainrule::new();
     write_data(&golden, &program.path("case.npz"));
     write_init(&golden, &program.path("init.safetensors"));
-    // What the flags below say is left out of the file.
+    // Keys that the flags below set are left out of the file.
     let settings = golden
         .settings("f64")
         .replace("precision = \"f64\"\nshuffle = false\n", "");

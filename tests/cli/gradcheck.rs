@@ -1,4 +1,4 @@
-//! `gradcheck`: what it says, and that it can fail.
+//! `gradcheck`: its output, and that it can fail.
 
 use crate::support::{Chainrule, number, write_images};
 
@@ -72,9 +72,9 @@ fn the_sizes_of_a_data_set_and_every_entry() {
     assert_eq!(checked + skipped, 48, "{input}");
 }
 
-/// No difference quotient is exact: a limit below rounding must fail, with exit code 1 and the names of the tensors.
+/// No difference quotient is exact. So a limit below rounding must fail, with exit code 1 and the tensors' names.
 #[test]
-fn a_limit_that_nothing_meets() {
+fn a_limit_below_rounding_fails() {
     let program = Chainrule::new();
     let output = program.run(&[
         "gradcheck",

@@ -1,4 +1,4 @@
-//! The program, run as a user runs it.
+//! Tests that run the program as a user does.
 
 mod analyze;
 mod bad_input;

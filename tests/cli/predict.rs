@@ -25,7 +25,7 @@ fn predictions(program: &Chainrule, inputs: &[&str]) -> Vec<Value> {
 }
 
 #[test]
-fn every_kind_of_file_gives_the_same() {
+fn every_file_format_gives_the_same_predictions() {
     let (program, test) = trained();
     program.write("rows.npy", test.x(&[6]));
     program.write("labelled.csv", test.csv());
@@ -41,7 +41,7 @@ fn every_kind_of_file_gives_the_same() {
     program.write("bare.txt", bare.join("\n"));
     program.write("images.idx", idx(&[57, 2, 3], &test.values));
     write_npz(&program.path("rows.npz"), &[("x", test.x(&[3, 2]))]);
-    // Decided by what a file holds, not by its name.
+    // The format is recognised by content, not by name.
     program.write("wrong-name.csv", test.x(&[2, 3]));
 
     let expected = predictions(&program, &["rows.npy"]);
@@ -85,7 +85,7 @@ fn every_kind_of_file_gives_the_same() {
 }
 
 #[test]
-fn images_beside_rows() {
+fn images_and_rows_together() {
     let (program, test) = trained();
     program.write("rows.npy", test.x(&[6]));
     program.write("third.png", png(3, 2, test.row(2)));
@@ -151,7 +151,7 @@ fn a_csv_file_of_predictions() {
     }
     assert_eq!(text.lines().count(), 58);
 
-    // With both, the JSON is as without the file.
+    // With --out and --json the JSON is the same as without --out.
     let both = [
         "predict",
         "--model",
@@ -230,9 +230,9 @@ fn images_need_a_model_of_images() {
 }
 
 #[test]
-fn pixels_enter_a_model_of_numbers_as_they_are() {
+fn pixels_are_not_scaled_for_a_model_of_numbers() {
     let program = Chainrule::new();
-    // A table of 16 numbers is taken for images of 4×4; numbers are not scaled.
+    // A table with 16 columns counts as images of 4×4. Its numbers are not scaled.
     let pixels = Pixels::new(120, 16, 3, 100, 8);
     program.write("table.csv", pixels.csv());
     train(&program, "table.csv", "run", &["--epochs", "2"]);
@@ -249,7 +249,7 @@ fn pixels_enter_a_model_of_numbers_as_they_are() {
 
 #[cfg(unix)]
 #[test]
-fn a_reader_that_goes_away_is_no_failure() {
+fn a_closed_pipe_is_not_a_failure() {
     let (program, _) = trained();
     let many = Pixels::new(20_000, 6, 4, 190, 3);
     program.write("many.npy", many.x(&[6]));

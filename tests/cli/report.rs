@@ -5,7 +5,7 @@ use std::fs;
 use crate::support::{Chainrule, write_images};
 
 #[test]
-fn a_search_and_a_sweep_in_one_file_become_a_page() {
+fn one_page_shows_a_search_and_a_sweep_of_one_file() {
     let program = Chainrule::new();
     write_images(&program, "set.npz");
     let fixed = [

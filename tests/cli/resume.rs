@@ -1,4 +1,4 @@
-//! Stopping and going on: the result is that of a run that was never disturbed, bit for bit.
+//! Stopping and resuming: the result has the same bits as that of an undisturbed run.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::{Chainrule, Pixels, end, start, train, write_images, write_npz};
 
-/// Everything that has state: dropout, batch norm, order, augmentation, plateau, patience, momentum.
+/// Everything that has state: dropout, batch norm, sample order, augmentation, plateau, patience, momentum.
 const FLAGS: [&str; 23] = [
     "--widths",
     "64,32",
@@ -60,7 +60,7 @@ fn lines(path: &Path) -> usize {
     fs::read_to_string(path).map_or(0, |text| text.matches('\n').count())
 }
 
-/// Waits until the run has so many records.
+/// Waits until the run has `count` records.
 fn wait_for_records(program: &Chainrule, run: &str, count: usize) {
     let (path, start) = (program.path(run).join("metrics.jsonl"), Instant::now());
     while lines(&path) < count {
@@ -72,7 +72,7 @@ fn wait_for_records(program: &Chainrule, run: &str, count: usize) {
     }
 }
 
-/// A run's metrics or summary, without what is about time and place.
+/// A run's metrics or summary, without times and paths.
 fn lasting(text: &str) -> Vec<Value> {
     let passing = [
         "train_seconds",
@@ -108,7 +108,7 @@ fn assert_same_run(program: &Chainrule, a: &str, b: &str) {
 }
 
 #[test]
-fn interrupted_and_killed_runs_go_on_as_if_nothing_had_been() {
+fn interrupted_and_killed_runs_resume_with_the_same_bits() {
     let program = program();
     program.stdout(&args("whole"));
     for signal in ["INT", "TERM"] {
@@ -126,7 +126,7 @@ fn interrupted_and_killed_runs_go_on_as_if_nothing_had_been() {
             "the best weights so far"
         );
 
-        // Killed without warning while it goes on, with a last line half written.
+        // Killed without warning after resuming, with a half-written last line.
         let child = start(&program, &["train", "--resume", &run, "--quiet"]);
         let metrics = program.path(&run).join("metrics.jsonl");
         wait_for_records(&program, &run, lines(&metrics) + 4);
@@ -169,7 +169,7 @@ fn more_epochs_continue_a_finished_run() {
 }
 
 #[test]
-fn what_does_not_fit_the_checkpoint_is_refused() {
+fn settings_and_files_that_do_not_match_the_checkpoint_are_refused() {
     let program = Chainrule::new();
     write_images(&program, "set.npz");
     train(&program, "set.npz", "run", &["--epochs", "2"]);

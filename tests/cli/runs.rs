@@ -45,7 +45,7 @@ fn names(report: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn lists_what_the_summaries_say() {
+fn lists_the_numbers_of_the_summaries() {
     let (program, summaries) = three();
     let report = program.json(&["runs", "--json"]);
     assert_eq!(names(&report), ["a", "b", "c"]);
@@ -109,7 +109,7 @@ fn a_table_with_a_column_for_each_difference() {
     );
     assert_eq!(rows[3][column("optimizer.name")], "sgd");
     assert!(rows.iter().all(|row| row.len() == rows[0].len()), "{text}");
-    // Two alike differ in nothing.
+    // Two equal runs have no differing settings.
     let alone = program.stdout(&["runs", "runs/a"]);
     assert!(
         alone.lines().next().unwrap().ends_with("seconds"),
@@ -120,7 +120,7 @@ fn a_table_with_a_column_for_each_difference() {
 #[test]
 fn sorted_by_a_column_or_a_setting() {
     let (program, summaries) = three();
-    // Otherwise the orders below say nothing.
+    // Otherwise the orders below would show nothing.
     assert!(number(&summaries[1]["val_accuracy"]) > number(&summaries[0]["val_accuracy"]));
     assert!(number(&summaries[1]["val_loss"]) < number(&summaries[0]["val_loss"]));
     let sorted = |column| names(&program.json(&["runs", "--json", "--sort", column])).join(" ");
@@ -147,7 +147,7 @@ fn broken_and_unfinished_runs_are_listed() {
     program.write("runs/unreadable/config.toml", "[train]\nepochs = \"ten\"\n");
     program.write("runs/garbled/config.toml", "");
     program.write("runs/garbled/metrics.jsonl", "{\n");
-    // As after kill -9: the epochs are there, the summary is not.
+    // As after kill -9: the metrics exist, the summary does not.
     fs::create_dir(program.path("runs/killed")).unwrap();
     for file in ["config.toml", "metrics.jsonl"] {
         fs::copy(
@@ -182,13 +182,13 @@ fn broken_and_unfinished_runs_are_listed() {
 }
 
 #[test]
-fn a_run_that_was_resumed_after_its_end_has_not_ended() {
+fn a_resumed_run_counts_as_unfinished() {
     let program = Chainrule::new();
     write_images(&program, "images.npz");
     train(&program, "images.npz", "runs/a", &["--epochs", "2"]);
     let status = || program.json(&["runs", "--json"])["runs"][0]["status"].clone();
     assert_eq!(status(), "finished");
-    // Killed in its fourth epoch: the summary is still that of the second.
+    // Killed in its fourth epoch, while the summary is still that of the second.
     let summary = fs::read(program.path("runs/a/summary.json")).unwrap();
     program.stdout(&["train", "--quiet", "--resume", "runs/a", "--epochs", "3"]);
     assert_eq!(status(), "finished");
@@ -197,7 +197,7 @@ fn a_run_that_was_resumed_after_its_end_has_not_ended() {
 }
 
 #[test]
-fn given_folders_only() {
+fn only_the_given_folders_are_listed() {
     let (program, _) = three();
     let report = program.json(&["runs", "runs/c", "runs/a", "--json"]);
     assert_eq!(names(&report), ["a", "c"]);

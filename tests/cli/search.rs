@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::support::{Chainrule, Pixels, end, number, start, write_images, write_npz};
 
-/// Twelve trials of about a tenth of a second.
+/// Twelve trials that take about a tenth of a second each.
 const FLAGS: [&str; 18] = [
     "search",
     "--data",
@@ -54,7 +54,7 @@ fn records(path: &Path) -> Vec<Value> {
         .collect()
 }
 
-/// Points (as written) and values of the finished trials of a file with one study, and how many failed.
+/// The points (as written) and values of the finished trials of a file with one study, and the number of failed ones.
 fn finished(path: &Path) -> (BTreeMap<String, String>, usize) {
     let (mut points, mut values, mut failed) = (Vec::new(), BTreeMap::new(), 0);
     for record in records(path) {
@@ -75,7 +75,7 @@ fn finished(path: &Path) -> (BTreeMap<String, String>, usize) {
     (values, failed)
 }
 
-/// Whether the last whole line of a file is about a trial, and does not end it.
+/// Whether the last whole line of a file belongs to a trial that has not ended.
 fn under_way(path: &Path) -> bool {
     let text = fs::read_to_string(path).unwrap();
     let last = text
@@ -86,7 +86,7 @@ fn under_way(path: &Path) -> bool {
     record["op_code"].as_u64().is_some_and(|code| code >= 4) && !ends
 }
 
-/// The best trials' weights, by the runs' names.
+/// The weights of the best trials, by the names of their runs.
 fn kept(program: &Chainrule, study: &str) -> BTreeMap<String, Vec<u8>> {
     let folder = program.path(&format!("{study}.trials/search"));
     let runs = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
@@ -100,7 +100,7 @@ fn kept(program: &Chainrule, study: &str) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
-fn killed_and_shared_searches_come_to_what_an_undisturbed_one_does() {
+fn killed_and_shared_searches_match_an_undisturbed_one() {
     let program = program();
     let calm = program.json(&args("calm", "1"));
     let whole = fs::metadata(program.path("calm")).unwrap().len();
@@ -114,12 +114,12 @@ fn killed_and_shared_searches_come_to_what_an_undisturbed_one_does() {
         (Some(12), 4)
     );
 
-    // Killed at five moments, spread over its length, with one and two threads, and then brought to its end.
+    // Killed at five moments of its duration, with one and two threads, and then run to its end.
     for (study, threads) in [("killed-1", "1"), ("killed-2", "2")] {
         for moment in 1..=5 {
             let child = start(&program, &args(study, threads));
             let (path, begun) = (program.path(study), Instant::now());
-            // The file grows most where a trial ends: what counts is that the next one has begun.
+            // The file grows most when a trial ends. The kill must come after the next trial has begun.
             while fs::metadata(&path).map_or(0, |m| m.len()) < whole * moment / 6
                 || !under_way(&path)
             {
@@ -158,7 +158,7 @@ fn killed_and_shared_searches_come_to_what_an_undisturbed_one_does() {
 }
 
 #[test]
-fn an_interrupted_search_gives_its_trials_back() {
+fn an_interrupted_search_returns_its_trials() {
     let program = program();
     let child = start(&program, &args("study", "2"));
     let begun = Instant::now();
@@ -184,7 +184,7 @@ fn an_interrupted_search_gives_its_trials_back() {
     assert_eq!(kept(&program, "study"), kept(&program, "calm"));
 }
 
-/// A small and quick one for what is not about time.
+/// The flags of a small and quick search.
 fn small(program: &Chainrule) -> Vec<&'static str> {
     write_images(program, "set.npz");
     vec![
@@ -204,7 +204,7 @@ fn small(program: &Chainrule) -> Vec<&'static str> {
 }
 
 #[test]
-fn a_trial_is_the_run_that_train_does() {
+fn a_trial_equals_a_run_of_train() {
     let program = Chainrule::new();
     let flags = small(&program);
     let report = program.json(
@@ -278,7 +278,7 @@ fn repeats_are_averaged() {
 }
 
 #[test]
-fn a_small_space_is_exhausted_and_said_so() {
+fn an_exhausted_space_is_reported() {
     let program = Chainrule::new();
     let flags = small(&program);
     for sampler in ["random", "sobol", "tpe", "grid"] {
@@ -365,7 +365,7 @@ fn pruned_and_diverged_trials_are_recorded() {
 }
 
 #[test]
-fn a_space_may_stand_in_a_file() {
+fn a_space_can_be_read_from_a_file() {
     let program = Chainrule::new();
     let flags = small(&program);
     program.write(
@@ -389,7 +389,7 @@ fn a_space_may_stand_in_a_file() {
 }
 
 #[test]
-fn bad_input_is_named_and_the_file_is_left_alone() {
+fn bad_input_is_refused_and_the_file_stays_unchanged() {
     let program = Chainrule::new();
     let flags = small(&program);
     let with = |more: &[&'static str]| [&flags[..], more].concat();
@@ -443,7 +443,7 @@ fn bad_input_is_named_and_the_file_is_left_alone() {
         &["broken", "line 3"],
     );
     unchanged("broken", &text);
-    // Another program's study of this name.
+    // A study of this name that another program made.
     let foreign =
         "{\"op_code\":0,\"worker_id\":\"a\",\"study_name\":\"search\",\"directions\":[1]}\n";
     program.write("foreign", foreign);
@@ -452,7 +452,7 @@ fn bad_input_is_named_and_the_file_is_left_alone() {
         &["another"],
     );
     unchanged("foreign", foreign);
-    // Something else altogether.
+    // A file that is not a journal.
     program.refused(
         &with(&["--lr", "1e-3..1e-1", "--study", "set.npz"]),
         &["set.npz", "line 1"],
@@ -464,14 +464,14 @@ fn bad_input_is_named_and_the_file_is_left_alone() {
 fn a_full_disk_ends_the_search_with_a_message() {
     let program = Chainrule::new();
     let flags = small(&program);
-    // Appends to it fail as on a full disk.
+    // Appending to this file fails as on a full disk.
     std::os::unix::fs::symlink("/dev/full", program.path("full")).unwrap();
     let output = program.run(&[&flags[..], &["--lr", "1e-3..1e-1", "--study", "full"]].concat());
     assert!(output.code == 1 || output.code == 2, "{output:?}");
     assert!(output.stderr.contains("full"), "{output:?}");
 }
 
-/// Permissions do not hold for root, as whom tests may run: then the program runs as nobody in particular.
+/// Permissions do not bind root. If root runs the tests, the program runs as the user nobody.
 #[cfg(unix)]
 #[test]
 fn a_read_only_file_ends_the_search_with_a_message() {
@@ -490,7 +490,7 @@ fn a_read_only_file_ends_the_search_with_a_message() {
     set(&program.path("."), 0o777);
     let mut command = program.command(&search("2"));
     if fs::metadata(&journal).unwrap().uid() == 0 {
-        // The build's own folder may be closed to others.
+        // The user nobody may not be allowed to read the build's folder.
         let copy = program.path("chainrule");
         fs::copy(command.get_program(), &copy).unwrap();
         set(&copy, 0o755);

@@ -1,4 +1,4 @@
-//! The whole study with one command, in small.
+//! A small study, as one command.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +21,7 @@ const FLAGS: [&str; 9] = [
     "--validation=0.25",
 ];
 
-/// Few samples, so that a whole study takes some seconds, but enough for the largest batch.
+/// Few samples, so that a whole study takes some seconds, but enough for the largest batch size.
 fn program() -> Chainrule {
     let program = Chainrule::new();
     let (train, test) = (
@@ -38,7 +38,7 @@ fn program() -> Chainrule {
     program
 }
 
-/// What the study came to, without what depends on time and place.
+/// The results of the study, without what depends on time and place.
 fn figures(outcome: &Value) -> (Vec<(Value, Vec<f64>)>, [Value; 4]) {
     let cells = outcome["series"].as_array().unwrap().iter();
     let cells = cells.flat_map(|series| series["values"].as_array().unwrap());
@@ -57,7 +57,7 @@ fn size(path: &Path) -> u64 {
 }
 
 #[test]
-fn a_killed_study_goes_on_to_the_same_end_and_its_page_has_all_parts() {
+fn a_killed_study_resumes_to_the_same_result_and_a_complete_page() {
     let program = program();
     let calm = program.json(&[&FLAGS[..], &["--out", "calm", "--threads", "2"]].concat());
     let cells = figures(&calm).0;
@@ -74,7 +74,7 @@ fn a_killed_study_goes_on_to_the_same_end_and_its_page_has_all_parts() {
     assert!(number(&interval["low"]) <= number(&model["test_accuracy"]));
     page(&program, &calm);
 
-    // Killed at three moments, stopped once, shared by two processes at last.
+    // Killed at three moments, stopped once, and finally shared by two processes.
     let killed = [&FLAGS[..], &["--out", "killed", "--threads", "1"]].concat();
     let (journal, whole) = (
         program.path("killed/study.journal"),
@@ -103,17 +103,17 @@ fn a_killed_study_goes_on_to_the_same_end_and_its_page_has_all_parts() {
         "the final model's weights"
     );
 
-    // Other settings are another study.
+    // Other settings make another study.
     let other = [&killed[..], &["--width", "9"]].concat();
     program.refused(&other, &["sweep-lr", "model.width", "--out"]);
 
-    // Once more: nothing is left to do.
+    // A second call has nothing left to do.
     let before = fs::read(&journal).unwrap();
     assert_eq!(figures(&program.json(&killed)), figures(&calm));
     assert_eq!(fs::read(&journal).unwrap(), before);
 }
 
-/// The page of the study `calm`, its files, and what it says when something is not there any more.
+/// Checks the report of the study `calm`, its files, and its text when something is missing.
 fn page(program: &Chainrule, outcome: &Value) {
     let path = program.path(outcome["report"].as_str().unwrap());
     let html = fs::read_to_string(&path).unwrap();
@@ -149,7 +149,8 @@ fn page(program: &Chainrule, outcome: &Value) {
     let confusion = fs::read_to_string(path.with_file_name("figures/final-confusion.csv")).unwrap();
     let counts = confusion.lines().skip(1).flat_map(|l| l.split(',').skip(1));
     assert_eq!(counts.map(|c| c.parse::<u64>().unwrap()).sum::<u64>(), 57);
-    // The same page again; without the data, and with other data in its place, the matrices are left out, and the page says why.
+    // The report is made again: from all files, without the data, and with other data in its place. In the last two
+    // cases it leaves the matrices out and says why.
     assert_eq!(
         program.stdout(&["report", "calm"]),
         "calm/report/report.html\n"
@@ -178,7 +179,7 @@ fn page(program: &Chainrule, outcome: &Value) {
 }
 
 #[test]
-fn mistakes_are_named() {
+fn bad_input_is_refused() {
     let program = program();
     write_images(&program, "few.npz");
     let cases: &[(&[&str], &[&str])] = &[

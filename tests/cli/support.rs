@@ -1,4 +1,4 @@
-//! The program in a folder of its own, and files to feed it.
+//! Runs the program in a temporary folder, and makes input files for it.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use zip::write::SimpleFileOptions;
 
-/// The program, started in a fresh folder that goes away with it.
+/// The program in a temporary folder, which is deleted at the end.
 pub(crate) struct Chainrule {
     dir: TempDir,
 }
@@ -42,7 +42,8 @@ impl Chainrule {
         fs::write(path, contents).unwrap();
     }
 
-    /// The command, ready to start: for tests that need the process itself. It knows no data set but those it is told of.
+    /// The command, ready to start, for tests that need the process itself. It finds no data set except those in
+    /// `args`.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chainrule"));
         command
@@ -53,7 +54,7 @@ impl Chainrule {
         command
     }
 
-    /// Runs a command to its end. No command may panic, whatever it is given.
+    /// Runs a command to its end. No command may panic.
     #[track_caller]
     pub(crate) fn run(&self, args: &[&str]) -> Output {
         let output = self.command(args).output().unwrap();
@@ -75,7 +76,7 @@ impl Chainrule {
         output.stdout
     }
 
-    /// Runs a command that must succeed and print one JSON object, nothing else.
+    /// Runs a command that must succeed and print one JSON object and nothing else.
     #[track_caller]
     pub(crate) fn json(&self, args: &[&str]) -> Value {
         let value: Value = serde_json::from_str(&self.stdout(args)).unwrap();
@@ -83,7 +84,7 @@ impl Chainrule {
         value
     }
 
-    /// Runs a command that must be refused as bad input, saying all of `words`.
+    /// Runs a command that must be refused as bad input, with a message that contains all of `words`.
     #[track_caller]
     pub(crate) fn refused(&self, args: &[&str], words: &[&str]) {
         let output = self.run(args);
@@ -95,7 +96,7 @@ impl Chainrule {
     }
 }
 
-/// Starts a command and does not wait for it.
+/// Starts a command without waiting for it.
 pub(crate) fn start(program: &Chainrule, args: &[&str]) -> Child {
     program
         .command(args)
@@ -105,7 +106,7 @@ pub(crate) fn start(program: &Chainrule, args: &[&str]) -> Child {
         .unwrap()
 }
 
-/// Sends a signal by its name, and returns exit code and standard error.
+/// Sends a signal by its name and returns exit code and standard error.
 pub(crate) fn end(child: Child, signal: &str) -> (Option<i32>, String) {
     let sent = Command::new("kill")
         .args([format!("-{signal}"), child.id().to_string()])
@@ -119,7 +120,8 @@ pub(crate) fn end(child: Child, signal: &str) -> (Option<i32>, String) {
     )
 }
 
-/// Samples whose class can be learnt in a moment, in a fixed pseudo-random order: class c is bright in pixel c and dim elsewhere.
+/// Samples that a network learns quickly, in a fixed pseudo-random order: class c is bright in pixel c and dim
+/// elsewhere.
 #[derive(Clone)]
 pub(crate) struct Pixels {
     /// Row-major `[labels.len(), width]`.
@@ -235,7 +237,7 @@ pub(crate) fn png(width: u32, height: u32, pixels: &[u8]) -> Vec<u8> {
     file
 }
 
-/// A data set of 2×3 images in 4 classes, with a test part, as `name`; the test part comes back.
+/// Writes a data set of 2×3 images in 4 classes, with a test part, as `name`. Returns the test part.
 pub(crate) fn write_images(program: &Chainrule, name: &str) -> Pixels {
     let (train, test) = (
         Pixels::new(203, 6, 4, 190, 1),
@@ -251,7 +253,7 @@ pub(crate) fn write_images(program: &Chainrule, name: &str) -> Pixels {
     test
 }
 
-/// Trains a small network for a moment and returns the summary. More flags in `args`.
+/// Trains a small network and returns the summary. `args` are further flags.
 #[track_caller]
 pub(crate) fn train(program: &Chainrule, data: &str, out: &str, args: &[&str]) -> Value {
     let fixed = ["train", "--json", "--quiet", "--data", data, "--out", out];

@@ -1,4 +1,4 @@
-//! Series of one setting at a time.
+//! `sweep`: one setting at a time.
 
 use std::fs;
 
@@ -24,10 +24,10 @@ fn flags(program: &Chainrule) -> Vec<&'static str> {
     ]
 }
 
-/// A setting's values and their repeats.
+/// The values of a setting and their repeats.
 type Cells = Vec<(String, Vec<f64>)>;
 
-/// The series' figures without what depends on time and place.
+/// The figures of the series, without what depends on time and place.
 fn figures(report: &Value) -> Vec<(String, Cells)> {
     let series = report["series"].as_array().unwrap().iter();
     let cells = |series: &Value| {
@@ -75,11 +75,11 @@ fn several_settings_each_with_repeats() {
             assert!(number(&cell["mean"]["interval"]["low"]) <= number(&cell["mean"]["mean"]));
         }
     }
-    // Once more: nothing is left to do, and the figures are the same.
+    // A second call has nothing left to do, and the figures stay the same.
     let before = fs::read(program.path("sweep.journal")).unwrap();
     assert_eq!(figures(&program.json(&[&flags[..], &more].concat())), found);
     assert_eq!(fs::read(program.path("sweep.journal")).unwrap(), before);
-    // Other values and another order elsewhere: a value's figures stay.
+    // With other values in another order, in another file, the figures of a value stay the same.
     let other = [
         "--json",
         "--study",
@@ -122,7 +122,7 @@ fn several_settings_each_with_repeats() {
 }
 
 #[test]
-fn mistakes_are_named() {
+fn bad_input_is_refused() {
     let program = Chainrule::new();
     let flags = flags(&program);
     let cases: &[(&[&str], &[&str])] = &[

@@ -1,4 +1,4 @@
-//! `train` from end to end on small data.
+//! `train` from start to end on small data.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::{Chainrule, Pixels, number, numbers, train, write_images, write_npz};
 
-/// Large enough for its products to be split over threads.
+/// A data set that is wide enough for products to be split over threads.
 fn wide(program: &Chainrule) {
     let data = Pixels::new(640, 200, 10, 200, 4);
     write_npz(
@@ -66,7 +66,7 @@ fn same_seed_same_bits_on_any_number_of_threads() {
     );
 }
 
-/// Only where the fast engine runs; elsewhere it is refused.
+/// Only where the fast engine runs; elsewhere bf16 is refused.
 #[test]
 fn bf16_trains_repeats_and_evaluates() {
     let program = Chainrule::new();
@@ -112,7 +112,8 @@ fn bf16_trains_repeats_and_evaluates() {
     assert_eq!(report["loss"], summary["test_loss"]);
 }
 
-/// The sets with kernels of our own give the same bits. The portable path has another library's products, which round otherwise: the losses agree, no more.
+/// The instruction sets with kernels of our own give the same bits. The portable path uses another library's
+/// products, which are rounded differently, so only its loss is close.
 #[test]
 fn the_instruction_set_changes_no_bit() {
     let program = Chainrule::new();
@@ -121,7 +122,8 @@ fn the_instruction_set_changes_no_bit() {
         let out = format!("run-{set}-{activation}");
         let mut args = vec!["train", "--data", "set.npz", "--epochs", "3", "--quiet"];
         args.extend(["--batch-size", "20", "--dropout", "0.2", "--json"]);
-        // Adam would divide a bias's gradient that is all rounding, before batch norm, by its own size.
+        // Not Adam: before a batch norm the gradient of a bias is only rounding, and Adam would divide it by its own
+        // size.
         args.extend(["--optimizer", "sgd", "--lr", "0.1"]);
         let output = program
             .command(&[&args[..], &["--activation", activation, "--out", &out]].concat())
@@ -194,7 +196,7 @@ fn the_summary_has_every_key() {
 }
 
 #[test]
-fn flags_stand_over_the_file_and_the_saved_settings_repeat_the_run() {
+fn flags_override_the_file_and_saved_settings_repeat_the_run() {
     let program = Chainrule::new();
     write_images(&program, "set.npz");
     program.write("my.toml", "[data]\npath = \"set.npz\"\n[train]\nepochs = 9\nbatch_size = 20\nseed = 4\n[model]\nwidth = 9\n");
@@ -239,7 +241,7 @@ fn without_validation_the_last_epoch_is_the_model() {
 fn patience_stops_a_run() {
     let program = Chainrule::new();
     write_images(&program, "set.npz");
-    // With rate 0 nothing improves after the first epoch but the running statistics; a large delta asks for more.
+    // At rate 0 only the running statistics change after the first epoch, and min-delta asks for more improvement.
     let flags = [
         "--epochs",
         "50",
@@ -268,7 +270,7 @@ fn patience_stops_a_run() {
 }
 
 #[test]
-fn a_diverged_run_is_recorded_as_it_is() {
+fn a_diverged_run_is_recorded() {
     let program = Chainrule::new();
     write_images(&program, "set.npz");
     let args = [
@@ -309,7 +311,7 @@ fn a_diverged_run_is_recorded_as_it_is() {
         output.code == 0 && output.stderr.contains("diverged"),
         "{output:?}"
     );
-    // A rate of 1 is poor, not fatal.
+    // A rate of 1 is poor, but the run does not diverge.
     let poor = program.json(&[
         "train",
         "--data",
@@ -324,7 +326,7 @@ fn a_diverged_run_is_recorded_as_it_is() {
 }
 
 #[test]
-fn csv_in_all_its_forms() {
+fn csv_variants() {
     let program = Chainrule::new();
     let data = Pixels::new(300, 6, 3, 30, 8);
     let csv = data.csv();
@@ -370,7 +372,7 @@ fn csv_in_all_its_forms() {
     assert_eq!(train("words.csv", &["--label", "kind"]), named);
 }
 
-/// At rate 0 the loaded weights are validated as they are: to the last bit what the first run's last epoch was.
+/// At rate 0 the loaded weights do not change. So validation gives the bits of the first run's last epoch.
 #[test]
 fn saved_weights_start_another_run() {
     let program = Chainrule::new();

@@ -1,4 +1,4 @@
-//! Blocks of the backend beside those of the readable one.
+//! Blocks of the CUDA backend compared with those of the plain backend.
 
 use chainrule::backend::{Backend, Block, Input, Mode, Order, Plain, State};
 use chainrule::nn::init::{self, Init};
@@ -27,7 +27,7 @@ fn numbers(count: usize, salt: usize) -> Vec<f32> {
         .collect()
 }
 
-/// The output of a block in training, where sigmoid leaves no zeros but those of the mask.
+/// The output of a block in training. After a sigmoid the only zeros are those of the dropout mask.
 fn masked<B: Backend<Real = f32>>(backend: &B, block: &Block, seed: u64, step: u64) -> Vec<bool> {
     let rows = 43;
     let buffer = |values: &[f32]| {
@@ -77,7 +77,7 @@ fn dropout_drops_the_same_units() {
     }
 }
 
-/// What some updates leave behind, as bits.
+/// The bits of parameters, moments and logits after some updates.
 #[derive(Debug, PartialEq)]
 struct Trace {
     params: Vec<u32>,
@@ -87,11 +87,11 @@ struct Trace {
 }
 
 fn bits(values: Vec<f32>) -> Vec<u32> {
-    // Zeros of either sign are one number.
+    // Zeros of either sign count as equal.
     values.into_iter().map(|x| (x + 0.0).to_bits()).collect()
 }
 
-/// Losses and trace of some updates on pixels of this program's memory.
+/// Losses and final state of some updates, on pixels from host memory.
 fn train<B: Backend<Real = f32>>(
     backend: B,
     spec: &NetworkSpec,
@@ -109,7 +109,7 @@ fn train<B: Backend<Real = f32>>(
     let (scale, shift) = (vec![1.0 / 255.0; spec.inputs], numbers(spec.inputs, 5));
     let mut losses = Vec::new();
     for number in 0..18 {
-        // The last batch of an epoch is a smaller one.
+        // The last batch of an epoch is smaller.
         let count = if number % 6 == 5 { 14 } else { rows };
         let picked: Vec<u32> = (0..count)
             .map(|i| ((i * 17 + number * 31) % 200) as u32)
@@ -162,9 +162,10 @@ fn optimizers() -> [Optimizer; 5] {
     ]
 }
 
-/// Without batch norm and clipping every number is computed in the CPU's order: all bits agree, whatever the activation and the optimiser.
+/// Without batch norm and clipping every number is computed in the CPU's order. So all bits agree for every
+/// activation and optimiser.
 #[test]
-fn without_batch_norm_all_bits_are_the_cpus() {
+fn without_batch_norm_all_bits_equal_the_cpus() {
     let loss = LossOptions {
         label_smoothing: 0.1,
         class_weights: Some(vec![1.0, 2.0, 0.5, 3.0, 1.5]),
@@ -186,12 +187,13 @@ fn without_batch_norm_all_bits_are_the_cpus() {
     }
 }
 
-/// With batch norm, or with clipping, sums are added in another order.
+/// With batch norm or clipping, sums are added in another order.
 #[test]
-fn with_batch_norm_numbers_agree() {
+fn with_batch_norm_losses_agree() {
     let mut worst = 0.0_f64;
     for (optimizer, clip_norm) in optimizers().into_iter().zip([0.0, 0.5, 0.0, 0.1, 0.0]) {
-        // Rprop looks at signs, and Adam divides by its own size, what is 0 but for rounding: the bias before a batch norm. Losses do not depend on it.
+        // The gradient of a bias before a batch norm is only rounding. Rprop uses its sign and Adam divides it by its
+        // own size, so weights differ. The losses do not depend on this bias.
         let spec = spec(true, Activation::Silu, 0.2, Order::DropoutActivation);
         let loss = LossOptions::default();
         let (losses, ..) = train(Plain::new(), &spec, &optimizer, &loss, clip_norm);
@@ -222,9 +224,9 @@ fn a_run_repeats_exactly() {
     assert!(first.2 == second.2);
 }
 
-/// A step's loss that is not finite changes nothing but the running statistics, and the next good step goes on: as on the CPU.
+/// As on the CPU, a step whose loss is not finite changes only the running statistics, and the next step continues.
 #[test]
-fn a_loss_that_is_no_number_changes_no_weight() {
+fn a_non_finite_loss_changes_no_weight() {
     let spec = spec(true, Activation::Relu, 0.0, Order::DropoutActivation);
     let (params, running) = init::draw(&spec, Init::default(), 3);
     let mut mlp = Mlp::new(machine::backend(), spec, 8).unwrap();

@@ -1,4 +1,5 @@
-//! The stand-in for libcuda.so that runs the kernels on the CPU, built from `kernels/` with the machine's C++ compiler when a test first asks for it.
+//! The stand-in for libcuda.so that runs the kernels on the CPU. It is built from `kernels/` with the machine's C++
+//! compiler when a test first needs it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,20 +14,21 @@ const FLAGS: [&str; 8] = [
     "-O2",
     "-fPIC",
     "-fvisibility=hidden",
-    // As the kernels' own compiler is told: no product fuses with a sum unless the source says so.
+    // As for NVRTC: a product and a sum fuse only where the source says so.
     "-ffp-contract=off",
     "-fno-strict-aliasing",
     "-Wno-unknown-pragmas",
     "-shared",
 ];
 
-/// The library `libcuda.so`; a child process finds it if the folder is in `LD_LIBRARY_PATH`.
+/// The path of `libcuda.so`. A child process finds the library if its folder is in `LD_LIBRARY_PATH`.
 pub(crate) fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     LIBRARY.get_or_init(|| build().unwrap_or_else(|e| panic!("the emulator of CUDA: {e}")))
 }
 
-/// Maps the library into this process: a later search for `libcuda.so`, such as cudarc's, then finds it by its name.
+/// Loads the library into this process, so that a later search for `libcuda.so`, such as cudarc's, finds it by its
+/// name.
 pub(crate) fn preload() -> &'static Library {
     static LOADED: OnceLock<Library> = OnceLock::new();
     LOADED.get_or_init(|| {
@@ -35,7 +37,8 @@ pub(crate) fn preload() -> &'static Library {
     })
 }
 
-/// In which order later launches of this process run blocks and threads: 0 forward, 1 reverse, 2 shuffled by the seed.
+/// The order in which later launches of this process run blocks and threads: 0 forward, 1 reverse, 2 shuffled by the
+/// seed.
 pub(crate) fn set_order(order: i32, seed: u32) {
     // SAFETY: the function's type as fake_driver.cpp defines it.
     unsafe {
@@ -46,12 +49,13 @@ pub(crate) fn set_order(order: i32, seed: u32) {
     }
 }
 
-/// Compiles unless there is a library newer than every source. Several processes may do so at a time: each renames its own into place.
+/// Compiles the library unless it is newer than every source. Processes may do this at the same time: each one
+/// renames its own file to the final name.
 fn build() -> std::io::Result<PathBuf> {
     let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels");
     let mut flags = FLAGS.to_vec();
     let mut folder = "cuda-emulator";
-    // Without the instruction each fused multiply-add is a call.
+    // Without this instruction each fused multiply-add is a function call.
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("fma") {
         flags.push("-mfma");
@@ -82,7 +86,7 @@ fn build() -> std::io::Result<PathBuf> {
     Ok(library)
 }
 
-/// When a source last changed.
+/// The time at which a source was last changed.
 fn newest(folder: &Path) -> std::io::Result<SystemTime> {
     let mut newest = SystemTime::UNIX_EPOCH;
     for entry in fs::read_dir(folder)? {

@@ -1,4 +1,4 @@
-//! PyTorch's own runs, followed on the device within the bounds of f32.
+//! PyTorch's runs, followed on the device within the bounds of f32.
 
 use crate::library::follow;
 use crate::machine;

@@ -1,4 +1,5 @@
-//! The machine's own device, if there is one: all other tests run on it, in a process of their own. The emulated device never counts as one.
+//! Runs all other tests on the machine's own device, if there is one, in a separate process. The emulated device does
+//! not count as one.
 
 use std::process::Command;
 
@@ -6,7 +7,7 @@ use chainrule::backend::Cuda;
 
 use crate::machine::{NOT_A_GPU, own_device};
 
-/// The tests of this program, with the machine's own driver.
+/// A command that runs the tests of this program with the machine's own driver.
 fn tests(args: &[&str]) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command

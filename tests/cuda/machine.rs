@@ -1,4 +1,4 @@
-//! The device that tests run on: the emulated one, or with `CHAINRULE_TEST_GPU=1` the machine's own.
+//! The device that the tests use: the emulated one or, with `CHAINRULE_TEST_GPU=1`, the machine's own.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,15 +11,15 @@ use flate2::read::GzDecoder;
 use crate::emulator;
 use crate::support::{Chainrule, Output};
 
-/// What the emulated device has in its name.
+/// A part of the emulated device's name.
 pub(crate) const NOT_A_GPU: &str = "NOT A GPU";
 
-/// Whether the machine's own device is to be used.
+/// Whether to use the machine's own device.
 pub(crate) fn own_device() -> bool {
     std::env::var_os("CHAINRULE_TEST_GPU").is_some()
 }
 
-/// A backend on the device. It is never the other kind than was asked for.
+/// A backend on the chosen device. Panics if it is of the other kind.
 pub(crate) fn backend() -> Cuda {
     if !own_device() {
         emulator::preload();
@@ -30,7 +30,7 @@ pub(crate) fn backend() -> Cuda {
     cuda
 }
 
-/// Lets a process find the emulated driver, unless the machine's own is to be used.
+/// Lets a process find the emulated driver, unless the machine's own device is used.
 pub(crate) fn with_driver(command: &mut Command) -> &mut Command {
     if own_device() {
         return command;
@@ -39,7 +39,7 @@ pub(crate) fn with_driver(command: &mut Command) -> &mut Command {
     command.env("LD_LIBRARY_PATH", folder)
 }
 
-/// Runs the program to its end. No command may panic, whatever it is given.
+/// Runs the program to its end. No command may panic.
 #[track_caller]
 pub(crate) fn finish(command: &mut Command) -> Output {
     let output = command.output().unwrap();
@@ -53,7 +53,7 @@ pub(crate) fn finish(command: &mut Command) -> Output {
     output
 }
 
-/// Runs a command of the program on the device; it must succeed. Returns its standard output.
+/// Runs a command of the program on the device, which must succeed. Returns its standard output.
 #[track_caller]
 pub(crate) fn stdout(program: &Chainrule, args: &[&str]) -> String {
     let output = finish(with_driver(&mut program.command(args)));
@@ -61,13 +61,13 @@ pub(crate) fn stdout(program: &Chainrule, args: &[&str]) -> String {
     output.stdout
 }
 
-/// As [`stdout`], with one JSON object there and nothing else.
+/// As [`stdout`], for a command that prints one JSON object and nothing else.
 #[track_caller]
 pub(crate) fn json(program: &Chainrule, args: &[&str]) -> serde_json::Value {
     serde_json::from_str(&stdout(program, args)).unwrap()
 }
 
-/// The start of a file of Fashion-MNIST, `count` items of `size` bytes after `header`.
+/// The start of a file of Fashion-MNIST: `count` items of `size` bytes after `header`.
 fn start(name: &str, header: usize, count: usize, size: usize) -> Vec<u8> {
     let path = format!("{}/data/fashion-mnist/{name}", env!("CARGO_MANIFEST_DIR"));
     let mut bytes = vec![0; header + count * size];

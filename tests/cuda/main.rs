@@ -1,6 +1,8 @@
-//! The CUDA backend and its kernels, on the CPU: the driver is a stand-in that runs the kernels' own sources (`kernels/emulator`). No GPU takes part.
+//! The CUDA backend and its kernels on the CPU. The driver is a stand-in that runs the sources of the kernels
+//! (`kernels/emulator`); no GPU is used.
 //!
-//! With `CHAINRULE_TEST_GPU=1` the same tests run on the machine's first CUDA device instead; [`gpu`] does that by itself where there is one.
+//! With `CHAINRULE_TEST_GPU=1` the same tests run on the machine's first CUDA device. [`gpu`] does this by itself if
+//! there is one.
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 
 mod backend;

@@ -1,9 +1,9 @@
-//! What a user sees who asks for a device that is not there: a message and an exit code.
+//! The message and the exit code for a device that does not exist.
 
 use crate::machine::{NOT_A_GPU, finish, own_device, with_driver};
 use crate::support::{Chainrule, write_images};
 
-/// The commands that compute, on a small data set.
+/// The commands that use a device, on a small data set.
 const COMMANDS: [&[&str]; 5] = [
     &["train", "--data", "a.npz", "--epochs", "1"],
     &["gradcheck", "--inputs", "4", "--widths", "3"],
@@ -13,7 +13,7 @@ const COMMANDS: [&[&str]; 5] = [
 ];
 
 #[test]
-fn without_a_driver_every_command_ends_with_a_message() {
+fn without_a_driver_every_command_reports_it() {
     let program = Chainrule::new();
     write_images(&program, "a.npz");
     for args in COMMANDS {
@@ -37,11 +37,11 @@ fn without_a_driver_every_command_ends_with_a_message() {
     }
 }
 
-/// The emulated machine with another variable each.
+/// One changed variable of the emulated machine per case.
 #[test]
-fn what_else_may_be_wrong_is_named() {
+fn other_device_errors_are_named() {
     if own_device() {
-        println!("SKIPPED: only an emulated machine is missing things on demand");
+        println!("SKIPPED: only the emulated machine can have these errors");
         return;
     }
     let program = Chainrule::new();

@@ -51,7 +51,7 @@ fn a_run_names_its_device_and_keeps_it() {
     assert!(settings.contains("device = \"cuda:0\""), "{settings}");
 }
 
-/// A run that was begun on one device goes on on another, and comes out where a run on one alone does.
+/// A run that begins on one device and resumes on another ends with the result of a run on one device.
 #[test]
 fn checkpoints_move_between_devices() {
     let program = Chainrule::new();
@@ -75,7 +75,7 @@ fn checkpoints_move_between_devices() {
 }
 
 #[test]
-fn models_evaluate_and_predict_alike() {
+fn models_evaluate_and_predict_as_on_the_cpu() {
     let program = Chainrule::new();
     write_images(&program, "a.npz");
     train(&program, "r", "cuda", &["--epochs", "3"]);
@@ -235,7 +235,8 @@ fn gradients_agree_in_f32() {
     assert!(table.contains("in f32 on cuda:0 ("), "{table}");
 }
 
-/// Its figures are no condition, and on the emulated device they say nothing; but they are figures, and the device is named.
+/// The tests require positive numbers and the device's name, but no particular values, which say nothing on the
+/// emulated device.
 #[test]
 fn the_bench_names_its_device() {
     let program = Chainrule::new();

@@ -1,4 +1,4 @@
-//! Whole training runs on the first images of Fashion-MNIST, beside the CPU's.
+//! Whole training runs on the first images of Fashion-MNIST, compared with those on the CPU.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -31,16 +31,17 @@ fn relative(found: f64, expected: f64) -> f64 {
 
 const REFERENCE: &str = "[model]\nwidths = [64, 32]\ndropout = 0.2\n[train]\nepochs = 3\nbatch_size = 30\n[optimizer]\nlr = 0.002\n";
 
-/// The study's kind of network: batch norm, dropout, Adam. With an epoch of 26 batches and another one of validation.
+/// A network like the study's: batch norm, dropout, Adam. An epoch has 26 training batches and one of validation.
 #[test]
-fn a_run_is_the_cpus_to_rounding() {
+fn a_run_matches_the_cpus_up_to_rounding() {
     let data = Arc::new(machine::fashion(1000, 300));
     let (cpu, _) = run(Plain::new(), REFERENCE, &data);
     let (own, _) = run(machine::backend(), REFERENCE, &data);
     assert_eq!(own.records.len(), 3);
     for (own, cpu) in own.records.iter().zip(&cpu.records) {
         let train = relative(own.train_loss, cpu.train_loss);
-        // The running mean lags behind a bias whose gradient is nothing but rounding, which Adam blows up: validation is compared loosely.
+        // Before a batch norm the gradient of a bias is only rounding, and Adam amplifies it. The running mean lags
+        // behind this bias, so validation is compared loosely.
         let val = relative(own.val_loss.unwrap(), cpu.val_loss.unwrap());
         println!(
             "epoch {}: loss off by {train:.1e}, val_loss by {val:.1e}",
@@ -55,16 +56,13 @@ fn a_run_is_the_cpus_to_rounding() {
     }
     let (own, cpu) = (own.summary, cpu.summary);
     assert!((own.test_accuracy.unwrap() - cpu.test_accuracy.unwrap()).abs() <= 0.02);
-    assert!(
-        cpu.val_accuracy.unwrap() > 0.6,
-        "there is something to learn"
-    );
+    assert!(cpu.val_accuracy.unwrap() > 0.6, "the network learns");
 }
 
-/// Without batch norm and clipping a run has the CPU's bits: augmented pixels, dropout, losses, schedule, everything. Noise alone may differ, where it lies at the boundary of
-/// two pixels.
+/// Without batch norm and clipping a run has the CPU's bits: augmented pixels, dropout, losses, schedule, everything.
+/// Only noise may differ, where it is at the boundary of two pixels.
 #[test]
-fn a_run_without_batch_norm_is_the_cpus() {
+fn a_run_without_batch_norm_has_the_cpus_bits() {
     let toml = "[data]\naugment = \"flip,shift=2,noise=0.1\"\n[model]\nwidths = [64, 32]\nbatch_norm = false\ndropout = 0.1\nactivation = \"elu\"\n\
         [train]\nepochs = 2\nbatch_size = 37\nlabel_smoothing = 0.1\n[optimizer]\nname = \"sgd\"\nlr = 0.05\nmomentum = 0.9\n\
         [schedule]\nname = \"onecycle\"\nby = \"update\"\n";
@@ -83,9 +81,9 @@ fn a_run_without_batch_norm_is_the_cpus() {
     assert!(params == expected, "the same bits");
 }
 
-/// Doubles are not kept on the device: batches of them come from this program's memory.
+/// f64 samples are not kept on the device. Their batches come from host memory.
 #[test]
-fn singles_and_doubles() {
+fn f32_and_f64_samples() {
     let x = |i: usize, j: usize| ((i * 7 + j * 3) % 11) as f64 / 3.0 + (i % 3) as f64;
     let labels: Vec<u32> = (0..120).map(|i| i % 3).collect();
     let toml = "[data]\nnormalize = \"standard\"\n[model]\nwidths = [9]\nbatch_norm = false\n[train]\nepochs = 4\nbatch_size = 16\n";
@@ -101,7 +99,7 @@ fn singles_and_doubles() {
     }
 }
 
-/// Stops before the batch of this number, counted over the run; asks to be told of each batch.
+/// Stops the run before its batch number `left`, and counts the batches.
 struct Stopper {
     left: Cell<usize>,
     seen: usize,
@@ -119,9 +117,9 @@ impl Observer for Stopper {
     }
 }
 
-/// An interrupt collects what is outstanding: the run that goes on has the bits of one that was never stopped.
+/// An interrupt collects the pending losses. The resumed run has the bits of a run that was never stopped.
 #[test]
-fn an_interrupted_epoch_goes_on() {
+fn an_interrupted_epoch_resumes() {
     let data = Arc::new(machine::fashion(600, 0));
     let (_, expected) = run(machine::backend(), REFERENCE, &data);
     let mut trainer =
@@ -136,7 +134,7 @@ fn an_interrupted_epoch_goes_on() {
         assert_eq!(outcome.summary.interrupted, stop < 100);
         assert_eq!(trainer.progress.update - before, stopper.seen as u64);
         if stop < 100 {
-            assert_eq!(stopper.seen, stop, "begun and counted");
+            assert_eq!(stopper.seen, stop, "every batch begun is counted");
         }
     }
     assert_eq!(trainer.progress.epoch, 3);
@@ -144,7 +142,8 @@ fn an_interrupted_epoch_goes_on() {
     assert!(params == expected, "the same bits");
 }
 
-/// A diverging run ends at the same update as on the CPU, with the same weights: those after the last good one, though many more steps had begun.
+/// A diverging run ends at the same update as on the CPU, with the weights after the last good update, although many
+/// more steps had begun.
 #[test]
 fn a_diverging_run_ends_where_the_cpus_does() {
     let toml = "[model]\nwidths = [16]\nbatch_norm = false\nactivation = \"identity\"\n[train]\nepochs = 2\nbatch_size = 20\n[optimizer]\nname = \"sgd\"\nlr = 1e12\n";
@@ -178,9 +177,9 @@ fn a_diverging_run_ends_where_the_cpus_does() {
     assert!(params == expected, "the same bits");
 }
 
-/// More batches than losses may be outstanding, in training and in evaluation.
+/// Training and evaluation may have more batches than there are slots for pending losses.
 #[test]
-fn more_batches_than_there_are_slots() {
+fn more_batches_than_slots() {
     let toml = "[data]\nvalidation = 0.1\n[model]\nwidths = [8]\nbatch_norm = false\n[train]\nepochs = 1\nbatch_size = 4\n";
     let data = Arc::new(machine::fashion(700, 0));
     let (cpu, expected) = run(Plain::new(), toml, &data);
@@ -193,9 +192,9 @@ fn more_batches_than_there_are_slots() {
     assert_eq!(of(&own), of(&cpu));
 }
 
-/// A trained model gives the CPU's probabilities and classes on the device.
+/// On the device a trained model gives the probabilities and classes of the CPU.
 #[test]
-fn a_model_evaluates_alike() {
+fn a_model_evaluates_as_on_the_cpu() {
     use chainrule::backend::select::Device;
     let data = Arc::new(machine::fashion(500, 300));
     machine::backend();

@@ -18,7 +18,7 @@ fn widen<R: Real>(values: &[R]) -> Vec<f64> {
     values.iter().map(|x| x.to_f64()).collect()
 }
 
-/// Tensors of the case, gathered into a flat buffer.
+/// The tensors of the case in one flat buffer.
 fn flat(golden: &Golden, prefix: &str, tensors: &[Tensor]) -> Vec<f64> {
     let all = tensors.iter().map(|t| {
         assert_eq!(
@@ -76,7 +76,7 @@ impl<B: Backend> Follower<'_, B> {
         self.check_tensors(prefix, &layout.running, &self.mlp.read_running().unwrap());
     }
 
-    /// Logits and gradients of the first batch; the running statistics are put back.
+    /// Checks logits and gradients of the first batch, and restores the running statistics.
     fn check_first_gradients(&mut self, x: &B::Buf, labels: &[u32]) {
         let (params, running) = (
             self.mlp.read(|s| &s.params).unwrap(),

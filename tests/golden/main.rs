@@ -1,4 +1,4 @@
-//! PyTorch's own runs, followed number by number.
+//! PyTorch's runs, compared number by number.
 
 mod library;
 #[path = "../reference/mod.rs"]
@@ -22,7 +22,7 @@ fn every_case_in_f32() {
         .for_each(|name| follow(Plain::<f32>::new(), name));
 }
 
-/// The comparison itself can fail.
+/// The comparison must notice differences.
 #[test]
 fn the_comparison_finds_differences() {
     let fails = |found: &[f64], expected: &[f64]| {

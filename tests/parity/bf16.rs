@@ -1,4 +1,4 @@
-//! Products in bf16: near those in f32, by as much as the rounding explains, and the same bits on any number of threads.
+//! Products in bf16: they differ from f32 by at most the rounding, and have the same bits on any number of threads.
 
 use chainrule::backend::{Backend, Factors, Fused, Input, Plain};
 use chainrule::nn::init::{self, Init};
@@ -9,7 +9,7 @@ use chainrule::optim::Optimizer;
 
 use super::Case;
 
-/// Half a unit in the last of 8 significant bits, `2⁻⁷ / 2`.
+/// The unit roundoff of bf16: half a unit in the last of 8 significant bits, `2⁻⁷ / 2`.
 const UNIT: f64 = 1.0 / 256.0;
 
 fn fused(threads: usize) -> Option<Fused> {
@@ -20,7 +20,7 @@ fn fused(threads: usize) -> Option<Fused> {
     fused
 }
 
-/// An input that bf16 holds exactly.
+/// An input that bf16 represents exactly.
 fn value(i: usize) -> f32 {
     (i * 7919 % 31) as f32 / 16.0 - 1.0
 }
@@ -44,7 +44,7 @@ fn gradients<B: Backend<Real = f32>>(
         seed: 0,
         loss: &LossOptions::default(),
         optimizer: &Optimizer::default(),
-        // So that gradients are stored.
+        // Clipping needs every gradient, so the engine stores them.
         clip_norm: 1e30,
     };
     let input = Input::Values { buf: &buf, rows };
@@ -60,9 +60,10 @@ fn spec(inputs: usize, hidden: &[usize], classes: usize) -> NetworkSpec {
     }
 }
 
-/// One layer: the logits are off by the rounding of W alone (X is exact), its gradient by that of dY, both bounded term by term.
+/// One layer. X is exact, so the logits are off only by the rounding of W, and the gradient of W only by that of dY.
+/// Both are bounded term by term.
 #[test]
-fn a_layer_is_off_by_its_roundings() {
+fn errors_of_a_layer_are_within_the_rounding() {
     for (inputs, classes, rows) in [
         (1, 2, 1),
         (2, 3, 2),
@@ -88,7 +89,7 @@ fn a_layer_is_off_by_its_roundings() {
                 );
             }
         }
-        // dY is a difference of probabilities, each moved by its logits.
+        // dY is a difference of probabilities, which change with their logits.
         let moved = logits
             .iter()
             .zip(&exact_logits)
@@ -96,7 +97,7 @@ fn a_layer_is_off_by_its_roundings() {
         let moved = moved.fold(0.0, f64::max);
         for (at, (found, exact)) in grads.iter().zip(&exact_grads).enumerate() {
             let off = f64::from(found - exact).abs();
-            // |x| ≤ 1, |dY| ≤ 1 / rows, and a probability moves by at most half of what its logits move, twice.
+            // |x| ≤ 1 and |dY| ≤ 1 / rows. A probability changes by at most half of the change of its logits, twice.
             assert!(
                 off <= 1.01 * UNIT + moved + 1e-6,
                 "{inputs}, gradient {at}: {off}"
@@ -106,7 +107,7 @@ fn a_layer_is_off_by_its_roundings() {
     }
 }
 
-/// Deep networks: every tensor of the gradient points where that of f32 does.
+/// Deep networks: every tensor of the gradient has the direction of that in f32.
 #[test]
 fn deep_gradients_are_near_those_of_f32() {
     for (inputs, hidden, classes, rows) in [

@@ -1,4 +1,4 @@
-//! The fast backend against the readable one: the same bits, whatever the network, the batch and the number of threads.
+//! The fused backend compared with the plain one: the same bits for every network, batch size and number of threads.
 #![cfg(target_arch = "x86_64")]
 
 mod bf16;
@@ -12,7 +12,7 @@ use chainrule::ops::activation::Activation;
 use chainrule::ops::loss::cross_entropy::LossOptions;
 use chainrule::optim::{Adam, AdamW, Optimizer, RmsProp, Rprop, Sgd};
 
-/// Everything that a few updates leave behind, as bits.
+/// The bits of losses, weights, moments, statistics and logits after a few updates.
 #[derive(PartialEq)]
 struct Trace {
     losses: Vec<u64>,
@@ -68,7 +68,7 @@ impl Case {
         let shift: Vec<f32> = (0..spec.inputs).map(|j| j as f32 / 1e4).collect();
         let mut losses = Vec::new();
         for number in 0..self.steps {
-            // The third batch is smaller, as the last of an epoch is.
+            // The third batch is smaller, like the last one of an epoch.
             let n = if number == 2 {
                 batch.div_ceil(2).max(2)
             } else {
@@ -220,7 +220,7 @@ fn optimisers_and_clipping() {
     }
 }
 
-/// The networks that the benchmarks train, for 100 steps.
+/// The networks of the benchmarks, for 100 steps.
 #[test]
 fn the_five_networks_after_100_steps() {
     for (name, hidden, dropout, batch, batch_norm) in [

@@ -1,8 +1,8 @@
-//! The reference cases of `data/golden`, for the binaries that follow them.
+//! The reference cases of `data/golden`, for the tests that follow them.
 
 use safetensors::{Dtype, SafeTensors};
 
-/// A reference case: tensors by name, as f64, and its description.
+/// A reference case: its tensors by name, as f64, and its description.
 pub(crate) struct Golden {
     bytes: Vec<u8>,
     pub(crate) case: serde_json::Value,
@@ -70,7 +70,7 @@ impl Golden {
             .collect()
     }
 
-    /// The description as the settings of a run.
+    /// The description as the settings file of a run.
     pub(crate) fn settings(&self, precision: &str) -> String {
         let case = &self.case;
         let sizes = case["sizes"].as_array().unwrap();
@@ -97,8 +97,8 @@ impl Golden {
     }
 }
 
-/// Compares tensors: lengths first, then no number may be infinite or NaN, then each may differ by `tolerance` times the tensor's largest
-/// magnitude (at least 1e-3).
+/// Compares tensors. The lengths must agree and every number must be finite. A number may differ by `tolerance` times
+/// the tensor's largest magnitude (at least 1e-3).
 #[track_caller]
 pub(crate) fn assert_close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
     assert_eq!(found.len(), expected.len(), "{what}: lengths");
@@ -116,8 +116,8 @@ pub(crate) fn assert_close(what: &str, found: &[f64], expected: &[f64], toleranc
     }
 }
 
-/// The bounds that the script which made the cases explains: the bias of a Linear before a batch norm, the running mean after it, and the
-/// evaluation logits are loose; `None` means not compared.
+/// The tolerance of a tensor; `make_golden.py` explains the values. The bias of a Linear before a batch norm, the
+/// running mean after it and the evaluation logits are loose. `None` means not compared.
 pub(crate) fn tolerance(golden: &Golden, name: &str, single: bool) -> Option<f64> {
     let batch_norm = golden.case["batch_norm"].as_bool().unwrap();
     let last = golden

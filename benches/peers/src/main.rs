@@ -1,6 +1,8 @@
-//! chainrule's matrix product against `matrixmultiply`, the crate `gemm` and OpenBLAS: in one process, on the same memory, in turn.
+//! Compares chainrule's matrix product with `matrixmultiply`, the crate `gemm` and OpenBLAS, in turn, in one process, on
+//! the same memory.
 //!
-//! Needs OpenBLAS, preferably with POSIX threads (Debian: `apt-get install libopenblas-pthread-dev`); from the repository's root:
+//! Needs OpenBLAS, preferably with POSIX threads (Debian: `apt-get install libopenblas-pthread-dev`). From the root of
+//! the repository:
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/peers/Cargo.toml -- --csv products.csv
@@ -8,13 +10,15 @@
 //! OPENBLAS_THREAD_TIMEOUT=22 cargo run --release --manifest-path benches/peers/Cargo.toml -- --threads 2
 //! ```
 //!
-//! Every product of `chainrule::bench::products` (10 shapes, 3 layouts) is compared with every peer that can use the number of
-//! threads, after a check that both give the same numbers. A ratio is theirs / ours: above 1 ours is faster. How it is measured
-//! and what the intervals mean: `chainrule::bench::timing`. Before a batch on several threads both sides pause until the other's
-//! threads, which go on spinning for a while, have fallen asleep. OpenBLAS's default is 2^26 cycles, and some are still spinning
-//! then; the variable above makes it 2^22.
+//! Every product of `chainrule::bench::products` (10 shapes, 3 layouts) is compared with every peer that can use the
+//! number of threads, after a check that both give the same numbers. A ratio is theirs / ours: above 1 ours is faster.
+//! `chainrule::bench::timing` explains the measurement and the intervals.
 //!
-//! Training compared with PyTorch's is beside this program: `compare_torch.py`.
+//! After a product the threads of a library go on spinning for a while. Before a batch on several threads both sides pause
+//! until the other's threads sleep. OpenBLAS's threads spin for 2^26 cycles by default, which is longer than the pause. The
+//! variable above makes it 2^22.
+//!
+//! `compare_torch.py`, beside this program, compares training with PyTorch.
 
 mod peer;
 
@@ -22,16 +26,16 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chainrule::text::table;
 use chainrule::bench::products::{Layout, Operands, SHAPES, Shape, agree};
 use chainrule::bench::timing::{self, Comparison, Effort};
 use chainrule::gemm::{Beta, gemm};
+use chainrule::text::table;
 use clap::Parser;
 use ndarray::Array2;
 
 use peer::Peer;
 
-/// Compares chainrule's matrix product with other libraries'.
+/// Compares chainrule's matrix product with those of other libraries.
 #[derive(Debug, Parser)]
 struct Args {
     /// Numbers of threads to compare on
@@ -53,14 +57,14 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
-/// How long a batch lasts at least.
+/// The shortest duration of a batch.
 const BATCH: Duration = Duration::from_millis(2);
-/// OpenBLAS's threads spin for 2²⁶ clock cycles after a product; others give up sooner.
+/// The pause before a batch. After a product OpenBLAS's threads spin for 2²⁶ clock cycles, others for less.
 const SETTLE: Duration = Duration::from_millis(40);
-/// A peer that is ahead by less than 3 % counts as met.
+/// The least ratio at which ours counts as equal: a peer may be ahead by less than 3 %.
 const MET: f64 = 0.97;
 
-/// One comparison.
+/// The result of one comparison.
 struct Row {
     shape: Shape,
     layout: Layout,
@@ -120,7 +124,7 @@ fn measure(threads: usize, pairs: usize) -> Vec<Row> {
     rows
 }
 
-/// Both on the same operands, each with a C of its own; compared before they are timed.
+/// Times both libraries on the same operands, each with its own C, after a check that their results agree.
 fn compare(shape: Shape, layout: Layout, peer: Peer, threads: usize, effort: Effort) -> Comparison {
     let operands = Operands::new(shape, layout);
     let (a, b) = (operands.a(), operands.b());
@@ -159,7 +163,7 @@ fn write_row(csv: &mut String, threads: usize, row: &Row) -> std::fmt::Result {
     )
 }
 
-/// A line a product with the ratio to each peer, then what they come to.
+/// A line per product with the ratio to each peer, then the totals.
 fn summary(threads: usize, rows: &[Row]) -> String {
     let products: Vec<&[Row]> = rows
         .chunk_by(|x, y| x.shape == y.shape && x.layout == y.layout)

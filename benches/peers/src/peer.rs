@@ -1,4 +1,4 @@
-//! The libraries that are compared with: each computes `C ← AB` on views.
+//! The libraries to compare with. Each computes `C ← AB` on views.
 
 use std::ffi::c_int;
 
@@ -8,7 +8,7 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 /// A library with a matrix product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
-    /// The crate `matrixmultiply`, built without its threads: chainrule uses it too, and one build has one set of features.
+    /// The crate `matrixmultiply`, without threads: chainrule uses it too, and one build has one set of features.
     MatrixMultiply,
     /// The crate `gemm`, on the threads of the current rayon pool.
     Gemm,
@@ -17,10 +17,10 @@ pub enum Peer {
 }
 
 impl Peer {
-    /// All of them.
+    /// All libraries.
     pub const ALL: [Peer; 3] = [Peer::MatrixMultiply, Peer::Gemm, Peer::OpenBlas];
 
-    /// Its name in tables.
+    /// The library's name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Peer::MatrixMultiply => "matrixmultiply",
@@ -29,15 +29,15 @@ impl Peer {
         }
     }
 
-    /// Whether it can use so many threads.
+    /// Whether the library can use this number of threads.
     pub fn can_use(self, threads: usize) -> bool {
         threads == 1 || self != Peer::MatrixMultiply
     }
 
-    /// Makes the library use so many threads from now on.
+    /// Sets the number of threads that the library uses from now on.
     pub fn prepare(self, threads: usize) {
         if self == Peer::OpenBlas {
-            // SAFETY: takes any positive number, and no product is being computed.
+            // SAFETY: the function takes any positive number, and no product is being computed.
             unsafe { openblas_set_num_threads(threads as c_int) };
         }
     }
@@ -45,7 +45,7 @@ impl Peer {
     /// `C ← AB`, C row-major, A and B row-major or transposed views of row-major matrices.
     ///
     /// # Panics
-    /// If the shapes do not fit.
+    /// If the shapes do not match.
     pub fn multiply(
         self,
         a: ArrayView2<'_, f32>,
@@ -77,8 +77,9 @@ fn gemm_crate(
     let n = b.ncols();
     let (sa, sb) = (a.strides(), b.strides());
     let sc = [c.strides()[0], c.strides()[1]];
-    // SAFETY: the views' own pointers and strides (columns first, as this crate wants them), whose shapes were compared; C is
-    // borrowed mutably. The scalars are 0 for the old C and 1 for AB: alpha and beta the other way round than in BLAS.
+    // SAFETY: pointers and strides are those of the views (column stride first, as this crate expects), and their shapes
+    // were compared. C is borrowed mutably. The scalars are 0 for the old C and 1 for AB: alpha and beta have the opposite
+    // meaning of BLAS.
     unsafe {
         gemm::gemm(
             m,
@@ -110,8 +111,8 @@ fn openblas(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>, mut c: ArrayViewMut2
     assert!(c.is_standard_layout(), "C must be row-major");
     let (m, k) = a.dim();
     let n = b.ncols();
-    // SAFETY: the views' own pointers; `stored` told how each matrix lies; the shapes were compared; C is row-major, m rows of n,
-    // and borrowed mutably.
+    // SAFETY: the pointers are those of the views, `stored` gives the layout of each matrix, and the shapes were compared.
+    // C is row-major with m rows of n, and borrowed mutably.
     unsafe {
         cblas_sgemm(
             ROW_MAJOR,
@@ -132,7 +133,7 @@ fn openblas(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>, mut c: ArrayViewMut2
     }
 }
 
-/// Whether a matrix is stored transposed, and the distance of its stored rows.
+/// Whether a matrix is stored transposed, and the distance between its stored rows.
 fn stored(view: &ArrayView2<'_, f32>) -> (c_int, usize) {
     if view.is_standard_layout() {
         (NO_TRANSPOSE, view.ncols())

@@ -1,4 +1,4 @@
-//! Batch norm against the CPU's operation in f64, on the f32 numbers that the kernels get, and against the CPU's in f32.
+//! Batch norm, compared with the CPU's operation in f64 on the same f32 numbers, and with the CPU's operation in f32.
 
 use chainrule::ops::activation::Activation;
 use chainrule::ops::batch_norm::{batch_norm_backward, batch_norm_evaluate, batch_norm_forward};
@@ -12,7 +12,7 @@ const RELU: u32 = 0;
 const IDENTITY: u32 = 7;
 const TILE_ROWS: usize = 32;
 
-/// A layer's numbers: Z, γ, β, running mean and variance.
+/// The numbers of a layer: Z, γ, β, running mean and variance.
 struct Layer {
     rows: usize,
     features: usize,
@@ -23,7 +23,7 @@ struct Layer {
     var: Vec<f32>,
 }
 
-/// The CPU's forward, in whatever precision.
+/// The results of the CPU's forward in one precision.
 struct Reference<R> {
     y: Vec<R>,
     x_hat: Vec<R>,
@@ -37,7 +37,7 @@ impl Layer {
         Layer {
             rows,
             features,
-            // Means that are not 0.
+            // Columns with means that are not 0.
             z: numbers(rows * features, 1)
                 .iter()
                 .enumerate()
@@ -73,8 +73,9 @@ impl Layer {
         r
     }
 
-    /// How far x̂ of a column may be off: mean and variance are sums of n terms, joined from tiles; each of some n + 20 roundings is off by U of the column's
-    /// largest number, the deviations by as much, and x̂ is a deviation times s.
+    /// Bound of the error of x̂ in a column. Mean and variance are sums of n terms, joined from tiles, with some n + 20
+    /// roundings. Each rounding is off by U of the column's largest number, and so are the deviations. x̂ is a
+    /// deviation times s.
     fn bound(&self, reference: &Reference<f64>, column: usize) -> f64 {
         let largest = self
             .z
@@ -87,7 +88,7 @@ impl Layer {
         wrong * (1.0 + x_hat) + (self.rows + 20) as f64 * U * x_hat
     }
 
-    /// Statistics of tiles of 32 rows, as the product leaves them.
+    /// Statistics of tiles of 32 rows, as the product computes them.
     fn tiles(&self) -> (Vec<f32>, Vec<f32>) {
         let tiles = self.z.chunks(TILE_ROWS * self.features);
         let of = |tile: &[f32], j: usize| {
@@ -113,7 +114,7 @@ impl Layer {
     }
 }
 
-/// What the kernel's forward gives: y, the activation's input, x̂, s, running mean and variance.
+/// The results of the kernel's forward: y, the activation's input, x̂, s, running mean and variance.
 fn forward(
     device: &Device,
     layer: &Layer,
@@ -214,7 +215,7 @@ fn forward_against_f64() {
     });
 }
 
-/// What follows the normalisation is what the CPU does to the same numbers, to the bit.
+/// After the normalisation the kernel gives the CPU's bits for the same numbers.
 #[test]
 fn tail_of_the_forward() {
     in_every_order(|device| {
@@ -236,7 +237,7 @@ fn tail_of_the_forward() {
 }
 
 #[test]
-fn evaluation_is_the_cpus_bit_for_bit() {
+fn evaluation_has_the_cpus_bits() {
     in_every_order(|device| {
         for shape in SHAPES {
             let layer = Layer::new(shape);
@@ -271,7 +272,7 @@ fn evaluation_is_the_cpus_bit_for_bit() {
     });
 }
 
-/// The running estimates of a run that has diverged stay as they are; everything else is computed.
+/// A diverged run keeps its running statistics; everything else is computed.
 #[test]
 fn a_diverged_run_keeps_its_running_statistics() {
     in_every_order(|device| {
@@ -283,7 +284,7 @@ fn a_diverged_run_keeps_its_running_statistics() {
     });
 }
 
-/// dz, dγ, dβ of the kernels from x̂ and s of the CPU.
+/// dz, dγ, dβ of the kernels, from the CPU's x̂ and s.
 fn backward(
     device: &Device,
     layer: &Layer,
@@ -370,8 +371,8 @@ fn backward_against_f64() {
     });
 }
 
-/// Against the operation in f64, on the same f32 numbers. A sum of n products has n + 3 roundings of its magnitudes; dz is a difference of three terms, each off by
-/// the sums' errors and a few roundings of its own.
+/// Compares with the operation in f64 on the same f32 numbers. A sum of n products has n + 3 roundings of its
+/// magnitudes. dz is a difference of three terms; each is off by the errors of the sums and a few roundings of its own.
 #[track_caller]
 fn check_backward(
     layer: &Layer,

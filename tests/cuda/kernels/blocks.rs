@@ -1,4 +1,5 @@
-//! Dropout and activation: in the forward product's epilogue, and backward. The same bits as the CPU's operations in f32, masks included.
+//! Dropout and activation, in the epilogue of the forward product and in the backward: the CPU's bits in f32, masks
+//! included.
 
 use chainrule::ops::activation::{Activation, activation_backward, activation_forward};
 use chainrule::ops::dropout::Mask as CpuMask;
@@ -7,7 +8,7 @@ use super::device::{Mask, in_every_order};
 use super::products::{Product, TILES, grid};
 use super::{assert_same, numbers, scaled};
 
-/// Dropout with every word of its counter in use.
+/// Dropout that uses every word of the counter.
 pub(super) fn dropout(p: f64) -> CpuMask {
     CpuMask {
         seed: 0x1234_5678_9abc_def0,
@@ -17,10 +18,10 @@ pub(super) fn dropout(p: f64) -> CpuMask {
     }
 }
 
-/// Both orders of a block's tail, with and without dropout: the kernel's `order`, and the mask.
+/// Both orders of a block's tail, with and without dropout: (order, dropout probability).
 pub(super) const TAILS: [(u32, f64); 4] = [(0, 0.0), (0, 0.3), (1, 0.3), (1, 0.8)];
 
-/// The CPU's tail: the activation's input and the block's output, from z.
+/// The tail on the CPU: the activation's input and the block's output, from z.
 pub(super) fn tail(kind: Activation, order: u32, p: f64, z: &[f32]) -> (Vec<f32>, Vec<f32>) {
     let mut pre = z.to_vec();
     let mut out = vec![f32::NAN; z.len()];
@@ -34,7 +35,7 @@ pub(super) fn tail(kind: Activation, order: u32, p: f64, z: &[f32]) -> (Vec<f32>
     (pre, out)
 }
 
-/// The CPU's backward of [`tail`].
+/// The backward of [`tail`] on the CPU.
 pub(super) fn tail_backward(
     kind: Activation,
     order: u32,
@@ -121,7 +122,7 @@ fn forward_in_the_epilogue() {
 fn backward() {
     in_every_order(|device| {
         for count in [1, 3, 4, 7, 1023, 4100] {
-            // From the flat parts of the functions to the steep ones, and the kink itself.
+            // From the flat parts of the activations to the steep parts and the kink.
             let mut pre = scaled(count, 1, 12.0);
             pre[count / 2] = 0.0;
             let dy = numbers(count, 2);
@@ -153,9 +154,9 @@ fn backward() {
     });
 }
 
-/// The mask by itself: zero weights, a bias of 1 and no activation leave the factors.
+/// The mask alone: with zero weights, a bias of 1 and no activation the output is the dropout factor.
 #[test]
-fn masks_are_the_cpus_bit_for_bit() {
+fn masks_have_the_cpus_bits() {
     in_every_order(|device| {
         for (m, n) in [(1, 1), (3, 5), (65, 63), (100, 500)] {
             for p in [1e-3, 0.5, 0.999] {

@@ -1,4 +1,4 @@
-//! Buffers and launches without the backend: the driver's calls themselves.
+//! Buffers and launches without the backend, by direct calls of the driver.
 
 use std::collections::HashMap;
 use std::ffi::{CString, c_void};
@@ -9,7 +9,7 @@ use cudarc::driver::{CudaContext, DriverError, result, sys};
 
 use crate::emulator;
 
-/// The modules that are loaded, the ladder's included.
+/// All modules, the ladder's included.
 const MODULES: [&str; 12] = [
     include_str!("../../../kernels/ptx/activation.ptx"),
     include_str!("../../../kernels/ptx/batch_norm.ptx"),
@@ -32,10 +32,11 @@ pub(super) struct Device {
     kernels: HashMap<String, sys::CUfunction>,
 }
 
-// SAFETY: the handles name code that stays loaded, and the driver takes calls from any thread.
+// SAFETY: the handles name code that stays loaded, and the driver may be called from any thread.
 unsafe impl Send for Device {}
 
-/// Blocks and threads in order, in reverse, and shuffled. On a GPU nobody chooses: once. Prints what was compared.
+/// Runs a test with blocks and threads in order, in reverse, and shuffled. A GPU chooses its own order, so there the
+/// test runs once. Prints what was compared.
 pub(super) fn in_every_order(mut run: impl FnMut(&Device)) {
     let device = lock();
     if device.emulated {
@@ -50,7 +51,7 @@ pub(super) fn in_every_order(mut run: impl FnMut(&Device)) {
     super::report();
 }
 
-/// The emulator alone, for mistakes that a device would not survive.
+/// Runs a test on the emulator only, for mistakes that would crash a device.
 pub(super) fn on_the_emulator(run: impl FnOnce(&Device)) {
     let device = lock();
     if device.emulated {
@@ -58,7 +59,7 @@ pub(super) fn on_the_emulator(run: impl FnOnce(&Device)) {
     }
 }
 
-/// The process's one device, for one test at a time: the order of the emulator is the process's too.
+/// Locks the process's only device for one test at a time, because the order of the emulator is global, too.
 fn lock() -> MutexGuard<'static, Device> {
     static DEVICE: OnceLock<Mutex<Device>> = OnceLock::new();
     let device = DEVICE.get_or_init(|| Mutex::new(Device::open()));
@@ -97,7 +98,7 @@ impl Device {
         }
     }
 
-    /// Memory with a copy of `values`, of which there is at least one.
+    /// Memory with a copy of `values`, which must not be empty.
     pub(super) fn upload<T: Copy>(&self, values: &[T]) -> Buffer<T> {
         let buffer = self.uninitialised(values.len());
         // SAFETY: the allocation has the size of `values`.
@@ -105,7 +106,7 @@ impl Device {
         buffer
     }
 
-    /// Memory that nothing was written to: NaN in the emulator.
+    /// Memory that was never written: NaN in the emulator.
     pub(super) fn uninitialised<T: Copy>(&self, len: usize) -> Buffer<T> {
         // SAFETY: the buffer owns the memory and frees it once.
         let address = unsafe { result::malloc_sync(len * size_of::<T>()) }.expect("memory");
@@ -116,7 +117,7 @@ impl Device {
         }
     }
 
-    /// A copy of what a buffer holds.
+    /// A copy of the contents of a buffer.
     pub(super) fn download<T: Copy + Default>(&self, buffer: &Buffer<T>) -> Vec<T> {
         let mut values = vec![T::default(); buffer.len];
         // SAFETY: the allocation has that size; every bit pattern is a number.
@@ -133,16 +134,16 @@ impl Device {
         block: [u32; 2],
         arguments: &[&dyn Argument],
     ) {
-        // SAFETY: the arguments are those of the kernel's signature; buffers are as long as it is told.
+        // SAFETY: the arguments match the kernel's signature, and buffers have the lengths that are passed.
         unsafe { self.try_launch(kernel, grid, block, arguments) }
             .unwrap_or_else(|e| panic!("{kernel}: {e}"));
     }
 
-    /// [`Device::launch`] of what may be refused.
+    /// As [`Device::launch`], for launches that may be refused.
     ///
     /// # Safety
-    /// The arguments must be those of the kernel's signature, with buffers as long as it is told, unless the device is the emulator and the mistake one
-    /// that it stops.
+    /// The arguments must match the kernel's signature, and buffers must have the lengths that are passed. Mistakes are
+    /// allowed on the emulator if it stops them.
     pub(super) unsafe fn try_launch(
         &self,
         kernel: &str,
@@ -180,13 +181,13 @@ pub(super) fn find_kernel(ptx: &str, name: &str) -> Result<sys::CUfunction, Driv
         CString::new(ptx).expect("PTX is text"),
         CString::new(name).expect("a name"),
     );
-    // SAFETY: the driver reads the text up to its final 0; the module is never unloaded.
+    // SAFETY: the driver reads the text up to its final 0, and the module is never unloaded.
     let module = unsafe { result::module::load_data(text.as_ptr().cast()) }?;
     // SAFETY: the module is loaded.
     unsafe { result::module::get_function(module, name) }
 }
 
-/// Memory of the device.
+/// A buffer in device memory.
 #[repr(C)]
 pub(super) struct Buffer<T> {
     address: sys::CUdeviceptr,
@@ -195,7 +196,7 @@ pub(super) struct Buffer<T> {
 }
 
 impl<T> Buffer<T> {
-    /// The address of element `i`, to be passed to a kernel.
+    /// The address of element `i`, to pass to a kernel.
     pub(super) fn from(&self, i: usize) -> u64 {
         assert!(i < self.len);
         self.address + (i * size_of::<T>()) as u64
@@ -204,17 +205,17 @@ impl<T> Buffer<T> {
 
 impl<T> Drop for Buffer<T> {
     fn drop(&mut self) {
-        // SAFETY: allocated by `uninitialised`, freed here alone.
+        // SAFETY: allocated by `uninitialised` and freed only here.
         let _ = unsafe { result::free_sync(self.address) };
     }
 }
 
-/// No memory, where a kernel allows that.
+/// A null pointer, for kernels that allow one.
 pub(super) const NULL: u64 = 0;
 
-/// What a kernel is launched with.
+/// An argument of a kernel.
 pub(super) trait Argument {
-    /// Where the driver finds the value.
+    /// Where the driver finds the argument's value.
     fn pointer(&self) -> *mut c_void;
 }
 
@@ -258,7 +259,7 @@ pub(super) struct Mask {
 }
 
 impl Mask {
-    /// Keeps everything.
+    /// A mask that keeps every unit.
     pub(super) const NONE: Mask = Mask {
         threshold: 0,
         scale: 1.0,

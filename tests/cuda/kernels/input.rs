@@ -1,4 +1,4 @@
-//! Batches from the resident data set: conversion and augmentation, the CPU's bits but for Gaussian noise.
+//! Batches from the data set in device memory: conversion and augmentation have the CPU's bits, except Gaussian noise.
 
 use chainrule::data::augment::Augment as CpuAugment;
 use chainrule::data::batches::{Augmentation, gather, gather_augmented};
@@ -41,7 +41,7 @@ fn normalizer(width: usize) -> Normalizer {
     }
 }
 
-/// What the kernel makes of these rows.
+/// The kernel's batch of these rows.
 fn kernel(
     device: &Device,
     samples: &Samples,
@@ -87,7 +87,7 @@ fn rows() -> Vec<u32> {
 }
 
 #[test]
-fn conversion_is_the_cpus_bit_for_bit() {
+fn conversion_has_the_cpus_bits() {
     in_every_order(|device| {
         for width in [1, 7, 63, 257, 784] {
             for samples in [pixels(width), singles(width)] {
@@ -132,7 +132,7 @@ fn both(device: &Device, samples: &Samples, image: ImageShape, text: &str) -> (V
 }
 
 #[test]
-fn flips_and_shifts_are_the_cpus_bit_for_bit() {
+fn flips_and_shifts_have_the_cpus_bits() {
     in_every_order(|device| {
         for (height, width) in [(3, 5), (28, 28), (9, 7)] {
             let image = ImageShape { height, width };
@@ -149,7 +149,7 @@ fn flips_and_shifts_are_the_cpus_bit_for_bit() {
     });
 }
 
-/// Pixels are rounded after the noise, which hides the last bits of log, sin and cos; floats show them.
+/// Pixels are rounded after the noise, which hides differences in the last bits of log, sin and cos. Floats show them.
 #[test]
 fn noise() {
     in_every_order(|device| {
@@ -160,7 +160,7 @@ fn noise() {
         let (found, expected) = both(device, &pixels(63), image, "flip,shift=2,noise=0.1");
         assert_same("pixels", &found, &expected);
         let (found, expected) = both(device, &singles(63), image, "shift=1,noise=0.1");
-        // Noise rounded to the other neighbour in f32, then a sum, a product and a sum of numbers below 4.
+        // The noise may be rounded to the next f32. Then follow a sum, a product and a sum of numbers below 4.
         assert_within("floats", &found, |e| expected[e].into(), |_| 8.0 * 4.0 * U);
         assert!(
             found

@@ -1,11 +1,11 @@
-//! Softmax cross-entropy, its total with the flag of divergence, and argmax.
+//! Softmax cross-entropy, its total with the flag `diverged`, and argmax.
 
 use chainrule::ops::loss::cross_entropy::{LossOptions, argmax, softmax_cross_entropy};
 
 use super::device::{Argument, Device, Loss, NULL, in_every_order};
 use super::{U, assert_same, assert_within, scaled};
 
-/// The kernels' gradient, total and flag.
+/// Gradient, total and flag of the kernels.
 fn loss(
     device: &Device,
     z: &[f32],
@@ -85,7 +85,7 @@ fn every_option(classes: usize) -> Vec<LossOptions> {
     all
 }
 
-/// Gradients have the CPU's bits; the total is a sum of as many f64 as there are rows (or rows times classes) in another order.
+/// Gradients have the CPU's bits. The total adds one f64 per row (or per row and class) in another order.
 #[test]
 fn against_the_cpu() {
     in_every_order(|device| {
@@ -124,8 +124,10 @@ fn against_the_cpu() {
     });
 }
 
-/// In f64 from the same logits, which are less than 12 apart: that difference is off by 12 U, so an exponential by as large a part, a sum of C of them by C U more, and with the
-/// functions' own errors (1 ulp) a probability by some (C + 22) U; a logarithm of the sum, minus a logit, by some (C + 40) U. Times the most that a row's weights make of it.
+/// Compared with f64 from the same logits, which are less than 12 apart. Their difference is off by 12 U, and so is an
+/// exponential. A sum of C exponentials is off by C U more. With the errors of the functions themselves (1 ulp), a
+/// probability is off by some (C + 22) U, and the logarithm of the sum minus a logit by some (C + 40) U. The bound is
+/// this times the largest factor of a row's weights.
 #[test]
 fn against_f64() {
     in_every_order(|device| {
@@ -154,7 +156,7 @@ fn against_f64() {
 }
 
 #[test]
-fn a_loss_that_is_no_number_raises_the_flag() {
+fn a_non_finite_loss_sets_the_flag() {
     in_every_order(|device| {
         for wrong in [f32::NAN, f32::INFINITY] {
             let mut z = scaled(9 * 10, 1, 2.0);
@@ -181,7 +183,8 @@ fn weightless_batch_gives_zero() {
     });
 }
 
-/// The most probable classes, and the number of right ones with them: ties go to the first, NaN never wins and is never right.
+/// The most probable classes, and the number of correct ones. The first class wins ties. NaN never wins and is never
+/// correct.
 #[test]
 fn winners() {
     in_every_order(|device| {

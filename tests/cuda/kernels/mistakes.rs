@@ -1,17 +1,18 @@
-//! What the emulator must refuse: a check that has gone blind would let the backend's mistakes pass here and end on a device.
+//! Mistakes that the emulator must refuse. Without these checks the backend's mistakes would pass here and fail on a
+//! device.
 
 use cudarc::driver::DriverError;
 
 use super::device::{Argument, Device, NULL, SgdRule, find_kernel, on_the_emulator};
 
-/// The message, which names what was wrong.
+/// Checks that the message of a refused call names the mistake.
 #[track_caller]
 fn refused<T>(outcome: Result<T, DriverError>, expected: &str) {
     let message = outcome.err().expect("to be refused").to_string();
     assert!(message.contains(expected), "{message}");
 }
 
-/// One step of plain gradient descent over `count` parameters, of which the buffers hold 64.
+/// One step of plain gradient descent over `count` parameters. The buffers hold 64.
 fn descend(
     device: &Device,
     count: u32,
@@ -27,7 +28,7 @@ fn descend(
         nesterov: 0,
         swept: 0,
     };
-    // SAFETY: only the emulator runs this, which stops each of these mistakes.
+    // SAFETY: only the emulator runs this, and it stops each of these mistakes.
     unsafe {
         device.try_launch(
             "sgd",
@@ -64,7 +65,7 @@ fn launches() {
     });
 }
 
-/// PTX of another source, of no source, and text that is none.
+/// PTX of another source, of no source, and text that is not PTX.
 #[test]
 fn modules() {
     on_the_emulator(|_| {
@@ -82,7 +83,7 @@ fn modules() {
     });
 }
 
-/// What nobody has written is no number, so that it cannot be mistaken for a result.
+/// Fresh memory is NaN, so that it cannot pass as a result.
 #[test]
 fn fresh_memory() {
     on_the_emulator(|device| {

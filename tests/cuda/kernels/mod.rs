@@ -1,4 +1,5 @@
-//! Each kernel, launched as the backend launches it, against the CPU's operation and against f64, at sizes that fit no tile, in three orders of blocks and threads.
+//! Each kernel, launched as the backend launches it, compared with the CPU's operation and with f64. The sizes fit no
+//! tile, and blocks and threads run in three orders.
 
 mod batch_norm;
 mod blocks;
@@ -13,10 +14,10 @@ use std::cell::RefCell;
 
 use chainrule::rng::philox4x32;
 
-/// Half the distance from 1 to the next f32: the largest relative error of one rounding.
+/// The unit roundoff: half the distance from 1 to the next f32, the largest relative error of one rounding.
 const U: f64 = f32::EPSILON as f64 / 2.0;
 
-/// `count` reproducible numbers in (−1, 1) that are no pattern of the index.
+/// `count` reproducible numbers in (−1, 1) without a visible pattern.
 fn numbers(count: usize, salt: u32) -> Vec<f32> {
     (0..count)
         .map(|i| {
@@ -26,7 +27,7 @@ fn numbers(count: usize, salt: u32) -> Vec<f32> {
         .collect()
 }
 
-/// As [`numbers`], `scale` times as large.
+/// As [`numbers`], times `scale`.
 fn scaled(count: usize, salt: u32, scale: f32) -> Vec<f32> {
     numbers(count, salt).iter().map(|x| scale * x).collect()
 }
@@ -35,14 +36,14 @@ fn widen(values: &[f32]) -> Vec<f64> {
     values.iter().map(|&x| x.into()).collect()
 }
 
-/// What a test has compared so far.
+/// A count of what a test has compared so far.
 #[derive(Default)]
 struct Compared {
-    /// Numbers that had to be the same, and were.
+    /// Numbers that had to be equal.
     same: usize,
-    /// Numbers that had to be near.
+    /// Numbers that had to be close.
     near: usize,
-    /// The largest error as a part of its bound, and where it was.
+    /// The largest error as a share of its bound, and where it was.
     worst: (f64, String),
 }
 
@@ -50,17 +51,17 @@ thread_local! {
     static COMPARED: RefCell<Compared> = RefCell::default();
 }
 
-/// Prints what this test has compared, and starts afresh.
+/// Prints what this test has compared, and resets the counts.
 fn report() {
     let Compared { same, near, worst } = COMPARED.take();
     let worst = match worst {
         (0.0, _) => String::new(),
-        (part, what) => format!(", the largest error {part:.2e} of its bound ({what})"),
+        (part, what) => format!(", largest error {part:.2e} of its bound ({what})"),
     };
-    println!("{same} numbers the same, {near} within their bounds{worst}");
+    println!("{same} numbers equal, {near} within their bounds{worst}");
 }
 
-/// The same bits; zeros of either sign are one number here. Neither side may hold what is not finite.
+/// Checks for equal bits, except that zeros of either sign count as equal. All numbers must be finite.
 #[track_caller]
 fn assert_same(what: &str, found: &[f32], expected: &[f32]) {
     assert_eq!(found.len(), expected.len(), "{what}");
@@ -73,7 +74,7 @@ fn assert_same(what: &str, found: &[f32], expected: &[f32]) {
     COMPARED.with_borrow_mut(|c| c.same += found.len());
 }
 
-/// Within a bound of its own for each number.
+/// Checks that each number is within its own bound.
 #[track_caller]
 fn assert_within<T: Copy + Into<f64>>(
     what: &str,

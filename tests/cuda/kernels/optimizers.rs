@@ -1,4 +1,4 @@
-//! Optimisers and clipping. The rules give the same bits as on the CPU, step after step, sweeps included.
+//! Optimisers and clipping. The optimisers give the CPU's bits step after step, flushes of tiny values included.
 
 use chainrule::optim::clip::{SquareSum, scale};
 use chainrule::optim::{Adam, AdamW, FLUSH_INTERVAL, Optimizer, RmsProp, Rprop, Sgd, Step, update};
@@ -100,7 +100,8 @@ fn rule(optimizer: &Optimizer, step: &Step) -> (&'static str, Box<dyn Argument>)
     }
 }
 
-/// Some steps from the same start on both sides. Gradients change their sign now and then; some vanish, so that moments decay into what is swept.
+/// Runs some steps from the same start on both sides. Some gradients change their sign, and some vanish, so that
+/// moments decay to values that are flushed.
 fn walk(device: &Device, optimizer: &Optimizer, count: usize, clipped: bool) {
     let start = numbers(count, 1);
     let (mut w, mut m, mut v) = (start.clone(), vec![0.0; count], vec![0.0; count]);
@@ -139,7 +140,7 @@ fn walk(device: &Device, optimizer: &Optimizer, count: usize, clipped: bool) {
 }
 
 #[test]
-fn steps_are_the_cpus_bit_for_bit() {
+fn steps_have_the_cpus_bits() {
     in_every_order(|device| {
         for optimizer in optimizers() {
             for count in [1, 7, 1000] {
@@ -205,7 +206,7 @@ fn clipping() {
                     &[&factor, &norm, &partials, &(grid as u32), &clip_norm],
                 );
                 let (found, factor) = (device.download(&norm)[0], device.download(&factor)[0]);
-                // Two orders of a sum of squares.
+                // The sum of squares is added in two orders.
                 let bound = count as f64 * f64::EPSILON * sum.norm();
                 assert_within("norm", &[found], |_| sum.norm(), |_| bound);
                 let expected = scale(sum.norm(), clip_norm);
@@ -216,7 +217,7 @@ fn clipping() {
 }
 
 #[test]
-fn a_norm_that_is_no_number_shows() {
+fn a_nan_norm_stays_nan() {
     in_every_order(|device| {
         let g = device.upload(&[1.0, f32::NAN, 2.0]);
         let (partials, norm, factor) = (

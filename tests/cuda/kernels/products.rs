@@ -1,4 +1,4 @@
-//! The three products in three tiles, their plain epilogues, and the ladder.
+//! The three products in three tile sizes, their plain epilogues, and the ladder.
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
@@ -7,7 +7,7 @@ use chainrule::ops::linear::{linear_backward_input, linear_backward_parameters, 
 use super::device::{Buffer, Device, NULL, in_every_order};
 use super::{U, assert_same, assert_within, numbers, widen};
 
-/// A tile: its name, rows, columns, threads.
+/// A tile: name, rows, columns, threads.
 pub(super) type Tile = (&'static str, usize, usize, u32);
 pub(super) const TILES: [Tile; 3] = [
     ("large", 128, 128, 256),
@@ -15,7 +15,7 @@ pub(super) const TILES: [Tile; 3] = [
     ("small", 32, 32, 128),
 ];
 
-/// Rows, columns and depth of C.
+/// Rows, columns and depth of the products.
 pub(super) const SHAPES: [(usize, usize, usize); 8] = [
     (1, 1, 1),
     (7, 63, 65),
@@ -32,7 +32,7 @@ pub(super) fn grid(m: usize, n: usize, rows: usize, columns: usize) -> [usize; 2
     [n.div_ceil(columns), m.div_ceil(rows)]
 }
 
-/// A product from its definition: element (i, p) of op(A) and (p, j) of op(B) by index.
+/// A product by its definition: element (i, p) of op(A) and (p, j) of op(B) by index.
 pub(super) struct Product {
     pub(super) m: usize,
     pub(super) n: usize,
@@ -63,7 +63,7 @@ impl Product {
         (self.a[a], self.b[b])
     }
 
-    /// One chain of fused multiply-adds in ascending k: the order that every product of this crate keeps.
+    /// One chain of fused multiply-adds in ascending k, which is the order of every product of this crate.
     pub(super) fn chain(&self) -> Vec<f32> {
         let cell = |e: usize| {
             (0..self.k).fold(0.0_f32, |sum, p| {
@@ -74,8 +74,8 @@ impl Product {
         (0..self.m * self.n).map(cell).collect()
     }
 
-    /// The value in f64 and the sum of magnitudes, which bounds the error: `$|\hat c - c| \le k u \sum |a b|$` to first order (Higham, *Accuracy and
-    /// Stability of Numerical Algorithms*, 2002, section 3.1).
+    /// The value in f64, and the sum of magnitudes, which bounds the error: `$|\hat c - c| \le k u \sum |a b|$` to
+    /// first order (Higham, *Accuracy and Stability of Numerical Algorithms*, 2002, section 3.1).
     pub(super) fn exact(&self, e: usize) -> (f64, f64) {
         (0..self.k).fold((0.0, 0.0), |(sum, magnitude), p| {
             let (a, b) = self.factors(e / self.n, e % self.n, p);
@@ -116,7 +116,7 @@ fn sizes(p: &Product) -> [u32; 3] {
     [p.m as u32, p.n as u32, p.k as u32]
 }
 
-/// Launches a product and gives C.
+/// Launches a product and returns C.
 fn multiply(
     device: &Device,
     (tile, rows, columns, threads): Tile,
@@ -160,7 +160,7 @@ fn forward_with_bias() {
                 assert_same(&what, &c, &expected);
                 p.check_bound(&what, &c, Some(&bias));
             }
-            // The CPU's operation keeps to the same bound, whatever kernel this machine has for it.
+            // The CPU's operation keeps the same bound, with any kernel.
             p.check_bound("the CPU's nt", &cpu, Some(&bias));
         }
     });
@@ -202,16 +202,17 @@ fn to_the_weights_and_biases() {
                 let sums = device.uninitialised(p.m);
                 let c = multiply(device, tile, "tn", &p, &sums);
                 p.check(&what, &c);
-                // Rows in order, as on the CPU: the same bits.
+                // The rows are added in order, as on the CPU, so the bits are equal.
                 assert_same(&what, &device.download(&sums), &db);
             }
         }
     });
 }
 
-/// Matrices in the middle of a buffer, as weights lie among the parameters: rows that could be read 128 bits at a time, but do not start where that is allowed.
+/// Matrices in the middle of a buffer, as weights are among the parameters. The length of their rows allows 128-bit
+/// loads, but their start does not.
 #[test]
-fn operands_may_start_anywhere() {
+fn operands_may_start_at_any_element() {
     in_every_order(|device| {
         for (name, rows, columns, threads) in TILES {
             let p = Product::new((68, 72, 40), true, true);
@@ -270,7 +271,8 @@ fn column_statistics_of_tiles() {
                 let largest = |x: &[f64]| x.iter().fold(0.0_f64, |l, x| l.max(x.abs()));
                 let deviations =
                     |x: &[f64]| x.iter().map(|v| (v - average(x)).powi(2)).sum::<f64>();
-                // A sum of n terms and the joins: each of some n + 20 roundings is off by U of what it rounds, which is at most the largest value.
+                // The mean is a sum of n terms and the joins: some n + 20 roundings, each off by at most U of the
+                // largest value.
                 let roundings = |x: &[f64]| (x.len() + 20) as f64 * U;
                 assert_within(
                     "means",
@@ -322,7 +324,7 @@ fn every_step_of_the_ladder() {
     });
 }
 
-/// The bound would notice a product that forgets a term.
+/// The bound would notice a product that misses a term.
 #[test]
 fn the_bound_is_tight_enough_to_notice_a_missing_term() {
     let p = Product::new((4, 4, 100), true, true);
