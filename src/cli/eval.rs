@@ -12,9 +12,11 @@ use crate::data::{self, Dataset, FileKind, LoadOptions, Samples, file_kind};
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::{
-    metrics::{Confusion, Score, Scores},
+    metrics::{
+        Confusion, Score, Scores,
+        tables::{confusion_table, scores_table},
+    },
     statistics::{Interval, wilson},
-    text::table,
 };
 
 /// What `eval` takes.
@@ -212,7 +214,7 @@ fn evaluate(model: &Model, device: Device, parts: &[Rows<'_>]) -> Result<(f64, C
     let (mut loss, mut labels, mut classes) = (0.0, Vec::new(), Vec::new());
     for (samples, rows) in parts {
         let (evaluation, found) = classifier.evaluate(samples, rows)?;
-        loss += evaluation.loss * rows.len() as f64;
+        loss += evaluation.loss() * rows.len() as f64;
         labels.extend(rows.iter().map(|&row| samples.labels[row as usize]));
         classes.extend(found);
     }
@@ -244,7 +246,7 @@ fn in_words(
         part.in_words(),
         confusion.total(),
         scores.accuracy,
-        table::scores(&scores, names)?,
-        table::confusion(confusion, names)?,
+        scores_table(&scores, names)?,
+        confusion_table(confusion, names)?,
     ))
 }

@@ -1,4 +1,4 @@
-//! Progress of a run: a bar with loss, accuracy and time left on a terminal, a plain line an epoch elsewhere; both on standard error.
+//! Progress of a run on standard error: on a terminal a bar with metrics and time left, elsewhere a line an epoch.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -8,17 +8,23 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output;
-use crate::train::{self, Control, EpochRecord, Observer};
+use crate::metrics::{DataPart, Metric};
+use crate::train::{Control, EpochRecord, Observer, Progress};
+
+/// The metrics in the order of a line.
+fn loss_first() -> impl Iterator<Item = Metric> {
+    Metric::ALL.into_iter().rev()
+}
 
 /// Shows a run and watches for an interrupt.
-pub(super) struct Progress {
+pub(super) struct RunProgress {
     quiet: bool,
     bar: Option<ProgressBar>,
     interrupt: Arc<AtomicBool>,
     epochs: u32,
 }
 
-impl Progress {
+impl RunProgress {
     /// For a run of so many epochs.
     pub(super) fn new(quiet: bool, interrupt: Arc<AtomicBool>, epochs: u32) -> Self {
         let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
@@ -28,7 +34,7 @@ impl Progress {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
             bar.with_style(style.progress_chars("=> "))
         });
-        Progress {
+        RunProgress {
             quiet,
             bar,
             interrupt,
@@ -54,12 +60,12 @@ impl Progress {
     }
 }
 
-impl Observer for Progress {
+impl Observer for RunProgress {
     fn interrupted(&self) -> bool {
         self.interrupt.load(Ordering::Relaxed)
     }
 
-    fn batch(&mut self, progress: &train::Progress, batches: usize) {
+    fn batch(&mut self, progress: &Progress, batches: usize) {
         let Some(bar) = &self.bar else { return };
         if bar.length().is_none() {
             bar.set_length(u64::from(self.epochs) * batches as u64);
@@ -71,24 +77,24 @@ impl Observer for Progress {
         let partial = &progress.partial;
         bar.set_position(progress.update);
         bar.set_prefix(format!("epoch {}/{}", progress.epoch + 1, self.epochs));
-        bar.set_message(format!(
-            "loss {:.4}  acc {:.4}",
-            partial.loss(),
-            partial.accuracy()
-        ));
+        let values =
+            loss_first().map(|m| format!("  {} {}", m.short_name(), m.format(partial.get(m))));
+        bar.set_message(values.collect::<String>().trim_start().to_owned());
     }
 
     fn epoch(&mut self, record: &EpochRecord, best: bool) -> Control {
         let digits = self.epochs.to_string().len();
-        let mut text = format!(
-            "epoch {:>digits$}/{}  loss {:.4}  acc {:.4}",
-            record.epoch, self.epochs, record.train_loss, record.train_accuracy
-        );
-        if let (Some(loss), Some(accuracy)) = (record.val_loss, record.val_accuracy) {
-            text += &format!("  val_loss {loss:.4}  val_acc {accuracy:.4}");
+        let mut text = format!("epoch {:>digits$}/{}", record.epoch, self.epochs);
+        for part in [DataPart::Training, DataPart::Validation] {
+            for metric in loss_first() {
+                let of_part = metric.of(part);
+                if let Some(value) = record.get(of_part) {
+                    text += &format!("  {} {}", of_part.short_name(), metric.format(value));
+                }
+            }
         }
         text += &format!("  lr {:.3e}  {:.2} s", record.lr, record.train_seconds);
-        if best && record.val_accuracy.is_some() {
+        if best && record.evaluation(DataPart::Validation).is_some() {
             text += "  best";
         }
         self.line(&text);

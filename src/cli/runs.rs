@@ -7,26 +7,35 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
+use serde_json::{Map, json};
 
 use super::output;
 use crate::error::{Error, Result};
+use crate::metrics::{DataPart, Metric, PartMetric};
 use crate::settings::Settings;
 use crate::text::table;
 use crate::train::{Overview, RunDir};
 
 /// Where `train` puts its runs.
 const FOLDER: &str = "runs";
-/// What is shown of every run.
-const COLUMNS: [&str; 8] = [
-    "name",
-    "status",
-    "epochs",
-    "best_epoch",
-    "val_accuracy",
-    "val_loss",
-    "test_accuracy",
-    "seconds",
-];
+/// The columns of every run before its metrics.
+const FIRST: [&str; 4] = ["name", "status", "epochs", "best_epoch"];
+/// The last column of every run.
+const LAST: &str = "seconds";
+
+/// The metrics that have a column.
+fn metric_columns() -> Vec<PartMetric> {
+    let validation = Metric::ALL.map(|metric| metric.of(DataPart::Validation));
+    let test = Metric::MAIN.of(DataPart::Test);
+    validation.into_iter().chain([test]).collect()
+}
+
+/// The columns of every run.
+fn columns() -> Vec<String> {
+    let metrics = metric_columns().into_iter().map(PartMetric::name);
+    let first = FIRST.into_iter().map(str::to_owned);
+    first.chain(metrics).chain([LAST.to_owned()]).collect()
+}
 
 /// What `runs` takes.
 #[derive(Debug, Args)]
@@ -42,7 +51,7 @@ pub struct RunsArgs {
     /// Folders of runs, or runs themselves [default: runs]
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Order by a column or by a setting as in model.width; accuracies from high to low, all else from low to high
+    /// Order by a column or by a setting as in model.width; metrics from best to worst, all else from low to high
     #[arg(long, value_name = "COLUMN", default_value = "name")]
     sort: String,
     /// Print one JSON object, and nothing else, on standard output
@@ -60,24 +69,23 @@ struct Listed {
 
 /// The object that `--json` prints.
 #[derive(Debug, Serialize)]
-struct Report<'a> {
-    runs: Vec<Entry<'a>>,
+struct RunsReport<'a> {
+    runs: Vec<RunEntry<'a>>,
     differing_settings: Vec<&'a str>,
 }
 
 /// A run. What it does not have is null, and so is everything about a folder that cannot be read but its problem.
 #[derive(Debug, Serialize)]
-struct Entry<'a> {
+struct RunEntry<'a> {
     name: String,
     run_dir: &'a Path,
     status: &'static str,
     problem: Option<String>,
     epochs: Option<u32>,
     best_epoch: Option<u32>,
-    val_accuracy: Option<f64>,
-    val_loss: Option<f64>,
-    test_accuracy: Option<f64>,
-    test_loss: Option<f64>,
+    /// Metrics of the validation and the test part by name.
+    #[serde(flatten)]
+    metrics: Map<String, serde_json::Value>,
     seconds: Option<f64>,
     settings: Option<&'a Settings>,
 }
@@ -99,7 +107,7 @@ pub(super) fn run(args: &RunsArgs) -> Result<()> {
     }
     let differing = differing(&listed);
     if args.json {
-        return output::print_json(&Report {
+        return output::print_json(&RunsReport {
             runs: listed.iter().map(Listed::entry).collect(),
             differing_settings: differing,
         });
@@ -139,27 +147,42 @@ fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 }
 
 /// What a cell holds.
-enum Value {
+enum RunCell {
     Text(String),
     Count(u32),
-    /// With so many decimals.
-    Number(f64, usize),
+    Seconds(f64),
+    Metric(PartMetric, f64),
 }
 
-impl Value {
+impl RunCell {
     fn show(&self) -> String {
         match self {
-            Value::Text(text) => text.clone(),
-            Value::Count(n) => n.to_string(),
-            Value::Number(x, decimals) => format!("{x:.decimals$}"),
+            RunCell::Text(text) => text.clone(),
+            RunCell::Count(n) => n.to_string(),
+            RunCell::Seconds(x) => format!("{x:.2}"),
+            RunCell::Metric(of_part, x) => of_part.metric.format(*x),
         }
     }
 
     fn number(&self) -> Option<f64> {
         match self {
-            Value::Text(text) => text.parse().ok(),
-            Value::Count(n) => Some(f64::from(*n)),
-            Value::Number(x, _) => Some(*x),
+            RunCell::Text(text) => text.parse().ok(),
+            RunCell::Count(n) => Some(f64::from(*n)),
+            RunCell::Seconds(x) | RunCell::Metric(_, x) => Some(*x),
+        }
+    }
+
+    /// The order in a table: text by letters, numbers by size, metrics from the best to the worst.
+    fn compare(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (RunCell::Metric(of_part, a), RunCell::Metric(_, b)) => {
+                let direction = of_part.metric.direction();
+                direction.cost(*a).total_cmp(&direction.cost(*b))
+            }
+            _ => match (self.number(), other.number()) {
+                (Some(a), Some(b)) => a.total_cmp(&b),
+                _ => self.show().cmp(&other.show()),
+            },
         }
     }
 }
@@ -189,57 +212,52 @@ impl Listed {
             .map_or("broken", |run| run.status.name())
     }
 
-    fn value(&self, column: &str) -> Option<Value> {
-        let number = |x: Option<f64>, decimals| x.map(|x| Value::Number(x, decimals));
-        match (column, &self.found) {
-            ("name", _) => Some(Value::Text(self.path.display().to_string())),
-            ("status", _) => Some(Value::Text(self.status().to_owned())),
-            (_, Err(_)) => None,
-            ("epochs", Ok(run)) => Some(Value::Count(run.epochs)),
-            ("best_epoch", Ok(run)) => run.best_epoch.map(Value::Count),
-            ("val_accuracy", Ok(run)) => number(run.val_accuracy, 4),
-            ("val_loss", Ok(run)) => number(run.val_loss, 4),
-            ("test_accuracy", Ok(run)) => number(run.test_accuracy, 4),
-            ("seconds", Ok(run)) => number(Some(run.seconds), 2),
-            (key, Ok(_)) => {
+    fn cell(&self, column: &str) -> Option<RunCell> {
+        let run = match (column, &self.found) {
+            ("name", _) => return Some(RunCell::Text(self.path.display().to_string())),
+            ("status", _) => return Some(RunCell::Text(self.status().to_owned())),
+            (_, found) => found.as_ref().ok()?,
+        };
+        if let Some(of_part) = PartMetric::from_name(column) {
+            return run.get(of_part).map(|x| RunCell::Metric(of_part, x));
+        }
+        match column {
+            "epochs" => Some(RunCell::Count(run.epochs)),
+            "best_epoch" => run.best_epoch.map(RunCell::Count),
+            "seconds" => Some(RunCell::Seconds(run.seconds)),
+            key => {
                 let text = self.settings.get(key)?.trim_matches('"');
-                Some(Value::Text(shorten(text)))
+                Some(RunCell::Text(shorten(text)))
             }
         }
     }
 
-    /// The order in a column: absent values last, numbers by size.
+    /// The order in a column: absent values last.
     fn compare(&self, other: &Self, column: &str) -> Ordering {
-        let (Some(a), Some(b)) = (self.value(column), other.value(column)) else {
-            let absent = |run: &Self| run.value(column).is_none();
-            return absent(self).cmp(&absent(other));
-        };
-        let order = match (a.number(), b.number()) {
-            (Some(a), Some(b)) => a.total_cmp(&b),
-            _ => a.show().cmp(&b.show()),
-        };
-        if column.ends_with("_accuracy") {
-            order.reverse()
-        } else {
-            order
+        match (self.cell(column), other.cell(column)) {
+            (Some(a), Some(b)) => a.compare(&b),
+            (a, b) => a.is_none().cmp(&b.is_none()),
         }
     }
 
-    fn entry(&self) -> Entry<'_> {
+    fn entry(&self) -> RunEntry<'_> {
         let name = self.path.file_name().unwrap_or(self.path.as_os_str());
         let name = name.to_string_lossy().into_owned();
         let run = self.found.as_ref().ok();
-        Entry {
+        let value = |of_part: PartMetric| {
+            let value = run.and_then(|run| run.get(of_part));
+            (of_part.name(), json!(value))
+        };
+        let values = |part| Metric::ALL.map(|metric| value(metric.of(part)));
+        let parts = [DataPart::Validation, DataPart::Test];
+        RunEntry {
             name,
             run_dir: &self.path,
             status: self.status(),
             problem: self.found.as_ref().err().map(ToString::to_string),
             epochs: run.map(|run| run.epochs),
             best_epoch: run.and_then(|run| run.best_epoch),
-            val_accuracy: run.and_then(|run| run.val_accuracy),
-            val_loss: run.and_then(|run| run.val_loss),
-            test_accuracy: run.and_then(|run| run.test_accuracy),
-            test_loss: run.and_then(|run| run.test_loss),
+            metrics: parts.into_iter().flat_map(values).collect(),
             seconds: run.map(|run| run.seconds),
             settings: run.map(|run| &run.settings),
         }
@@ -249,7 +267,7 @@ impl Listed {
 /// The column that the user means: one of every run's, or a setting by its key with or without section.
 fn column(name: &str, listed: &[Listed]) -> Result<String> {
     let name = name.replace('-', "_");
-    if COLUMNS.contains(&name.as_str()) {
+    if columns().contains(&name) {
         return Ok(name);
     }
     let keys: BTreeSet<&String> = listed.iter().flat_map(|l| l.settings.keys()).collect();
@@ -260,7 +278,7 @@ fn column(name: &str, listed: &[Listed]) -> Result<String> {
     match meant[..] {
         [key] => Ok(key.to_string()),
         [] => {
-            let columns = COLUMNS.join(", ");
+            let columns = columns().join(", ");
             let message = format!("expected {columns} or a setting of the runs, found {name}");
             Err(Error::setting("sort", message))
         }
@@ -294,25 +312,21 @@ fn in_words(listed: &[Listed], differing: &[&str]) -> String {
     if listed.is_empty() {
         return String::new();
     }
+    let mut columns = columns();
+    columns.extend(differing.iter().map(|&key| key.to_owned()));
     // A setting goes by its key alone where that is not ambiguous.
-    let header = |key: &&str| {
-        let short = last_part(key);
-        let others = COLUMNS
-            .iter()
-            .chain(differing)
-            .map(|other| last_part(other));
-        if others.filter(|other| *other == short).count() > 1 {
-            (*key).to_owned()
-        } else {
-            short.to_owned()
+    let header = |column: &String| {
+        let short = last_part(column);
+        let same = columns.iter().filter(|other| last_part(other) == short);
+        match same.count() {
+            1 => short.to_owned(),
+            _ => column.clone(),
         }
     };
-    let fixed = COLUMNS.iter().map(|&column| column.to_owned());
-    let mut rows = vec![fixed.chain(differing.iter().map(header)).collect()];
+    let mut rows = vec![columns.iter().map(header).collect()];
     rows.extend(listed.iter().map(|run| {
-        let columns = COLUMNS.iter().chain(differing);
-        let cell = |column: &&str| run.value(column).map_or("-".into(), |value| value.show());
-        columns.map(cell).collect::<Vec<String>>()
+        let cell = |column: &String| run.cell(column).map_or("-".into(), |cell| cell.show());
+        columns.iter().map(cell).collect::<Vec<String>>()
     }));
     let mut text = table::align(&rows, 2);
     let mut problems = listed

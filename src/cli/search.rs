@@ -10,7 +10,8 @@ use super::output;
 use super::searching::{Base, Common, Work};
 use super::train::interrupt_flag;
 use crate::error::{Error, Result};
-use crate::search::journal::{Journal, State, Storage, Study, Trial};
+use crate::metrics::ValidationMetric;
+use crate::search::journal::{Journal, Storage, Study, Trial, TrialState};
 use crate::search::{
     Finish, Plan, PrunerName, SamplerName, Space, Task, folder, ranking, run_folder, slot,
 };
@@ -96,21 +97,21 @@ pub(super) fn run(args: &SearchArgs) -> Result<()> {
     conclude(args, &plan, finishes[0])
 }
 
-/// What the search has come to.
+/// The results of the search.
 #[derive(Serialize)]
-struct Report<'a> {
+struct SearchReport<'a> {
     study: &'a Path,
     name: &'a str,
-    objective: &'static str,
+    objective: ValidationMetric,
     complete: usize,
     pruned: usize,
     failed: usize,
     exhausted: bool,
-    best: Vec<Best>,
+    best: Vec<BestTrial>,
 }
 
 #[derive(Serialize)]
-struct Best {
+struct BestTrial {
     trial: usize,
     slot: u32,
     value: f64,
@@ -129,13 +130,13 @@ fn conclude(args: &SearchArgs, plan: &Plan, finish: Finish) -> Result<()> {
         )));
     };
     let count = |state| storage.trials(study).filter(|t| t.state() == state).count();
-    let report = Report {
+    let report = SearchReport {
         study: &args.study,
         name: &plan.name,
-        objective: plan.objective.name(),
-        complete: count(State::Complete),
-        pruned: count(State::Pruned),
-        failed: count(State::Fail),
+        objective: plan.objective,
+        complete: count(TrialState::Complete),
+        pruned: count(TrialState::Pruned),
+        failed: count(TrialState::Fail),
         exhausted: finish == Finish::Exhausted,
         best: ranking(storage, study)
             .into_iter()
@@ -160,7 +161,13 @@ fn conclude(args: &SearchArgs, plan: &Plan, finish: Finish) -> Result<()> {
     output::print(&in_words(&report))
 }
 
-fn best(args: &SearchArgs, plan: &Plan, storage: &Storage, study: &Study, trial: &Trial) -> Best {
+fn best(
+    args: &SearchArgs,
+    plan: &Plan,
+    storage: &Storage,
+    study: &Study,
+    trial: &Trial,
+) -> BestTrial {
     let slot = slot(storage, study, trial);
     let folder = folder(&args.study, &plan.name);
     let runs = (0..plan.repeats)
@@ -170,7 +177,7 @@ fn best(args: &SearchArgs, plan: &Plan, storage: &Storage, study: &Study, trial:
         .space
         .iter()
         .filter_map(|(name, _)| Some((name.to_owned(), trial.parameter(name)?)));
-    Best {
+    BestTrial {
         trial: trial.number,
         slot,
         value: trial.value().unwrap_or(f64::NAN),
@@ -179,7 +186,7 @@ fn best(args: &SearchArgs, plan: &Plan, storage: &Storage, study: &Study, trial:
     }
 }
 
-fn in_words(report: &Report<'_>) -> String {
+fn in_words(report: &SearchReport<'_>) -> String {
     let mut text = String::new();
     if report.exhausted {
         text += "every point of the space has been tried\n";
@@ -199,10 +206,10 @@ fn in_words(report: &Report<'_>) -> String {
             .map(|(name, value)| format!("{name} {}", shown(value)))
             .collect();
         text += &format!(
-            "{}. {} {:.4}  trial {}  {}\n",
+            "{}. {} {}  trial {}  {}\n",
             place + 1,
-            report.objective,
-            best.value,
+            report.objective.name(),
+            report.objective.metric().format(best.value),
             best.trial,
             parameters.join("  ")
         );

@@ -1,4 +1,5 @@
-//! Progress of a search: one line a worker and one for the whole on a terminal, a plain line a trial elsewhere; both on standard error.
+//! Progress of a search on standard error: on a terminal a bar for each worker and one for all, elsewhere a line for
+//! each trial.
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -12,32 +13,32 @@ use super::output;
 use super::searching::Work;
 use crate::data::Dataset;
 use crate::search::journal::{Storage, Study};
-use crate::search::{Claim, End, Pace, SamplerName, Seat, Task, Watcher, workers};
+use crate::search::{Assignment, Claim, End, Pace, SamplerName, Task, Watcher, workers};
 use crate::text::number::shown;
 
 /// Parts of a worker's bar.
 const PARTS: u64 = 1000;
 
-/// Before so much time has passed, the speed is anybody's guess.
+/// Before so much time has passed, the speed is not known well enough.
 const FIRST_ESTIMATE: Duration = Duration::from_secs(3);
 
 /// Shows a search and watches for an interrupt.
-pub(super) struct Progress<'a> {
+pub(super) struct SearchProgress<'a> {
     quiet: bool,
     interrupt: Arc<AtomicBool>,
     tasks: &'a [Task<'a>],
-    bars: Option<Bars>,
+    bars: Option<SearchBars>,
     start: Instant,
     pace: Mutex<Pace>,
 }
 
-struct Bars {
+struct SearchBars {
     all: MultiProgress,
     workers: Vec<ProgressBar>,
     whole: ProgressBar,
 }
 
-impl Bars {
+impl SearchBars {
     fn new(trials: usize, workers: usize) -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8));
         let style = |template| {
@@ -57,7 +58,7 @@ impl Bars {
                 .with_style(style("{prefix:>12} {bar:20} {pos}/{len}  {msg}")),
         );
         whole.set_prefix("all");
-        Bars {
+        SearchBars {
             all,
             workers,
             whole,
@@ -65,13 +66,13 @@ impl Bars {
     }
 }
 
-impl<'a> Progress<'a> {
+impl<'a> SearchProgress<'a> {
     pub(super) fn new(work: &Work<'a>) -> crate::error::Result<Self> {
         let trials = work.tasks.iter().map(|t| t.trials).sum();
         let workers = workers(work.tasks, work.threads);
-        let bars =
-            (!work.quiet && std::io::stderr().is_terminal()).then(|| Bars::new(trials, workers));
-        Ok(Progress {
+        let bars = (!work.quiet && std::io::stderr().is_terminal())
+            .then(|| SearchBars::new(trials, workers));
+        Ok(SearchProgress {
             quiet: work.quiet,
             interrupt: work.interrupt.clone(),
             tasks: work.tasks,
@@ -126,8 +127,8 @@ impl<'a> Progress<'a> {
         }
     }
 
-    fn describe(&self, seat: Seat, claim: &Claim) -> String {
-        let space = &self.tasks[seat.task].plan.space;
+    fn describe(&self, assignment: Assignment, claim: &Claim) -> String {
+        let space = &self.tasks[assignment.task].plan.space;
         let values = space
             .iter()
             .zip(&claim.point)
@@ -137,8 +138,8 @@ impl<'a> Progress<'a> {
         values.collect::<Vec<_>>().join("  ")
     }
 
-    fn worker(&self, seat: Seat) -> Option<&ProgressBar> {
-        self.bars.as_ref()?.workers.get(seat.worker)
+    fn worker(&self, assignment: Assignment) -> Option<&ProgressBar> {
+        self.bars.as_ref()?.workers.get(assignment.worker)
     }
 
     fn pace(&self) -> MutexGuard<'_, Pace> {
@@ -167,7 +168,7 @@ impl<'a> Progress<'a> {
     }
 }
 
-impl Watcher for Progress<'_> {
+impl Watcher for SearchProgress<'_> {
     fn interrupted(&self) -> bool {
         self.interrupt.load(Ordering::Relaxed)
     }
@@ -183,49 +184,65 @@ impl Watcher for Progress<'_> {
         }
     }
 
-    fn began(&self, seat: Seat, claim: &Claim) {
-        if let Some(bar) = self.worker(seat) {
+    fn began(&self, assignment: Assignment, claim: &Claim) {
+        if let Some(bar) = self.worker(assignment) {
             bar.set_position(0);
             bar.set_prefix(format!("trial {}", claim.number));
-            bar.set_message(self.describe(seat, claim));
+            bar.set_message(self.describe(assignment, claim));
         }
     }
 
-    fn batch(&self, seat: Seat, claim: &Claim, share: f64) {
-        self.pace().advance(seat, claim, share);
-        if let Some(bar) = self.worker(seat) {
+    fn batch(&self, assignment: Assignment, claim: &Claim, share: f64) {
+        self.pace().advance(assignment, claim, share);
+        if let Some(bar) = self.worker(assignment) {
             bar.set_position((share * PARTS as f64) as u64);
         }
     }
 
-    fn epoch(&self, seat: Seat, claim: &Claim, _step: u64, value: f64) {
-        if let (Some(bar), Some(bars)) = (self.worker(seat), &self.bars) {
-            let objective = self.tasks[seat.task].plan.objective.name();
-            let text = format!("{objective} {value:.4}  {}", self.describe(seat, claim));
+    fn epoch(&self, assignment: Assignment, claim: &Claim, _step: u64, value: f64) {
+        if let (Some(bar), Some(bars)) = (self.worker(assignment), &self.bars) {
+            let objective = self.tasks[assignment.task].plan.objective;
+            let text = format!(
+                "{} {}  {}",
+                objective.name(),
+                objective.metric().format(value),
+                self.describe(assignment, claim)
+            );
             bar.set_message(text);
             bars.whole
                 .set_message(self.time_left().trim_start().to_owned());
         }
     }
 
-    fn ended(&self, seat: Seat, claim: &Claim, end: End, storage: &Storage, study: &Study) {
-        let plan = self.tasks[seat.task].plan;
+    fn ended(
+        &self,
+        assignment: Assignment,
+        claim: &Claim,
+        end: End,
+        storage: &Storage,
+        study: &Study,
+    ) {
+        let plan = self.tasks[assignment.task].plan;
+        let metric = plan.objective.metric();
         let outcome = match end {
-            End::Complete(value) => format!("{} {value:.4}", plan.objective.name()),
-            End::Pruned(value) => format!("pruned at {value:.4}"),
+            End::Complete(value) => format!("{} {}", plan.objective.name(), metric.format(value)),
+            End::Pruned(value) => format!("pruned at {}", metric.format(value)),
             End::Diverged => "diverged".into(),
             End::Interrupted => return,
         };
         {
             let mut pace = self.pace();
-            pace.end(seat);
+            pace.end(assignment);
             pace.update(self.tasks, storage);
         }
         let best = storage
             .best(study)
             .filter(|_| plan.sampler != SamplerName::Grid);
         let best = best
-            .and_then(|t| Some(format!("  best {:.4} (trial {})", t.value()?, t.number)))
+            .and_then(|t| {
+                let value = metric.format(t.value()?);
+                Some(format!("  best {value} (trial {})", t.number))
+            })
             .unwrap_or_default();
         let (ended, left) = (self.ended(storage), self.time_left());
         let trials: usize = self.tasks.iter().map(|t| t.trials).sum();
@@ -234,7 +251,7 @@ impl Watcher for Progress<'_> {
             bars.whole
                 .set_message(format!("{best}{left}").trim_start().to_owned());
         }
-        if let Some(bar) = self.worker(seat) {
+        if let Some(bar) = self.worker(assignment) {
             bar.set_position(0);
         }
         let name = match self.tasks {
@@ -244,12 +261,12 @@ impl Watcher for Progress<'_> {
         self.line(&format!(
             "{name}trial {:>3}  {outcome}  {}  [{ended}/{trials}]{best}{left}",
             claim.number,
-            self.describe(seat, claim),
+            self.describe(assignment, claim),
         ));
     }
 }
 
-impl Progress<'_> {
+impl SearchProgress<'_> {
     fn longest_name(&self) -> usize {
         self.tasks
             .iter()

@@ -7,10 +7,11 @@ use std::sync::atomic::AtomicBool;
 use clap::Args;
 
 use super::ranges::Ranges;
-use super::search_progress::Progress;
+use super::search_progress::SearchProgress;
 use crate::data::{self, Dataset, LoadOptions};
 use crate::error::{Error, Result};
-use crate::search::{Finish, Objective, Search, Space, Task};
+use crate::metrics::ValidationMetric;
+use crate::search::{Finish, Search, Space, Task};
 use crate::settings::Settings;
 use crate::settings::parse;
 use crate::threads::thread_count;
@@ -18,9 +19,9 @@ use crate::threads::thread_count;
 /// Flags of all three.
 #[derive(Debug, Args)]
 pub(super) struct Common {
-    /// What counts, on the validation part
+    /// The metric of the validation part to search for
     #[arg(long, value_name = "NAME", default_value = "val_accuracy")]
-    pub(super) objective: Objective,
+    pub(super) objective: ValidationMetric,
     /// Read settings from a TOML file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -145,7 +146,7 @@ pub(super) struct Work<'a> {
 impl Work<'_> {
     /// Does it, with progress on standard error. Returns how each task stands.
     pub(super) fn run(self) -> Result<Vec<Finish>> {
-        let progress = Progress::new(&self)?;
+        let progress = SearchProgress::new(&self)?;
         progress.introduce(&self.data, self.journal);
         let search = Search {
             tasks: self.tasks,

@@ -17,18 +17,17 @@ use crate::backend::Backend;
 use crate::backend::select::{OnBackend, on_backend};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::metrics::{DataPart, Metric, ValidationMetric};
 use crate::report;
 use crate::search::journal::Journal;
 use crate::search::sweep::{Cell, cells, extremes};
-use crate::search::{Finish, Objective, Outline, Preset, cost_of_run};
+use crate::search::{Finish, Outline, Preset, cost_of_run};
 use crate::settings::Config;
+use crate::statistics::Interval;
+use crate::text::{number, table};
 use crate::train::{RunDir, Summary, Trainer};
-use crate::{
-    statistics::{Interval, wilson},
-    text::{number, table},
-};
 
-/// How often a process that waits for another one looks again.
+/// The time between two attempts to get the lock.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// What `study` takes.
@@ -154,7 +153,7 @@ fn final_model(
             return Ok(summary);
         }
     }
-    let work = Final {
+    let work = FinalRun {
         quiet: args.common.quiet,
         threads: base.threads,
         data: base.load(true)?,
@@ -180,7 +179,7 @@ fn other_winner(folder: &Path, error: &Error) -> Error {
     Error::setting("out", message)
 }
 
-struct Final<'a> {
+struct FinalRun<'a> {
     quiet: bool,
     threads: usize,
     data: Arc<Dataset>,
@@ -190,7 +189,7 @@ struct Final<'a> {
     interrupt: Arc<AtomicBool>,
 }
 
-impl OnBackend for Final<'_> {
+impl OnBackend for FinalRun<'_> {
     type Output = Summary;
 
     fn run<B: Backend>(self, backend: B) -> Result<Summary> {
@@ -221,12 +220,12 @@ impl OnBackend for Final<'_> {
     }
 }
 
-/// What the study has come to.
+/// The results of the study.
 #[derive(Serialize)]
-struct Outcome<'a> {
+struct StudyReport<'a> {
     study: &'a Path,
-    objective: Objective,
-    series: Vec<SeriesOutcome>,
+    objective: ValidationMetric,
+    series: Vec<StudySeries>,
     final_model: &'a Summary,
     test_interval: Option<Interval>,
     report: &'a Path,
@@ -234,7 +233,7 @@ struct Outcome<'a> {
 }
 
 #[derive(Serialize)]
-struct SeriesOutcome {
+struct StudySeries {
     parameter: &'static str,
     values: Vec<Cell>,
 }
@@ -255,15 +254,17 @@ fn conclude(
             (storage.study(&plan.name), plan.space.iter().next())
         {
             let values = cells(plan, storage, study)?;
-            series.push(SeriesOutcome { parameter, values });
+            series.push(StudySeries { parameter, values });
         }
     }
-    let outcome = Outcome {
+    let outcome = StudyReport {
         study: journal,
         objective: args.common.objective,
         series,
         final_model: summary,
-        test_interval: test_interval(summary),
+        test_interval: summary
+            .test_interval(Metric::MAIN)
+            .filter(|_| summary.test_samples > 0),
         report: page,
         seconds: elapsed.as_secs_f64(),
     };
@@ -276,12 +277,7 @@ fn conclude(
     output::print(&in_words(&outcome, elapsed))
 }
 
-fn test_interval(summary: &Summary) -> Option<Interval> {
-    let (accuracy, samples) = (summary.test_accuracy?, summary.test_samples as u64);
-    (samples > 0).then(|| wilson((accuracy * samples as f64).round() as u64, samples))
-}
-
-fn in_words(outcome: &Outcome<'_>, elapsed: Duration) -> String {
+fn in_words(outcome: &StudyReport<'_>, elapsed: Duration) -> String {
     let mut text = String::new();
     let mut rows = vec![
         ["setting", "best value", "mean", "worst value", "mean"]
@@ -292,7 +288,7 @@ fn in_words(outcome: &Outcome<'_>, elapsed: Duration) -> String {
         outcome
             .series
             .iter()
-            .map(|series| row(series, outcome.objective)),
+            .map(|series| row(series, outcome.objective.metric())),
     );
     text += &format!(
         "{} by setting, one at a time\n{}",
@@ -301,13 +297,18 @@ fn in_words(outcome: &Outcome<'_>, elapsed: Duration) -> String {
     );
     let model = outcome.final_model;
     text += &format!("\nfinal model: {}\n", model.network);
-    if let Some(accuracy) = model.val_accuracy {
-        text += &format!("validation:  accuracy {accuracy:.4}\n");
+    let main = Metric::MAIN;
+    let value = |part| model.get(main.of(part));
+    if let Some(value) = value(DataPart::Validation) {
+        text += &format!("validation:  {} {}\n", main.name(), main.format(value));
     }
-    if let (Some(accuracy), Some(interval)) = (model.test_accuracy, outcome.test_interval) {
+    if let (Some(value), Some(interval)) = (value(DataPart::Test), outcome.test_interval) {
         text += &format!(
-            "test:        accuracy {accuracy:.4} (95 % interval {:.4} to {:.4})\n",
-            interval.low, interval.high
+            "test:        {} {} (95 % interval {} to {})\n",
+            main.name(),
+            main.format(value),
+            main.format(interval.low),
+            main.format(interval.high)
         );
     }
     text + &format!(
@@ -318,14 +319,14 @@ fn in_words(outcome: &Outcome<'_>, elapsed: Duration) -> String {
 }
 
 /// A setting with its best and its worst value.
-fn row(series: &SeriesOutcome, objective: Objective) -> Vec<String> {
+fn row(series: &StudySeries, metric: Metric) -> Vec<String> {
     let shown = |cell: &Cell| {
         let mean = cell
             .mean
-            .map_or_else(|| "diverged".into(), |m| format!("{:.4}", m.mean));
+            .map_or_else(|| "diverged".into(), |m| metric.format(m.mean));
         [number::shown(&cell.value), mean]
     };
-    let ends = extremes(&series.values, objective.direction());
+    let ends = extremes(&series.values, metric.direction());
     let ends = ends.into_iter().flat_map(|(best, worst)| [best, worst]);
     std::iter::once(series.parameter.to_owned())
         .chain(ends.flat_map(shown))

@@ -9,6 +9,7 @@ use super::output;
 use super::searching::{Base, Common, Work};
 use super::train::interrupt_flag;
 use crate::error::{Error, Result};
+use crate::metrics::{Metric, ValidationMetric};
 use crate::search::journal::Journal;
 use crate::search::sweep::{Cell, Series, cells};
 use crate::search::{Finish, Plan, Task};
@@ -32,7 +33,7 @@ pub struct SweepArgs {
     values: Vec<String>,
     /// Series that belong together
     #[arg(long, value_name = "NAME", conflicts_with_all = ["settings", "values"])]
-    preset: Option<Preset>,
+    preset: Option<SweepPreset>,
     /// Runs of each value with different seeds
     #[arg(long, value_name = "N", default_value_t = 3)]
     repeats: u32,
@@ -44,7 +45,7 @@ pub struct SweepArgs {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Preset {
+enum SweepPreset {
     /// The study's six: learning rate, activation, width, depth, batch size, dropout
     Six,
 }
@@ -96,7 +97,7 @@ pub(super) fn run(args: &SweepArgs) -> Result<()> {
 }
 
 fn series(args: &SweepArgs) -> Result<Vec<Series>> {
-    if let Some(Preset::Six) = args.preset {
+    if let Some(SweepPreset::Six) = args.preset {
         return Ok(Series::six());
     }
     if args.settings.is_empty() || args.settings.len() != args.values.len() {
@@ -115,9 +116,9 @@ fn series(args: &SweepArgs) -> Result<Vec<Series>> {
 }
 
 #[derive(Serialize)]
-struct Report<'a> {
+struct SweepReport<'a> {
     study: &'a Path,
-    objective: &'static str,
+    objective: ValidationMetric,
     series: Vec<SeriesReport>,
 }
 
@@ -148,9 +149,9 @@ fn conclude(args: &SweepArgs, plans: &[Plan]) -> Result<()> {
             values: cells(plan, storage, study)?,
         });
     }
-    let report = Report {
+    let report = SweepReport {
         study: &args.study,
-        objective: args.common.objective.name(),
+        objective: args.common.objective,
         series,
     };
     if args.common.json {
@@ -162,7 +163,8 @@ fn conclude(args: &SweepArgs, plans: &[Plan]) -> Result<()> {
     output::print(&in_words(&report))
 }
 
-fn in_words(report: &Report<'_>) -> String {
+fn in_words(report: &SweepReport<'_>) -> String {
+    let metric = report.objective.metric();
     let mut text = String::new();
     for series in &report.series {
         let header = [
@@ -173,25 +175,28 @@ fn in_words(report: &Report<'_>) -> String {
             "repeats",
         ];
         let mut rows = vec![header.map(str::to_owned).to_vec()];
-        rows.extend(series.values.iter().map(row));
+        rows.extend(series.values.iter().map(|cell| row(cell, metric)));
         text += &table::align(&rows, 0);
         text.push('\n');
     }
-    text + &format!("{} in {}\n", report.objective, report.study.display())
+    text + &format!(
+        "{} in {}\n",
+        report.objective.name(),
+        report.study.display()
+    )
 }
 
-fn row(cell: &Cell) -> Vec<String> {
+fn row(cell: &Cell, metric: Metric) -> Vec<String> {
     let blank = || "-".to_owned();
-    let repeats: Vec<String> = cell.repeats.iter().map(|x| format!("{x:.4}")).collect();
-    let mean = cell.mean.map_or_else(blank, |m| format!("{:.4}", m.mean));
+    let repeats: Vec<String> = cell.repeats.iter().map(|&x| metric.format(x)).collect();
+    let mean = cell.mean.map_or_else(blank, |m| metric.format(m.mean));
     let deviation = cell
         .mean
         .and_then(|m| m.deviation)
-        .map_or_else(blank, |d| format!("{d:.4}"));
-    let interval = cell
-        .mean
-        .and_then(|m| m.interval)
-        .map_or_else(blank, |i| format!("{:.4} to {:.4}", i.low, i.high));
+        .map_or_else(blank, |d| metric.format(d));
+    let interval = cell.mean.and_then(|m| m.interval).map_or_else(blank, |i| {
+        format!("{} to {}", metric.format(i.low), metric.format(i.high))
+    });
     let last = if cell.diverged {
         "diverged".into()
     } else {

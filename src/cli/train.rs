@@ -9,11 +9,12 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use super::output;
-use super::progress::Progress;
+use super::progress::RunProgress;
 use crate::backend::Backend;
 use crate::backend::select::{OnBackend, check_device, on_backend};
 use crate::data::{self, Dataset, LoadOptions};
 use crate::error::{Error, Result};
+use crate::metrics::{DataPart, Metric};
 use crate::model::tensors::{self, TensorFile};
 use crate::settings::{Config, Settings};
 use crate::threads::{thread_count, with_threads};
@@ -153,7 +154,7 @@ pub(super) fn train_with_progress<B: Backend>(
     interrupt: Arc<AtomicBool>,
 ) -> Result<Outcome> {
     with_threads(threads, || {
-        let mut progress = Progress::new(quiet, interrupt, trainer.config().epochs);
+        let mut progress = RunProgress::new(quiet, interrupt, trainer.config().epochs);
         introduce(&progress, trainer, run, &records);
         let outcome = fit(trainer, Some(run), records, &mut progress);
         progress.finish();
@@ -195,7 +196,7 @@ fn report_over<B: Backend>(args: &TrainArgs, run: &RunDir, trainer: &Trainer<B>)
 }
 
 fn introduce<B: Backend>(
-    progress: &Progress,
+    progress: &RunProgress,
     trainer: &Trainer<B>,
     run: &RunDir,
     records: &[EpochRecord],
@@ -271,21 +272,24 @@ fn in_words(summary: &Summary, run: &RunDir) -> String {
             summary.epochs_run
         );
     }
-    let numbers = |accuracy: Option<f64>, loss: Option<f64>| match (accuracy, loss) {
-        (Some(accuracy), Some(loss)) => format!("accuracy {accuracy:.4}, loss {loss:.4}"),
-        (Some(accuracy), None) => format!("accuracy {accuracy:.4}"),
-        _ => "not measured".into(),
+    let metrics = |part| {
+        let value = |metric: Metric| {
+            let value = summary.get(metric.of(part))?;
+            Some(format!("{} {}", metric.name(), metric.format(value)))
+        };
+        match Metric::ALL
+            .into_iter()
+            .filter_map(value)
+            .collect::<Vec<_>>()
+        {
+            values if values.is_empty() => "not measured".into(),
+            values => values.join(", "),
+        }
     };
     if let Some(best) = summary.best_epoch {
         text += &format!("model of epoch {best}\n");
-        text += &format!(
-            "validation: {}\n",
-            numbers(summary.val_accuracy, summary.val_loss)
-        );
-        text += &format!(
-            "test:       {}\n",
-            numbers(summary.test_accuracy, summary.test_loss)
-        );
+        text += &format!("validation: {}\n", metrics(DataPart::Validation));
+        text += &format!("test:       {}\n", metrics(DataPart::Test));
     }
     text += &format!("run:        {}\n", run.path().display());
     text

@@ -33,12 +33,12 @@ impl Confusion {
         self.classes
     }
 
-    /// Samples of class `label` that were taken for `prediction`.
+    /// Number of samples of class `label` that were predicted as `prediction`.
     pub fn count(&self, label: usize, prediction: usize) -> u64 {
         self.row(label)[prediction]
     }
 
-    /// One count for each prediction, of the samples whose class is `label`.
+    /// The counts of the samples of class `label`, one for each predicted class.
     pub fn row(&self, label: usize) -> &[u64] {
         &self.counts[label * self.classes..][..self.classes]
     }
@@ -48,12 +48,12 @@ impl Confusion {
         self.row(label).iter().sum()
     }
 
-    /// Number of samples taken for class `prediction`.
+    /// Number of samples predicted as class `prediction`.
     pub fn predicted(&self, prediction: usize) -> u64 {
         (0..self.classes).map(|c| self.count(c, prediction)).sum()
     }
 
-    /// Number of samples whose class was found.
+    /// Number of correct predictions.
     pub fn correct(&self) -> u64 {
         (0..self.classes).map(|c| self.count(c, c)).sum()
     }

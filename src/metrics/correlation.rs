@@ -1,18 +1,20 @@
-//! How a classifier's outputs go together: Pearson's correlation between every two classes (Pearson, “Mathematical contributions to the theory of evolution III”, Phil. Trans. A
-//! 187, 1896).
+//! Pearson's correlation between the outputs of every two classes (Pearson, “Mathematical contributions to the theory
+//! of evolution III”, Phil. Trans. A 187, 1896).
 //!
-//! `$p_{ia}$` is what the classifier says of class a for sample i of n. Classes a and b correlate by
+//! `$p_{ia}$` is the output for class a and sample i of n. Classes a and b correlate by
 //!
 //! ```math
 //! r_{ab} = \frac{\sum_i (p_{ia} - \bar p_a)(p_{ib} - \bar p_b)}{\sqrt{\sum_i (p_{ia} - \bar p_a)^2}\, \sqrt{\sum_i (p_{ib} - \bar p_b)^2}}
 //! ```
 //!
-//! Probabilities of a sample add up to 1, so if classes were told apart without doubt and were equally many, every two of K would have `$-1/(K-1)$`. What lies above that is what the
-//! classifier takes for alike.
+//! The probabilities of a sample add up to 1. If they were all 0 or 1 and the K classes equally frequent, every two
+//! classes would have `$-1/(K-1)$`. A higher value shows a pair that the classifier confuses.
 
 use super::Confusion;
 
-/// The matrix `[classes, classes]` of outputs `[samples, classes]`, row-major both. A class whose output never changes correlates with nothing: NaN, also with itself.
+/// The matrix `[classes, classes]` of outputs `[samples, classes]`, both row-major.
+///
+/// A class whose output never changes has no correlation, not even with itself: NaN.
 ///
 /// # Panics
 ///
@@ -50,16 +52,16 @@ pub fn correlation(outputs: &[f64], classes: usize) -> Vec<f64> {
         .collect()
 }
 
-/// Two classes and the samples of either that were taken for the other.
+/// Two classes, and how many samples of each were predicted as the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct ConfusedPair {
     /// The two classes, the smaller number first.
     pub classes: [usize; 2],
-    /// Samples of the first taken for the second, and of the second taken for the first.
+    /// Samples of the first predicted as the second, and of the second predicted as the first.
     pub counts: [u64; 2],
 }
 
-/// Pairs of classes that were taken for each other at least once, most often first.
+/// Pairs of classes that were confused at least once, most often first.
 pub fn confused_pairs(confusion: &Confusion) -> Vec<ConfusedPair> {
     let n = confusion.classes();
     let pair = |(a, b): (usize, usize)| ConfusedPair {

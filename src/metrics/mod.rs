@@ -1,19 +1,18 @@
-//! What a classifier gets right and wrong: counts and ratios of labels and predictions.
+//! How good a model is: [`Metric`] names a number by which models are judged, [`Evaluation`] holds its values.
 //!
-//! [`Confusion`] counts; [`Scores`] are ratios of those counts; [`correlation`] shows which classes go together.
+//! For a classifier: [`Confusion`] counts labels and predictions, [`Scores`] are ratios of those counts, and
+//! [`correlation`] shows which classes go together.
 
 pub mod confusion;
 pub mod correlation;
+pub mod evaluation;
+pub mod metric;
 pub mod scores;
+pub mod tables;
 
 pub use confusion::Confusion;
+pub use evaluation::Evaluation;
+pub use metric::{
+    DataPart, Direction, Metric, PartMetric, ValidationMetric, format_percent, format_value,
+};
 pub use scores::{Score, Scores};
-
-/// Loss and accuracy on some samples.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Evaluation {
-    /// Mean plain cross-entropy.
-    pub loss: f64,
-    /// Share of correct samples.
-    pub accuracy: f64,
-}

@@ -8,9 +8,9 @@
 //! F_1 = \frac{2\, tp}{2\, tp + fp + fn}
 //! ```
 //!
-//! Precision asks: of the samples taken for this class, how many belong to it? Recall: of those that belong to it, how
-//! many were found? F1 is the harmonic mean of both. 0/0 counts as 0: a class that was never predicted has precision 0,
-//! one without samples has recall 0.
+//! Precision asks: of the samples predicted as this class, how many belong to it? Recall: of those that belong to it,
+//! how many were found? F1 is the harmonic mean of both. 0/0 counts as 0: a class that was never predicted has
+//! precision 0, one without samples has recall 0.
 //!
 //! The macro average is the mean over classes, each counting the same; the weighted average counts each by its support.
 //! All classes enter, also those without samples.

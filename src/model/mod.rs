@@ -18,7 +18,7 @@ use crate::backend::{Backend, Mode, Plain};
 use crate::backend::{Factors, Fused};
 use crate::data::{Dataset, ImageShape, Normalizer, Samples};
 use crate::error::{Error, Result};
-use crate::metrics::Evaluation;
+use crate::metrics::{Evaluation, Metric};
 use crate::nn::{Feed, Rows};
 use crate::nn::{Layout, Mlp, NetworkSpec};
 use crate::ops::loss::cross_entropy::{LossOptions, argmax, softmax};
@@ -383,10 +383,10 @@ pub(crate) fn evaluate<B: Backend>(
     let count = rows.len() as f64;
     let loss: f64 = losses.iter().fold(0.0, |sum, l| sum + l.cross_entropy_sum);
     let correct: usize = losses.iter().map(|l| l.correct).sum();
-    Ok(Evaluation {
-        loss: loss / count,
-        accuracy: correct as f64 / count,
-    })
+    Ok(Evaluation::new([
+        (Metric::Accuracy, correct as f64 / count),
+        (Metric::Loss, loss / count),
+    ]))
 }
 
 #[cfg(test)]

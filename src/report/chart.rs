@@ -23,7 +23,7 @@ pub struct Chart {
 
 /// How dots look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dot {
+pub enum DotStyle {
     /// One of many.
     Single,
     /// A mean.
@@ -34,7 +34,7 @@ pub enum Dot {
 
 /// How lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Line {
+pub enum LineStyle {
     /// The data's own.
     Plain,
     /// One of many.
@@ -43,12 +43,12 @@ pub enum Line {
     Best,
 }
 
-impl Line {
+impl LineStyle {
     fn class(self) -> &'static str {
         match self {
-            Line::Plain => "line",
-            Line::Faint => "faint",
-            Line::Best => "bestline",
+            LineStyle::Plain => "line",
+            LineStyle::Faint => "faint",
+            LineStyle::Best => "bestline",
         }
     }
 }
@@ -116,15 +116,15 @@ impl Chart {
     }
 
     /// A dot, with what a reader sees who points at it. What is no number is left out.
-    pub fn dot(&mut self, x: f64, y: f64, kind: Dot, note: &str) {
+    pub fn dot(&mut self, x: f64, y: f64, kind: DotStyle, note: &str) {
         if !(x.is_finite() && y.is_finite()) {
             return;
         }
         let (cx, cy) = self.at(x, y);
         let (class, radius) = match kind {
-            Dot::Single => ("dot", 3.5),
-            Dot::Mean => ("mean", 4.5),
-            Dot::Best => ("best", 5.0),
+            DotStyle::Single => ("dot", 3.5),
+            DotStyle::Mean => ("mean", 4.5),
+            DotStyle::Best => ("best", 5.0),
         };
         let _ = writeln!(
             self.body,
@@ -134,7 +134,7 @@ impl Chart {
     }
 
     /// A line through points.
-    pub fn line(&mut self, points: impl IntoIterator<Item = (f64, f64)>, kind: Line) {
+    pub fn line(&mut self, points: impl IntoIterator<Item = (f64, f64)>, kind: LineStyle) {
         let finite = points
             .into_iter()
             .filter(|(x, y)| x.is_finite() && y.is_finite());
@@ -184,7 +184,7 @@ impl Chart {
     }
 
     /// Names of lines, in the lower right corner.
-    pub fn legend(&mut self, names: &[(Line, &str)]) {
+    pub fn legend(&mut self, names: &[(LineStyle, &str)]) {
         let mut right = SIZE.0 - MARGIN.1;
         for (kind, name) in names.iter().rev() {
             let y = SIZE.1 - 8.0;
@@ -228,9 +228,9 @@ mod tests {
     #[test]
     fn dots_are_where_their_values_are() {
         let mut chart = chart();
-        chart.dot(0.0, 1.0, Dot::Single, "first");
-        chart.dot(1.0, 0.0, Dot::Best, "last");
-        chart.dot(0.0, f64::NAN, Dot::Mean, "no number");
+        chart.dot(0.0, 1.0, DotStyle::Single, "first");
+        chart.dot(1.0, 0.0, DotStyle::Best, "last");
+        chart.dot(0.0, f64::NAN, DotStyle::Mean, "no number");
         let svg = chart.svg();
         // A quarter and three quarters of 478 from 58 on; top and bottom of the axis.
         assert!(

@@ -1,6 +1,6 @@
 //! Pieces of HTML. Text is escaped here.
 
-use super::subject::Figure;
+use super::figure::Figure;
 
 pub(super) use super::svg::escape;
 

@@ -2,16 +2,17 @@
 
 use std::path::Path;
 
-use super::chart::{Chart, Dot, Line};
+use super::chart::{Chart, DotStyle, LineStyle};
+use super::figure::{Figure, csv};
 use super::matrix::{Entry, matrix};
+use super::measure::Measure;
 use super::scale::Scale;
-use super::subject::{Figure, csv};
-use super::tiles::{Tile, tiles};
+use super::tiles::{ImageTile, tiles};
 use crate::backend::select::Device;
 use crate::data::{self, ImageShape, LoadOptions, Samples, sample_picture};
 use crate::error::{Error, Result};
-use crate::metrics::Confusion;
 use crate::metrics::correlation::{ConfusedPair, confused_pairs, correlation};
+use crate::metrics::{Confusion, DataPart, Metric};
 use crate::model::Model;
 use crate::model::Predictions;
 use crate::train::{EpochRecord, RunDir, Summary};
@@ -76,8 +77,8 @@ impl Learnt {
     pub(super) fn figures(&self) -> Vec<Figure> {
         let mut figures = Vec::new();
         if !self.records.is_empty() {
-            figures.push(self.curve("loss", |r| (Some(r.train_loss), r.val_loss)));
-            figures.push(self.curve("accuracy", |r| (Some(r.train_accuracy), r.val_accuracy)));
+            // The loss first, as in the lines of progress.
+            figures.extend(Metric::ALL.into_iter().rev().map(|m| self.curve(m)));
         }
         if let Some(Ok(tested)) = &self.tested {
             figures.extend(tested.figures());
@@ -85,18 +86,17 @@ impl Learnt {
         figures
     }
 
-    /// One figure of the training and the validation part against the epoch.
-    fn curve(&self, what: &str, of: fn(&EpochRecord) -> (Option<f64>, Option<f64>)) -> Figure {
+    /// A metric of the training and the validation part against the epoch.
+    fn curve(&self, metric: Metric) -> Figure {
+        let what = metric.name();
         let value = |r: &EpochRecord| {
-            let (training, validation) = of(r);
-            (
-                f64::from(r.epoch),
-                training.unwrap_or(f64::NAN),
-                validation.unwrap_or(f64::NAN),
-            )
+            let of = |part| r.get(metric.of(part)).unwrap_or(f64::NAN);
+            let (training, validation) = (of(DataPart::Training), of(DataPart::Validation));
+            (f64::from(r.epoch), training, validation)
         };
         let points: Vec<(f64, f64, f64)> = self.records.iter().map(value).collect();
-        let y = Scale::around(points.iter().flat_map(|p| [p.1, p.2]), 0.01);
+        let measure = Measure::Metric(metric.of(DataPart::Validation));
+        let y = measure.axis(points.iter().flat_map(|p| [p.1, p.2]));
         let high = points.last().map_or(1.0, |p| p.0);
         let title = format!("{what} of the final model");
         let mut chart = Chart::new(
@@ -104,20 +104,20 @@ impl Learnt {
             (Scale::Linear { low: 1.0, high }, "epoch"),
             (y, what),
         );
-        chart.line(points.iter().map(|p| (p.0, p.1)), Line::Plain);
-        chart.line(points.iter().map(|p| (p.0, p.2)), Line::Best);
+        chart.line(points.iter().map(|p| (p.0, p.1)), LineStyle::Plain);
+        chart.line(points.iter().map(|p| (p.0, p.2)), LineStyle::Best);
         for &(epoch, training, validation) in &points {
             chart.dot(
                 epoch,
                 training,
-                Dot::Single,
-                &format!("epoch {epoch}, training: {training:.4}"),
+                DotStyle::Single,
+                &format!("epoch {epoch}, training: {}", metric.format(training)),
             );
             chart.dot(
                 epoch,
                 validation,
-                Dot::Single,
-                &format!("epoch {epoch}, validation: {validation:.4}"),
+                DotStyle::Single,
+                &format!("epoch {epoch}, validation: {}", metric.format(validation)),
             );
         }
         let best = self
@@ -129,11 +129,14 @@ impl Learnt {
             chart.dot(
                 epoch,
                 validation,
-                Dot::Best,
-                &format!("epoch {epoch}, the model: {validation:.4}"),
+                DotStyle::Best,
+                &format!("epoch {epoch}, the model: {}", metric.format(validation)),
             );
         }
-        chart.legend(&[(Line::Plain, "training"), (Line::Best, "validation")]);
+        chart.legend(&[
+            (LineStyle::Plain, "training"),
+            (LineStyle::Best, "validation"),
+        ]);
         let rows = points.iter().map(|p| {
             let cell = |x: f64| {
                 if x.is_finite() {
@@ -267,7 +270,7 @@ impl Tested {
     /// None if nothing is wrong, or the samples are no images.
     fn surely_wrong(&self) -> Option<Figure> {
         let tile = |wrong: &Wrong| {
-            Some(Tile {
+            Some(ImageTile {
                 png: wrong.picture.clone()?,
                 above: self.names[wrong.label as usize].clone(),
                 below: format!(
@@ -277,7 +280,7 @@ impl Tested {
                 ),
             })
         };
-        let shown: Vec<Tile> = self.wrong.iter().filter_map(tile).collect();
+        let shown: Vec<ImageTile> = self.wrong.iter().filter_map(tile).collect();
         let rows = self.wrong.iter().map(|w| {
             let name = |class: u32| self.names[class as usize].clone();
             [

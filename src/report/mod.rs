@@ -1,18 +1,20 @@
-//! What a study says, as a page and as files: [`write()`].
+//! The report of a study, as a page and as files: [`write()`].
 
-mod answer;
 mod bars;
 mod chart;
+mod commands;
+mod figure;
+mod headline;
 mod html;
 mod learnt;
 mod matrix;
+mod measure;
 mod page;
-mod parallel;
-mod repeat;
+mod parallel_coordinates;
 mod scale;
-mod searched;
-mod series;
-mod subject;
+mod search_figures;
+mod section;
+mod series_figures;
 mod svg;
 mod tiles;
 
@@ -23,12 +25,12 @@ use crate::durable;
 use crate::error::{Error, Result};
 use crate::search::journal::Journal;
 use learnt::Learnt;
-use page::Content;
-use subject::Subject;
+use page::Page;
+use section::StudySection;
 
-pub use chart::{Chart, Dot, Line};
+pub use chart::{Chart, DotStyle, LineStyle};
+pub use figure::Figure;
 pub use scale::{Scale, Tick};
-pub use subject::Figure;
 
 /// The study file in a study's folder.
 pub const JOURNAL: &str = "study.journal";
@@ -39,8 +41,9 @@ pub const FINAL: &str = "final";
 /// The report in a study's folder.
 pub const REPORT: &str = "report";
 
-/// Writes `report.html` and, in `figures/`, each chart as SVG and its numbers as CSV. `study` is a study file, or the folder of a study, which has a final model beside
-/// it. Returns the page's path.
+/// Writes `report.html` and, in `figures/`, each chart as SVG and its numbers as CSV. Returns the page's path.
+///
+/// `study` is a study file, or the folder of a study, where the final model is beside the file.
 ///
 /// # Errors
 /// If the journal or the final model's run cannot be read, there is no trial, or a file cannot be written.
@@ -50,8 +53,8 @@ pub fn write(study: &Path, out: &Path) -> Result<PathBuf> {
         false => study.to_owned(),
     };
     let opened = Journal::open(journal)?;
-    let subjects = Subject::all(opened.storage());
-    if subjects.is_empty() {
+    let sections = StudySection::all(opened.storage());
+    if sections.is_empty() {
         let expected = "a study with trials";
         return Err(Error::format(journal, "file", expected, "none"));
     }
@@ -60,9 +63,9 @@ pub fn write(study: &Path, out: &Path) -> Result<PathBuf> {
         false => None,
     };
     let name = study.file_stem().unwrap_or_default().to_string_lossy();
-    let content = Content {
+    let page = Page {
         title: &format!("Study {name}"),
-        studies: subjects.into_iter().map(|s| (s, figures(&s))).collect(),
+        studies: sections.into_iter().map(|s| (s, figures(&s))).collect(),
         learnt: learnt.map(|learnt| {
             let figures = learnt.figures();
             (learnt, figures)
@@ -70,20 +73,20 @@ pub fn write(study: &Path, out: &Path) -> Result<PathBuf> {
     };
     let folder = out.join("figures");
     fs::create_dir_all(&folder).map_err(|e| Error::io("create", &folder, e))?;
-    for Figure { name, svg, csv, .. } in content.figures() {
+    for Figure { name, svg, csv, .. } in page.figures() {
         durable::write(&folder.join(format!("{name}.svg")), svg.as_bytes())?;
         durable::write(&folder.join(format!("{name}.csv")), csv.as_bytes())?;
     }
-    let page = out.join("report.html");
-    durable::write(&page, content.html().as_bytes())?;
-    Ok(page)
+    let path = out.join("report.html");
+    durable::write(&path, page.html().as_bytes())?;
+    Ok(path)
 }
 
 /// All charts of a study.
-fn figures(subject: &Subject<'_>) -> Vec<Figure> {
-    match subject.series() {
-        Some(series) => series::figures(&series),
-        None => searched::figures(subject),
+fn figures(section: &StudySection<'_>) -> Vec<Figure> {
+    match section.series() {
+        Some(series) => series_figures::figures(&series),
+        None => search_figures::figures(section),
     }
 }
 

@@ -1,10 +1,11 @@
-//! One HTML page with everything in it: no network, no script.
+//! The page: one HTML file with everything in it, without network and script.
 
-use super::answer::answer;
+use super::commands::command;
+use super::figure::Figure;
+use super::headline::headline;
 use super::html::{self, escape};
 use super::learnt::Learnt;
-use super::repeat::command;
-use super::subject::{Figure, Series, Subject, words};
+use super::section::{SeriesSection, StudySection};
 use crate::search::journal::Trial;
 use crate::search::sweep::Cell;
 use crate::text::number::shown;
@@ -30,16 +31,16 @@ th{color:var(--muted);font-weight:600}tr{break-inside:avoid}\
 pre{background:color-mix(in srgb,var(--muted) 10%,transparent);padding:.7rem .9rem;border-radius:.4rem;font-size:.84rem;line-height:1.45;white-space:pre-wrap;overflow-wrap:anywhere}pre.settings{columns:15rem}\
 @media print{body{max-width:none;padding:0;font-size:10pt}.wide{overflow:visible;break-inside:avoid}th,td{padding:.15rem .5rem;white-space:normal}table{font-size:.82rem}.broad svg{min-width:0}.figures{grid-template-columns:1fr 1fr}figcaption a{display:none}}";
 
-/// What a page is made of.
-pub(super) struct Content<'a> {
+/// The parts of the page.
+pub(super) struct Page<'a> {
     pub(super) title: &'a str,
     /// The studies of the file, each with its charts.
-    pub(super) studies: Vec<(Subject<'a>, Vec<Figure>)>,
+    pub(super) studies: Vec<(StudySection<'a>, Vec<Figure>)>,
     /// The final model, if there is one, with its charts.
     pub(super) learnt: Option<(Learnt, Vec<Figure>)>,
 }
 
-impl Content<'_> {
+impl Page<'_> {
     /// All charts.
     pub(super) fn figures(&self) -> impl Iterator<Item = &Figure> {
         let learnt = self.learnt.iter().flat_map(|(_, figures)| figures);
@@ -51,12 +52,12 @@ impl Content<'_> {
 
     /// The page.
     pub(super) fn html(&self) -> String {
-        let subjects: Vec<Subject<'_>> = self.studies.iter().map(|(s, _)| *s).collect();
+        let sections: Vec<StudySection<'_>> = self.studies.iter().map(|(s, _)| *s).collect();
         let learnt = self.learnt.as_ref().map(|(learnt, _)| learnt);
         let title = escape(self.title);
         let body = format!(
             "<h1>{title}</h1>\n{}{}{}{}{}",
-            answer(&subjects, learnt),
+            headline(&sections, learnt),
             self.series(),
             self.searches(),
             self.learnt
@@ -64,7 +65,7 @@ impl Content<'_> {
                 .map_or_else(String::new, |(learnt, figures)| final_model(
                     learnt, figures
                 )),
-            repeat(&subjects, learnt)
+            repeat(&sections, learnt)
         );
         format!(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>{title}</title><style>{STYLE}</style></head>\n<body>\n{body}<footer>chainrule {}</footer>\n</body></html>\n",
@@ -74,8 +75,8 @@ impl Content<'_> {
 
     fn series(&self) -> String {
         let mut out = String::new();
-        for (subject, figures) in &self.studies {
-            if let Some(series) = subject.series() {
+        for (section, figures) in &self.studies {
+            if let Some(series) = section.series() {
                 out += &format!(
                     "<h3>{}</h3>\n{}{}",
                     escape(series.name),
@@ -93,11 +94,11 @@ impl Content<'_> {
     fn searches(&self) -> String {
         let mut out = String::new();
         let searches = self.studies.iter().filter(|(s, _)| s.series().is_none());
-        for (subject, figures) in searches {
+        for (section, figures) in searches {
             out += &format!(
                 "<h2>All settings at once: {}</h2>\n{}{}",
-                escape(&subject.study.name),
-                best(subject),
+                escape(&section.study.name),
+                best(section),
                 html::figures(figures)
             );
         }
@@ -106,8 +107,8 @@ impl Content<'_> {
 }
 
 /// The values of a series.
-fn values(series: &Series<'_>) -> String {
-    let metric = series.subject.objective();
+fn values(series: &SeriesSection<'_>) -> String {
+    let measure = series.section.objective();
     let header = [
         series.name,
         "mean",
@@ -117,36 +118,39 @@ fn values(series: &Series<'_>) -> String {
     ];
     let blank = || "–".to_owned();
     let row = |cell: &Cell| {
-        let repeats: Vec<String> = cell.repeats.iter().map(|x| format!("{x:.4}")).collect();
+        let repeats: Vec<String> = cell.repeats.iter().map(|&x| measure.format(x)).collect();
         let mean = cell.mean;
         vec![
             shown(&cell.value),
-            mean.map_or_else(blank, |m| format!("{:.4}", m.mean)),
+            mean.map_or_else(blank, |m| measure.format(m.mean)),
             mean.and_then(|m| m.deviation)
-                .map_or_else(blank, |d| format!("{d:.4}")),
-            mean.and_then(|m| m.interval)
-                .map_or_else(blank, |i| format!("{:.4} to {:.4}", i.low, i.high)),
+                .map_or_else(blank, |d| measure.format(d)),
+            mean.and_then(|m| m.interval).map_or_else(blank, |i| {
+                format!("{} to {}", measure.format(i.low), measure.format(i.high))
+            }),
             match cell.diverged {
                 true => "diverged".into(),
                 false => repeats.join(" "),
             },
         ]
     };
-    let table = html::table(&header, series.cells(metric).iter().map(row));
+    let table = html::table(&header, series.cells(measure).iter().map(row));
     format!(
         "{}{table}",
-        html::paragraph("label", &html::sentence(words(metric)))
+        html::paragraph("label", &html::sentence(&measure.title()))
     )
 }
 
 /// The best trials of a search, with the seeds of their runs.
-fn best(subject: &Subject<'_>) -> String {
-    let parameters = subject.parameters();
+fn best(section: &StudySection<'_>) -> String {
+    let parameters = section.parameters();
     let names = parameters.iter().map(|(name, _)| *name);
+    let measure = section.objective();
+    let title = measure.title();
     let header: Vec<&str> = ["trial"]
         .into_iter()
         .chain(names)
-        .chain([words(subject.objective()), "seed"])
+        .chain([title.as_str(), "seed"])
         .collect();
     let row = |trial: &&Trial| {
         let values = parameters.iter().map(|(name, _)| {
@@ -165,14 +169,14 @@ fn best(subject: &Subject<'_>) -> String {
             .flatten()
             .map(ToString::to_string)
             .collect();
-        let value = format!("{:.4}", trial.value().unwrap_or(f64::NAN));
+        let value = measure.format(trial.value().unwrap_or(f64::NAN));
         [trial.number.to_string()]
             .into_iter()
             .chain(values)
             .chain([value, seeds.join(" ")])
             .collect()
     };
-    html::table(&header, subject.ranking().iter().take(BEST).map(row))
+    html::table(&header, section.ranking().iter().take(BEST).map(row))
 }
 
 fn final_model(learnt: &Learnt, figures: &[Figure]) -> String {
@@ -215,8 +219,8 @@ fn final_model(learnt: &Learnt, figures: &[Figure]) -> String {
     out
 }
 
-fn repeat(subjects: &[Subject<'_>], learnt: Option<&Learnt>) -> String {
-    let commands: Vec<String> = subjects.iter().filter_map(command).collect();
+fn repeat(sections: &[StudySection<'_>], learnt: Option<&Learnt>) -> String {
+    let commands: Vec<String> = sections.iter().filter_map(command).collect();
     let mut out = "<h2>To repeat it</h2>\n".to_owned();
     if !commands.is_empty() {
         out += &html::paragraph(

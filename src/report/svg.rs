@@ -1,4 +1,5 @@
-//! What all pictures share: the frame, the colours, and text that stays text. Colours follow the reader's light or dark scheme, also in a file of its own.
+//! What all pictures share: the frame, the colours, and escaped text. Colours follow the reader's light or dark scheme,
+//! also where the picture is a file of its own.
 
 /// Colours and fonts; `currentColor` would not follow the scheme in a file of its own.
 const STYLE: &str = "\

@@ -1,7 +1,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::search::journal::{Direction, NewTrial, Operation, Parameter, State};
+use crate::metrics::Direction;
+use crate::search::journal::{NewTrial, Operation, Parameter, TrialState};
 use crate::search::{Distribution, Space};
 
 /// A study's first line.
@@ -15,7 +16,7 @@ fn study(name: &str, direction: Direction) -> Operation {
 /// A trial that has ended, in one line.
 fn trial(
     study: usize,
-    state: State,
+    state: TrialState,
     parameters: &[(&str, f64, &Distribution)],
     fill: impl FnOnce(&mut NewTrial),
 ) -> Operation {
@@ -43,7 +44,7 @@ fn repeats(repeats: &[f64]) -> impl FnOnce(&mut NewTrial) {
             trial.user_attrs.insert(key.into(), json!(repeats));
         }
         trial.user_attrs.insert("seeds".into(), json!([11, 12, 13]));
-        if trial.state == State::Complete {
+        if trial.state == TrialState::Complete {
             trial.values = Some(vec![repeats.iter().sum::<f64>() / repeats.len() as f64]);
         }
     }
@@ -54,7 +55,8 @@ fn written(path: &Path, operations: Vec<Operation>) {
     journal.transaction(|_| Ok((operations, ()))).unwrap();
 }
 
-/// A file with a series of four values, of which the third diverged and the last has not begun, and a search of five trials.
+/// A file with a series of four values, of which the third diverged and the last has not begun, and a search of five
+/// trials.
 fn journal(path: &Path) {
     let metric = |study| Operation::StudySystemAttr {
         study,
@@ -80,9 +82,9 @@ fn journal(path: &Path) {
         metric(1),
     ];
     for (choice, state, values) in [
-        (0.0, State::Complete, &[0.87, 0.88, 0.89][..]),
-        (1.0, State::Complete, &[0.86, 0.86, 0.87]),
-        (2.0, State::Pruned, &[0.1]),
+        (0.0, TrialState::Complete, &[0.87, 0.88, 0.89][..]),
+        (1.0, TrialState::Complete, &[0.86, 0.86, 0.87]),
+        (2.0, TrialState::Pruned, &[0.1]),
     ] {
         let activation = ("activation", choice, distributions[0]);
         operations.push(trial(0, state, &[activation], repeats(values)));
@@ -95,7 +97,7 @@ fn journal(path: &Path) {
         (0.0005, 0.7),
     ] {
         let lr = ("lr", x, distributions[1]);
-        operations.push(trial(1, State::Complete, &[lr], repeats(&[value])));
+        operations.push(trial(1, TrialState::Complete, &[lr], repeats(&[value])));
     }
     written(path, operations);
 }
@@ -157,14 +159,14 @@ fn a_study_of_another_program_has_all_charts_of_a_search() {
     operations.extend((0..20).map(|i| {
         let place = f64::from(i) / 20.0;
         let point = [("x", place, &x), ("n", f64::from(1 + i * 7 % 20), &n)];
-        trial(0, State::Complete, &point, |trial| {
+        trial(0, TrialState::Complete, &point, |trial| {
             trial.values = Some(vec![place]);
             trial.reports = (1..=3)
                 .map(|step| (step, place + 1.0 / step as f64))
                 .collect();
         })
     }));
-    operations.push(trial(0, State::Pruned, &[], |trial| {
+    operations.push(trial(0, TrialState::Pruned, &[], |trial| {
         trial.reports.insert(1, 4.0);
     }));
     written(&path, operations);

@@ -12,14 +12,14 @@ const CELL: (f64, f64) = (150.0, 152.0);
 const SIDE: f64 = 96.0;
 
 /// An image with its text.
-pub(super) struct Tile {
+pub(super) struct ImageTile {
     pub(super) png: Vec<u8>,
     pub(super) above: String,
     pub(super) below: String,
 }
 
 /// The picture. The images are in it, so that it can be a file of its own.
-pub(super) fn tiles(title: &str, tiles: &[Tile]) -> String {
+pub(super) fn tiles(title: &str, tiles: &[ImageTile]) -> String {
     let mut body = String::new();
     for (i, tile) in tiles.iter().enumerate() {
         let left = (i % COLUMNS) as f64 * CELL.0;
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn images_are_in_rows() {
-        let tile = |name: &str| Tile {
+        let tile = |name: &str| ImageTile {
             png: vec![1, 2, 3],
             above: name.into(),
             below: "<b> 99 %".into(),

@@ -1,20 +1,21 @@
-//! How long the rest of a search will take, from a model of what each trial costs and the speed that was measured so far.
+//! How long the rest of a search will take, from a model of the cost of each trial and the speed measured so far.
 
 use std::time::Duration;
 
 use super::journal::{Storage, Study};
 use super::plan::{Plan, SamplerName};
-use super::run::{Seat, Task};
+use super::run::{Assignment, Task};
 use super::study::Claim;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::nn::Layout;
 use crate::settings::Config;
 
-/// Multiply-adds that an update costs beside its products, for each parameter: an optimiser reads and writes weights and moments, and does no product.
+/// The cost of an update beside its products, in multiply-adds for each parameter: an optimiser reads and writes weights
+/// and moments, and does no product.
 const OF_A_PARAMETER: f64 = 20.0;
 
-/// The same, for each update as such: barriers, losses, short loops.
+/// The cost of an update whatever its size: barriers, losses, short loops.
 const OF_AN_UPDATE: f64 = 2e6;
 
 /// What a run costs, in multiply-adds. Only ratios are used, so a processor's speed cancels out.
@@ -30,7 +31,8 @@ pub fn cost_of_run(config: &Config, data: &Dataset) -> Result<f64> {
     };
     let samples = data.train.len() as f64 * (1.0 - held_out);
     let updates = (samples / config.batch_size as f64).ceil();
-    // Forward, the weights' gradient and the input's gradient: three multiply-adds for each parameter and sample, two in the first layer, whose input needs none.
+    // Forward, the weights' gradient and the input's gradient: three multiply-adds for each parameter and sample. The
+    // first layer has two, because its input needs no gradient.
     let first = spec.inputs * spec.hidden.first().unwrap_or(&spec.classes);
     let products = samples * (3.0 * parameters - first as f64);
     let epoch = products + updates * (OF_A_PARAMETER * parameters + OF_AN_UPDATE);
@@ -105,7 +107,7 @@ impl Costs {
     }
 }
 
-/// What is done, what is left, and at which speed.
+/// The cost that is done, the cost that is left, and the speed.
 #[derive(Clone, Debug)]
 pub struct Pace {
     costs: Vec<Costs>,
@@ -158,17 +160,18 @@ impl Pace {
     }
 
     /// So much of a worker's trial is done, from 0 to 1.
-    pub fn advance(&mut self, seat: Seat, claim: &Claim, share: f64) {
-        if let (Some(running), Some(costs)) =
-            (self.running.get_mut(seat.worker), self.costs.get(seat.task))
-        {
+    pub fn advance(&mut self, assignment: Assignment, claim: &Claim, share: f64) {
+        if let (Some(running), Some(costs)) = (
+            self.running.get_mut(assignment.worker),
+            self.costs.get(assignment.task),
+        ) {
             *running = (costs.one(claim), share);
         }
     }
 
     /// A worker's trial has ended.
-    pub fn end(&mut self, seat: Seat) {
-        if let Some(running) = self.running.get_mut(seat.worker) {
+    pub fn end(&mut self, assignment: Assignment) {
+        if let Some(running) = self.running.get_mut(assignment.worker) {
             *running = (0.0, 0.0);
         }
     }
@@ -188,7 +191,7 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::search::Objective;
+    use crate::metrics::ValidationMetric;
     use crate::search::sweep::Series;
     use crate::settings::Settings;
 
@@ -202,8 +205,8 @@ mod tests {
             running: vec![(0.0, 0.0); 2],
         };
         assert_eq!(pace.time_left(Duration::from_secs(9)), None);
-        let (seat, claim) = (
-            Seat { worker: 1, task: 0 },
+        let (assignment, claim) = (
+            Assignment { worker: 1, task: 0 },
             Claim {
                 id: 0,
                 number: 0,
@@ -211,13 +214,13 @@ mod tests {
                 point: vec![0.0],
             },
         );
-        pace.advance(seat, &claim, 0.5);
+        pace.advance(assignment, &claim, 0.5);
         assert_eq!(
             pace.time_left(Duration::from_secs(5)),
             Some(Duration::from_secs(30))
         );
         pace.left = 25.0;
-        pace.end(seat);
+        pace.end(assignment);
         assert_eq!(
             pace.time_left(Duration::from_secs(10)),
             Some(Duration::from_secs(25))
@@ -237,7 +240,7 @@ mod tests {
                 values: values.into(),
             };
             let plan = series
-                .plan(&Settings::default(), 0, 2, Objective::ValLoss)
+                .plan(&Settings::default(), 0, 2, ValidationMetric::ValLoss)
                 .unwrap();
             let task = Task {
                 plan: &plan,

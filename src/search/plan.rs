@@ -5,70 +5,16 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::distribution::Distribution;
-use super::journal::Direction;
 use super::pruner::{Hyperband, Median, Never, Pruner, SuccessiveHalving};
 use super::sampler::{Grid, Random, Sampler, Sobol, Tpe};
 use super::space::{Point, Space};
 use crate::backend::select::Device;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::metrics::ValidationMetric;
 use crate::rng;
 use crate::settings::{Config, Settings};
-use crate::train::{EpochRecord, Summary, check_fit};
-
-/// Which figure of the validation part is searched for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
-#[serde(rename_all = "snake_case")]
-#[value(rename_all = "snake_case")]
-pub enum Objective {
-    /// The accuracy of the best epoch, as high as possible.
-    #[default]
-    ValAccuracy,
-    /// The loss of the best epoch, as low as possible.
-    ValLoss,
-}
-
-impl Objective {
-    /// Its name in words.
-    pub fn name(self) -> &'static str {
-        match self {
-            Objective::ValAccuracy => "val_accuracy",
-            Objective::ValLoss => "val_loss",
-        }
-    }
-
-    /// Which values are better.
-    pub fn direction(self) -> Direction {
-        match self {
-            Objective::ValAccuracy => Direction::Maximize,
-            Objective::ValLoss => Direction::Minimize,
-        }
-    }
-
-    /// A value as a loss: the smaller, the better.
-    pub(super) fn loss(self, value: f64) -> f64 {
-        match self {
-            Objective::ValAccuracy => -value,
-            Objective::ValLoss => value,
-        }
-    }
-
-    /// After an epoch.
-    pub(super) fn of_epoch(self, record: &EpochRecord) -> Option<f64> {
-        match self {
-            Objective::ValAccuracy => record.val_accuracy,
-            Objective::ValLoss => record.val_loss,
-        }
-    }
-
-    /// Of a whole run.
-    pub(super) fn of_run(self, summary: &Summary) -> Option<f64> {
-        match self {
-            Objective::ValAccuracy => summary.val_accuracy,
-            Objective::ValLoss => summary.val_loss,
-        }
-    }
-}
+use crate::train::check_fit;
 
 /// Where to look next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
@@ -113,8 +59,8 @@ pub struct Plan {
     pub seed: u64,
     /// Runs of each point, with different seeds; their mean counts.
     pub repeats: u32,
-    /// What is looked for.
-    pub objective: Objective,
+    /// The metric to be made as good as possible.
+    pub objective: ValidationMetric,
     /// How.
     pub sampler: SamplerName,
     /// What ends early.
@@ -277,7 +223,7 @@ mod tests {
             base: Settings::default(),
             seed: 3,
             repeats: 2,
-            objective: Objective::default(),
+            objective: ValidationMetric::default(),
             sampler: SamplerName::default(),
             pruner: PrunerName::default(),
         }

@@ -3,11 +3,12 @@
 use clap::ValueEnum;
 
 use super::journal::{Storage, Study, Trial};
-use super::plan::{Objective, Plan, PrunerName, SamplerName};
+use super::plan::{Plan, PrunerName, SamplerName};
 use super::run::{Task, ranking};
 use super::space::{Point, Space};
 use super::sweep::Series;
 use crate::error::Result;
+use crate::metrics::ValidationMetric;
 use crate::settings::{Config, Settings};
 
 /// How much of it.
@@ -96,7 +97,7 @@ impl Outline {
         preset: Preset,
         settings: &Settings,
         seed: u64,
-        objective: Objective,
+        objective: ValidationMetric,
     ) -> Result<Self> {
         let with_epochs = |epochs| {
             let mut own = Settings::default();
@@ -181,7 +182,7 @@ mod tests {
     use super::*;
 
     fn outline(preset: Preset, settings: &Settings) -> Outline {
-        Outline::new(preset, settings, 4, Objective::ValAccuracy).unwrap()
+        Outline::new(preset, settings, 4, ValidationMetric::default()).unwrap()
     }
 
     #[test]

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::journal::{Journal, State, Storage, Study, Trial};
+use super::journal::{Journal, Storage, Study, Trial, TrialState};
 use super::plan::Plan;
-use super::study::{Claim, Next, Work, slot};
+use super::study::{Claim, Next, StudyWork, slot};
 use super::trial::{End, Worker, run_folder};
 use crate::backend::select::Device;
 use crate::backend::select::check_device;
@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(300);
 
 /// Who does what: a worker of this process, at one of the search's tasks. Both count from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seat {
+pub struct Assignment {
     /// The worker.
     pub worker: usize,
     /// The task.
@@ -38,16 +38,24 @@ pub trait Watcher: Sync {
     fn joined(&self, _storage: &Storage) {}
 
     /// A worker has begun a trial.
-    fn began(&self, _seat: Seat, _claim: &Claim) {}
+    fn began(&self, _seat: Assignment, _claim: &Claim) {}
 
     /// So much of the trial is done, from 0 to 1.
-    fn batch(&self, _seat: Seat, _claim: &Claim, _share: f64) {}
+    fn batch(&self, _seat: Assignment, _claim: &Claim, _share: f64) {}
 
     /// The trial's value after a step.
-    fn epoch(&self, _seat: Seat, _claim: &Claim, _step: u64, _value: f64) {}
+    fn epoch(&self, _seat: Assignment, _claim: &Claim, _step: u64, _value: f64) {}
 
     /// The trial has ended; the study as it is then.
-    fn ended(&self, _seat: Seat, _claim: &Claim, _end: End, _storage: &Storage, _study: &Study) {}
+    fn ended(
+        &self,
+        _seat: Assignment,
+        _claim: &Claim,
+        _end: End,
+        _storage: &Storage,
+        _study: &Study,
+    ) {
+    }
 }
 
 impl Watcher for () {}
@@ -117,7 +125,7 @@ impl Search<'_> {
         // All studies are begun before anybody works, so their order in the file is that of the tasks.
         let mut journal = Journal::join(self.journal)?;
         for task in self.tasks {
-            journal = Work::join(journal, task.plan, &self.data.hash)?.leave();
+            journal = StudyWork::join(journal, task.plan, &self.data.hash)?.leave();
         }
         watcher.joined(journal.storage());
         let mut journals = vec![journal];
@@ -188,8 +196,8 @@ impl Search<'_> {
         while let Some(&task) = open.front()
             && !watcher.interrupted()
         {
-            let mut work = Work::join(journal, self.tasks[task].plan, &self.data.hash)?;
-            match self.trial(Seat { worker, task }, &mut work, watcher)? {
+            let mut work = StudyWork::join(journal, self.tasks[task].plan, &self.data.hash)?;
+            match self.trial(Assignment { worker, task }, &mut work, watcher)? {
                 Next::Run(_) => waited = 0,
                 // Others are at its last trials; there may be something to begin elsewhere.
                 Next::Wait => {
@@ -214,30 +222,35 @@ impl Search<'_> {
     }
 
     /// Claims a trial and runs it.
-    fn trial(&self, seat: Seat, work: &mut Work<'_>, watcher: &Stoppable<'_>) -> Result<Next> {
-        let task = self.tasks[seat.task];
+    fn trial(
+        &self,
+        assignment: Assignment,
+        work: &mut StudyWork<'_>,
+        watcher: &Stoppable<'_>,
+    ) -> Result<Next> {
+        let task = self.tasks[assignment.task];
         let next = work.claim(task.trials)?;
         if let Next::Run(claim) = &next {
-            watcher.began(seat, claim);
+            watcher.began(assignment, claim);
             let folder = folder(self.journal, &task.plan.name);
             let runner = Worker {
                 plan: task.plan,
                 data: &self.data,
                 folder: &folder,
                 watcher,
-                seat,
+                assignment,
             };
             let threads = self.threads_of_a_trial(work)?;
             let end = runner.run(work, claim, threads)?;
             let (storage, study) = work.look()?;
-            watcher.ended(seat, claim, end, storage, study);
+            watcher.ended(assignment, claim, end, storage, study);
             tidy(task, &folder, storage, study);
         }
         Ok(next)
     }
 
     /// One, while there are as many open trials as threads; the last ones share what the others have left.
-    fn threads_of_a_trial(&self, work: &mut Work<'_>) -> Result<usize> {
+    fn threads_of_a_trial(&self, work: &mut StudyWork<'_>) -> Result<usize> {
         let (storage, _) = work.look()?;
         let open = |task: &Task<'_>| {
             let ended = storage
@@ -291,7 +304,7 @@ pub fn folder(journal: &Path, study: &str) -> PathBuf {
 pub fn ranking<'s>(storage: &'s Storage, study: &'s Study) -> Vec<&'s Trial> {
     let complete = storage
         .trials(study)
-        .filter(|t| t.state() == State::Complete);
+        .filter(|t| t.state() == TrialState::Complete);
     let mut scored: Vec<(f64, &Trial)> = complete
         .filter_map(|t| Some((t.value().filter(|x| !x.is_nan())?, t)))
         .collect();
@@ -319,19 +332,26 @@ impl Watcher for Stoppable<'_> {
         self.watcher.joined(storage);
     }
 
-    fn began(&self, seat: Seat, claim: &Claim) {
-        self.watcher.began(seat, claim);
+    fn began(&self, assignment: Assignment, claim: &Claim) {
+        self.watcher.began(assignment, claim);
     }
 
-    fn batch(&self, seat: Seat, claim: &Claim, share: f64) {
-        self.watcher.batch(seat, claim, share);
+    fn batch(&self, assignment: Assignment, claim: &Claim, share: f64) {
+        self.watcher.batch(assignment, claim, share);
     }
 
-    fn epoch(&self, seat: Seat, claim: &Claim, step: u64, value: f64) {
-        self.watcher.epoch(seat, claim, step, value);
+    fn epoch(&self, assignment: Assignment, claim: &Claim, step: u64, value: f64) {
+        self.watcher.epoch(assignment, claim, step, value);
     }
 
-    fn ended(&self, seat: Seat, claim: &Claim, end: End, storage: &Storage, study: &Study) {
-        self.watcher.ended(seat, claim, end, storage, study);
+    fn ended(
+        &self,
+        assignment: Assignment,
+        claim: &Claim,
+        end: End,
+        storage: &Storage,
+        study: &Study,
+    ) {
+        self.watcher.ended(assignment, claim, end, storage, study);
     }
 }

@@ -1,16 +1,17 @@
 //! A search's study in its file: who does which trial, and what came of it.
 //!
-//! Every change is one transaction under the file's lock, so workers in any number of threads, processes and machines never do a trial twice. A *slot* is a place in the
-//! budget: a trial that breaks off is tried again, in the same slot, at the same point and with the same seeds.
+//! Every change is one transaction under the file's lock, so workers in any number of threads, processes and machines
+//! never do a trial twice. A *slot* is a place in the budget: a trial that breaks off is tried again, in the same slot,
+//! at the same point and with the same seeds.
 
 use serde_json::{Value, json};
 
 use super::journal::{
-    Attributes, Journal, NewTrial, Operation, Parameter, State, Storage, Study, Trial, now,
+    Attributes, Journal, NewTrial, Operation, Parameter, Storage, Study, Trial, TrialState, now,
 };
 use super::plan::Plan;
 use super::pruner::Pruner;
-use super::sampler::{self, Observation, Outcome, Sampler};
+use super::sampler::{self, Observation, Sampler, TrialOutcome};
 use super::space::Point;
 use crate::error::{Error, Result};
 
@@ -47,13 +48,13 @@ pub enum Next {
 }
 
 /// A study, opened to work on it.
-pub struct Work<'a> {
+pub struct StudyWork<'a> {
     journal: Journal,
     plan: &'a Plan,
     sampler: Box<dyn Sampler>,
 }
 
-impl<'a> Work<'a> {
+impl<'a> StudyWork<'a> {
     /// Joins the study, or begins it.
     ///
     /// # Errors
@@ -81,7 +82,7 @@ impl<'a> Work<'a> {
                 let study = storage.next_study();
                 let create = Operation::CreateStudy {
                     name: plan.name.clone(),
-                    directions: vec![plan.objective.direction()],
+                    directions: vec![plan.objective.metric().direction()],
                 };
                 let note = Operation::StudyUserAttr {
                     study,
@@ -96,7 +97,7 @@ impl<'a> Work<'a> {
                 Ok((vec![create, note, metric], ()))
             }
         })?;
-        Ok(Work {
+        Ok(StudyWork {
             journal,
             plan,
             sampler: plan.sampler(),
@@ -121,12 +122,15 @@ impl<'a> Work<'a> {
             if ended >= trials {
                 return Ok((Vec::new(), Next::Done(ended)));
             }
-            if let Some(waiting) = storage.trials(study).find(|t| t.state() == State::Waiting) {
+            if let Some(waiting) = storage
+                .trials(study)
+                .find(|t| t.state() == TrialState::Waiting)
+            {
                 return take(plan, sampler, storage, study, waiting);
             }
             let running = storage
                 .trials(study)
-                .filter(|t| t.state() == State::Running)
+                .filter(|t| t.state() == TrialState::Running)
                 .count();
             if ended + running >= trials {
                 return Ok((Vec::new(), Next::Wait));
@@ -144,7 +148,7 @@ impl<'a> Work<'a> {
                     },
                 ));
             };
-            let trial = Box::new(attempt(plan, slot, &point, State::Running));
+            let trial = Box::new(attempt(plan, slot, &point, TrialState::Running));
             let claim = Claim {
                 id: storage.next_trial(),
                 number,
@@ -187,7 +191,7 @@ impl<'a> Work<'a> {
             };
             operations.extend(verdict.notes.into_iter().map(note));
             if verdict.prune {
-                operations.push(end(trial, State::Pruned, Some(value)));
+                operations.push(end(trial, TrialState::Pruned, Some(value)));
             }
             Ok((operations, verdict.prune))
         })
@@ -196,23 +200,23 @@ impl<'a> Work<'a> {
     /// Ends a trial with its value and what is to be noted.
     ///
     /// # Errors
-    /// As for [`Work::report`].
+    /// As for [`StudyWork::report`].
     pub fn complete(&mut self, claim: &Claim, value: f64, notes: Attributes) -> Result<()> {
         self.finish(claim, notes, |_| {
-            end(claim.id, State::Complete, Some(value))
+            end(claim.id, TrialState::Complete, Some(value))
         })
     }
 
     /// Ends a trial whose loss stopped being a number: samplers take it for a bad one, with its last report.
     ///
     /// # Errors
-    /// As for [`Work::report`].
+    /// As for [`StudyWork::report`].
     pub fn diverge(&mut self, claim: &Claim, mut notes: Attributes) -> Result<()> {
         notes.insert("diverged".into(), json!(true));
         self.finish(claim, notes, |trial| {
             end(
                 claim.id,
-                State::Pruned,
+                TrialState::Pruned,
                 trial.last_report().map(|(_, value)| value),
             )
         })
@@ -221,16 +225,16 @@ impl<'a> Work<'a> {
     /// Ends a trial that could not be run at all.
     ///
     /// # Errors
-    /// As for [`Work::report`].
+    /// As for [`StudyWork::report`].
     pub fn fail(&mut self, claim: &Claim, why: &str) -> Result<()> {
         let notes = Attributes::from_iter([("error".to_owned(), json!(why))]);
-        self.finish(claim, notes, |_| end(claim.id, State::Fail, None))
+        self.finish(claim, notes, |_| end(claim.id, TrialState::Fail, None))
     }
 
     /// Gives a trial back, to be begun anew by whoever comes next.
     ///
     /// # Errors
-    /// As for [`Work::report`].
+    /// As for [`StudyWork::report`].
     pub fn give_back(&mut self, claim: &Claim) -> Result<()> {
         let plan = self.plan;
         self.journal.transaction(|storage| {
@@ -273,7 +277,7 @@ impl<'a> Work<'a> {
             .journal
             .storage()
             .trials(study)
-            .filter(|t| t.state() == State::Running)
+            .filter(|t| t.state() == TrialState::Running)
             .cloned()
             .collect();
         let orphans: Vec<Trial> = running
@@ -290,7 +294,7 @@ impl<'a> Work<'a> {
             let still = orphans.iter().filter(|t| {
                 storage
                     .trial(t.id)
-                    .is_some_and(|now| now.state() == State::Running && now.owner == t.owner)
+                    .is_some_and(|now| now.state() == TrialState::Running && now.owner == t.owner)
             });
             Ok((
                 still
@@ -315,7 +319,9 @@ fn find<'s>(storage: &'s Storage, plan: &Plan) -> Result<&'s Study> {
 
 /// A trial that nobody else has ended.
 fn own(storage: &Storage, id: usize) -> Result<&Trial> {
-    let running = storage.trial(id).filter(|t| t.state() == State::Running);
+    let running = storage
+        .trial(id)
+        .filter(|t| t.state() == TrialState::Running);
     running.ok_or_else(|| Error::Check(format!("trial {id} was ended by another program")))
 }
 
@@ -324,7 +330,8 @@ pub fn slot(storage: &Storage, study: &Study, trial: &Trial) -> u32 {
     slots_before(storage, study, trial.first_attempt())
 }
 
-/// How many first attempts have a smaller number. Retries take numbers too, but no slots: a disturbed search comes to the same slots as an undisturbed one.
+/// How many first attempts have a smaller number. Retries take numbers too, but no slots: a disturbed search comes to
+/// the same slots as an undisturbed one.
 fn slots_before(storage: &Storage, study: &Study, number: usize) -> u32 {
     storage
         .trials(study)
@@ -333,7 +340,7 @@ fn slots_before(storage: &Storage, study: &Study, number: usize) -> u32 {
         .count() as u32
 }
 
-fn end(trial: usize, state: State, value: Option<f64>) -> Operation {
+fn end(trial: usize, state: TrialState, value: Option<f64>) -> Operation {
     // Whatever is not a number would make the whole file unreadable for others.
     let values = value.filter(|x| x.is_finite()).map(|x| vec![x]);
     Operation::SetState {
@@ -345,8 +352,8 @@ fn end(trial: usize, state: State, value: Option<f64>) -> Operation {
 }
 
 /// A trial at a point.
-fn attempt(plan: &Plan, slot: u32, point: &[f64], state: State) -> NewTrial {
-    let mut trial = NewTrial::new(state, (state == State::Running).then(now));
+fn attempt(plan: &Plan, slot: u32, point: &[f64], state: TrialState) -> NewTrial {
+    let mut trial = NewTrial::new(state, (state == TrialState::Running).then(now));
     let parameter = |((name, distribution), &internal): ((&str, &super::Distribution), &f64)| {
         (
             name.to_owned(),
@@ -371,7 +378,7 @@ fn seeds(plan: &Plan, point: &[f64], slot: u32) -> Value {
 
 /// Fails a running trial and queues it anew, unless it had so many attempts already.
 fn requeue(study: &Study, trial: &Trial, attempts: usize) -> Vec<Operation> {
-    let mut operations = vec![end(trial.id, State::Fail, None)];
+    let mut operations = vec![end(trial.id, TrialState::Fail, None)];
     let history = trial
         .content
         .system_attrs
@@ -380,7 +387,7 @@ fn requeue(study: &Study, trial: &Trial, attempts: usize) -> Vec<Operation> {
     let mut history = history.cloned().unwrap_or_default();
     history.push(json!(trial.number));
     if history.len() < attempts {
-        let mut again = NewTrial::new(State::Waiting, None);
+        let mut again = NewTrial::new(TrialState::Waiting, None);
         again.params.clone_from(&trial.content.params);
         again.user_attrs.clone_from(&trial.content.user_attrs);
         let fixed: Attributes = again
@@ -422,7 +429,7 @@ fn take(
         .and_then(Value::as_object);
     let claim = Operation::SetState {
         trial,
-        state: State::Running,
+        state: TrialState::Running,
         values: None,
         at: Some(now()),
     };
@@ -480,6 +487,7 @@ fn take(
 
 /// What samplers learn from: trials that have every parameter of the space.
 fn history(plan: &Plan, storage: &Storage, study: &Study) -> Vec<Observation> {
+    let direction = plan.objective.metric().direction();
     let observe = |trial: &Trial| {
         let parameter = |(name, distribution): (&str, &super::Distribution)| {
             let parameter = trial.content.params.get(name)?;
@@ -492,15 +500,15 @@ fn history(plan: &Plan, storage: &Storage, study: &Study) -> Vec<Observation> {
             .map(parameter)
             .collect::<Option<Point>>()?;
         let outcome = match trial.state() {
-            State::Complete => Outcome::Complete(plan.objective.loss(trial.value()?)),
-            State::Pruned => Outcome::Pruned(
+            TrialState::Complete => TrialOutcome::Complete(direction.cost(trial.value()?)),
+            TrialState::Pruned => TrialOutcome::Pruned(
                 trial
                     .last_report()
                     .filter(|(_, x)| x.is_finite())
-                    .map(|(step, x)| (step, plan.objective.loss(x))),
+                    .map(|(step, x)| (step, direction.cost(x))),
             ),
-            State::Running => Outcome::Running,
-            State::Fail | State::Waiting => return None,
+            TrialState::Running => TrialOutcome::Running,
+            TrialState::Fail | TrialState::Waiting => return None,
         };
         Some(Observation { point, outcome })
     };

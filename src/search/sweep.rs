@@ -5,10 +5,11 @@
 use serde_json::Value;
 
 use super::distribution::Distribution;
-use super::journal::{Direction, State, Storage, Study};
-use super::plan::{Objective, Plan, PrunerName, SamplerName};
+use super::journal::{Storage, Study, TrialState};
+use super::plan::{Plan, PrunerName, SamplerName};
 use super::space::Space;
 use crate::error::{Error, Result};
+use crate::metrics::{Direction, ValidationMetric};
 use crate::settings::Settings;
 use crate::statistics::student::{self, Mean};
 
@@ -49,7 +50,7 @@ impl Series {
         base: &Settings,
         seed: u64,
         repeats: u32,
-        objective: Objective,
+        objective: ValidationMetric,
     ) -> Result<Plan> {
         let mut space = Space::default();
         space.add_choices(&self.parameter, &self.values)?;
@@ -67,14 +68,14 @@ impl Series {
     }
 }
 
-/// What a value of a series has come to.
+/// The results for a value of a series.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Cell {
     /// The value.
     pub value: Value,
     /// The objective of each repeat, in their order.
     pub repeats: Vec<f64>,
-    /// Their mean with its interval; none if nothing has ended, or it diverged.
+    /// Their mean with its interval; none if the trial has not ended or has diverged.
     pub mean: Option<Mean>,
     /// A repeat's loss was not a number.
     pub diverged: bool,
@@ -92,12 +93,12 @@ pub fn cells(plan: &Plan, storage: &Storage, study: &Study) -> Result<Vec<Cell>>
         )));
     };
     let metric = plan.objective.name();
-    let cell = |value| Cell::of(storage, study, (name, value), metric);
+    let cell = |value| Cell::of(storage, study, (name, value), &metric);
     Ok(choices.iter().map(cell).collect())
 }
 
 impl Cell {
-    /// What the trial with this value of a parameter has noted of each repeat, such as `val_loss`.
+    /// The numbers that the trial with this value of a parameter has noted for its repeats, such as `val_loss`.
     pub fn of(
         storage: &Storage,
         study: &Study,
@@ -108,7 +109,7 @@ impl Cell {
             .trials(study)
             .find(|t| t.state().has_result() && t.parameter(name).as_ref() == Some(value));
         let repeats: Vec<f64> = trial.map_or_else(Vec::new, |t| t.noted(metric));
-        let complete = trial.is_some_and(|t| t.state() == State::Complete);
+        let complete = trial.is_some_and(|t| t.state() == TrialState::Complete);
         Cell {
             value: value.clone(),
             mean: student::mean(&repeats).filter(|_| complete),
@@ -120,12 +121,8 @@ impl Cell {
 
 /// The best and the worst of the cells that have ended; those that diverged are the worst.
 pub fn extremes(cells: &[Cell], direction: Direction) -> Option<(&Cell, &Cell)> {
-    let sign = match direction {
-        Direction::Maximize => -1.0,
-        Direction::Minimize => 1.0,
-    };
-    let loss = |cell: &Cell| cell.mean.map_or(f64::INFINITY, |m| sign * m.mean);
-    let order = |a: &&Cell, b: &&Cell| loss(a).total_cmp(&loss(b));
+    let cost = |cell: &Cell| cell.mean.map_or(f64::INFINITY, |m| direction.cost(m.mean));
+    let order = |a: &&Cell, b: &&Cell| cost(a).total_cmp(&cost(b));
     let ended = || cells.iter().filter(|c| c.mean.is_some() || c.diverged);
     ended().min_by(order).zip(ended().max_by(order))
 }
@@ -139,7 +136,7 @@ mod tests {
         let plans: Vec<Plan> = Series::six()
             .iter()
             .map(|s| {
-                s.plan(&Settings::default(), 0, 3, Objective::ValAccuracy)
+                s.plan(&Settings::default(), 0, 3, ValidationMetric::default())
                     .unwrap()
             })
             .collect();
@@ -189,14 +186,14 @@ mod tests {
             values: values.into(),
         };
         let one = series("batch-size", "64")
-            .plan(&Settings::default(), 0, 1, Objective::ValLoss)
+            .plan(&Settings::default(), 0, 1, ValidationMetric::ValLoss)
             .unwrap();
         assert_eq!(
             (one.name.as_str(), one.space.cardinality()),
             ("sweep-batch_size", Some(1))
         );
         let lists = series("widths", "256,128/512")
-            .plan(&Settings::default(), 0, 1, Objective::ValLoss)
+            .plan(&Settings::default(), 0, 1, ValidationMetric::ValLoss)
             .unwrap();
         assert_eq!(lists.space.cardinality(), Some(2));
         for (parameter, values) in [
@@ -207,7 +204,7 @@ mod tests {
         ] {
             assert_eq!(
                 series(parameter, values)
-                    .plan(&Settings::default(), 0, 1, Objective::ValLoss)
+                    .plan(&Settings::default(), 0, 1, ValidationMetric::ValLoss)
                     .unwrap_err()
                     .exit_code(),
                 2

@@ -4,17 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::journal::Attributes;
-use super::plan::{Objective, Plan};
+use super::plan::Plan;
 use super::pruner::Pruner;
-use super::run::{Seat, Watcher};
-use super::study::{Claim, Work};
+use super::run::{Assignment, Watcher};
+use super::study::{Claim, StudyWork};
 use crate::backend::Backend;
 use crate::backend::select::{OnBackend, on_backend};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::metrics::{DataPart, Metric, PartMetric};
 use crate::settings::Config;
 use crate::threads::with_threads;
 use crate::train::{self, Control, EpochRecord, Observer, RunDir, Summary, Trainer, fit};
@@ -28,7 +29,7 @@ pub enum End {
     Pruned(f64),
     /// A loss was not a number.
     Diverged,
-    /// Somebody asked to stop: the trial is back in the queue.
+    /// The search was asked to stop: the trial is back in the queue.
     Interrupted,
 }
 
@@ -39,7 +40,7 @@ pub(super) struct Worker<'a> {
     /// Where the runs of trials are kept.
     pub(super) folder: &'a Path,
     pub(super) watcher: &'a dyn Watcher,
-    pub(super) seat: Seat,
+    pub(super) assignment: Assignment,
 }
 
 impl Worker<'_> {
@@ -47,7 +48,12 @@ impl Worker<'_> {
     ///
     /// # Errors
     /// If the settings do not fit the data, or a file cannot be written. The trial has ended, or waits again.
-    pub(super) fn run(&self, work: &mut Work<'_>, claim: &Claim, threads: usize) -> Result<End> {
+    pub(super) fn run(
+        &self,
+        work: &mut StudyWork<'_>,
+        claim: &Claim,
+        threads: usize,
+    ) -> Result<End> {
         let trained = self.train(work, claim, threads);
         if !matches!(trained, Ok(End::Complete(_))) {
             (0..self.plan.repeats).for_each(|repeat| {
@@ -68,15 +74,16 @@ impl Worker<'_> {
         trained
     }
 
-    fn train(&self, work: &mut Work<'_>, claim: &Claim, threads: usize) -> Result<End> {
+    fn train(&self, work: &mut StudyWork<'_>, claim: &Claim, threads: usize) -> Result<End> {
+        let objective = self.plan.objective.metric().of(DataPart::Validation);
         let mut summaries = Vec::new();
         let mut values = Vec::new();
         for repeat in 0..self.plan.repeats {
             let config = self.plan.config(&claim.point, claim.slot, repeat)?;
             let epochs = config.epochs;
-            let mut report = Report {
+            let mut report = TrialReporter {
                 worker: self,
-                objective: self.plan.objective,
+                objective,
                 pruner: self.plan.pruner(epochs * self.plan.repeats),
                 claim,
                 before: u64::from(repeat) * u64::from(epochs),
@@ -101,11 +108,7 @@ impl Worker<'_> {
                 work.give_back(claim)?;
                 return Ok(End::Interrupted);
             }
-            let value = self
-                .plan
-                .objective
-                .of_run(&summary)
-                .filter(|_| !summary.diverged);
+            let value = summary.get(objective).filter(|_| !summary.diverged);
             summaries.push(summary);
             let Some(value) = value else {
                 work.diverge(claim, notes(&summaries))?;
@@ -124,20 +127,18 @@ pub fn run_folder(folder: &Path, slot: u32, repeat: u32) -> PathBuf {
     folder.join(format!("{slot:04}-{repeat}"))
 }
 
-/// What is noted of the repeats, for reports.
+/// The results of the repeats that are written into the study file, for reports.
 fn notes(summaries: &[Summary]) -> Attributes {
-    let list =
-        |of: fn(&Summary) -> serde_json::Value| json!(summaries.iter().map(of).collect::<Vec<_>>());
-    Attributes::from_iter([
-        ("val_accuracy".to_owned(), list(|s| json!(s.val_accuracy))),
-        ("val_loss".to_owned(), list(|s| json!(s.val_loss))),
-        ("train_loss".to_owned(), list(|s| json!(s.train_loss))),
-        ("best_epoch".to_owned(), list(|s| json!(s.best_epoch))),
-        (
-            "train_seconds".to_owned(),
-            list(|s| json!(s.epoch_seconds.iter().sum::<f64>())),
-        ),
-    ])
+    let list = |of: &dyn Fn(&Summary) -> Value| summaries.iter().map(of).collect::<Value>();
+    let mut notes = Attributes::new();
+    for metric in Metric::ALL.map(|m| m.of(DataPart::Validation)) {
+        notes.insert(metric.name(), list(&|s| json!(s.get(metric))));
+    }
+    notes.insert("train_loss".into(), list(&|s| json!(s.train_loss)));
+    notes.insert("best_epoch".into(), list(&|s| json!(s.best_epoch)));
+    let seconds = |s: &Summary| json!(s.epoch_seconds.iter().sum::<f64>());
+    notes.insert("train_seconds".into(), list(&seconds));
+    notes
 }
 
 /// A repeat, to be run on whichever backend its settings ask for.
@@ -146,7 +147,7 @@ struct Repeat<'a, 'b, 'c> {
     folder: &'a Path,
     threads: usize,
     config: &'a Config,
-    report: &'a mut Report<'b, 'c>,
+    report: &'a mut TrialReporter<'b, 'c>,
 }
 
 impl OnBackend for Repeat<'_, '_, '_> {
@@ -170,10 +171,11 @@ impl OnBackend for Repeat<'_, '_, '_> {
     }
 }
 
-/// Reports every epoch to the study, which may give the trial up. At a step of a later repeat the value is the mean of that epoch and the values of the repeats before.
-struct Report<'a, 'w> {
+/// Reports every epoch to the study, which may give the trial up. At a step of a later repeat the value is the mean of
+/// that epoch and the values of the repeats before.
+struct TrialReporter<'a, 'w> {
     worker: &'a Worker<'a>,
-    objective: Objective,
+    objective: PartMetric,
     pruner: Box<dyn Pruner>,
     claim: &'a Claim,
     /// Steps of earlier repeats.
@@ -182,10 +184,10 @@ struct Report<'a, 'w> {
     values: &'a [f64],
     /// The last report, if it was the last one.
     pruned: Result<Option<f64>>,
-    work: &'a mut Work<'w>,
+    work: &'a mut StudyWork<'w>,
 }
 
-impl Observer for Report<'_, '_> {
+impl Observer for TrialReporter<'_, '_> {
     fn interrupted(&self) -> bool {
         self.worker.watcher.interrupted()
     }
@@ -195,18 +197,18 @@ impl Observer for Report<'_, '_> {
         let share = (self.before as f64 + epochs) / self.steps as f64;
         self.worker
             .watcher
-            .batch(self.worker.seat, self.claim, share);
+            .batch(self.worker.assignment, self.claim, share);
     }
 
     fn epoch(&mut self, record: &EpochRecord, _best: bool) -> Control {
-        let Some(value) = self.objective.of_epoch(record).filter(|x| x.is_finite()) else {
+        let Some(value) = record.get(self.objective).filter(|x| x.is_finite()) else {
             return Control::Continue;
         };
         let mean = (self.values.iter().sum::<f64>() + value) / (self.values.len() as f64 + 1.0);
         let step = self.before + u64::from(record.epoch);
         self.worker
             .watcher
-            .epoch(self.worker.seat, self.claim, step, mean);
+            .epoch(self.worker.assignment, self.claim, step, mean);
         match self
             .work
             .report(self.claim, step, mean, self.pruner.as_ref())

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{ModelSettings, Monitor, OptimizerSettings, ScheduleSettings, Settings};
+use super::{ModelSettings, OptimizerSettings, ScheduleSettings, Settings};
 use crate::backend::Order;
 use crate::backend::select::{Device, Precision};
 use crate::data::Dataset;
@@ -13,6 +13,7 @@ use crate::data::augment::Augment;
 use crate::data::normalize::Normalize;
 use crate::data::split::{Split, stratified};
 use crate::error::{Error, Result};
+use crate::metrics::ValidationMetric;
 use crate::nn::NetworkSpec;
 use crate::nn::init::Init;
 use crate::nn::spec::hidden_widths;
@@ -55,7 +56,7 @@ pub struct Config {
     pub clip_norm: f64,
     pub patience: Option<u32>,
     pub min_delta: f64,
-    pub monitor: Monitor,
+    pub monitor: ValidationMetric,
     pub optimizer: Optimizer,
     pub lr: f64,
     pub schedule: Schedule,

@@ -12,13 +12,14 @@ use std::path::{Path, PathBuf};
 pub use config::Config;
 pub(crate) use config::within;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::Order;
 use crate::backend::select::{Device, Precision};
 use crate::data::normalize::Normalize;
 use crate::error::{Error, Result};
+use crate::metrics::ValidationMetric;
 use crate::ops::activation::Activation;
 
 /// All settings, by section.
@@ -150,9 +151,9 @@ pub struct TrainSettings {
     /// What counts as an improvement for --patience [default: 0]
     #[arg(long, value_name = "DELTA", allow_negative_numbers = true)]
     pub min_delta: Option<f64>,
-    /// What makes weights the best [default: val_accuracy]
+    /// What makes an epoch the best; ties go to the lower loss, then to the earlier epoch [default: val_accuracy]
     #[arg(long, value_name = "NAME")]
-    pub monitor: Option<Monitor>,
+    pub monitor: Option<ValidationMetric>,
 }
 
 /// The optimiser. Keys that the chosen one does not have are refused.
@@ -225,18 +226,6 @@ pub struct ScheduleSettings {
     /// Steps over which the rate first rises in equal parts [default: 0]
     #[arg(long, value_name = "N")]
     pub warmup: Option<u64>,
-}
-
-/// What decides which epoch's weights are the best.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "snake_case")]
-#[value(rename_all = "snake_case")]
-pub enum Monitor {
-    /// The highest validation accuracy; ties go to the lower loss, then to the earlier epoch.
-    #[default]
-    ValAccuracy,
-    /// The lowest validation loss; ties go to the earlier epoch.
-    ValLoss,
 }
 
 impl Settings {

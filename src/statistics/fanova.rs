@@ -1,9 +1,11 @@
-//! How much of a search's outcome each setting explains: functional analysis of variance over a random forest (Hutter, Hoos, Leyton-Brown, “An Efficient Approach for
-//! Assessing Hyperparameter Importance”, ICML 2014; the forest: Breiman, “Random Forests”, Machine Learning 45, 2001).
+//! How much each setting explains of the results of a search: functional analysis of variance over a random forest
+//! (Hutter, Hoos, Leyton-Brown, “An Efficient Approach for Assessing Hyperparameter Importance”, ICML 2014; the forest:
+//! Breiman, “Random Forests”, Machine Learning 45, 2001).
 //!
-//! A forest of regression trees stands in for the objective, because a tree's averages over all other settings are exact sums. A tree cuts the unit cube into boxes,
-//! its leaves ℓ, each with a value `$c_\ell$` and with sides `$s_{\ell j}$` along setting j. Its mean, its variance, its average at a value x of setting d over all others, and
-//! the share of the variance that this average has alone, are
+//! A forest of regression trees replaces the objective, because a tree's averages over all other settings are exact
+//! sums. A tree cuts the unit cube into boxes, its leaves ℓ. Leaf ℓ has a value `$c_\ell$`, and a side `$s_{\ell j}$`
+//! along setting j. The tree's mean is `$\bar f$` and its variance V. Its average over all other settings, at a value x
+//! of setting d, is `$f_d(x)$`. `$I_d$` is the share of the variance that this average has by itself:
 //!
 //! ```math
 //! \bar f = \sum_\ell c_\ell \prod_j s_{\ell j}, \quad
@@ -12,7 +14,7 @@
 //! I_d = \frac{1}{V} \int_0^1 (f_d(x) - \bar f)^2 \, dx
 //! ```
 //!
-//! What is missing from `$\sum_d I_d$` to 1 lies in settings acting together.
+//! What `$\sum_d I_d$` lacks to 1 is due to settings acting together.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -22,8 +24,10 @@ use crate::rng::{self, Purpose};
 /// Trees of the forest.
 const TREES: usize = 64;
 
-/// The importance of each setting, from 0 to 1: the forest's mean of `$I_d$`. `points` are places in the unit cube, one for each value. None if there are fewer than two
-/// points, or the values are all the same.
+/// The importance of each setting, from 0 to 1: the forest's mean of `$I_d$`.
+///
+/// `points` are places in the unit cube, one for each value. None if there are fewer than two points, or the values are
+/// all the same.
 ///
 /// # Panics
 ///
@@ -74,7 +78,8 @@ impl Leaf {
     }
 }
 
-/// A tree that is grown until its leaves hold equal values or equal points: each cut is the one that lowers the sum of squares most.
+/// A tree that is grown until its leaves hold equal values or equal points. Each cut is the one that lowers the sum of
+/// squares most.
 fn leaves(points: &[Vec<f64>], values: &[f64], sample: Vec<usize>, settings: usize) -> Vec<Leaf> {
     let mut grown = Vec::new();
     let mut open = vec![(sample, vec![(0.0, 1.0); settings])];
@@ -118,9 +123,11 @@ fn best_cut(
     best.1
 }
 
-/// Every cut along a setting: how much of the sum of squares it takes away, up to what it shares with all others, and where it is.
+/// Every cut along a setting: where it is, and by how much it lowers the sum of squares, up to a constant.
 ///
-/// Left are `$\sum v^2 - (\sum_\text{low} v)^2 / n_\text{low} - (\sum_\text{high} v)^2 / n_\text{high}$`, of which the first sum is the same for all cuts.
+/// After a cut the sum of squares is
+/// `$\sum v^2 - (\sum_\text{low} v)^2 / n_\text{low} - (\sum_\text{high} v)^2 / n_\text{high}$`.
+/// The first sum is the same for all cuts.
 fn cuts<'a>(
     points: &'a [Vec<f64>],
     values: &'a [f64],
@@ -178,7 +185,8 @@ mod tests {
         assert!((a - b).abs() <= limit, "{a} and {b}");
     }
 
-    /// Left half 0; right half 4 below, 8 above. Mean 3, variance (2·9 + 1 + 25)/4 = 11. Along x the averages are 0 and 6: 9 of the variance.
+    /// Left half 0; right half 4 below, 8 above. Mean 3, variance (2·9 + 1 + 25)/4 = 11. Along x the averages are 0 and
+    /// 6: 9 of the variance.
     /// Along y they are 2 and 4: 1. The last 1 is the two together.
     #[test]
     fn a_tree_worked_by_hand() {

@@ -1,8 +1,8 @@
 //! Wilson's score interval for a proportion (Wilson, “Probable inference, the law of succession, and statistical
 //! inference”, JASA 22, 1927).
 //!
-//! k of n samples are right. Which true proportions p are compatible with that? Those for which `$\hat p = k/n$` is no
-//! more than z standard errors away, where the standard error is the one at p, not the one at `$\hat p$`:
+//! k of n samples are right. Which true proportions p are compatible with that? Those for which `$\hat p = k/n$` is at
+//! most z standard errors away. The standard error is that at p, not that at `$\hat p$`:
 //!
 //! ```math
 //! |\hat p - p| \le z \sqrt{\frac{p(1-p)}{n}}

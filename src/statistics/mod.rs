@@ -1,4 +1,5 @@
-//! What chance may have done: [`interval`] for a ratio, [`student`] for a mean, [`fanova`] for the importance of settings.
+//! Statistics of results: the [`interval`] of a proportion, [`student`]'s interval of a mean, and [`fanova`], the
+//! importance of settings.
 
 pub mod fanova;
 pub mod interval;

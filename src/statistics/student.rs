@@ -1,12 +1,14 @@
 //! Student's interval for the mean of a few measurements (Student, “The probable error of a mean”, Biometrika 6, 1908).
 //!
-//! n measurements with mean `$\bar x$` and standard deviation s, taken from a normal distribution: the true mean is, with 95 % confidence, in
+//! n measurements from a normal distribution have the mean `$\bar x$` and the standard deviation s. With 95 %
+//! confidence the true mean is in
 //!
 //! ```math
 //! \bar x \pm t_{0.975,\,n-1} \frac{s}{\sqrt n}
 //! ```
 //!
-//! where `$t_{p,\nu}$` is the p quantile of the t distribution with ν degrees of freedom. Of three repeats the factor is 4.30 and not 1.96: few measurements say little.
+//! where `$t_{p,\nu}$` is the p quantile of the t distribution with ν degrees of freedom. For three repeats the factor
+//! is 4.30 instead of 1.96: few measurements say little.
 
 use super::Interval;
 
@@ -68,7 +70,8 @@ fn cumulative(t: f64, freedom: f64) -> f64 {
     1.0 - 0.5 * incomplete_beta(freedom / (freedom + t * t), freedom / 2.0, 0.5)
 }
 
-/// The regularised incomplete beta function `$I_x(a, b)$` (Abramowitz, Stegun, “Handbook of Mathematical Functions”, 26.5.8: a continued fraction).
+/// The regularised incomplete beta function `$I_x(a, b)$`, as a continued fraction (Abramowitz, Stegun, “Handbook of
+/// Mathematical Functions”, 26.5.8).
 fn incomplete_beta(x: f64, a: f64, b: f64) -> f64 {
     if x <= 0.0 || x >= 1.0 {
         return x.clamp(0.0, 1.0);

@@ -7,7 +7,7 @@ use super::run_dir::RunDir;
 use super::trainer::{EpochEnd, Progress, Trainer};
 use crate::backend::Backend;
 use crate::error::Result;
-use crate::metrics::Evaluation;
+use crate::metrics::{Evaluation, Metric};
 
 /// Epochs shorter than this share a checkpoint.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
@@ -130,8 +130,10 @@ fn summarise<B: Backend>(
         train_accuracy: last.map(|r| r.train_accuracy),
         val_accuracy: best.and_then(|b| b.val_accuracy),
         val_loss: best.and_then(|b| b.val_loss).filter(|x| x.is_finite()),
-        test_accuracy: test.map(|t| t.accuracy),
-        test_loss: test.map(|t| t.loss).filter(|x| x.is_finite()),
+        test_accuracy: test.and_then(|t| t.get(Metric::Accuracy)),
+        test_loss: test
+            .and_then(|t| t.get(Metric::Loss))
+            .filter(|x| x.is_finite()),
         diverged: progress.diverged,
         stopped_early: progress.stopped_early,
         interrupted,

@@ -4,13 +4,15 @@
 
 mod checkpoint;
 mod fit;
+mod monitor;
 mod overview;
 mod record;
 mod run_dir;
 mod trainer;
 
 pub use fit::{Control, Observer, Outcome, fit};
+pub use monitor::Best;
 pub use overview::{Overview, Status};
 pub use record::{EpochRecord, Summary};
 pub use run_dir::{RunDir, differences};
-pub use trainer::{Best, EpochEnd, Partial, Progress, Trainer, Weights, check_fit};
+pub use trainer::{EpochEnd, Partial, Progress, Trainer, Weights, check_fit};

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use super::RunDir;
+use super::monitor::best_record;
 use super::record::{EpochRecord, Summary};
-use super::trainer::best_record;
 use crate::error::Result;
-use crate::settings::Config;
-use crate::settings::Settings;
+use crate::metrics::{DataPart, Evaluation, PartMetric};
+use crate::settings::{Config, Settings};
 
 /// How far a run came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,18 +48,26 @@ pub struct Overview {
     pub epochs: u32,
     /// The epoch whose weights are the model.
     pub best_epoch: Option<u32>,
-    /// Validation accuracy of the model.
-    pub val_accuracy: Option<f64>,
-    /// Validation loss of the model.
-    pub val_loss: Option<f64>,
-    /// Test accuracy of the model.
-    pub test_accuracy: Option<f64>,
-    /// Test loss of the model.
-    pub test_loss: Option<f64>,
+    /// Metrics of the model on the validation part.
+    pub validation: Option<Evaluation>,
+    /// Metrics of the model on the test part.
+    pub test: Option<Evaluation>,
     /// Seconds in the training parts of all epochs.
     pub seconds: f64,
     /// Its settings.
     pub settings: Settings,
+}
+
+impl Overview {
+    /// The value of a metric of the model, if it was measured.
+    pub fn get(&self, PartMetric { part, metric }: PartMetric) -> Option<f64> {
+        let evaluation = match part {
+            DataPart::Training => None,
+            DataPart::Validation => self.validation,
+            DataPart::Test => self.test,
+        };
+        evaluation.and_then(|e| e.get(metric))
+    }
 }
 
 impl RunDir {
@@ -69,7 +77,7 @@ impl RunDir {
     /// If one of them cannot be read.
     pub fn overview(&self) -> Result<Overview> {
         let settings = self.settings()?;
-        let monitor = Config::new(&settings)?.monitor;
+        let monitor = Config::new(&settings)?.monitor.metric();
         let records = self.records()?;
         // A run that was resumed after it had ended has a summary of its first part only.
         let summary = self
@@ -86,10 +94,8 @@ impl RunDir {
                 |s| s.epochs_run,
             ),
             best_epoch: best.map(|r| r.epoch),
-            val_accuracy: best.and_then(|r| r.val_accuracy),
-            val_loss: best.and_then(|r| r.val_loss),
-            test_accuracy: summarised.and_then(|s| s.test_accuracy),
-            test_loss: summarised.and_then(|s| s.test_loss),
+            validation: best.and_then(|r| r.evaluation(DataPart::Validation)),
+            test: summarised.and_then(|s| s.evaluation(DataPart::Test)),
             seconds: records.iter().map(|r| r.train_seconds).sum(),
             settings,
         })
@@ -113,6 +119,7 @@ fn status(summary: &Summary) -> Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Metric;
     use std::fs;
 
     fn record(epoch: u32, val: Option<(f64, f64)>) -> String {
@@ -147,11 +154,11 @@ mod tests {
         let (_dir, by_accuracy) = run(&torn, "");
         let seen = by_accuracy.overview().unwrap();
         assert_eq!((seen.status, seen.epochs), (Status::Unfinished, 4));
-        assert_eq!(
-            (seen.best_epoch, seen.val_accuracy, seen.val_loss),
-            (Some(3), Some(0.75), Some(0.8))
-        );
-        assert_eq!((seen.seconds, seen.test_accuracy), (1.0, None));
+        assert_eq!(seen.best_epoch, Some(3));
+        let value = |name| seen.get(PartMetric::from_name(name).unwrap());
+        assert_eq!(value("val_accuracy"), Some(0.75));
+        assert_eq!(value("val_loss"), Some(0.8));
+        assert_eq!((seen.seconds, seen.test), (1.0, None));
         let (_dir, by_loss) = run(&records, "[train]\nmonitor = \"val_loss\"\n");
         assert_eq!(by_loss.overview().unwrap().best_epoch, Some(4));
     }
@@ -162,7 +169,8 @@ mod tests {
         let (_dir, run) = run(&(record(1, Some((0.3, 2.0))) + &diverged), "");
         let seen = run.overview().unwrap();
         assert_eq!((seen.epochs, seen.best_epoch), (1, Some(1)));
-        assert_eq!(seen.val_accuracy, Some(0.3));
+        let accuracy = Metric::Accuracy.of(DataPart::Validation);
+        assert_eq!(seen.get(accuracy), Some(0.3));
     }
 
     #[test]

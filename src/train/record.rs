@@ -1,6 +1,9 @@
-//! What is measured: a line an epoch, and a summary a run.
+//! What is written down of a run: a record of each epoch, and a summary.
 
 use serde::{Deserialize, Serialize};
+
+use crate::metrics::{DataPart, Evaluation, Metric, PartMetric};
+use crate::statistics::Interval;
 
 /// One epoch: a line of `metrics.jsonl`. What was not measured, or is not finite, is null there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,13 +30,31 @@ pub struct EpochRecord {
     pub samples_per_second: f64,
 }
 
+impl EpochRecord {
+    /// The value of a metric, if it was measured.
+    pub fn get(&self, PartMetric { part, metric }: PartMetric) -> Option<f64> {
+        match (part, metric) {
+            (DataPart::Training, Metric::Accuracy) => Some(self.train_accuracy),
+            (DataPart::Training, Metric::Loss) => Some(self.train_loss),
+            (DataPart::Validation, Metric::Accuracy) => self.val_accuracy,
+            (DataPart::Validation, Metric::Loss) => self.val_loss,
+            (DataPart::Test, _) => None,
+        }
+    }
+
+    /// All metrics of a part, if one was measured.
+    pub fn evaluation(&self, part: DataPart) -> Option<Evaluation> {
+        Evaluation::measured(|metric| self.get(metric.of(part)))
+    }
+}
+
 /// JSON has no NaN: it is written as null.
 fn null_is_nan<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
-/// What a run came to: `summary.json`, and the object that `train --json` prints. What has no data is null.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// The outcome of a run: `summary.json`, and the object that `train --json` prints. What has no data is null.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// The run's folder.
     pub run_dir: Option<String>,
@@ -76,4 +97,89 @@ pub struct Summary {
     pub stopped_early: bool,
     /// A signal ended the run before its last epoch.
     pub interrupted: bool,
+}
+
+impl Summary {
+    /// The value of a metric, if it was measured.
+    pub fn get(&self, PartMetric { part, metric }: PartMetric) -> Option<f64> {
+        match (part, metric) {
+            (DataPart::Training, Metric::Accuracy) => self.train_accuracy,
+            (DataPart::Training, Metric::Loss) => self.train_loss,
+            (DataPart::Validation, Metric::Accuracy) => self.val_accuracy,
+            (DataPart::Validation, Metric::Loss) => self.val_loss,
+            (DataPart::Test, Metric::Accuracy) => self.test_accuracy,
+            (DataPart::Test, Metric::Loss) => self.test_loss,
+        }
+    }
+
+    /// All metrics of a part, if one was measured.
+    pub fn evaluation(&self, part: DataPart) -> Option<Evaluation> {
+        Evaluation::measured(|metric| self.get(metric.of(part)))
+    }
+
+    /// The 95 % interval of a metric on the test part, if it was measured and is a proportion.
+    pub fn test_interval(&self, metric: Metric) -> Option<Interval> {
+        let value = self.get(metric.of(DataPart::Test))?;
+        metric.interval(value, self.test_samples as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECORD: &str = r#"{"epoch":2,"train_loss":null,"train_loss_sum":3.0,"train_accuracy":0.5,"val_loss":0.75,"val_accuracy":0.625,"lr":0.1,"train_seconds":0.25,"samples_per_second":10.0}"#;
+
+    #[test]
+    fn a_record_keeps_its_fields_and_their_order() {
+        let record: EpochRecord = serde_json::from_str(RECORD).unwrap();
+        assert_eq!(serde_json::to_string(&record).unwrap(), RECORD);
+        let value = |name| record.get(PartMetric::from_name(name).unwrap());
+        assert_eq!(value("train_accuracy"), Some(0.5));
+        assert!(value("train_loss").unwrap().is_nan());
+        assert_eq!(
+            (value("val_accuracy"), value("val_loss")),
+            (Some(0.625), Some(0.75))
+        );
+        assert_eq!(value("test_loss"), None);
+    }
+
+    /// A later version may write down more.
+    #[test]
+    fn fields_that_are_not_known_are_ignored() {
+        let later = RECORD.replace('{', r#"{"val_f1":0.5,"#);
+        let record: EpochRecord = serde_json::from_str(&later).unwrap();
+        assert_eq!(serde_json::to_string(&record).unwrap(), RECORD);
+
+        let summary = r#"{"run_dir":null,"data":"d","network":"1-2","parameters":4,"seed":0,"train_samples":8,"val_samples":2,"test_samples":100,"epochs_run":1,"best_epoch":1,"epoch_seconds":[0.5],"train_loss":1.0,"train_accuracy":0.25,"val_accuracy":0.5,"val_loss":2.0,"test_accuracy":0.75,"test_loss":3.0,"diverged":false,"stopped_early":false,"interrupted":false}"#;
+        let later = summary.replace("{", r#"{"test_f1":[0.5],"#);
+        let found: Summary = serde_json::from_str(&later).unwrap();
+        assert_eq!(serde_json::to_string(&found).unwrap(), summary);
+    }
+
+    #[test]
+    fn every_metric_of_a_summary_is_found_by_its_name() {
+        let summary = Summary {
+            train_loss: Some(1.0),
+            train_accuracy: Some(2.0),
+            val_loss: Some(3.0),
+            val_accuracy: Some(4.0),
+            test_loss: Some(5.0),
+            test_accuracy: Some(0.75),
+            test_samples: 100,
+            ..Summary::default()
+        };
+        let json = serde_json::to_value(&summary).unwrap();
+        for part in DataPart::ALL {
+            for metric in Metric::ALL {
+                let of_part = metric.of(part);
+                assert_eq!(summary.get(of_part), json[of_part.name()].as_f64());
+            }
+        }
+        assert_eq!(
+            summary.test_interval(Metric::Accuracy),
+            Metric::Accuracy.interval(0.75, 100)
+        );
+        assert_eq!(summary.test_interval(Metric::Loss), None);
+    }
 }

@@ -6,12 +6,13 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use super::monitor::{Best, Patience, is_better};
 use super::{EpochRecord, Observer};
 use crate::backend::Backend;
 use crate::data::batches::{self, Augmentation};
 use crate::data::{Dataset, Normalizer, Split};
 use crate::error::{Error, Result};
-use crate::metrics::Evaluation;
+use crate::metrics::{Evaluation, Metric};
 use crate::model::Model;
 use crate::model::tensors::TensorFile;
 use crate::model::{self, Description, EVALUATION_ROWS};
@@ -21,7 +22,6 @@ use crate::ops::loss::cross_entropy::Loss;
 use crate::optim::{By, Plateau};
 use crate::real::Real;
 use crate::settings::Config;
-use crate::settings::Monitor;
 
 /// Where a run stands: all that resuming needs besides the numbers in the network.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -36,10 +36,9 @@ pub struct Progress {
     pub plateau: Option<Plateau>,
     /// The epoch whose weights are kept as the model.
     pub best: Option<Best>,
-    /// The score that patience compares with.
-    patience_score: Option<f64>,
-    /// Epochs since it was beaten.
-    waited: u32,
+    /// How long the run has waited for a better epoch.
+    #[serde(flatten)]
+    patience: Patience,
     /// Patience ran out.
     pub stopped_early: bool,
     /// The loss stopped being a number.
@@ -71,9 +70,12 @@ impl Partial {
         self.loss / self.samples as f64
     }
 
-    /// Share of correct samples so far.
-    pub fn accuracy(&self) -> f64 {
-        self.correct as f64 / self.samples as f64
+    /// A metric so far, on the training samples before their updates; the loss is the objective.
+    pub fn get(&self, metric: Metric) -> f64 {
+        match metric {
+            Metric::Accuracy => self.correct as f64 / self.samples as f64,
+            Metric::Loss => self.loss(),
+        }
     }
 
     fn add(&mut self, loss: &Loss, samples: usize) {
@@ -83,19 +85,6 @@ impl Partial {
         self.loss_sum += loss.objective;
         self.correct += loss.correct;
     }
-}
-
-/// The best epoch so far.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Best {
-    /// From 1.
-    pub epoch: u32,
-    /// Finished updates at its end.
-    pub update: u64,
-    /// Its validation accuracy, if there is validation data.
-    pub val_accuracy: Option<f64>,
-    /// Its validation loss.
-    pub val_loss: Option<f64>,
 }
 
 /// How an epoch ended.
@@ -394,9 +383,9 @@ impl<B: Backend> Trainer<B> {
             epoch: self.progress.epoch + 1,
             train_loss: p.loss(),
             train_loss_sum: p.loss_sum,
-            train_accuracy: p.accuracy(),
-            val_loss: evaluation.map(|e| e.loss),
-            val_accuracy: evaluation.map(|e| e.accuracy),
+            train_accuracy: p.get(Metric::Accuracy),
+            val_loss: evaluation.and_then(|e| e.get(Metric::Loss)),
+            val_accuracy: evaluation.and_then(|e| e.get(Metric::Accuracy)),
             lr: p.lr,
             train_seconds: p.seconds,
             samples_per_second: p.samples as f64 / p.seconds,
@@ -406,38 +395,24 @@ impl<B: Backend> Trainer<B> {
     /// Counts the epoch, keeps the weights if they are the best, and moves plateau and patience.
     fn finish_epoch(&mut self, evaluation: Option<Evaluation>) -> Result<()> {
         let c = &self.config;
+        let monitor = c.monitor.metric();
         let progress = &mut self.progress;
         progress.epoch += 1;
         progress.partial = Partial::default();
         if let Some(evaluation) = evaluation {
             let past_warmup = c.by == By::Update || u64::from(progress.epoch) > c.warmup;
             if let Some(plateau) = progress.plateau.as_mut().filter(|_| past_warmup) {
-                plateau.observe(evaluation.loss, c.lr);
+                plateau.observe(evaluation.loss(), c.lr);
             }
-            let score = match c.monitor {
-                Monitor::ValAccuracy => evaluation.accuracy,
-                Monitor::ValLoss => -evaluation.loss,
-            };
-            if progress
-                .patience_score
-                .is_none_or(|best| score > best + c.min_delta)
-            {
-                progress.patience_score = (!score.is_nan()).then_some(score);
-                progress.waited = 0;
-            } else {
-                progress.waited += 1;
-                progress.stopped_early = c.patience.is_some_and(|p| progress.waited >= p);
-            }
+            progress.stopped_early =
+                progress
+                    .patience
+                    .runs_out(monitor, &evaluation, c.min_delta, c.patience);
         }
-        let new = Best {
-            epoch: progress.epoch,
-            update: progress.update,
-            val_accuracy: evaluation.map(|e| e.accuracy),
-            val_loss: evaluation.map(|e| e.loss),
-        };
+        let new = Best::new(progress.epoch, progress.update, evaluation);
         if progress
             .best
-            .is_none_or(|old| better(c.monitor, &new, &old))
+            .is_none_or(|best| is_better(monitor, new.validation(), best.validation()))
         {
             progress.best = Some(new);
             self.best = Some((self.mlp.read(|s| &s.params)?, self.mlp.read_running()?));
@@ -463,42 +438,6 @@ impl<B: Backend> Trainer<B> {
         self.best = Some(best);
         Ok(Some(evaluation))
     }
-}
-
-/// Whether `new` beats `old`; without validation data the later epoch does.
-fn better(monitor: Monitor, new: &Best, old: &Best) -> bool {
-    let (Some(accuracy), Some(loss)) = (new.val_accuracy, new.val_loss) else {
-        return true;
-    };
-    let old_accuracy = old.val_accuracy.unwrap_or(f64::NEG_INFINITY);
-    // A loss that is no number counts as the worst.
-    let rank = |loss: f64| if loss.is_nan() { f64::INFINITY } else { loss };
-    let lower = rank(loss) < rank(old.val_loss.unwrap_or(f64::INFINITY));
-    match monitor {
-        Monitor::ValAccuracy => accuracy > old_accuracy || (accuracy == old_accuracy && lower),
-        Monitor::ValLoss => lower,
-    }
-}
-
-/// The epoch of a run whose weights are its model, going by the records alone. Epochs that diverged do not count.
-pub(super) fn best_record(records: &[EpochRecord], monitor: Monitor) -> Option<&EpochRecord> {
-    let score = |record: &EpochRecord| Best {
-        epoch: record.epoch,
-        update: 0,
-        val_accuracy: record.val_accuracy,
-        // A loss that was no number is absent from the record.
-        val_loss: record
-            .val_loss
-            .or(record.val_accuracy.map(|_| f64::INFINITY)),
-    };
-    let finished = records.iter().filter(|r| r.train_loss.is_finite());
-    finished.reduce(|best, new| {
-        if better(monitor, &score(new), &score(best)) {
-            new
-        } else {
-            best
-        }
-    })
 }
 
 fn normalises(spec: &NetworkSpec) -> bool {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chainrule::backend::{Backend, Plain};
 use chainrule::data::Dataset;
-use chainrule::metrics::Evaluation;
+use chainrule::metrics::{Evaluation, Metric};
 use chainrule::settings::{Config, Settings};
 use chainrule::train::{EpochEnd, Observer, Outcome, Progress, Trainer, fit};
 
@@ -209,7 +209,7 @@ fn a_model_evaluates_as_on_the_cpu() {
         (evaluation, classes, classifier.predict(test).unwrap())
     };
     let (cpu, own) = (on(Device::Cpu), on(Device::Cuda(0)));
-    let of = |e: &Evaluation| (e.loss, e.accuracy);
+    let of = |e: &Evaluation| (e.loss(), e.get(Metric::Accuracy));
     let ((loss, accuracy), (expected, wanted)) = (of(&own.0), of(&cpu.0));
     assert!(relative(loss, expected) <= 1e-6 && accuracy == wanted);
     assert_eq!((own.1, &own.2.classes), (cpu.1, &cpu.2.classes));

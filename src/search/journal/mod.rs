@@ -13,7 +13,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-pub use record::{Attributes, Direction, NewTrial, Operation, Parameter, Record, State};
+pub use record::{Attributes, NewTrial, Operation, Parameter, Record, TrialState};
 pub use storage::{Ignored, Storage, Study, Trial};
 
 use crate::error::{Error, Result};
@@ -81,7 +81,7 @@ impl Journal {
 
     /// Whether the trial's worker is one of ours and dead.
     pub fn is_orphan(&mut self, trial: &Trial) -> bool {
-        trial.state() == State::Running
+        trial.state() == TrialState::Running
             && trial
                 .owner
                 .as_deref()

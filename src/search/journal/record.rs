@@ -5,11 +5,12 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
 
+use crate::metrics::Direction;
 use crate::search::distribution::Distribution;
 
 /// What a trial is doing or has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum TrialState {
     /// A worker is at it.
     Running,
     /// It has a value.
@@ -22,33 +23,24 @@ pub enum State {
     Waiting,
 }
 
-impl State {
-    const ALL: [State; 5] = [
-        State::Running,
-        State::Complete,
-        State::Pruned,
-        State::Fail,
-        State::Waiting,
+impl TrialState {
+    const ALL: [TrialState; 5] = [
+        TrialState::Running,
+        TrialState::Complete,
+        TrialState::Pruned,
+        TrialState::Fail,
+        TrialState::Waiting,
     ];
 
     /// Whether the trial came to something: its slot of a budget is spent.
     pub fn has_result(self) -> bool {
-        matches!(self, State::Complete | State::Pruned)
+        matches!(self, TrialState::Complete | TrialState::Pruned)
     }
 
     /// Whether nothing about the trial can change any more.
     pub fn is_finished(self) -> bool {
-        self.has_result() || self == State::Fail
+        self.has_result() || self == TrialState::Fail
     }
-}
-
-/// Which values are better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// Small ones.
-    Minimize,
-    /// Large ones.
-    Maximize,
 }
 
 /// Attributes: any JSON by name.
@@ -67,7 +59,7 @@ pub struct Parameter {
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewTrial {
     /// Running, unless said otherwise.
-    pub state: State,
+    pub state: TrialState,
     /// When it began; none if it waits.
     pub start: Option<String>,
     /// When it ended.
@@ -86,7 +78,7 @@ pub struct NewTrial {
 
 impl NewTrial {
     /// One in this state, and nothing else.
-    pub fn new(state: State, start: Option<String>) -> Self {
+    pub fn new(state: TrialState, start: Option<String>) -> Self {
         NewTrial {
             state,
             start,
@@ -132,7 +124,7 @@ pub enum Operation {
     },
     SetState {
         trial: usize,
-        state: State,
+        state: TrialState,
         values: Option<Vec<f64>>,
         at: Option<String>,
     },
@@ -275,9 +267,9 @@ impl<'a> Fields<'a> {
         float(value).ok_or_else(|| wrong(key, "a number", value))
     }
 
-    fn state(&self, key: &str) -> Result<State, String> {
+    fn state(&self, key: &str) -> Result<TrialState, String> {
         let code = self.id(key)?;
-        State::ALL
+        TrialState::ALL
             .get(code)
             .copied()
             .ok_or_else(|| wrong(key, "a state from 0 to 4", &json!(code)))
@@ -353,7 +345,7 @@ fn operation(fields: &Fields<'_>) -> Result<Operation, String> {
             fields.must("values")?;
             let state = fields.state("state")?;
             let at = match state {
-                State::Running => fields.optional_text("datetime_start")?,
+                TrialState::Running => fields.optional_text("datetime_start")?,
                 _ => fields.optional_text("datetime_complete")?,
             };
             Operation::SetState {
@@ -449,7 +441,7 @@ fn new_trial(fields: &Fields<'_>) -> Result<NewTrial, String> {
     Ok(NewTrial {
         state: fields
             .may("state")
-            .map_or(Ok(State::Running), |_| fields.state("state"))?,
+            .map_or(Ok(TrialState::Running), |_| fields.state("state"))?,
         start: fields.optional_text("datetime_start")?,
         complete: fields.optional_text("datetime_complete")?,
         values: single.or(fields.floats("values")?),
@@ -498,8 +490,8 @@ fn encode(operation: &Operation) -> (u8, Map<String, Value>) {
         } => {
             let mut fields = json!({"trial_id": trial, "state": *state as u8, "values": values});
             match state {
-                State::Running => fields["datetime_start"] = json!(at),
-                State::Waiting => {}
+                TrialState::Running => fields["datetime_start"] = json!(at),
+                TrialState::Waiting => {}
                 _ => fields["datetime_complete"] = json!(at),
             }
             (6, fields)

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
-use super::record::{Attributes, Direction, NewTrial, Operation, Parameter, Record, State};
+use super::record::{Attributes, NewTrial, Operation, Parameter, Record, TrialState};
+use crate::metrics::Direction;
 
 /// A trial.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +27,7 @@ pub struct Trial {
 
 impl Trial {
     /// What it is doing or has come to.
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> TrialState {
         self.content.state
     }
 
@@ -90,12 +91,15 @@ pub struct Study {
 }
 
 impl Study {
+    /// Which values of the first objective are better.
+    pub fn direction(&self) -> Direction {
+        let first = self.directions.first();
+        first.copied().unwrap_or(Direction::Minimize)
+    }
+
     /// Whether the first objective `new` is strictly better than `old`.
     pub fn is_better(&self, new: f64, old: f64) -> bool {
-        match self.directions.first() {
-            Some(Direction::Maximize) => new > old,
-            _ => new < old,
-        }
+        self.direction().better(new, old)
     }
 }
 
@@ -158,7 +162,9 @@ impl Storage {
 
     /// The trial of a study with the best first objective among those that are complete; the first one wins ties.
     pub fn best(&self, study: &Study) -> Option<&Trial> {
-        let complete = self.trials(study).filter(|t| t.state() == State::Complete);
+        let complete = self
+            .trials(study)
+            .filter(|t| t.state() == TrialState::Complete);
         let scored = complete.filter_map(|t| Some((t.value().filter(|x| !x.is_nan())?, t)));
         let best = scored.reduce(|best, new| {
             if study.is_better(new.0, best.0) {
@@ -277,7 +283,7 @@ impl Storage {
     ) -> Result<(), Ignored> {
         let id = self.next_trial;
         let study = self.live_study(study)?;
-        let owner = (content.state == State::Running).then_some(worker);
+        let owner = (content.state == TrialState::Running).then_some(worker);
         let trial = Trial {
             id,
             number: study.trials.len(),
@@ -312,19 +318,21 @@ impl Storage {
     fn set_state(
         &mut self,
         id: usize,
-        state: State,
+        state: TrialState,
         values: Option<Vec<f64>>,
         at: Option<String>,
         worker: String,
     ) -> Result<(), Ignored> {
         let trial = self.open_trial(id)?;
         match state {
-            State::Running if trial.state() == State::Running => return Err(Ignored::Claimed),
-            State::Running => {
+            TrialState::Running if trial.state() == TrialState::Running => {
+                return Err(Ignored::Claimed);
+            }
+            TrialState::Running => {
                 trial.content.start = at;
                 trial.owner = Some(worker);
             }
-            State::Waiting => {}
+            TrialState::Waiting => {}
             _ => trial.content.complete = at,
         }
         trial.content.state = state;

@@ -3,6 +3,7 @@ use std::fs;
 use serde_json::json;
 
 use super::*;
+use crate::metrics::Direction;
 use crate::search::distribution::Distribution;
 
 fn create(name: &str) -> Operation {
@@ -13,7 +14,7 @@ fn create(name: &str) -> Operation {
 }
 
 fn running(lr: f64) -> Operation {
-    let mut trial = NewTrial::new(State::Running, Some(now()));
+    let mut trial = NewTrial::new(TrialState::Running, Some(now()));
     let distribution = Distribution::float(1e-4, 0.1, true, None).unwrap();
     trial.params.insert(
         "lr".into(),
@@ -31,7 +32,7 @@ fn running(lr: f64) -> Operation {
 fn complete(trial: usize, value: f64) -> Operation {
     Operation::SetState {
         trial,
-        state: State::Complete,
+        state: TrialState::Complete,
         values: Some(vec![value]),
         at: Some(now()),
     }
@@ -183,7 +184,7 @@ fn a_queue_is_shared_without_losses() {
     let path = dir.path().join("study.journal");
     let mut journal = Journal::join(&path).unwrap();
     let queued = |i: usize| {
-        let mut trial = NewTrial::new(State::Waiting, None);
+        let mut trial = NewTrial::new(TrialState::Waiting, None);
         trial
             .system_attrs
             .insert("fixed_params".into(), json!({"lr": i as f64}));
@@ -208,11 +209,11 @@ fn a_queue_is_shared_without_losses() {
                         let study = storage.study("s").unwrap();
                         let next = storage
                             .trials(study)
-                            .find(|t| t.state() == State::Waiting)
+                            .find(|t| t.state() == TrialState::Waiting)
                             .map(|t| t.id);
                         let claim = |trial| Operation::SetState {
                             trial,
-                            state: State::Running,
+                            state: TrialState::Running,
                             values: None,
                             at: Some(now()),
                         };

@@ -1,7 +1,7 @@
 //! The median stopping rule (Golovin et al., “Google Vizier: A Service for Black-Box Optimization”, KDD 2017, section 3.2.2).
 
 use super::{Pruner, Verdict};
-use crate::search::journal::{State, Storage, Study, Trial};
+use crate::search::journal::{Storage, Study, Trial, TrialState};
 
 /// Gives a trial up if its best report so far is worse than the median of the others' reports at the same step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Pruner for Median {
         };
         let complete: Vec<_> = storage
             .trials(study)
-            .filter(|t| t.state() == State::Complete)
+            .filter(|t| t.state() == TrialState::Complete)
             .collect();
         if complete.len() < self.startup || step < self.warmup {
             return Verdict::default();

@@ -1,7 +1,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::search::journal::{Direction, NewTrial, Operation, Record, State};
+use crate::metrics::Direction;
+use crate::search::journal::{NewTrial, Operation, Record, TrialState};
 
 /// A study that maximises, and trials of it one after the other.
 struct Script {
@@ -33,7 +34,7 @@ impl Script {
         let id = self.storage.next_trial();
         self.apply(Operation::CreateTrial {
             study: 0,
-            trial: Box::new(NewTrial::new(State::Running, None)),
+            trial: Box::new(NewTrial::new(TrialState::Running, None)),
         });
         id
     }
@@ -51,7 +52,7 @@ impl Script {
             });
         }
         let state = if verdict.prune {
-            State::Pruned
+            TrialState::Pruned
         } else {
             return true;
         };
@@ -67,7 +68,7 @@ impl Script {
     fn complete(&mut self, trial: usize, value: f64) {
         self.apply(Operation::SetState {
             trial,
-            state: State::Complete,
+            state: TrialState::Complete,
             values: Some(vec![value]),
             at: None,
         });
@@ -165,7 +166,7 @@ fn the_median_of_complete_trials_decides() {
     // Its best report counts, not its last one.
     script.apply(Operation::SetState {
         trial: equal,
-        state: State::Complete,
+        state: TrialState::Complete,
         values: Some(vec![0.2]),
         at: None,
     });

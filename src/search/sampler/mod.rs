@@ -28,12 +28,12 @@ pub struct Observation {
     /// Where it was.
     pub point: Point,
     /// How it ended, or that it has not.
-    pub outcome: Outcome,
+    pub outcome: TrialOutcome,
 }
 
 /// How a trial ended. Values are losses: the smaller, the better. Trials that failed are no observations.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Outcome {
+pub enum TrialOutcome {
     /// With this loss.
     Complete(f64),
     /// Given up after its last report; `None` if it never reported a number.

@@ -138,7 +138,7 @@ fn points_depend_on_seed_and_slot_alone() {
             .collect();
         let history = [Observation {
             point: in_order[3].clone().unwrap(),
-            outcome: Outcome::Complete(0.1),
+            outcome: TrialOutcome::Complete(0.1),
         }];
         assert_eq!(
             point(sampler.as_ref(), &space, 3, &history),
@@ -180,7 +180,7 @@ fn a_small_space_is_exhausted_without_repeats() {
             let loss = point.iter().sum();
             history.push(Observation {
                 point,
-                outcome: Outcome::Complete(loss),
+                outcome: TrialOutcome::Complete(loss),
             });
         }
         assert_eq!(point(sampler.as_ref(), &space, 24, &history), None);
@@ -198,7 +198,7 @@ fn best_of(sampler: &dyn Sampler, space: &Space, trials: u32) -> f64 {
     let mut history: Vec<Observation> = Vec::new();
     for slot in 0..trials {
         let point = point(sampler, space, slot, &history).unwrap();
-        let outcome = Outcome::Complete(bowl(&point));
+        let outcome = TrialOutcome::Complete(bowl(&point));
         history.push(Observation { point, outcome });
     }
     history

@@ -6,7 +6,7 @@
 
 use super::parzen::Parzen;
 use super::random::draw;
-use super::{Observation, Outcome, Sampler};
+use super::{Observation, Sampler, TrialOutcome};
 use crate::rng::{Purpose, stream};
 use crate::search::space::{Point, Space};
 
@@ -58,13 +58,13 @@ type Points<'a> = Vec<&'a [f64]>;
 /// two workers do not try the same place at once (the constant liar).
 fn split(history: &[Observation]) -> Option<(Points<'_>, Points<'_>)> {
     let rank = |o: &Observation| match o.outcome {
-        Outcome::Complete(loss) => (0, 0, loss),
-        Outcome::Pruned(Some((step, loss))) => (1, u64::MAX - step, loss),
-        Outcome::Pruned(None) => (2, 0, 0.0),
-        Outcome::Running => (3, 0, 0.0),
+        TrialOutcome::Complete(loss) => (0, 0, loss),
+        TrialOutcome::Pruned(Some((step, loss))) => (1, u64::MAX - step, loss),
+        TrialOutcome::Pruned(None) => (2, 0, 0.0),
+        TrialOutcome::Running => (3, 0, 0.0),
     };
     let mut order: Vec<usize> = (0..history.len())
-        .filter(|&i| history[i].outcome != Outcome::Running)
+        .filter(|&i| history[i].outcome != TrialOutcome::Running)
         .collect();
     if order.len() < STARTUP {
         return None;
@@ -95,12 +95,12 @@ mod tests {
             outcome,
         };
         let mut history: Vec<_> = (0..9)
-            .map(|i| at(i as f64, Outcome::Complete(10.0 - i as f64)))
+            .map(|i| at(i as f64, TrialOutcome::Complete(10.0 - i as f64)))
             .collect();
         assert!(split(&history).is_none(), "nine are too few");
-        history.push(at(9.0, Outcome::Running));
+        history.push(at(9.0, TrialOutcome::Running));
         assert!(split(&history).is_none(), "running ones have not ended");
-        history.push(at(10.0, Outcome::Pruned(Some((3, 0.0)))));
+        history.push(at(10.0, TrialOutcome::Pruned(Some((3, 0.0)))));
         let (good, others) = split(&history).unwrap();
         assert_eq!(
             good,
@@ -109,7 +109,7 @@ mod tests {
         );
         assert_eq!(others.len(), 10);
         // 11 ended: two are good, in the order of their numbers.
-        history.push(at(11.0, Outcome::Complete(0.5)));
+        history.push(at(11.0, TrialOutcome::Complete(0.5)));
         assert_eq!(split(&history).unwrap().0, [&[8.0], &[11.0]]);
     }
 
@@ -120,12 +120,12 @@ mod tests {
             outcome,
         };
         let mut history = vec![
-            at(0.0, Outcome::Pruned(Some((1, 0.1)))),
-            at(1.0, Outcome::Pruned(None)),
-            at(2.0, Outcome::Pruned(Some((4, 0.9)))),
-            at(3.0, Outcome::Pruned(Some((4, 0.8)))),
+            at(0.0, TrialOutcome::Pruned(Some((1, 0.1)))),
+            at(1.0, TrialOutcome::Pruned(None)),
+            at(2.0, TrialOutcome::Pruned(Some((4, 0.9)))),
+            at(3.0, TrialOutcome::Pruned(Some((4, 0.8)))),
         ];
-        history.extend((4..10).map(|i| at(i as f64, Outcome::Pruned(None))));
+        history.extend((4..10).map(|i| at(i as f64, TrialOutcome::Pruned(None))));
         assert_eq!(split(&history).unwrap().0, [&[3.0]]);
     }
 }

@@ -1,7 +1,8 @@
 use std::path::Path;
 
 use super::*;
-use crate::search::plan::{Objective, PrunerName, SamplerName};
+use crate::metrics::ValidationMetric;
+use crate::search::plan::{PrunerName, SamplerName};
 use crate::search::pruner::{Never, SuccessiveHalving};
 use crate::search::space::Space;
 use crate::settings::Settings;
@@ -16,14 +17,14 @@ fn plan(sampler: SamplerName) -> Plan {
         base: Settings::default(),
         seed: 11,
         repeats: 1,
-        objective: Objective::ValAccuracy,
+        objective: ValidationMetric::default(),
         sampler,
         pruner: PrunerName::None,
     }
 }
 
-fn join<'a>(path: &Path, plan: &'a Plan) -> Result<Work<'a>> {
-    Work::join(Journal::join(path)?, plan, "hash")
+fn join<'a>(path: &Path, plan: &'a Plan) -> Result<StudyWork<'a>> {
+    StudyWork::join(Journal::join(path)?, plan, "hash")
 }
 
 /// A value that is a function of the point, as a training run's is.
@@ -31,7 +32,7 @@ fn value(point: &[f64]) -> f64 {
     1.0 - (point[0] - 0.004).abs() - 0.1 * point[1]
 }
 
-fn run(work: &mut Work<'_>, trials: usize) -> Next {
+fn run(work: &mut StudyWork<'_>, trials: usize) -> Next {
     loop {
         match work.claim(trials).unwrap() {
             Next::Run(claim) => {
@@ -45,11 +46,11 @@ fn run(work: &mut Work<'_>, trials: usize) -> Next {
 }
 
 /// Slots, points and values of what is complete, by slot.
-fn results(work: &mut Work<'_>) -> Vec<(u32, Vec<Value>, f64)> {
+fn results(work: &mut StudyWork<'_>) -> Vec<(u32, Vec<Value>, f64)> {
     let (storage, study) = work.look().unwrap();
     let complete = storage
         .trials(study)
-        .filter(|t| t.state() == State::Complete);
+        .filter(|t| t.state() == TrialState::Complete);
     let mut results: Vec<_> = complete
         .map(|t| {
             (
@@ -125,7 +126,7 @@ fn disturbed_searches_come_to_the_same() {
         assert_eq!(
             storage
                 .trials(study)
-                .filter(|t| t.state() == State::Fail)
+                .filter(|t| t.state() == TrialState::Fail)
                 .count(),
             2
         );
@@ -223,7 +224,7 @@ fn another_plan_under_the_same_name_is_refused() {
         assert_eq!(error.exit_code(), 2);
     }
     assert!(
-        Work::join(Journal::join(&path).unwrap(), &first, "other data")
+        StudyWork::join(Journal::join(&path).unwrap(), &first, "other data")
             .err()
             .unwrap()
             .to_string()
@@ -251,7 +252,7 @@ fn queued_trials_come_first() {
     let plan = plan(SamplerName::Random);
     let mut work = join(&path, &plan).unwrap();
     let queue = |fixed: Value| {
-        let mut trial = NewTrial::new(State::Waiting, None);
+        let mut trial = NewTrial::new(TrialState::Waiting, None);
         trial.system_attrs.insert("fixed_params".into(), fixed);
         Operation::CreateTrial {
             study: 0,
@@ -320,7 +321,7 @@ fn pruned_and_diverged_trials_count_and_failed_ones_do_not() {
         .trials(study)
         .map(|t| (t.state(), t.value()))
         .collect();
-    use State::*;
+    use TrialState::*;
     assert_eq!(
         ends,
         [

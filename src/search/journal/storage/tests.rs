@@ -21,7 +21,7 @@ fn optuna_s_file_says_what_optuna_reads() {
     assert_eq!(study.directions, [Direction::Maximize]);
     assert_eq!(study.user_attrs["dataset"], "digits");
     let states: Vec<_> = storage.trials(study).map(Trial::state).collect();
-    use State::*;
+    use TrialState::*;
     assert_eq!(states, [Complete, Pruned, Fail, Running, Complete]);
     let best = storage.best(study).unwrap();
     assert_eq!((best.number, best.value()), (0, Some(0.9)));
@@ -208,9 +208,9 @@ fn conflicts_are_resolved_as_optuna_does() {
     assert_eq!(
         ids,
         [
-            (1, 0, State::Complete),
-            (2, 1, State::Running),
-            (3, 2, State::Running)
+            (1, 0, TrialState::Complete),
+            (2, 1, TrialState::Running),
+            (3, 2, TrialState::Running)
         ]
     );
     let [one, two] = [1, 2].map(|id| storage.trial(id).unwrap());

@@ -1,22 +1,22 @@
-//! The question and its answer in a few words: what the page begins with.
+//! The start of the page: the question, and its answer in a few words.
 
 use super::html::{self, escape};
 use super::learnt::Learnt;
-use super::subject::{Subject, words};
-use crate::search::journal::{State, Trial};
+use super::section::StudySection;
+use crate::metrics::{DataPart, Metric, format_percent};
+use crate::search::journal::{Trial, TrialState};
 use crate::search::sweep::{Cell, extremes};
-use crate::statistics::wilson;
 use crate::text::number::shown;
 
 /// The top of the page.
-pub(super) fn answer(subjects: &[Subject<'_>], learnt: Option<&Learnt>) -> String {
+pub(super) fn headline(sections: &[StudySection<'_>], learnt: Option<&Learnt>) -> String {
     let mut out = question(learnt);
-    let searches = subjects.iter().filter(|s| s.series().is_none());
-    for subject in searches {
-        out += &best(subject);
+    let searches = sections.iter().filter(|s| s.series().is_none());
+    for section in searches {
+        out += &best(section);
     }
     out += &learnt.map_or_else(String::new, test);
-    out + &effects(subjects)
+    out + &effects(sections)
 }
 
 fn question(learnt: Option<&Learnt>) -> String {
@@ -29,77 +29,76 @@ fn question(learnt: Option<&Learnt>) -> String {
 }
 
 /// The best trial of a search.
-fn best(subject: &Subject<'_>) -> String {
-    let counts = counts(subject);
-    let Some(best) = subject.ranking().first().copied() else {
-        let text = format!("{}: nothing is complete yet. {counts}", subject.study.name);
+fn best(section: &StudySection<'_>) -> String {
+    let counts = counts(section);
+    let Some(best) = section.ranking().first().copied() else {
+        let text = format!("{}: nothing is complete yet. {counts}", section.study.name);
         return html::paragraph("", &text);
     };
     format!(
-        "<p>Best configuration: <strong>{}</strong>, with a {} of {:.4}. {}</p>\n",
-        escape(&settings(subject, best)),
-        escape(words(subject.objective())),
-        best.value().unwrap_or(f64::NAN),
+        "<p>Best configuration: <strong>{}</strong>, with a {} of {}. {}</p>\n",
+        escape(&settings(section, best)),
+        escape(&section.objective().title()),
+        section.objective().format(best.value().unwrap_or(f64::NAN)),
         escape(&counts)
     )
 }
 
 /// A trial's settings in a line.
-fn settings(subject: &Subject<'_>, trial: &Trial) -> String {
-    let parameters = subject.parameters();
+fn settings(section: &StudySection<'_>, trial: &Trial) -> String {
+    let parameters = section.parameters();
     let written = parameters
         .iter()
         .filter_map(|(name, _)| Some(format!("{name} {}", shown(&trial.parameter(name)?))));
     written.collect::<Vec<_>>().join(", ")
 }
 
-fn counts(subject: &Subject<'_>) -> String {
+fn counts(section: &StudySection<'_>) -> String {
     // A trial that broke off, with its process, is done again by another one.
     let is_redone = |t: &&Trial| {
-        let mut trials = subject.trials();
-        t.state() == State::Fail
+        let mut trials = section.trials();
+        t.state() == TrialState::Fail
             && trials.any(|other| {
                 other.state().has_result() && other.first_attempt() == t.first_attempt()
             })
     };
-    let redone = subject.trials().filter(is_redone).count();
-    let count = |state| subject.trials().filter(|t| t.state() == state).count();
+    let redone = section.trials().filter(is_redone).count();
+    let count = |state| section.trials().filter(|t| t.state() == state).count();
     let counts = [
-        (count(State::Complete), "complete"),
-        (count(State::Pruned), "pruned or diverged"),
+        (count(TrialState::Complete), "complete"),
+        (count(TrialState::Pruned), "pruned or diverged"),
         (redone, "broken off and done again"),
-        (count(State::Fail) - redone, "failed"),
-        (count(State::Running), "running"),
-        (count(State::Waiting), "waiting"),
+        (count(TrialState::Fail) - redone, "failed"),
+        (count(TrialState::Running), "running"),
+        (count(TrialState::Waiting), "waiting"),
     ];
     let counts = counts.into_iter().filter(|(n, _)| *n > 0);
     let counts: Vec<String> = counts.map(|(n, what)| format!("{n} {what}")).collect();
-    format!("Trials of {}: {}.", subject.study.name, counts.join(", "))
+    format!("Trials of {}: {}.", section.study.name, counts.join(", "))
 }
 
-/// What the final model came to on the test set.
+/// The result of the final model on the test set: the share of samples that it classifies correctly.
 fn test(learnt: &Learnt) -> String {
-    let tested = learnt
-        .summary
-        .as_ref()
-        .and_then(|s| Some((s, s.test_accuracy?)));
-    let Some((summary, accuracy)) = tested else {
+    let accuracy = Metric::Accuracy.of(DataPart::Test);
+    let tested = learnt.summary.as_ref().and_then(|summary| {
+        let interval = summary.test_interval(accuracy.metric)?;
+        Some((summary.get(accuracy)?, interval, summary.test_samples))
+    });
+    let Some((share, interval, samples)) = tested else {
         return html::paragraph("", "The final model has not been tested yet.");
     };
-    let samples = summary.test_samples as u64;
-    let interval = wilson((accuracy * samples as f64).round() as u64, samples);
     format!(
-        "<p class=\"result\"><strong>{:.2} %</strong> of the {samples} test samples are classified correctly by the final model, trained and tested once \
-         (95 % Wilson interval {:.2} % to {:.2} %).</p>\n",
-        100.0 * accuracy,
-        100.0 * interval.low,
-        100.0 * interval.high
+        "<p class=\"result\"><strong>{}</strong> of the {samples} test samples are classified correctly by the final \
+         model, trained and tested once (95 % Wilson interval {} to {}).</p>\n",
+        format_percent(share),
+        format_percent(interval.low),
+        format_percent(interval.high)
     )
 }
 
-/// What each setting did by itself; nothing without series.
-fn effects(subjects: &[Subject<'_>]) -> String {
-    let rows: Vec<Vec<String>> = subjects.iter().filter_map(effect).collect();
+/// The effect of each setting by itself; nothing without series.
+fn effects(sections: &[StudySection<'_>]) -> String {
+    let rows: Vec<Vec<String>> = sections.iter().filter_map(effect).collect();
     if rows.is_empty() {
         return String::new();
     }
@@ -115,7 +114,7 @@ fn effects(subjects: &[Subject<'_>]) -> String {
     format!(
         "<h3>What each setting did by itself</h3>\n{}{}{}",
         html::table(&header, rows),
-        missing(subjects),
+        missing(sections),
         html::paragraph(
             "note",
             "All other settings stay at their base values. “Intervals apart”: the 95 % intervals of the two means do not overlap, so the difference is hardly the seeds' chance."
@@ -123,11 +122,11 @@ fn effects(subjects: &[Subject<'_>]) -> String {
     )
 }
 
-/// How many values have come to nothing yet, if any have.
-fn missing(subjects: &[Subject<'_>]) -> String {
-    let series = subjects.iter().filter_map(Subject::series);
+/// How many values have no result yet, if any.
+fn missing(sections: &[StudySection<'_>]) -> String {
+    let series = sections.iter().filter_map(StudySection::series);
     let cells: Vec<Cell> = series
-        .flat_map(|s| s.cells(s.subject.objective()))
+        .flat_map(|s| s.cells(s.section.objective()))
         .collect();
     match cells
         .iter()
@@ -145,13 +144,14 @@ fn missing(subjects: &[Subject<'_>]) -> String {
     }
 }
 
-fn effect(subject: &Subject<'_>) -> Option<Vec<String>> {
-    let series = subject.series()?;
-    let cells = series.cells(subject.objective());
-    let (best, worst) = extremes(&cells, subject.direction())?;
+fn effect(section: &StudySection<'_>) -> Option<Vec<String>> {
+    let series = section.series()?;
+    let measure = section.objective();
+    let cells = series.cells(measure);
+    let (best, worst) = extremes(&cells, section.study.direction())?;
     let mean = |cell: &Cell| {
         cell.mean
-            .map_or_else(|| "diverged".to_owned(), |m| format!("{:.4}", m.mean))
+            .map_or_else(|| "diverged".to_owned(), |m| measure.format(m.mean))
     };
     let difference = best
         .mean
@@ -172,7 +172,7 @@ fn effect(subject: &Subject<'_>) -> Option<Vec<String>> {
         mean(best),
         shown(&worst.value),
         mean(worst),
-        difference.map_or_else(blank, |d| format!("{d:.4}")),
+        difference.map_or_else(blank, |d| measure.format(d)),
         apart.map_or_else(blank, str::to_owned),
     ])
 }

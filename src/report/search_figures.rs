@@ -1,14 +1,15 @@
-//! Charts of a search: what came of each trial, how it learnt, and what that owes to which setting.
+//! Charts of a search: the value of each trial, its learning curve, and the effect of each setting.
 
 use serde_json::Value;
 
 use super::bars::bars;
-use super::chart::{Chart, Dot, Line};
-use super::parallel::{Axis, Coordinates, parallel};
+use super::chart::{Chart, DotStyle, LineStyle};
+use super::figure::{Figure, csv, parameter_axis};
+use super::parallel_coordinates::{Coordinates, ParallelAxis, parallel};
 use super::scale::Scale;
-use super::subject::{Figure, Subject, axis, csv, words};
+use super::section::StudySection;
 use crate::search::Distribution;
-use crate::search::journal::{State, Trial};
+use crate::search::journal::{Trial, TrialState};
 use crate::statistics::fanova;
 use crate::text::number::{shown, text};
 
@@ -16,61 +17,64 @@ use crate::text::number::{shown, text};
 const FEW: usize = 10;
 
 /// All charts for which there are numbers.
-pub(super) fn figures(subject: &Subject<'_>) -> Vec<Figure> {
-    let mut figures = vec![history(subject)];
-    figures.extend(curves(subject));
-    figures.extend(importance(subject));
-    let parameters = subject.parameters();
-    figures.extend(parameters.iter().map(|(name, d)| slice(subject, name, d)));
-    figures.extend(coordinates(subject));
+pub(super) fn figures(section: &StudySection<'_>) -> Vec<Figure> {
+    let mut figures = vec![history(section)];
+    figures.extend(curves(section));
+    figures.extend(importance(section));
+    let parameters = section.parameters();
+    figures.extend(parameters.iter().map(|(name, d)| slice(section, name, d)));
+    figures.extend(coordinates(section));
     figures
 }
 
 /// The trials in the order of their numbers, and the best so far.
-fn history(subject: &Subject<'_>) -> Figure {
-    let objective = words(subject.objective());
-    let points: Vec<(f64, f64)> = subject
+fn history(section: &StudySection<'_>) -> Figure {
+    let measure = section.objective();
+    let objective = measure.title();
+    let points: Vec<(f64, f64)> = section
         .complete()
         .map(|(t, value)| (t.number as f64, value))
         .collect();
     let high = points.last().map_or(1.0, |p| p.0.max(1.0));
-    let y = Scale::around(points.iter().map(|p| p.1), 0.01);
+    let y = measure.axis(points.iter().map(|p| p.1));
     let title = format!("{objective} of each complete trial");
     let mut chart = Chart::new(
         &title,
         (Scale::Linear { low: 0.0, high }, "trial"),
-        (y, objective),
+        (y, &objective),
     );
     let mut rows = Vec::new();
     let (mut best, mut steps) = (None, Vec::new());
     for &(number, value) in &points {
         let before = best.unwrap_or(value);
-        let now = match subject.study.is_better(value, before) {
+        let now = match section.study.is_better(value, before) {
             true => value,
             false => before,
         };
         steps.extend([(number, before), (number, now)]);
         best = Some(now);
-        let note = format!("trial {number}: {value:.4}");
-        chart.dot(number, value, Dot::Single, &note);
+        let note = format!("trial {number}: {}", measure.format(value));
+        chart.dot(number, value, DotStyle::Single, &note);
         rows.push([number, value, now].map(|x| x.to_string()));
     }
     steps.extend(best.map(|best| (high, best)));
-    chart.line(steps, Line::Best);
+    chart.line(steps, LineStyle::Best);
     Figure {
-        name: subject.stem("history"),
+        name: section.stem("history"),
         caption: format!("{title}, and the best so far"),
         broad: false,
         svg: chart.svg(),
-        csv: csv(&["trial", subject.objective(), "best"], rows),
+        csv: csv(&["trial", &measure.name(), "best"], rows),
     }
 }
 
-/// What trials reported after each epoch, if one had more than one. Those that were given up end early, in a dot.
-fn curves(subject: &Subject<'_>) -> Option<Figure> {
-    let objective = words(subject.objective());
-    let best = subject.ranking().first().map(|t| t.id);
-    let mut trials: Vec<&Trial> = subject
+/// The values that trials reported after each epoch, if one of them had more than one epoch. Those that were given up
+/// end early, in a dot.
+fn curves(section: &StudySection<'_>) -> Option<Figure> {
+    let measure = section.objective();
+    let objective = measure.title();
+    let best = section.ranking().first().map(|t| t.id);
+    let mut trials: Vec<&Trial> = section
         .trials()
         .filter(|t| t.state().has_result())
         .collect();
@@ -82,18 +86,18 @@ fn curves(subject: &Subject<'_>) -> Option<Figure> {
         return None;
     }
     let title = format!("{objective} of each trial while it learnt");
-    let y = Scale::around(reports().map(|(_, &value)| value), 0.01);
-    let name = match subject.plan("repeats").and_then(Value::as_u64) {
+    let y = measure.axis(reports().map(|(_, &value)| value));
+    let name = match section.plan("repeats").and_then(Value::as_u64) {
         None | Some(1) => "epoch",
         Some(_) => "epochs, one repeat after the other",
     };
     let x = Scale::Linear { low: 1.0, high };
-    let mut chart = Chart::new(&title, (x, name), (y, objective));
+    let mut chart = Chart::new(&title, (x, name), (y, &objective));
     let mut rows = Vec::new();
     for trial in trials {
         let kind = match Some(trial.id) == best {
-            true => Line::Best,
-            false => Line::Faint,
+            true => LineStyle::Best,
+            false => LineStyle::Faint,
         };
         let points = || {
             trial
@@ -103,9 +107,10 @@ fn curves(subject: &Subject<'_>) -> Option<Figure> {
                 .map(|(&step, &value)| (step as f64, value))
         };
         chart.line(points(), kind);
-        if let (State::Pruned, Some((step, value))) = (trial.state(), points().next_back()) {
-            let note = format!("trial {}: given up with {value:.4}", trial.number);
-            chart.dot(step, value, Dot::Single, &note);
+        if let (TrialState::Pruned, Some((step, value))) = (trial.state(), points().next_back()) {
+            let value_text = measure.format(value);
+            let note = format!("trial {}: given up with {value_text}", trial.number);
+            chart.dot(step, value, DotStyle::Single, &note);
         }
         rows.extend(points().map(|(step, value)| {
             [
@@ -116,28 +121,28 @@ fn curves(subject: &Subject<'_>) -> Option<Figure> {
         }));
     }
     let mut caption = format!("{title}; the best one stands out");
-    if subject.trials().any(|t| t.state() == State::Pruned) {
+    if section.trials().any(|t| t.state() == TrialState::Pruned) {
         caption += ", and those that were given up end in a dot";
     }
     Some(Figure {
-        name: subject.stem("curves"),
+        name: section.stem("curves"),
         caption,
         broad: false,
         svg: chart.svg(),
-        csv: csv(&["trial", "epoch", subject.objective()], rows),
+        csv: csv(&["trial", "epoch", &measure.name()], rows),
     })
 }
 
 /// How much of the outcome each setting explains by itself.
-fn importance(subject: &Subject<'_>) -> Option<Figure> {
-    let parameters = subject.parameters();
+fn importance(section: &StudySection<'_>) -> Option<Figure> {
+    let parameters = section.parameters();
     let place = |trial: &Trial| -> Option<Vec<f64>> {
         let share = |(name, d): &(&str, &Distribution)| {
             Some(d.share(trial.content.params.get(*name)?.internal))
         };
         parameters.iter().map(share).collect()
     };
-    let (points, values): (Vec<_>, Vec<_>) = subject
+    let (points, values): (Vec<_>, Vec<_>) = section
         .complete()
         .filter_map(|(t, value)| Some((place(t)?, value)))
         .unzip();
@@ -146,7 +151,7 @@ fn importance(subject: &Subject<'_>) -> Option<Figure> {
     named.sort_by(|a, b| b.1.total_cmp(&a.1));
     let title = format!(
         "share of the variance of {} that each setting explains by itself",
-        words(subject.objective())
+        section.objective().title()
     );
     let mut caption = format!(
         "Importance: the {title} (functional analysis of variance over a random forest); the rest lies in settings acting together. From {} trials",
@@ -159,7 +164,7 @@ fn importance(subject: &Subject<'_>) -> Option<Figure> {
         .iter()
         .map(|(name, share)| [(*name).to_owned(), share.to_string()]);
     Some(Figure {
-        name: subject.stem("importance"),
+        name: section.stem("importance"),
         caption,
         broad: false,
         svg: bars(&title, &named),
@@ -168,13 +173,18 @@ fn importance(subject: &Subject<'_>) -> Option<Figure> {
 }
 
 /// A parameter against the objective, over all trials.
-fn slice(subject: &Subject<'_>, name: &str, distribution: &Distribution) -> Figure {
-    let objective = words(subject.objective());
-    let y = Scale::around(subject.complete().map(|(_, value)| value), 0.01);
+fn slice(section: &StudySection<'_>, name: &str, distribution: &Distribution) -> Figure {
+    let measure = section.objective();
+    let objective = measure.title();
+    let y = measure.axis(section.complete().map(|(_, value)| value));
     let title = format!("{objective} against {name}");
-    let mut chart = Chart::new(&title, (axis(distribution), name), (y, objective));
+    let mut chart = Chart::new(
+        &title,
+        (parameter_axis(distribution), name),
+        (y, &objective),
+    );
     let mut rows = Vec::new();
-    let trials = from_worst_to_best(subject);
+    let trials = from_worst_to_best(section);
     for (place, (trial, value)) in trials.iter().enumerate() {
         let (Some(parameter), Some(found)) =
             (trial.content.params.get(name), trial.parameter(name))
@@ -183,13 +193,14 @@ fn slice(subject: &Subject<'_>, name: &str, distribution: &Distribution) -> Figu
         };
         // The best one last, on top of the others.
         let kind = match place + 1 == trials.len() {
-            true => Dot::Best,
-            false => Dot::Single,
+            true => DotStyle::Best,
+            false => DotStyle::Single,
         };
         let note = format!(
-            "trial {}: {name} {}, {value:.4}",
+            "trial {}: {name} {}, {}",
             trial.number,
-            shown(&found)
+            shown(&found),
+            measure.format(*value)
         );
         chart.dot(parameter.internal, *value, kind, &note);
         rows.push((
@@ -199,35 +210,36 @@ fn slice(subject: &Subject<'_>, name: &str, distribution: &Distribution) -> Figu
     }
     rows.sort_by_key(|(number, _)| *number);
     Figure {
-        name: subject.stem(name),
+        name: section.stem(name),
         caption: format!("{title}, all complete trials; the best one stands out"),
         broad: false,
         svg: chart.svg(),
         csv: csv(
-            &["trial", name, subject.objective()],
+            &["trial", name, &measure.name()],
             rows.into_iter().map(|(_, row)| row),
         ),
     }
 }
 
 /// All settings and the objective side by side, a line for each trial.
-fn coordinates(subject: &Subject<'_>) -> Option<Figure> {
-    let parameters = subject.parameters();
-    let trials = from_worst_to_best(subject);
+fn coordinates(section: &StudySection<'_>) -> Option<Figure> {
+    let parameters = section.parameters();
+    let trials = from_worst_to_best(section);
     if parameters.len() < 2 || trials.is_empty() {
         return None;
     }
-    let objective = words(subject.objective());
-    let mut axes: Vec<Axis<'_>> = parameters
+    let measure = section.objective();
+    let objective = measure.title();
+    let mut axes: Vec<ParallelAxis<'_>> = parameters
         .iter()
-        .map(|(name, d)| Axis {
+        .map(|(name, d)| ParallelAxis {
             name,
-            scale: axis(d),
+            scale: parameter_axis(d),
         })
         .collect();
-    axes.push(Axis {
-        name: objective,
-        scale: Scale::around(trials.iter().map(|(_, value)| *value), 0.01),
+    axes.push(ParallelAxis {
+        name: &objective,
+        scale: measure.axis(trials.iter().map(|(_, value)| *value)),
     });
     let line = |(place, (trial, value)): (usize, &(&Trial, f64))| {
         let parameter = |(name, _): &(&str, &Distribution)| {
@@ -240,7 +252,7 @@ fn coordinates(subject: &Subject<'_>) -> Option<Figure> {
         Coordinates {
             values: parameters.iter().map(parameter).chain([*value]).collect(),
             rank: (place + 1) as f64 / trials.len() as f64,
-            note: format!("trial {}: {value:.4}", trial.number),
+            note: format!("trial {}: {}", trial.number, measure.format(*value)),
         }
     };
     let lines: Vec<Coordinates> = trials.iter().enumerate().map(line).collect();
@@ -257,12 +269,13 @@ fn coordinates(subject: &Subject<'_>) -> Option<Figure> {
             .chain([value.to_string()])
             .collect::<Vec<_>>()
     });
+    let name = measure.name();
     let header: Vec<&str> = std::iter::once("trial")
         .chain(parameters.iter().map(|p| p.0))
-        .chain([subject.objective()])
+        .chain([name.as_str()])
         .collect();
     Some(Figure {
-        name: subject.stem("coordinates"),
+        name: section.stem("coordinates"),
         caption: format!(
             "{title}: a line for each, the better the stronger; the best one stands out"
         ),
@@ -273,9 +286,9 @@ fn coordinates(subject: &Subject<'_>) -> Option<Figure> {
 }
 
 /// Complete trials, so that the best is drawn last.
-fn from_worst_to_best<'a>(subject: &Subject<'a>) -> Vec<(&'a Trial, f64)> {
+fn from_worst_to_best<'a>(section: &StudySection<'a>) -> Vec<(&'a Trial, f64)> {
     let finite = |t: &'a Trial| Some((t, t.value().filter(|x| x.is_finite())?));
-    subject
+    section
         .ranking()
         .into_iter()
         .rev()

@@ -1,5 +1,5 @@
-//! Parallel coordinates as SVG: an axis for each setting and one for the outcome, a line for each trial (Inselberg, “The plane with parallel coordinates”, The Visual
-//! Computer 1, 1985).
+//! Parallel coordinates as SVG: an axis for each setting and one for the objective, a line for each trial (Inselberg,
+//! “The plane with parallel coordinates”, The Visual Computer 1, 1985).
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ const SIZE: (f64, f64) = (1140.0, 340.0);
 const MARGIN: (f64, f64, f64, f64) = (70.0, 70.0, 34.0, 16.0);
 
 /// An axis with its name.
-pub(super) struct Axis<'a> {
+pub(super) struct ParallelAxis<'a> {
     pub(super) name: &'a str,
     pub(super) scale: Scale,
 }
@@ -26,7 +26,7 @@ pub(super) struct Coordinates {
 }
 
 /// The picture. Trials are drawn in their order, so the last ones lie on top.
-pub(super) fn parallel(title: &str, axes: &[Axis<'_>], trials: &[Coordinates]) -> String {
+pub(super) fn parallel(title: &str, axes: &[ParallelAxis<'_>], trials: &[Coordinates]) -> String {
     let (top, bottom) = (MARGIN.2, SIZE.1 - MARGIN.3);
     let distance = (SIZE.0 - MARGIN.0 - MARGIN.1) / (axes.len().max(2) - 1) as f64;
     let x = |axis: usize| MARGIN.0 + axis as f64 * distance;
@@ -86,7 +86,7 @@ mod tests {
     fn lines_go_through_their_values() {
         let linear = |high| Scale::Linear { low: 0.0, high };
         let axes = [("a", linear(1.0)), ("b", linear(2.0)), ("c", linear(4.0))]
-            .map(|(name, scale)| Axis { name, scale });
+            .map(|(name, scale)| ParallelAxis { name, scale });
         let line = |values: [f64; 3], rank| Coordinates {
             values: values.to_vec(),
             rank,

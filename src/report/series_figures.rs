@@ -1,17 +1,17 @@
-//! Charts of a series: each value of a setting with its repeats, their mean, and its interval.
+//! Charts of a series: for each value of a setting its repeats, their mean, and the interval of the mean.
 
-use super::chart::{Chart, Dot, Line};
+use super::chart::{Chart, DotStyle, LineStyle};
+use super::figure::{Figure, csv};
+use super::measure::Measure;
 use super::scale::Scale;
-use super::subject::{Figure, Series, csv, words};
+use super::section::SeriesSection;
+use crate::metrics::{DataPart, Metric};
 use crate::search::sweep::Cell;
 use crate::text::number::text;
 
-/// What repeats are drawn by, if they have noted it.
-const METRICS: [&str; 2] = ["val_accuracy", "val_loss"];
-
-/// A chart for each figure that the repeats have noted.
-pub(super) fn figures(series: &Series<'_>) -> Vec<Figure> {
-    let drawn = METRICS.map(|metric| (metric, series.cells(metric)));
+/// A chart for each metric that the repeats have noted.
+pub(super) fn figures(series: &SeriesSection<'_>) -> Vec<Figure> {
+    let drawn = Metric::ALL.map(|metric| (metric, series.cells(measure(metric))));
     let noted = drawn
         .into_iter()
         .filter(|(_, cells)| cells.iter().any(|c| !c.repeats.is_empty()));
@@ -20,63 +20,68 @@ pub(super) fn figures(series: &Series<'_>) -> Vec<Figure> {
         .collect()
 }
 
-fn figure(series: &Series<'_>, metric: &str, cells: &[Cell]) -> Figure {
+fn measure(metric: Metric) -> Measure<'static> {
+    Measure::Metric(metric.of(DataPart::Validation))
+}
+
+fn figure(series: &SeriesSection<'_>, metric: Metric, cells: &[Cell]) -> Figure {
     let name = series.name;
-    let y = range(cells, metric);
+    let measure = measure(metric);
+    let y = range(cells, measure);
+    let y_title = measure.title();
     let x = Scale::Category(cells.iter().map(|c| text(&c.value)).collect());
-    let title = format!("{} against {name}", words(metric));
-    let mut chart = Chart::new(&title, (x, name), (y, words(metric)));
+    let title = format!("{y_title} against {name}");
+    let mut chart = Chart::new(&title, (x, name), (y, &y_title));
     let means = (0..)
         .zip(cells)
         .filter_map(|(i, c)| Some((f64::from(i), c.mean?.mean)));
-    chart.line(means, Line::Faint);
+    chart.line(means, LineStyle::Faint);
     for (i, cell) in (0..).map(f64::from).zip(cells) {
-        draw(&mut chart, i, cell);
+        draw(&mut chart, i, cell, metric);
     }
     let mut caption = format!("{title}: every repeat, their mean, and the mean's 95 % t interval");
     if cells.iter().any(|c| c.diverged) {
         caption += "; × where a loss stopped being a number";
     }
     Figure {
-        name: series.subject.stem(metric.trim_start_matches("val_")),
+        name: series.section.stem(metric.name()),
         caption,
         broad: false,
         svg: chart.svg(),
-        csv: numbers(series, metric, cells),
+        csv: numbers(series, measure, cells),
     }
 }
 
-/// An axis for all repeats, and for the intervals as far as they reach beyond them by no more than the repeats' own range: few repeats have intervals that would
-/// leave no room for anything else. What no accuracy or loss can be is left out.
-fn range(cells: &[Cell], metric: &str) -> Scale {
+/// An axis for all repeats and their intervals.
+///
+/// Intervals of few repeats are long and would leave no room for anything else. They are cut where they go beyond the
+/// repeats by more than the repeats' own range, or beyond the limits of the measure.
+fn range(cells: &[Cell], measure: Measure<'_>) -> Scale {
     let repeats = || cells.iter().flat_map(|c| c.repeats.iter().copied());
     let (low, high) = (
         repeats().fold(f64::INFINITY, f64::min),
         repeats().fold(f64::NEG_INFINITY, f64::max),
     );
-    let limit = match metric {
-        "val_accuracy" => 1.0,
-        _ => f64::INFINITY,
-    };
-    let least = (low - (high - low)).max(0.0);
-    let most = (high + (high - low)).min(limit);
+    let limits = measure.limits();
+    let least = (low - (high - low)).max(limits.0);
+    let most = (high + (high - low)).min(limits.1);
     let intervals = cells.iter().filter_map(|c| c.mean?.interval);
     let ends = intervals.flat_map(|i| [i.low.max(least), i.high.min(most)]);
-    Scale::around(repeats().chain(ends), 0.01)
+    measure.axis(repeats().chain(ends))
 }
 
-fn draw(chart: &mut Chart, x: f64, cell: &Cell) {
+fn draw(chart: &mut Chart, x: f64, cell: &Cell, metric: Metric) {
     let label = text(&cell.value);
     for (repeat, &value) in cell.repeats.iter().enumerate() {
-        let note = format!("{label}, repeat {repeat}: {value:.4}");
-        chart.dot(x, value, Dot::Single, &note);
+        let note = format!("{label}, repeat {repeat}: {}", metric.format(value));
+        chart.dot(x, value, DotStyle::Single, &note);
     }
     if let Some(mean) = cell.mean {
         if let Some(interval) = mean.interval {
             chart.interval(x, interval.low, interval.high);
         }
-        let note = format!("{label}: mean {:.4}", mean.mean);
-        chart.dot(x, mean.mean, Dot::Mean, &note);
+        let note = format!("{label}: mean {}", metric.format(mean.mean));
+        chart.dot(x, mean.mean, DotStyle::Mean, &note);
     }
     if cell.diverged {
         chart.cross(x, &format!("{label}: diverged"));
@@ -84,9 +89,9 @@ fn draw(chart: &mut Chart, x: f64, cell: &Cell) {
 }
 
 /// A line for each repeat, with its seed.
-fn numbers(series: &Series<'_>, metric: &str, cells: &[Cell]) -> String {
+fn numbers(series: &SeriesSection<'_>, measure: Measure<'_>, cells: &[Cell]) -> String {
     let trial = |cell: &Cell| {
-        let mut trials = series.subject.trials();
+        let mut trials = series.section.trials();
         trials.find(|t| {
             t.parameter(series.name).as_ref() == Some(&cell.value) && t.state().has_result()
         })
@@ -109,7 +114,7 @@ fn numbers(series: &Series<'_>, metric: &str, cells: &[Cell]) -> String {
         };
         cell.repeats.iter().enumerate().map(row)
     });
-    csv(&[series.name, "repeat", metric, "seed"], rows)
+    csv(&[series.name, "repeat", &measure.name(), "seed"], rows)
 }
 
 #[cfg(test)]
@@ -129,15 +134,16 @@ mod tests {
             lists.iter().map(cell).collect()
         };
         let linear = |low, high| Scale::Linear { low, high };
+        let [accuracy, loss] = ["val_accuracy", "val_loss"].map(Measure::from_name);
         // 12 ± 2.48 and 19.5 ± 6.35 lie within 10 to 20 and 10 more on both sides.
         let wide = cells(&[&[11.0, 12.0, 13.0], &[10.0], &[19.0, 20.0]]);
-        assert_eq!(range(&wide, "val_loss"), linear(5.0, 30.0));
+        assert_eq!(range(&wide, loss), linear(5.0, 30.0));
         // 10.5 ± 6.35 of repeats from 10 to 11: no further than from 9 to 12.
         let narrow = cells(&[&[10.0, 11.0]]);
-        assert_eq!(range(&narrow, "val_loss"), linear(9.0, 12.0));
+        assert_eq!(range(&narrow, loss), linear(9.0, 12.0));
         // 0.75 ± 3.18: no accuracy is below 0 or above 1.
         let two = cells(&[&[0.5, 1.0]]);
-        assert_eq!(range(&two, "val_accuracy"), linear(0.0, 1.0));
-        assert_eq!(range(&two, "val_loss"), linear(0.0, 1.5));
+        assert_eq!(range(&two, accuracy), linear(0.0, 1.0));
+        assert_eq!(range(&two, loss), linear(0.0, 1.5));
     }
 }

@@ -1,0 +1,283 @@
+//! Metrics: the numbers by which a model is judged.
+//!
+//! A new metric is a variant of [`Metric`], with its arms in this file. The compiler then asks for its values in the
+//! records of a run. Everything else (best epoch, patience, search, tables, charts) asks the metric.
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use crate::statistics::{Interval, wilson};
+
+/// Which values are better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Small ones.
+    Minimize,
+    /// Large ones.
+    Maximize,
+}
+
+impl Direction {
+    /// Whether `new` is strictly better than `old`. NaN is never better, and nothing is better than NaN.
+    pub fn better(self, new: f64, old: f64) -> bool {
+        match self {
+            Direction::Maximize => new > old,
+            Direction::Minimize => new < old,
+        }
+    }
+
+    /// The value as a score: the larger, the better.
+    pub fn score(self, value: f64) -> f64 {
+        match self {
+            Direction::Maximize => value,
+            Direction::Minimize => -value,
+        }
+    }
+
+    /// The value as a cost: the smaller, the better.
+    pub fn cost(self, value: f64) -> f64 {
+        -self.score(value)
+    }
+}
+
+/// A number by which a model is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    /// Share of correct samples.
+    Accuracy,
+    /// Mean loss without label smoothing and class weights: for a classifier the cross-entropy.
+    Loss,
+}
+
+impl Metric {
+    /// All metrics: the main one first, the loss last.
+    pub const ALL: [Metric; 2] = [Metric::Accuracy, Metric::Loss];
+
+    /// The metric that a result is told by first.
+    pub const MAIN: Metric = Metric::ALL[0];
+
+    /// This metric of a part of the data.
+    pub fn of(self, part: DataPart) -> PartMetric {
+        PartMetric { part, metric: self }
+    }
+
+    /// The name in files, flags and words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Metric::Accuracy => "accuracy",
+            Metric::Loss => "loss",
+        }
+    }
+
+    /// The name where there is little room.
+    pub fn short_name(self) -> &'static str {
+        match self {
+            Metric::Accuracy => "acc",
+            Metric::Loss => "loss",
+        }
+    }
+
+    /// Which values are better.
+    pub fn direction(self) -> Direction {
+        match self {
+            Metric::Accuracy => Direction::Maximize,
+            Metric::Loss => Direction::Minimize,
+        }
+    }
+
+    /// The least and the greatest value that it can have.
+    pub fn limits(self) -> (f64, f64) {
+        match self {
+            Metric::Accuracy => (0.0, 1.0),
+            Metric::Loss => (0.0, f64::INFINITY),
+        }
+    }
+
+    /// The metric that decides between equal values of this one.
+    pub fn tie_breaker(self) -> Option<Metric> {
+        match self {
+            Metric::Accuracy => Some(Metric::Loss),
+            Metric::Loss => None,
+        }
+    }
+
+    /// A value as text, with four decimals.
+    pub fn format(self, value: f64) -> String {
+        format_value(value)
+    }
+
+    /// The 95 % interval of a value measured on so many samples, if the metric is a proportion of them.
+    pub fn interval(self, value: f64, samples: u64) -> Option<Interval> {
+        match self {
+            Metric::Accuracy => {
+                // A file may hold any number.
+                let successes = (value * samples as f64).round() as u64;
+                Some(wilson(successes.min(samples), samples))
+            }
+            Metric::Loss => None,
+        }
+    }
+}
+
+/// A value of a metric, known or not, as text.
+pub fn format_value(value: f64) -> String {
+    format!("{value:.4}")
+}
+
+/// A share from 0 to 1 as text, in percent.
+pub fn format_percent(share: f64) -> String {
+    format!("{:.2} %", 100.0 * share)
+}
+
+/// A part of the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataPart {
+    /// The samples that are learnt from.
+    Training,
+    /// The samples that choose the epoch and the settings.
+    Validation,
+    /// The samples that are used once, at the end.
+    Test,
+}
+
+impl DataPart {
+    /// All parts.
+    pub const ALL: [DataPart; 3] = [DataPart::Training, DataPart::Validation, DataPart::Test];
+
+    /// In words.
+    pub fn title(self) -> &'static str {
+        match self {
+            DataPart::Training => "training",
+            DataPart::Validation => "validation",
+            DataPart::Test => "test",
+        }
+    }
+
+    /// The first word of the names in files: `val` as in `val_loss`.
+    fn prefix(self) -> &'static str {
+        match self {
+            DataPart::Training => "train",
+            DataPart::Validation => "val",
+            DataPart::Test => "test",
+        }
+    }
+}
+
+/// A metric of a part of the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartMetric {
+    /// The part.
+    pub part: DataPart,
+    /// The metric.
+    pub metric: Metric,
+}
+
+impl PartMetric {
+    /// The metric with this name in files, such as `val_loss`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let of_part = |part| Metric::ALL.map(|metric| metric.of(part));
+        let mut all = DataPart::ALL.into_iter().flat_map(of_part);
+        all.find(|known| known.name() == name)
+    }
+
+    /// The name in files: `val_loss`.
+    pub fn name(self) -> String {
+        format!("{}_{}", self.part.prefix(), self.metric.name())
+    }
+
+    /// The name in a line of progress: `acc` on the training part, `val_acc` on the validation part.
+    pub fn short_name(self) -> String {
+        match self.part {
+            DataPart::Training => self.metric.short_name().to_owned(),
+            part => format!("{}_{}", part.prefix(), self.metric.short_name()),
+        }
+    }
+
+    /// In words: `validation loss`.
+    pub fn title(self) -> String {
+        format!("{} {}", self.part.title(), self.metric.name())
+    }
+}
+
+/// A metric of the validation part: what training monitors, and the objective of a search.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum ValidationMetric {
+    /// The accuracy, as high as possible
+    #[default]
+    ValAccuracy,
+    /// The loss, as low as possible
+    ValLoss,
+}
+
+impl ValidationMetric {
+    /// The metric.
+    pub fn metric(self) -> Metric {
+        match self {
+            ValidationMetric::ValAccuracy => Metric::Accuracy,
+            ValidationMetric::ValLoss => Metric::Loss,
+        }
+    }
+
+    /// The name in files and flags.
+    pub fn name(self) -> String {
+        self.metric().of(DataPart::Validation).name()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_files_lead_back_to_the_metric() {
+        let found = PartMetric::from_name("test_loss").unwrap();
+        assert_eq!((found.part, found.metric), (DataPart::Test, Metric::Loss));
+        assert_eq!(
+            (found.title(), found.short_name()),
+            ("test loss".into(), "test_loss".into())
+        );
+        for name in ["val_accuracy", "train_loss", "test_accuracy"] {
+            assert_eq!(PartMetric::from_name(name).unwrap().name(), name);
+        }
+        assert_eq!(PartMetric::from_name("value"), None);
+    }
+
+    #[test]
+    fn every_metric_can_be_monitored_under_one_name() {
+        let choices = ValidationMetric::value_variants();
+        assert_eq!(choices.len(), Metric::ALL.len());
+        for (choice, metric) in choices.iter().zip(Metric::ALL) {
+            let name = metric.of(DataPart::Validation).name();
+            assert_eq!(choice.metric(), metric);
+            assert_eq!(choice.name(), name);
+            assert_eq!(choice.to_possible_value().unwrap().get_name(), name);
+            assert_eq!(serde_json::to_value(choice).unwrap(), name.as_str());
+        }
+        assert_eq!(ValidationMetric::default().metric(), Metric::MAIN);
+    }
+
+    #[test]
+    fn directions_agree_with_scores_and_costs() {
+        for (direction, large_is_better) in
+            [(Direction::Maximize, true), (Direction::Minimize, false)]
+        {
+            assert_eq!(direction.better(2.0, 1.0), large_is_better);
+            assert_eq!(direction.better(1.0, 2.0), !large_is_better);
+            assert_eq!(direction.score(2.0) > direction.score(1.0), large_is_better);
+            assert_eq!(direction.cost(2.0) < direction.cost(1.0), large_is_better);
+            for (new, old) in [(1.0, 1.0), (f64::NAN, 1.0), (1.0, f64::NAN)] {
+                assert!(!direction.better(new, old));
+            }
+        }
+    }
+
+    #[test]
+    fn a_proportion_has_an_interval_whatever_a_file_says() {
+        assert_eq!(Metric::Accuracy.interval(0.9, 100), Some(wilson(90, 100)));
+        assert_eq!(Metric::Accuracy.interval(1.5, 100), Some(wilson(100, 100)));
+        assert_eq!(Metric::Accuracy.interval(f64::NAN, 9), Some(wilson(0, 9)));
+        assert_eq!(Metric::Loss.interval(0.9, 100), None);
+    }
+}

@@ -1,0 +1,80 @@
+//! What the trials of a study are judged by.
+
+use super::scale::Scale;
+use crate::metrics::{PartMetric, format_value};
+
+/// An axis of values is no shorter than this, so that small differences do not look large.
+const SHORTEST_AXIS: f64 = 0.01;
+
+/// The objective of a study.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Measure<'a> {
+    /// A metric.
+    Metric(PartMetric),
+    /// A value that another program has named.
+    Other(&'a str),
+}
+
+impl<'a> Measure<'a> {
+    /// The measure with this name in the study file.
+    pub(super) fn from_name(name: &'a str) -> Self {
+        PartMetric::from_name(name).map_or(Measure::Other(name), Measure::Metric)
+    }
+
+    /// The name in files.
+    pub(super) fn name(self) -> String {
+        match self {
+            Measure::Metric(metric) => metric.name(),
+            Measure::Other(name) => name.to_owned(),
+        }
+    }
+
+    /// The name for readers.
+    pub(super) fn title(self) -> String {
+        match self {
+            Measure::Metric(metric) => metric.title(),
+            Measure::Other(name) => name.to_owned(),
+        }
+    }
+
+    /// A value as text.
+    pub(super) fn format(self, value: f64) -> String {
+        match self {
+            Measure::Metric(PartMetric { metric, .. }) => metric.format(value),
+            Measure::Other(_) => format_value(value),
+        }
+    }
+
+    /// An axis that holds all values.
+    pub(super) fn axis(self, values: impl IntoIterator<Item = f64>) -> Scale {
+        Scale::around(values, SHORTEST_AXIS)
+    }
+
+    /// The least and the greatest value that it can have.
+    pub(super) fn limits(self) -> (f64, f64) {
+        match self {
+            Measure::Metric(PartMetric { metric, .. }) => metric.limits(),
+            Measure::Other(_) => (f64::NEG_INFINITY, f64::INFINITY),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_other_programs_stay_as_they_are() {
+        let (ours, other) = (Measure::from_name("val_loss"), Measure::from_name("value"));
+        assert_eq!(
+            (ours.name(), ours.title()),
+            ("val_loss".into(), "validation loss".into())
+        );
+        assert_eq!(
+            (other.name(), other.title()),
+            ("value".into(), "value".into())
+        );
+        assert_eq!(ours.format(0.5), other.format(0.5));
+        assert_eq!(ours.limits().0, 0.0);
+    }
+}

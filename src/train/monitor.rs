@@ -1,0 +1,151 @@
+//! Which epoch is the best one, and when to stop waiting for a better one.
+
+use serde::{Deserialize, Serialize};
+
+use super::record::EpochRecord;
+use crate::metrics::{DataPart, Evaluation, Metric};
+
+/// The best epoch so far.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// From 1.
+    pub epoch: u32,
+    /// Finished updates at its end.
+    pub update: u64,
+    /// Its validation accuracy, if there is validation data.
+    pub val_accuracy: Option<f64>,
+    /// Its validation loss.
+    pub val_loss: Option<f64>,
+}
+
+impl Best {
+    pub(super) fn new(epoch: u32, update: u64, validation: Option<Evaluation>) -> Self {
+        let value = |metric| validation.and_then(|e| e.get(metric));
+        Best {
+            epoch,
+            update,
+            val_accuracy: value(Metric::Accuracy),
+            val_loss: value(Metric::Loss),
+        }
+    }
+
+    /// What its weights come to on the validation part, if there is one.
+    pub fn validation(&self) -> Option<Evaluation> {
+        Evaluation::measured(|metric| match metric {
+            Metric::Accuracy => self.val_accuracy,
+            Metric::Loss => self.val_loss,
+        })
+    }
+}
+
+/// Whether a new epoch is better than the best one before it. Without validation data the later epoch is.
+pub(super) fn is_better(
+    monitor: Metric,
+    new: Option<Evaluation>,
+    best: Option<Evaluation>,
+) -> bool {
+    match (new, best) {
+        (Some(new), Some(best)) => new.beats(&best, monitor),
+        _ => true,
+    }
+}
+
+/// The epoch of a run whose weights are its model, going by the records alone. Epochs that diverged do not count.
+pub(super) fn best_record(records: &[EpochRecord], monitor: Metric) -> Option<&EpochRecord> {
+    let validation = |record: &EpochRecord| record.evaluation(DataPart::Validation);
+    let finished = records.iter().filter(|r| r.train_loss.is_finite());
+    finished.reduce(
+        |best, new| match is_better(monitor, validation(new), validation(best)) {
+            true => new,
+            false => best,
+        },
+    )
+}
+
+/// How long a run has waited for a better epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Patience {
+    /// The score to beat: the value that is monitored, signed so that the larger one is better.
+    #[serde(rename = "patience_score")]
+    score: Option<f64>,
+    /// Epochs since the score was beaten.
+    waited: u32,
+}
+
+impl Patience {
+    /// Counts an epoch; whether `limit` epochs have passed without an improvement by more than `min_delta`.
+    pub(super) fn runs_out(
+        &mut self,
+        monitor: Metric,
+        validation: &Evaluation,
+        min_delta: f64,
+        limit: Option<u32>,
+    ) -> bool {
+        let value = validation.get(monitor).unwrap_or(f64::NAN);
+        let score = monitor.direction().score(value);
+        if self.score.is_none_or(|best| score > best + min_delta) {
+            self.score = (!score.is_nan()).then_some(score);
+            self.waited = 0;
+            return false;
+        }
+        self.waited += 1;
+        limit.is_some_and(|limit| self.waited >= limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evaluation(accuracy: f64, loss: f64) -> Evaluation {
+        Evaluation::new([(Metric::Accuracy, accuracy), (Metric::Loss, loss)])
+    }
+
+    #[test]
+    fn the_earlier_of_equal_epochs_is_the_best() {
+        let (a, b) = (evaluation(0.5, 1.0), evaluation(0.5, 0.9));
+        for metric in Metric::ALL {
+            assert!(is_better(metric, Some(b), Some(a)));
+            assert!(!is_better(metric, Some(a), Some(a)));
+        }
+    }
+
+    #[test]
+    fn without_validation_data_the_last_epoch_is_the_best() {
+        assert!(is_better(Metric::MAIN, None, None));
+        assert_eq!(Best::new(3, 7, None).validation(), None);
+    }
+
+    #[test]
+    fn a_best_epoch_keeps_its_evaluation() {
+        let found = evaluation(0.5, 1.0);
+        assert_eq!(Best::new(3, 7, Some(found)).validation(), Some(found));
+    }
+
+    #[test]
+    fn patience_waits_in_the_direction_of_its_metric() {
+        let ends = |metric, values: &[f64]| {
+            let mut patience = Patience::default();
+            let end = |x: &f64| patience.runs_out(metric, &evaluation(*x, *x), 0.1, Some(2));
+            values.iter().position(end)
+        };
+        assert_eq!(ends(Metric::Accuracy, &[0.5, 0.55, 0.58]), Some(2));
+        assert_eq!(ends(Metric::Accuracy, &[0.5, 0.55, 0.7, 0.7]), None);
+        assert_eq!(ends(Metric::Loss, &[0.5, 0.45, 0.42]), Some(2));
+        assert_eq!(ends(Metric::Loss, &[0.5, 0.45, 0.3, 0.3]), None);
+        // A value that is no number improves on nothing, and whatever follows improves on it.
+        assert_eq!(ends(Metric::Loss, &[f64::NAN, 9.0, 9.0]), None);
+        assert_eq!(ends(Metric::Loss, &[1.0, f64::NAN, f64::NAN]), Some(2));
+    }
+
+    #[test]
+    fn patience_is_saved_under_the_names_of_older_checkpoints() {
+        let patience = Patience {
+            score: Some(-0.5),
+            waited: 1,
+        };
+        let json = r#"{"patience_score":-0.5,"waited":1}"#;
+        assert_eq!(serde_json::to_string(&patience).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Patience>(json).unwrap(), patience);
+    }
+}
