@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::journal::Attributes;
 use super::plan::Plan;
 use super::pruner::Pruner;
-use super::run::{Assignment, Watcher};
 use super::study::{Claim, StudyWork};
+use super::watch::{Assignment, End, Watcher};
 use crate::backend::Backend;
 use crate::backend::select::{OnBackend, on_backend};
 use crate::data::Dataset;
@@ -19,19 +19,6 @@ use crate::metrics::{DataPart, Metric, PartMetric};
 use crate::settings::Config;
 use crate::threads::with_threads;
 use crate::train::{self, Control, EpochRecord, Observer, RunDir, Summary, Trainer, fit};
-
-/// How a trial ended.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum End {
-    /// With this value.
-    Complete(f64),
-    /// Given up, with its last report.
-    Pruned(f64),
-    /// A loss was not a number.
-    Diverged,
-    /// The search was asked to stop: the trial is back in the queue.
-    Interrupted,
-}
 
 /// A worker of this process, and what it needs for its trials.
 pub(super) struct Worker<'a> {
