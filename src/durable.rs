@@ -1,4 +1,4 @@
-//! Writing so that a crash at any moment leaves either the old file or the new one.
+//! Writing files so that a crash at any moment leaves either the old file or the new one.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -6,34 +6,36 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// Writes `bytes` beside `path`, syncs, and renames over it. A device or a pipe is written to as it is: it holds nothing that could be lost.
+/// Writes `bytes` to a temporary file beside `path`, syncs it, and renames it to `path`. A device or a pipe is
+/// written directly, because it holds nothing that could be lost.
 ///
 /// # Errors
-/// If the disk is full or the folder cannot be written; then the old file is as it was and nothing is left beside it.
+/// If the disk is full or the folder cannot be written. The old file is then unchanged, and the temporary file
+/// is removed.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_with(path, |aside| fs::write(aside, bytes))
+    write_with(path, |temporary| fs::write(temporary, bytes))
 }
 
-/// As [`write()`], with a function that makes the file at the path that it is given.
+/// As [`write()`], but `make` writes the file, at the path that it is given.
 pub(crate) fn write_with(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
     if fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir()) {
         return make(path).map_err(|e| Error::io("write", path, e));
     }
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".tmp");
-    let aside: PathBuf = path.with_file_name(name);
+    let temporary: PathBuf = path.with_file_name(name);
     let synced =
-        make(&aside).and_then(|()| OpenOptions::new().write(true).open(&aside)?.sync_all());
-    let written = synced.and_then(|()| fs::rename(&aside, path));
+        make(&temporary).and_then(|()| OpenOptions::new().write(true).open(&temporary)?.sync_all());
+    let written = synced.and_then(|()| fs::rename(&temporary, path));
     if let Err(e) = written {
-        // The failure to report is the first one; that the half-written file cannot be removed either adds nothing.
-        let _ = fs::remove_file(&aside);
+        // The first failure is reported. A failure to remove the temporary file would add nothing.
+        let _ = fs::remove_file(&temporary);
         return Err(Error::io("write", path, e));
     }
     sync_folder(path)
 }
 
-/// Makes the renaming itself durable, where folders can be synced.
+/// Syncs the folder on systems that can, so that the renaming is durable too.
 fn sync_folder(path: &Path) -> Result<()> {
     if cfg!(unix) {
         let folder = match path.parent() {
@@ -46,7 +48,8 @@ fn sync_folder(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Appends one line and syncs; a line that could not be written whole is cut off again. Returns the file's new length.
+/// Appends one line and syncs. A line that could not be written whole is removed again. Returns the file's new
+/// length.
 ///
 /// # Errors
 /// If the file cannot be opened or written.
@@ -91,7 +94,7 @@ mod tests {
     fn devices_are_not_replaced() {
         use std::os::unix::fs::{FileTypeExt, symlink};
         let dir = tempfile::tempdir().unwrap();
-        // Through a link, so that a mistake here costs no device.
+        // Through a link, so that a bug does not replace the device itself.
         let path = dir.path().join("null");
         symlink("/dev/null", &path).unwrap();
         write(&path, b"gone").unwrap();

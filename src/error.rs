@@ -1,9 +1,10 @@
-//! The one error type. Bad input never panics: each variant says what was wrong, where, what was expected and what was found.
+//! The crate's one error type. Bad input never panics. Each variant says what was wrong, where, what was
+//! expected and what was found.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Everything that can go wrong, by where it comes from.
+/// Everything that can go wrong, grouped by its cause.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -25,27 +26,27 @@ pub enum Error {
         /// How to get it; may be empty.
         hint: String,
     },
-    /// A data or model file holds something else than it should.
+    /// A data or model file does not hold what it should.
     #[error("{}: {place}: expected {expected}, found {found}", path.display())]
     Format {
         /// The file.
         path: PathBuf,
         /// Where in the file: "byte 4", "line 7, column 3", "header", "tensor 0.weight".
         place: String,
-        /// What belongs there.
+        /// What was expected there.
         expected: String,
-        /// What is there.
+        /// What was found there.
         found: String,
     },
-    /// A setting, alone or together with another, makes no sense.
+    /// A setting is invalid, alone or together with another one.
     #[error("{key}: {message}")]
     Setting {
         /// The setting, as the user would write it.
         key: String,
-        /// Expected and found.
+        /// What was expected and what was found.
         message: String,
     },
-    /// Arrays whose sizes do not fit each other.
+    /// The sizes of arrays do not match.
     #[error("{what}: expected {expected}, found {found}")]
     Shape {
         /// Which array.
@@ -55,10 +56,10 @@ pub enum Error {
         /// The shape or length that was given.
         found: String,
     },
-    /// A device that computes failed, or is not there.
+    /// A compute device failed or does not exist.
     #[error("{device}: {message}")]
     Device {
-        /// Which: "cuda:0", with its name once that is known.
+        /// The device: "cuda:0", with its product name if that is known.
         device: String,
         /// What happened.
         message: String,
@@ -66,7 +67,7 @@ pub enum Error {
     /// A check that the user asked for did not hold (a gradient check, a checksum).
     #[error("{0}")]
     Check(String),
-    /// The run was interrupted; the text says how to go on.
+    /// The run was interrupted. The text says how to continue it.
     #[error("{0}")]
     Interrupted(String),
 }
@@ -83,7 +84,8 @@ fn hint_suffix(hint: &str) -> String {
 }
 
 impl Error {
-    /// Wraps a system error; a missing *input* becomes [`Error::Missing`], which is bad input and not a failure of the machine.
+    /// Wraps a system error. A missing *input* becomes [`Error::Missing`], because it is bad input and not a
+    /// failure of the machine.
     pub fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         if action == "read" && source.kind() == io::ErrorKind::NotFound {
             return Error::Missing {
@@ -98,7 +100,7 @@ impl Error {
         }
     }
 
-    /// A file that holds something else than it should.
+    /// A file that does not hold what it should: [`Error::Format`].
     pub fn format(
         path: &Path,
         place: impl Into<String>,
@@ -113,7 +115,7 @@ impl Error {
         }
     }
 
-    /// A setting that makes no sense.
+    /// An invalid setting: [`Error::Setting`].
     pub fn setting(key: impl Into<String>, message: impl Into<String>) -> Self {
         Error::Setting {
             key: key.into(),
@@ -121,7 +123,7 @@ impl Error {
         }
     }
 
-    /// Arrays that do not fit each other.
+    /// Arrays whose sizes do not match: [`Error::Shape`].
     pub fn shape(
         what: impl Into<String>,
         expected: impl Into<String>,

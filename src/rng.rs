@@ -1,7 +1,9 @@
-//! Random numbers as pure functions: the same seed gives the same bits on every machine, in any order and on any number of threads.
+//! Random numbers as pure functions. A seed gives the same bits on every machine, in any order and on any
+//! number of threads.
 //!
-//! Two generators with two jobs. [`philox4x32`] is counter-based: the value at (seed, position) needs no state, so dropout masks and
-//! augmentation can be computed where they are used. [`stream`] gives a sequential generator (ChaCha8) for shuffles, splits and initial weights.
+//! There are two generators. [`philox4x32`] is counter-based: the value at (seed, position) needs no state, so
+//! dropout masks and augmentation are computed where they are used. [`stream`] gives a sequential generator
+//! (ChaCha8) for shuffles, splits and initial weights.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -31,8 +33,8 @@ pub fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
     [c0, c1, c2, c3]
 }
 
-/// [`philox4x32`] at N counters whose first words follow each other: `words[w][i]` is word w at counter `[counter[0] + i, …]`. In this layout the loop
-/// becomes vector instructions.
+/// [`philox4x32`] at N consecutive counters: `words[w][i]` is word w at counter `[counter[0] + i, …]`. In this
+/// layout the loop becomes vector instructions.
 #[inline(always)]
 pub fn philox4x32_consecutive<const N: usize>(
     words: &mut [[u32; N]; 4],
@@ -53,7 +55,7 @@ pub fn key(seed: u64) -> [u32; 2] {
     [seed as u32, (seed >> 32) as u32]
 }
 
-/// What a sequence of random numbers is for. One seed serves a whole run; purposes never share numbers.
+/// What a sequence of random numbers is for. One seed serves a whole run, and no two purposes share numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Initial weights.
@@ -67,16 +69,17 @@ pub enum Purpose {
     },
     /// Inputs, upstream gradient, chosen entries and direction of a gradient check.
     GradCheck,
-    /// Where a trial of a search is.
+    /// The point of a trial of a search.
     Trial {
         /// The trial's number, from 0.
         slot: u32,
     },
-    /// The samples that the trees of a random forest see.
+    /// The samples on which the trees of a random forest are grown.
     Forest,
 }
 
-/// A ChaCha8 generator for one purpose. ChaCha8 is fixed by its specification, so the numbers are the same on every machine and in every version.
+/// A ChaCha8 generator for one purpose. ChaCha8 is fixed by its specification, so the numbers are the same on
+/// every machine and in every version.
 pub fn stream(seed: u64, purpose: Purpose) -> ChaCha8Rng {
     let (kind, index) = match purpose {
         Purpose::Init => (0, 0),
@@ -93,7 +96,7 @@ pub fn stream(seed: u64, purpose: Purpose) -> ChaCha8Rng {
 
 /// A uniform integer in `0..n` (n > 0) from uniform 32-bit words, without modulo bias.
 ///
-/// The upper half of `word · n` is the result; words whose lower half is below 2³² mod n are redrawn.
+/// The upper half of `word · n` is the result. Words whose lower half is below 2³² mod n are redrawn.
 /// Lemire, “Fast Random Integer Generation in an Interval”, ACM TOMACS 29(1), 2019, algorithm 5.
 pub fn below(n: u32, mut word: impl FnMut() -> u32) -> u32 {
     let threshold = n.wrapping_neg() % n;
@@ -107,7 +110,7 @@ pub fn below(n: u32, mut word: impl FnMut() -> u32) -> u32 {
 
 /// Puts `items` in random order: the Fisher–Yates shuffle (Durstenfeld's form, from the last item down).
 ///
-/// At most 2³² items are shuffled among each other.
+/// Each item is swapped with one of the first 2³² − 1 items at most.
 pub fn shuffle<T>(items: &mut [T], rng: &mut ChaCha8Rng) {
     for last in (1..items.len()).rev() {
         let n = u32::try_from(last + 1).unwrap_or(u32::MAX);
@@ -145,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn consecutive_counters_are_single_ones() {
+    fn consecutive_counters_give_the_same_words_as_single_ones() {
         let (counter, key) = ([u32::MAX - 3, 5, 6, 7], [8, 9]);
         let mut words = [[0; 8]; 4];
         philox4x32_consecutive(&mut words, counter, key);
@@ -194,7 +197,8 @@ mod tests {
             *counts.entry(items).or_insert(0) += 1;
         }
         assert_eq!(counts.len(), 6);
-        // Binomial(6000, 1/6): mean 1000, standard deviation 29; five of them on either side.
+        // Binomial(6000, 1/6) has mean 1000 and standard deviation 29. The bound is five deviations on either
+        // side.
         assert!(
             counts.values().all(|&n| (855..=1145).contains(&n)),
             "{counts:?}"

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use super::output;
-use crate::data::{Dataset, Description, LoadOptions, class_picture, load, locate, verify};
+use crate::data::{Dataset, DatasetDescription, LoadOptions, class_picture, load, locate, verify};
 use crate::durable;
 use crate::error::{Error, Result};
 
@@ -80,7 +80,7 @@ fn print(write: impl FnOnce(&mut String) -> fmt::Result) -> Result<()> {
 }
 
 fn info(source: &DataSource, json: bool) -> Result<()> {
-    let description = Description::of(&source.load()?);
+    let description = DatasetDescription::of(&source.load()?);
     if json {
         output::print_json(&description)
     } else {
@@ -88,7 +88,7 @@ fn info(source: &DataSource, json: bool) -> Result<()> {
     }
 }
 
-fn write_info(out: &mut String, data: &Description) -> fmt::Result {
+fn write_info(out: &mut String, data: &DatasetDescription) -> fmt::Result {
     writeln!(out, "{}", data.name)?;
     writeln!(out, "path      {}", data.path.display())?;
     writeln!(out, "samples   {}", data.counts())?;
@@ -216,7 +216,7 @@ mod tests {
         let path = dir.path().join("a.csv");
         std::fs::write(&path, "a,b,label\n1,2,cat\n3,4,ant\n3,5,cat\n").unwrap();
         let mut out = String::new();
-        let description = Description::of(&source(&path).load().unwrap());
+        let description = DatasetDescription::of(&source(&path).load().unwrap());
         write_info(&mut out, &description).unwrap();
         let text = out;
         for line in [

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use super::npy::{Array, Values};
+use super::npy::{NpyArray, NpyValues};
 use super::open::{Source, unpacked_limit};
 use super::{Features, ImageShape, Samples};
 use crate::error::{Error, Result};
 
-/// What a data set may hold: training part, validation part, test part.
-const KNOWN: [&str; 6] = ["x", "y", "x_val", "y_val", "x_test", "y_test"];
+/// The arrays that a data set may hold: training part, validation part, test part.
+const KNOWN_NAMES: [&str; 6] = ["x", "y", "x_val", "y_val", "x_test", "y_test"];
 const EXTENSION: &str = ".npy";
 
 trait ReadSeek: Read + Seek {}
@@ -69,18 +69,18 @@ impl Arrays {
         })
     }
 
-    /// Refuses arrays that a data set does not have: a misspelt `x_val` must not go unnoticed.
+    /// Refuses unknown names, so that a misspelt `x_val` does not go unnoticed.
     pub(super) fn check_names(&self) -> Result<()> {
         match self
             .names
             .iter()
-            .find(|name| !KNOWN.contains(&name.as_str()))
+            .find(|name| !KNOWN_NAMES.contains(&name.as_str()))
         {
             None => Ok(()),
             Some(unknown) => Err(Error::format(
                 &self.path,
                 "arrays",
-                format!("only {}", KNOWN.join(", ")),
+                format!("only {}", KNOWN_NAMES.join(", ")),
                 format!("\"{unknown}\""),
             )),
         }
@@ -90,7 +90,7 @@ impl Arrays {
         self.names.iter().any(|known| known == name)
     }
 
-    /// Whether there is an `x{suffix}` or a `y{suffix}`.
+    /// Whether the array `x{suffix}` or `y{suffix}` exists.
     pub(super) fn has_part(&self, suffix: &str) -> bool {
         self.has(&format!("x{suffix}")) || self.has(&format!("y{suffix}"))
     }
@@ -117,7 +117,7 @@ impl Arrays {
     }
 
     /// Reads samples without labels.
-    pub(super) fn values(&mut self, name: &str) -> Result<Values> {
+    pub(super) fn values(&mut self, name: &str) -> Result<NpyValues> {
         self.array(name, |array| array.read_values())
     }
 
@@ -126,7 +126,7 @@ impl Arrays {
         self.array(name, |array| array.read_number_type())
     }
 
-    fn array<T>(&mut self, name: &str, read: impl FnOnce(Array<'_>) -> Result<T>) -> Result<T> {
+    fn array<T>(&mut self, name: &str, read: impl FnOnce(NpyArray<'_>) -> Result<T>) -> Result<T> {
         if !self.has(name) {
             let found = match self.names.len() {
                 0 => "none".to_owned(),
@@ -142,22 +142,22 @@ impl Arrays {
                     .by_name(&file)
                     .map_err(|error| zip_error(&self.path, error))?;
                 let limit = member.size().min(unpacked_limit(member.compressed_size()));
-                read(Array::new(&self.path, name, &mut member, limit))
+                read(NpyArray::new(&self.path, name, &mut member, limit))
             }
             Store::Folder => read_npy(&self.path.join(file), name, read),
         }
     }
 }
 
-/// Reads an NPY file, plain or packed.
+/// Reads an NPY file, plain or compressed by gzip.
 pub(super) fn read_npy<T>(
     path: &Path,
     name: &str,
-    read: impl FnOnce(Array<'_>) -> Result<T>,
+    read: impl FnOnce(NpyArray<'_>) -> Result<T>,
 ) -> Result<T> {
     let mut source = Source::open(path)?;
     let limit = source.limit();
-    read(Array::new(path, name, &mut source, limit))
+    read(NpyArray::new(path, name, &mut source, limit))
 }
 
 fn without_extension(name: &str) -> String {

@@ -1,4 +1,5 @@
-//! Augmentation: small random changes of the training images, a pure function of seed, epoch and sample.
+//! Augmentation: small random changes of the training images. Each change is a pure function of seed, epoch and
+//! sample.
 
 use std::f64::consts::TAU;
 use std::fmt;
@@ -9,19 +10,22 @@ use crate::error::{Error, Result};
 use crate::real::Real;
 use crate::rng;
 
-// Dropout has a layer number, below 2³¹, in this counter word.
+// Values of one counter word of the random numbers. Dropout uses layer numbers in it, which are below 2³¹.
 const GEOMETRY: u32 = 0x8000_0000;
 const NOISE: u32 = 0x8000_0001;
 
-/// What to change. Written as a comma list: `flip,shift=2,noise=0.05`; `none` changes nothing.
+/// What to change. As text it is a comma-separated list, such as `flip,shift=2,noise=0.05`; `none` changes
+/// nothing.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Augment {
     /// Mirror left and right with probability 1/2.
     pub flip: bool,
-    /// Move by up to this many pixels in each direction, filled with zeros: the same as padding by as many and cropping at random (`crop=2`).
+    /// The longest move in each direction, in pixels. Pixels that become free are 0. This equals padding with
+    /// zeros by this width and cropping at random (`crop=2`).
     pub shift: usize,
-    /// Standard deviation of added Gaussian noise: for pixels as a part of their range (1 = 255), for floats in the data's own units.
+    /// Standard deviation of the added Gaussian noise. For pixels its unit is their range (1 = 255), for floats
+    /// the data's own unit.
     pub noise: f64,
 }
 
@@ -93,12 +97,13 @@ impl From<Augment> for String {
 }
 
 impl Augment {
-    /// Changes nothing.
+    /// Whether nothing is changed.
     pub fn is_none(&self) -> bool {
         *self == Augment::default()
     }
 
-    /// Checks the settings against the data: flips and shifts need images, and a shift must leave something to see.
+    /// Checks the settings against the data. Flips and shifts need images, and a shift must be smaller than the
+    /// image.
     pub fn check(&self, image: Option<ImageShape>) -> Result<()> {
         if !self.flip && self.shift == 0 {
             return Ok(());
@@ -121,9 +126,10 @@ impl Augment {
         Ok(())
     }
 
-    /// Writes the changed image of one sample: noise is rounded to whole pixels and clamped to 0..=255.
+    /// Writes the augmented image of one sample. Noise is rounded to whole pixels and clamped to 0..=255.
     ///
-    /// `src` and `dst` hold `image.pixels()` values. Rows that are not images are images of height 1, of which only noise makes sense.
+    /// `src` and `dst` hold `image.pixels()` values. A row that is not an image counts as an image of height 1,
+    /// which can only get noise.
     pub fn apply_u8(
         &self,
         seed: u64,
@@ -138,7 +144,7 @@ impl Augment {
         });
     }
 
-    /// [`Augment::apply_u8`] for floats: noise in the data's own units, nothing clamped.
+    /// [`Augment::apply_u8`] for floats. Noise has the data's own unit, and nothing is clamped.
     pub fn apply<R: Real>(
         &self,
         seed: u64,
@@ -153,7 +159,8 @@ impl Augment {
         });
     }
 
-    /// Calls `f(target, source, noise)` for every pixel in row order; the source is `None` where a shift moved the edge in.
+    /// Calls `f(target, source, noise)` for every pixel in row order. The source is `None` where a shift leaves
+    /// the pixel without one.
     pub(super) fn for_each_pixel(
         &self,
         seed: u64,
@@ -183,7 +190,7 @@ impl Augment {
         }
     }
 
-    /// Mirrored or not, and how far down and right, in pixels.
+    /// Draws whether to mirror the image, and how many pixels to move it down and right.
     fn draw_geometry(&self, seed: u64, epoch: u32, sample: u32) -> (bool, isize, isize) {
         let mut draws =
             (0..).flat_map(|draw| rng::philox4x32([draw, GEOMETRY, epoch, sample], rng::key(seed)));
@@ -198,15 +205,16 @@ impl Augment {
     }
 }
 
-/// A pixel with noise in units of the full range.
+/// Adds noise, in units of the full range, to a pixel.
 pub(super) fn noisy_pixel(pixel: u8, noise: f64) -> u8 {
-    // A float cast clamps to the range of u8.
+    // A cast from a float clamps to the range of u8.
     (f64::from(pixel) + 255.0 * noise).round() as u8
 }
 
 /// Four standard normals from four uniform words, with the same bits on every machine.
 ///
-/// √(−2 ln u)·(cos 2πv, sin 2πv), u in (0, 1]. Box, Muller, “A Note on the Generation of Random Normal Deviates”, Ann. Math. Stat. 29(2), 1958.
+/// √(−2 ln u)·(cos 2πv, sin 2πv), u in (0, 1]. Box, Muller, “A Note on the Generation of Random Normal
+/// Deviates”, Ann. Math. Stat. 29(2), 1958.
 fn box_muller(words: [u32; 4]) -> [f64; 4] {
     const SCALE: f64 = 1.0 / 4_294_967_296.0;
     let pair = |a: u32, b: u32| {
@@ -324,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_has_the_asked_mean_and_deviation() {
+    fn noise_has_mean_0_and_the_given_deviation() {
         let shape = ImageShape {
             height: 100,
             width: 301,
@@ -361,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn seed_epoch_and_sample_all_matter_and_nothing_else() {
+    fn changes_depend_on_seed_epoch_and_sample_alone() {
         let text = "flip,shift=2,noise=0.2";
         let one = augmented(text, 1, 2, 3);
         assert_eq!(one, augmented(text, 1, 2, 3));
@@ -372,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_asked_for_changes_nothing() {
+    fn none_changes_nothing() {
         assert_eq!(augmented("none", 1, 2, 3), pixels());
     }
 }

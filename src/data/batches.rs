@@ -1,11 +1,12 @@
-//! Batches: the order of the samples in an epoch, and copying them out, augmented and normalised.
+//! Batches: the order of the samples in an epoch, and copying samples out, augmented and normalised.
 
 use super::augment::noisy_pixel;
 use super::{Augment, Features, ImageShape, Normalizer, Samples};
 use crate::real::Real;
 use crate::rng::{self, Purpose};
 
-/// Puts the training indices into the order of one epoch. Start from the ascending list: the order then depends on seed and epoch alone.
+/// Puts the training indices into the order of one epoch. Start from the ascending list, so that the order
+/// depends on seed and epoch alone.
 pub fn order(indices: &mut [u32], seed: u64, epoch: u32) {
     rng::shuffle(indices, &mut rng::stream(seed, Purpose::Shuffle { epoch }));
 }
@@ -15,7 +16,7 @@ pub fn order(indices: &mut [u32], seed: u64, epoch: u32) {
 pub struct Augmentation<'a> {
     /// What to change; checked with [`Augment::check`].
     pub augment: &'a Augment,
-    /// The data set's image shape; `None` for rows that are not images, which can get noise only.
+    /// The data set's image shape; `None` for rows that are not images, which can only get noise.
     pub image: Option<ImageShape>,
     /// The run's seed.
     pub seed: u64,
@@ -25,7 +26,8 @@ pub struct Augmentation<'a> {
 
 /// Copies the given rows into `out` (`[rows.len(), width]`), normalised.
 ///
-/// Pixels and singles are normalised in `R`, doubles in `f64` and then rounded to `R`; product and sum are rounded each.
+/// Pixels and `f32` values are normalised in `R`. `f64` values are normalised in `f64` and then rounded to `R`.
+/// The product and the sum are each rounded.
 ///
 /// # Panics
 /// If `out` has another size or a row does not exist.
@@ -55,7 +57,7 @@ pub fn gather<R: Real>(samples: &Samples, rows: &[u32], normalizer: &Normalizer,
     }
 }
 
-/// [`gather`], each row augmented before it is normalised.
+/// [`gather`], with each row augmented before it is normalised.
 ///
 /// # Panics
 /// As [`gather`].

@@ -1,4 +1,4 @@
-//! Comma-separated values, with or without a header, labels as numbers or words.
+//! Comma-separated values, with or without a header. Labels are numbers or words.
 
 use std::collections::{BTreeMap, btree_map::Entry};
 use std::io::{Chain, Read};
@@ -10,24 +10,24 @@ use super::open::Source;
 use super::{Features, MAX_CLASSES, Samples};
 use crate::error::{Error, Result};
 
-/// Names that mark the label column where none is asked for, in order of preference.
+/// Names of the label column if the user names none, in order of preference.
 const LABEL_NAMES: [&str; 4] = ["label", "class", "target", "y"];
 
-/// A line feed behind the file ends the last row like all others, so that lines can be counted.
+/// A line feed is added after the file. The last row then ends like all others, and lines can be counted.
 type Reader = csv::Reader<Chain<Source, &'static [u8]>>;
 
 /// A file of labelled rows.
-pub(super) struct Table {
+pub(super) struct CsvTable {
     pub(super) samples: Samples,
-    /// The class names, if the labels are words.
+    /// The class names if the labels are words.
     pub(super) class_names: Option<Vec<String>>,
     pub(super) notices: Vec<String>,
 }
 
-/// Reads labelled rows. `label` is a column's name or its index from 0, negative from the end;
-/// without it the column named label, class, target or y, else the last one.
-pub(super) fn read(source: Source, label: Option<&str>) -> Result<Table> {
-    let mut rows = Rows::open(source)?;
+/// Reads labelled rows. `label` is a column's name, or its index from 0; a negative index counts from the end.
+/// Without it the label is the column named label, class, target or y, else the last column.
+pub(super) fn read(source: Source, label: Option<&str>) -> Result<CsvTable> {
+    let mut rows = CsvRows::open(source)?;
     let columns = rows.first.cells.len();
     if columns < 2 {
         return Err(rows.wrong(
@@ -38,14 +38,14 @@ pub(super) fn read(source: Source, label: Option<&str>) -> Result<Table> {
     }
     let layout = rows.layout(label)?;
     let notices = layout.notices(&rows.first.cells, label.is_none());
-    let mut labels = Labels::default();
+    let mut labels = LabelColumn::default();
     let values = rows.values(&layout, |rows, row, column| {
         labels
             .push(&row.cells[column])
             .map_err(|expected| rows.wrong_cell(&layout, row, column, &expected))
     })?;
     let (labels, class_names) = labels.finish();
-    Ok(Table {
+    Ok(CsvTable {
         samples: Samples {
             features: Features::F64(values),
             width: columns - 1,
@@ -56,9 +56,9 @@ pub(super) fn read(source: Source, label: Option<&str>) -> Result<Table> {
     })
 }
 
-/// Reads rows of `width` features to predict from; a label column may stand beside them and is ignored.
+/// Reads rows of `width` features to predict from. A label column may be present; it is ignored.
 pub(super) fn read_rows(source: Source, width: usize, label: Option<&str>) -> Result<Samples> {
-    let mut rows = Rows::open(source)?;
+    let mut rows = CsvRows::open(source)?;
     let columns = rows.first.cells.len();
     let layout = if columns == width {
         rows.unlabelled_layout()
@@ -79,13 +79,13 @@ pub(super) fn read_rows(source: Source, width: usize, label: Option<&str>) -> Re
     })
 }
 
-/// What the columns mean.
-struct Layout {
+/// Whether the first row is a header, and which column is the label.
+struct CsvLayout {
     header: bool,
     label: Option<usize>,
 }
 
-impl Layout {
+impl CsvLayout {
     fn is_feature(&self, column: usize) -> bool {
         self.label != Some(column)
     }
@@ -107,22 +107,22 @@ impl Layout {
     }
 }
 
-/// One row and the line that it starts on, from 1.
+/// One row and the number of its first line, from 1.
 #[derive(Clone)]
-struct Row {
+struct CsvRow {
     line: u64,
     cells: StringRecord,
 }
 
-/// The rows of a file; the first two are read ahead, to tell a header from data.
-struct Rows {
+/// The rows of a file. The first two are read ahead, to tell a header from data.
+struct CsvRows {
     path: PathBuf,
     reader: Reader,
-    first: Row,
-    second: Option<Row>,
+    first: CsvRow,
+    second: Option<CsvRow>,
 }
 
-impl Rows {
+impl CsvRows {
     fn open(mut source: Source) -> Result<Self> {
         let path = source.path().to_owned();
         let delimiter = delimiter(source.peek()?);
@@ -131,7 +131,7 @@ impl Rows {
             .flexible(true)
             .trim(Trim::All)
             .delimiter(delimiter)
-            // Carriage returns are trimmed. The default would count lines wrongly.
+            // Trimming removes carriage returns. The default terminator would count lines wrongly.
             .terminator(Terminator::Any(b'\n'))
             .from_reader(source.chain(&b"\n"[..]));
         let Some(first) = next(&mut reader, &path)? else {
@@ -143,7 +143,7 @@ impl Rows {
             ));
         };
         let second = next(&mut reader, &path)?;
-        Ok(Rows {
+        Ok(CsvRows {
             path,
             reader,
             first,
@@ -155,8 +155,8 @@ impl Rows {
         Error::format(&self.path, place, expected, found)
     }
 
-    /// Line and column (from 1, and its name) of a cell, and what it holds.
-    fn wrong_cell(&self, layout: &Layout, row: &Row, column: usize, expected: &str) -> Error {
+    /// The error for a bad cell. It names the line, the column (from 1, with its name) and what the cell holds.
+    fn wrong_cell(&self, layout: &CsvLayout, row: &CsvRow, column: usize, expected: &str) -> Error {
         let mut place = format!("line {}, column {}", row.line, column + 1);
         if layout.header {
             place.push_str(&format!(" ({})", &self.first.cells[column]));
@@ -168,8 +168,8 @@ impl Rows {
         self.wrong(place, expected, found)
     }
 
-    /// Finds the label column and whether the first row is a header.
-    fn layout(&self, label: Option<&str>) -> Result<Layout> {
+    /// Finds the label column, and whether the first row is a header.
+    fn layout(&self, label: Option<&str>) -> Result<CsvLayout> {
         let columns = self.first.cells.len();
         let Some(label) = label else {
             let named = LABEL_NAMES.iter().find_map(|name| {
@@ -179,16 +179,16 @@ impl Rows {
                     .position(|c| c.eq_ignore_ascii_case(name))
             });
             if let Some(column) = named {
-                let layout = self.with_label(column);
-                // "y" alone may be a class name in a file without header; "label" is none.
+                let layout = self.labelled_layout(column);
+                // "y" may be a class name in a file without header; "label" cannot.
                 if layout.header || !self.first.cells[column].eq_ignore_ascii_case("y") {
-                    return Ok(Layout {
+                    return Ok(CsvLayout {
                         header: true,
                         ..layout
                     });
                 }
             }
-            return Ok(self.with_label(columns - 1));
+            return Ok(self.labelled_layout(columns - 1));
         };
         if let Ok(index) = label.parse::<i64>() {
             let from_start = if index < 0 {
@@ -197,7 +197,7 @@ impl Rows {
                 index
             };
             return match usize::try_from(from_start) {
-                Ok(column) if column < columns => Ok(self.with_label(column)),
+                Ok(column) if column < columns => Ok(self.labelled_layout(column)),
                 _ => Err(Error::setting(
                     "label",
                     format!(
@@ -208,7 +208,7 @@ impl Rows {
                 )),
             };
         }
-        self.named_column(label).map(|column| Layout {
+        self.named_column(label).map(|column| CsvLayout {
             header: true,
             label: Some(column),
         })
@@ -244,8 +244,8 @@ impl Rows {
         }
     }
 
-    fn with_label(&self, column: usize) -> Layout {
-        let mut layout = self.unlabelled_layout_without(Some(column));
+    fn labelled_layout(&self, column: usize) -> CsvLayout {
+        let mut layout = self.layout_for(Some(column));
         if let Some(second) = &self.second {
             let label_below = second.cells.get(column).is_some_and(is_number);
             layout.header |= is_word(&self.first.cells[column]) && label_below;
@@ -253,24 +253,24 @@ impl Rows {
         layout
     }
 
-    fn unlabelled_layout(&self) -> Layout {
-        self.unlabelled_layout_without(None)
+    fn unlabelled_layout(&self) -> CsvLayout {
+        self.layout_for(None)
     }
 
-    /// The first row is a header if a feature column holds a word there.
-    fn unlabelled_layout_without(&self, label: Option<usize>) -> Layout {
+    /// The first row is a header if one of its feature columns holds a word.
+    fn layout_for(&self, label: Option<usize>) -> CsvLayout {
         let mut cells = self.first.cells.iter().enumerate();
-        Layout {
+        CsvLayout {
             header: cells.any(|(column, cell)| label != Some(column) && is_word(cell)),
             label,
         }
     }
 
-    /// Reads all rows: the features are returned, `on_label` gets each row's label cell.
+    /// Reads all rows. Returns the features, and passes each row's label cell to `on_label`.
     fn values(
         &mut self,
-        layout: &Layout,
-        mut on_label: impl FnMut(&Self, &Row, usize) -> Result<()>,
+        layout: &CsvLayout,
+        mut on_label: impl FnMut(&Self, &CsvRow, usize) -> Result<()>,
     ) -> Result<Vec<f64>> {
         let mut values = Vec::new();
         let mut ahead = self.second.take();
@@ -318,17 +318,18 @@ impl Rows {
     }
 }
 
-/// The label column: the first row decides between numbers and words.
+/// The label column. Its first row decides whether labels are numbers or words.
 #[derive(Default)]
-struct Labels {
+struct LabelColumn {
     numbers: Vec<u32>,
-    /// Each name with its rank of first appearance, and the rows as ranks.
+    /// Each name with its rank in order of first appearance.
     names: BTreeMap<String, u32>,
+    /// The rank of each row's name.
     ranks: Vec<u32>,
 }
 
-impl Labels {
-    /// Adds a label, or says what was expected.
+impl LabelColumn {
+    /// Adds a label. The error says what was expected.
     fn push(&mut self, cell: &str) -> Result<(), String> {
         if cell.is_empty() {
             return Err("a label".to_owned());
@@ -382,8 +383,8 @@ impl Labels {
     }
 }
 
-/// The next row that is not blank.
-fn next(reader: &mut Reader, path: &Path) -> Result<Option<Row>> {
+/// Reads the next row that is not blank.
+fn next(reader: &mut Reader, path: &Path) -> Result<Option<CsvRow>> {
     let mut cells = StringRecord::new();
     loop {
         let more = reader.read_record(&mut cells);
@@ -394,14 +395,14 @@ fn next(reader: &mut Reader, path: &Path) -> Result<Option<Row>> {
             Ok(true) => {
                 let inside = cells.as_slice().matches('\n').count() as u64;
                 let line = end.saturating_sub(inside);
-                return Ok(Some(Row { line, cells }));
+                return Ok(Some(CsvRow { line, cells }));
             }
-            Err(error) => return Err(explain(error, reader, path, end)),
+            Err(error) => return Err(read_error(error, reader, path, end)),
         }
     }
 }
 
-fn explain(error: csv::Error, reader: &Reader, path: &Path, line: u64) -> Error {
+fn read_error(error: csv::Error, reader: &Reader, path: &Path, line: u64) -> Error {
     match error.into_kind() {
         ErrorKind::Io(error) => reader.get_ref().get_ref().0.error(error),
         ErrorKind::Utf8 { err, .. } => Error::format(
@@ -419,7 +420,7 @@ fn explain(error: csv::Error, reader: &Reader, path: &Path, line: u64) -> Error 
     }
 }
 
-/// Semicolon or tab if the first line has some and no comma, else comma.
+/// The delimiter in the first line: comma, else semicolon, else tab; comma if the line has none of them.
 fn delimiter(head: &[u8]) -> u8 {
     let line = head.split(|&byte| byte == b'\n').next().unwrap_or(head);
     *b",;\t"
@@ -436,11 +437,11 @@ fn is_word(cell: &str) -> bool {
     !cell.is_empty() && !is_number(cell)
 }
 
-/// The first few cells of a row.
+/// The first 8 cells of a row, as text.
 fn excerpt(record: &StringRecord) -> String {
-    const MOST: usize = 8;
-    let mut cells: Vec<&str> = record.iter().take(MOST).collect();
-    if record.len() > MOST {
+    const MAX_CELLS: usize = 8;
+    let mut cells: Vec<&str> = record.iter().take(MAX_CELLS).collect();
+    if record.len() > MAX_CELLS {
         cells.push("…");
     }
     cells.join(", ")

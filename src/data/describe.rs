@@ -1,4 +1,4 @@
-//! A data set in numbers: what `data info` prints.
+//! A data set in numbers, as `data info` prints it.
 
 use std::path::PathBuf;
 
@@ -6,22 +6,22 @@ use super::{Dataset, Features, ImageShape, Samples};
 
 /// A data set in numbers.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct Description {
+pub struct DatasetDescription {
     /// "Fashion-MNIST", or the name of the file or folder.
     pub name: String,
     /// Where it was read from.
     pub path: PathBuf,
     /// SHA-256 over the training and validation parts.
     pub hash: String,
-    /// Values a sample.
+    /// Values per sample.
     pub width: usize,
     /// Set if the samples are images.
     pub image: Option<ImageShape>,
-    /// Training, validation and test part, as far as there are such.
+    /// The training, validation and test part, as far as they exist.
     pub parts: Vec<PartDescription>,
     /// One name a class.
     pub class_names: Vec<String>,
-    /// What the reader had to say.
+    /// What the user should know about how the source was read.
     pub notices: Vec<String>,
 }
 
@@ -30,7 +30,7 @@ pub struct Description {
 pub struct PartDescription {
     /// "train", "validation" or "test".
     pub name: &'static str,
-    /// How many samples.
+    /// Number of samples.
     pub samples: usize,
     /// "u8", "f32" or "f64".
     pub dtype: &'static str,
@@ -38,12 +38,12 @@ pub struct PartDescription {
     pub min: f64,
     /// The largest value.
     pub max: f64,
-    /// Samples of each class.
+    /// Number of samples of each class.
     pub class_counts: Vec<usize>,
 }
 
-impl Description {
-    /// Counts and measures.
+impl DatasetDescription {
+    /// Describes a data set.
     pub fn of(data: &Dataset) -> Self {
         let parts = [
             ("train", Some(&data.train)),
@@ -62,7 +62,7 @@ impl Description {
                 class_counts: class_counts(&samples.labels, data.classes()),
             })
         };
-        Description {
+        DatasetDescription {
             name: data.name.clone(),
             path: data.path.clone(),
             hash: data.hash.clone(),
@@ -74,7 +74,7 @@ impl Description {
         }
     }
 
-    /// "60000 train, 10000 test".
+    /// The sizes of the parts: "60000 train, 10000 test".
     pub fn counts(&self) -> String {
         let parts = self.parts.iter();
         let counts: Vec<String> = parts.map(|p| format!("{} {}", p.samples, p.name)).collect();
@@ -82,7 +82,7 @@ impl Description {
     }
 }
 
-/// How many labels there are of each class.
+/// The number of labels of each class.
 pub fn class_counts(labels: &[u32], classes: usize) -> Vec<usize> {
     let mut counts = vec![0; classes];
     for &label in labels {
@@ -133,7 +133,7 @@ mod tests {
             hash: "h".to_owned(),
             notices: Vec::new(),
         };
-        let description = Description::of(&data);
+        let description = DatasetDescription::of(&data);
         assert_eq!(description.counts(), "3 train, 1 test");
         let [train, test] = &description.parts[..] else {
             panic!("two parts")

@@ -1,4 +1,5 @@
-//! The IDX format of MNIST and Fashion-MNIST: a big-endian header (magic number, one size a dimension), then the bytes.
+//! The IDX format of MNIST and Fashion-MNIST: a big-endian header (a magic number and one size per dimension),
+//! then the bytes.
 
 use std::fmt;
 use std::path::Path;
@@ -11,35 +12,35 @@ use crate::error::{Error, Result};
 
 const IMAGES: u32 = 0x0803;
 const LABELS: u32 = 0x0801;
-/// Labels run from 0 to 9 in all data sets that come in this form under these names.
+/// The number of classes. Labels are 0 to 9 in all data sets that use this format and these file names.
 pub(super) const CLASSES: u8 = 10;
 
 /// An image file: `[count, height, width]` pixels.
-pub(super) struct Images {
+pub(super) struct IdxImages {
     pub(super) header: Vec<u8>,
     pub(super) pixels: Vec<u8>,
     pub(super) shape: ImageShape,
 }
 
-impl Images {
+impl IdxImages {
     pub(super) fn len(&self) -> usize {
         self.pixels.len() / self.shape.pixels()
     }
 }
 
 /// A label file.
-pub(super) struct Labels {
+pub(super) struct IdxLabels {
     pub(super) header: Vec<u8>,
     pub(super) labels: Vec<u8>,
 }
 
-/// Tells IDX files from others by their first four bytes.
+/// Whether a file with these first bytes is an IDX file.
 pub(super) fn is_idx(head: &[u8]) -> bool {
     matches!(head, [0, 0, 0x08 | 0x09 | 0x0b..=0x0e, 1..=8, ..])
 }
 
 /// Reads an image file.
-pub(super) fn read_images(path: &Path) -> Result<Images> {
+pub(super) fn read_images(path: &Path) -> Result<IdxImages> {
     let mut source = Source::open(path)?;
     let (header, sizes) = read_header(&mut source, IMAGES)?;
     let [count, height, width] = sizes[..] else {
@@ -51,15 +52,15 @@ pub(super) fn read_images(path: &Path) -> Result<Images> {
         height: height as usize,
         width: width as usize,
     };
-    Ok(Images {
+    Ok(IdxImages {
         header,
         pixels,
         shape,
     })
 }
 
-/// Reads a label file; labels are checked to be 0 to 9.
-pub(super) fn read_labels(path: &Path) -> Result<Labels> {
+/// Reads a label file, and checks that the labels are 0 to 9.
+pub(super) fn read_labels(path: &Path) -> Result<IdxLabels> {
     let mut source = Source::open(path)?;
     let (header, sizes) = read_header(&mut source, LABELS)?;
     let labels = read_bytes(
@@ -76,7 +77,7 @@ pub(super) fn read_labels(path: &Path) -> Result<Labels> {
             labels[index].to_string(),
         ));
     }
-    Ok(Labels { header, labels })
+    Ok(IdxLabels { header, labels })
 }
 
 fn read_header(source: &mut Source, magic: u32) -> Result<(Vec<u8>, Vec<u32>)> {
@@ -110,7 +111,7 @@ fn read_header(source: &mut Source, magic: u32) -> Result<(Vec<u8>, Vec<u32>)> {
     Ok((header, sizes))
 }
 
-/// Reads what the header promises, no more and no less.
+/// Reads the bytes that the header states. Fewer or more bytes are an error.
 fn read_bytes(source: &mut Source, header: &[u8], sizes: &[u32], what: &str) -> Result<Vec<u8>> {
     let header = header.len() as u64;
     let product = sizes
@@ -134,7 +135,7 @@ fn read_bytes(source: &mut Source, header: &[u8], sizes: &[u32], what: &str) -> 
             "the end of the file",
         ));
     }
-    // Reading on also checks the checksum at the end of a gzip file.
+    // Reading past the end also checks the checksum of a gzip file.
     if !source.read_up_to(1)?.is_empty() {
         return Err(Error::format(
             source.path(),
@@ -257,7 +258,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn huge_promises_are_not_believed() {
+    fn sizes_that_the_file_cannot_hold_are_refused() {
         let promise = image_file([1 << 20, 1 << 20, 1 << 20], &[7; 24]);
         let found = "byte 40: expected 1048576 images of 1048576×1048576: 1152921504606846992 bytes in all, found the end of the file";
         assert_eq!(images_error(&promise), found);

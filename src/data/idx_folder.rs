@@ -101,7 +101,7 @@ fn read_pair(folder: &Path, images: &str, labels: &str) -> Result<Pair> {
         })
     };
     let (images_path, labels_path) = (find(images, labels)?, find(labels, images)?);
-    let idx::Labels {
+    let idx::IdxLabels {
         header,
         labels: classes,
     } = idx::read_labels(&labels_path)?;

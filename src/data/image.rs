@@ -11,10 +11,11 @@ use crate::error::{Error, Result};
 
 /// Reads one image as greyscale pixels, row-major.
 ///
-/// Colours become luma with the weights of ITU-R BT.601 (0.299, 0.587, 0.114), transparent pixels stand on black, 16 bits become 8.
+/// Colours become luma with the weights of ITU-R BT.601 (0.299, 0.587, 0.114). Transparent pixels are blended
+/// with black. 16-bit values are reduced to 8 bits.
 ///
 /// # Errors
-/// [`Error::Format`] if it is no PNG image, a damaged one, or one of another size than `shape`.
+/// [`Error::Format`] if the file is not a PNG image, is damaged, or has another size than `shape`.
 pub fn read_png(path: &Path, shape: ImageShape) -> Result<Vec<u8>> {
     let wrong = |error: DecodingError| match error {
         DecodingError::IoError(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
@@ -51,7 +52,7 @@ pub fn read_png(path: &Path, shape: ImageShape) -> Result<Vec<u8>> {
     Ok(pixels.chunks_exact(channels).map(luma).collect())
 }
 
-/// Grey, grey and alpha, RGB, or RGB and alpha to grey.
+/// Converts a pixel to grey. It is grey, grey and alpha, RGB, or RGB and alpha.
 fn luma(pixel: &[u8]) -> u8 {
     let weighted = |r: u8, g: u8, b: u8| {
         (299 * u32::from(r) + 587 * u32::from(g) + 114 * u32::from(b) + 500) / 1000

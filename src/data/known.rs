@@ -84,7 +84,7 @@ pub(super) const KNOWN: [KnownFile; 8] = [
     ),
 ];
 
-/// The known file whose contents, given in pieces, these are.
+/// Returns the known file with these contents, which are given in pieces.
 pub(super) fn recognise(contents: &[&[u8]]) -> Option<&'static KnownFile> {
     let mut hasher = Sha256::new();
     contents.iter().for_each(|piece| hasher.update(piece));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::arrays::{Arrays, read_npy};
 use super::idx_folder::{self, idx_file};
-use super::npy::{self, Values};
+use super::npy::{self, NpyValues};
 use super::open::Source;
 use super::parts::{Parts, name_of, numbered};
 use super::{Dataset, Features, ImageShape, Samples, TestSet, csv, idx, known, locate};
@@ -170,13 +170,13 @@ pub fn read_rows(path: &Path, width: usize, label: Option<&str>) -> Result<Sampl
     let (features, found) = match kind_of(source.peek()?) {
         FileKind::Csv => return csv::read_rows(source, width, label),
         FileKind::Npy => {
-            let Values {
+            let NpyValues {
                 features, width, ..
             } = read_npy(path, "x", |array| array.read_values())?;
             (features, width)
         }
         FileKind::Npz => {
-            let Values {
+            let NpyValues {
                 features, width, ..
             } = Arrays::open_npz(path)?.values("x")?;
             (features, width)

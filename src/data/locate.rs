@@ -1,4 +1,4 @@
-//! Finding the data set when nobody says where it is.
+//! Finding the data set if the user does not name it.
 
 use std::path::{Path, PathBuf};
 
@@ -11,11 +11,13 @@ pub const VARIABLE: &str = "CHAINRULE_DATA";
 pub(super) const HOW_TO_GET: &str = "install the Debian package (apt-get install dataset-fashion-mnist) or take the four files from \
 github.com/zalandoresearch/fashion-mnist (data/fashion), then name the folder with --data";
 
-/// Where the data set is: the explicit path, else the variable `CHAINRULE_DATA`, else the first of `data/fashion-mnist` below the current folder and below
-/// the crate's own folder and `/usr/share/datasets/fashion-mnist` that holds Fashion-MNIST's training files.
+/// Returns where the data set is: the explicit path, else the variable `CHAINRULE_DATA`, else the first folder
+/// that holds Fashion-MNIST's training files. The folders are `data/fashion-mnist` below the current folder,
+/// the same below the crate's own folder, and `/usr/share/datasets/fashion-mnist`.
 ///
 /// # Errors
-/// [`Error::Missing`] if a named path does not exist, or if there is none anywhere: then with all places that were tried.
+/// [`Error::Missing`] if a named path does not exist, or if nothing is named and no folder holds the files. In
+/// the second case the error lists all places that were tried.
 pub fn locate(path: Option<&Path>) -> Result<PathBuf> {
     let variable = std::env::var_os(VARIABLE).filter(|value| !value.is_empty());
     locate_among(

@@ -1,4 +1,5 @@
-//! Normalisation: one scale and one shift a feature, fitted on the training samples and stored with the model.
+//! Normalisation: one scale and one shift per feature, fitted on the training samples and stored with the
+//! model.
 
 use std::fmt;
 use std::str::FromStr;
@@ -52,17 +53,17 @@ impl FromStr for Normalize {
     }
 }
 
-/// x′ = x · scale\[j\] + shift\[j\] for feature j.
+/// Maps x to x′ = x · scale\[j\] + shift\[j\] for feature j.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Normalizer {
-    /// One factor a feature.
+    /// One factor per feature.
     pub scale: Vec<f64>,
-    /// One summand a feature.
+    /// One summand per feature.
     pub shift: Vec<f64>,
 }
 
 impl Normalizer {
-    /// Leaves values as they are.
+    /// A normaliser that leaves values unchanged.
     pub fn identity(width: usize) -> Self {
         Normalizer {
             scale: vec![1.0; width],
@@ -70,9 +71,10 @@ impl Normalizer {
         }
     }
 
-    /// Fits on the samples named by `train`; [`Normalize::Auto`] looks at the number type only.
+    /// Fits on the samples with the indices `train`. [`Normalize::Auto`] depends on the number type only.
     ///
-    /// Standard: σ is the population standard deviation, two-pass in `f64`; scale = 1/σ and shift = −μ/σ. A constant feature gets scale 1.
+    /// Standard: scale = 1/σ and shift = −μ/σ, where σ is the population standard deviation, computed in two
+    /// passes in `f64`. A constant feature gets scale 1.
     pub fn fit(kind: Normalize, samples: &Samples, train: &[u32]) -> Self {
         match (kind, &samples.features) {
             (Normalize::Auto, Features::U8(_)) => Normalizer {
@@ -86,12 +88,12 @@ impl Normalizer {
         }
     }
 
-    /// Values come out as they went in.
+    /// Whether values stay unchanged.
     pub fn is_identity(&self) -> bool {
         self.scale.iter().all(|&scale| scale == 1.0) && self.shift.iter().all(|&shift| shift == 0.0)
     }
 
-    /// Normalises one row in place, computing in `R`: a product, rounded, then a sum, rounded.
+    /// Normalises one row in place, computing in `R`. The product is rounded, then the sum.
     pub fn apply_row<R: Real>(&self, row: &mut [R]) {
         for ((x, &scale), &shift) in row.iter_mut().zip(&self.scale).zip(&self.shift) {
             *x = *x * R::from_f64(scale) + R::from_f64(shift);
@@ -158,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn standard_of_pixels_and_singles() {
+    fn standard_of_pixels_and_f32_values() {
         let pixels = samples(Features::U8(vec![0, 255, 10, 255]), 2);
         let n = Normalizer::fit(Normalize::Standard, &pixels, &[0, 1]);
         assert_eq!((n.scale, n.shift), (vec![0.2, 1.0], vec![-1.0, -255.0]));

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use byteorder::{BigEndian, ByteOrder, LittleEndian};
 
-use super::npy_header::{Header, Kind};
+use super::npy_header::{NpyHeader, NumberKind};
 use super::open::damaged;
 use super::{Features, ImageShape, MAX_CLASSES};
 use crate::error::{Error, Result};
@@ -16,25 +16,25 @@ use crate::error::{Error, Result};
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 const CHUNK: usize = 64 << 10;
 
-/// An NPY file or the member of an NPZ file, ready to be read.
-pub(super) struct Array<'a> {
+/// An open NPY file, or an open member of an NPZ file.
+pub(super) struct NpyArray<'a> {
     path: &'a Path,
     name: &'a str,
     reader: &'a mut dyn Read,
-    /// The most bytes that it can hold.
+    /// The largest number of bytes that it can hold.
     limit: u64,
 }
 
-/// Rows of values.
-pub(super) struct Values {
+/// Samples without labels.
+pub(super) struct NpyValues {
     pub(super) features: Features,
     pub(super) width: usize,
     pub(super) image: Option<ImageShape>,
 }
 
-impl<'a> Array<'a> {
+impl<'a> NpyArray<'a> {
     pub(super) fn new(path: &'a Path, name: &'a str, reader: &'a mut dyn Read, limit: u64) -> Self {
-        Array {
+        NpyArray {
             path,
             name,
             reader,
@@ -42,8 +42,9 @@ impl<'a> Array<'a> {
         }
     }
 
-    /// Reads samples: u8, f32 or f64, `[n, d]`, or images `[n, h, w]`, `[n, h, w, 1]`, `[n, 1, h, w]`. All finite.
-    pub(super) fn read_values(mut self) -> Result<Values> {
+    /// Reads samples of type u8, f32 or f64. The shape is `[n, d]`, or for images `[n, h, w]`, `[n, h, w, 1]`
+    /// or `[n, 1, h, w]`. All values must be finite.
+    pub(super) fn read_values(mut self) -> Result<NpyValues> {
         let header = self.read_header()?;
         let image = match header.shape[..] {
             [_, _] => None,
@@ -84,7 +85,7 @@ impl<'a> Array<'a> {
             features
         };
         self.check_finite(&features, width)?;
-        Ok(Values {
+        Ok(NpyValues {
             features,
             width,
             image,
@@ -97,16 +98,16 @@ impl<'a> Array<'a> {
         self.number_type(&header)
     }
 
-    fn number_type(&self, header: &Header) -> Result<Features> {
+    fn number_type(&self, header: &NpyHeader) -> Result<Features> {
         match (header.kind, header.size) {
-            (Kind::Unsigned, 1) => Ok(Features::U8(Vec::new())),
-            (Kind::Float, 4) => Ok(Features::F32(Vec::new())),
-            (Kind::Float, 8) => Ok(Features::F64(Vec::new())),
+            (NumberKind::Unsigned, 1) => Ok(Features::U8(Vec::new())),
+            (NumberKind::Float, 4) => Ok(Features::F32(Vec::new())),
+            (NumberKind::Float, 8) => Ok(Features::F64(Vec::new())),
             _ => Err(self.wrong("descr", "values of type u1, f4 or f8", header.dtype_name())),
         }
     }
 
-    /// Reads class numbers: any integer type, `[n]` or `[n, 1]`.
+    /// Reads class numbers of any integer type and shape `[n]` or `[n, 1]`.
     pub(super) fn read_labels(mut self) -> Result<Vec<u32>> {
         let header = self.read_header()?;
         if !matches!(header.shape[..], [_] | [_, 1]) {
@@ -119,19 +120,19 @@ impl<'a> Array<'a> {
         let count = self.checked_count(&header)?;
         let size = header.size;
         let labels: Vec<i128> = match (header.kind, header.big_endian) {
-            (Kind::Unsigned, false) => {
+            (NumberKind::Unsigned, false) => {
                 self.read_sized(count, size, |b| LittleEndian::read_uint(b, size).into())?
             }
-            (Kind::Unsigned, true) => {
+            (NumberKind::Unsigned, true) => {
                 self.read_sized(count, size, |b| BigEndian::read_uint(b, size).into())?
             }
-            (Kind::Signed, false) => {
+            (NumberKind::Signed, false) => {
                 self.read_sized(count, size, |b| LittleEndian::read_int(b, size).into())?
             }
-            (Kind::Signed, true) => {
+            (NumberKind::Signed, true) => {
                 self.read_sized(count, size, |b| BigEndian::read_int(b, size).into())?
             }
-            (Kind::Float, _) => {
+            (NumberKind::Float, _) => {
                 return Err(self.wrong(
                     "descr",
                     "integer class numbers (regression is not supported)",
@@ -160,7 +161,7 @@ impl<'a> Array<'a> {
         Error::format(self.path, place, expected, found)
     }
 
-    /// Fills the buffer, as far as there are bytes.
+    /// Fills the buffer, or the part of it for which there are bytes, and returns the length of that part.
     fn fill(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let mut filled = 0;
         while filled < buffer.len() {
@@ -181,7 +182,7 @@ impl<'a> Array<'a> {
         .unwrap_or_else(|error| Error::io("read", self.path, error))
     }
 
-    fn read_header(&mut self) -> Result<Header> {
+    fn read_header(&mut self) -> Result<NpyHeader> {
         let mut start = [0; 12];
         let found = self.fill(&mut start[..10])?;
         if found < 10 || !start.starts_with(MAGIC) {
@@ -210,12 +211,13 @@ impl<'a> Array<'a> {
                 format!("the end of the data after {found}"),
             ));
         }
-        Header::parse(&String::from_utf8_lossy(&text))
+        NpyHeader::parse(&String::from_utf8_lossy(&text))
             .map_err(|(expected, found)| self.wrong("header", &expected, found))
     }
 
-    /// The number of values, if there is at least one, samples can be counted in u32 and the data can hold as many.
-    fn checked_count(&self, header: &Header) -> Result<usize> {
+    /// The number of values. It is an error if a size is 0, if u32 cannot count the samples, or if the data are
+    /// too short to hold the values.
+    fn checked_count(&self, header: &NpyHeader) -> Result<usize> {
         let shape = &header.shape;
         if shape.contains(&0) || shape[0] > u32::MAX as usize {
             return Err(self.wrong(
@@ -286,7 +288,7 @@ impl<'a> Array<'a> {
         Ok(())
     }
 
-    /// Reading to the end also checks a checksum that stands there.
+    /// Checks that the data end here. Reading to the end also verifies the checksum, if there is one.
     fn expect_end(&mut self) -> Result<()> {
         match self.fill(&mut [0])? {
             0 => Ok(()),
@@ -319,13 +321,13 @@ fn position_of<T: fmt::Display>(
     Some((index, &values[index]))
 }
 
-/// Fortran order (first index fastest) to C order (last index fastest).
+/// Converts from Fortran order (first index fastest) to C order (last index fastest).
 fn to_row_major<T: Copy>(values: &[T], shape: &[usize]) -> Vec<T> {
     let mut strides = vec![1; shape.len()];
     for axis in 1..shape.len() {
         strides[axis] = strides[axis - 1] * shape[axis - 1];
     }
-    // The offset of each feature, last index fastest; samples have stride 1.
+    // The offset of each feature, last index fastest. Samples have stride 1.
     let mut offsets = vec![0];
     for (&size, &stride) in shape.iter().zip(&strides).skip(1) {
         offsets = offsets

@@ -1,18 +1,18 @@
 //! The header of an NPY file: `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`.
 
-/// A number type's family.
+/// The family of a number type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum NumberKind {
     Unsigned,
     Signed,
     Float,
 }
 
-/// What the header says.
+/// The contents of a header.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Header {
-    pub(super) kind: Kind,
-    /// Bytes a value: 1, 2, 4 or 8.
+pub(super) struct NpyHeader {
+    pub(super) kind: NumberKind,
+    /// Bytes per value: 1, 2, 4 or 8.
     pub(super) size: usize,
     pub(super) big_endian: bool,
     pub(super) fortran_order: bool,
@@ -22,7 +22,7 @@ pub(super) struct Header {
 /// What was expected and what was found.
 type Mismatch = (String, String);
 
-impl Header {
+impl NpyHeader {
     pub(super) fn parse(text: &str) -> Result<Self, Mismatch> {
         let mut parser = Parser { rest: text };
         let (mut descr, mut fortran_order, mut shape) = (None, None, None);
@@ -48,7 +48,7 @@ impl Header {
             return Err(mismatch("nothing after }", parser.rest.trim()));
         }
         let (kind, size, big_endian) = parse_descr(descr)?;
-        Ok(Header {
+        Ok(NpyHeader {
             kind,
             size,
             big_endian,
@@ -60,15 +60,15 @@ impl Header {
     /// The number type as NumPy writes it, without byte order: "f4".
     pub(super) fn dtype_name(&self) -> String {
         let letter = match self.kind {
-            Kind::Unsigned => 'u',
-            Kind::Signed => 'i',
-            Kind::Float => 'f',
+            NumberKind::Unsigned => 'u',
+            NumberKind::Signed => 'i',
+            NumberKind::Float => 'f',
         };
         format!("{letter}{}", self.size)
     }
 }
 
-fn parse_descr(descr: &str) -> Result<(Kind, usize, bool), Mismatch> {
+fn parse_descr(descr: &str) -> Result<(NumberKind, usize, bool), Mismatch> {
     let (big_endian, name) = match descr.split_at_checked(1) {
         Some((">", name)) => (true, name),
         Some(("<" | "|", name)) => (false, name),
@@ -76,16 +76,16 @@ fn parse_descr(descr: &str) -> Result<(Kind, usize, bool), Mismatch> {
         _ => (false, descr),
     };
     let (kind, size) = match name {
-        "u1" => (Kind::Unsigned, 1),
-        "u2" => (Kind::Unsigned, 2),
-        "u4" => (Kind::Unsigned, 4),
-        "u8" => (Kind::Unsigned, 8),
-        "i1" => (Kind::Signed, 1),
-        "i2" => (Kind::Signed, 2),
-        "i4" => (Kind::Signed, 4),
-        "i8" => (Kind::Signed, 8),
-        "f4" => (Kind::Float, 4),
-        "f8" => (Kind::Float, 8),
+        "u1" => (NumberKind::Unsigned, 1),
+        "u2" => (NumberKind::Unsigned, 2),
+        "u4" => (NumberKind::Unsigned, 4),
+        "u8" => (NumberKind::Unsigned, 8),
+        "i1" => (NumberKind::Signed, 1),
+        "i2" => (NumberKind::Signed, 2),
+        "i4" => (NumberKind::Signed, 4),
+        "i8" => (NumberKind::Signed, 8),
+        "f4" => (NumberKind::Float, 4),
+        "f8" => (NumberKind::Float, 8),
         _ => {
             return Err(mismatch(
                 "a descr of type u1 to u8, i1 to i8, f4 or f8",
@@ -181,9 +181,9 @@ mod tests {
     #[test]
     fn headers_as_numpy_writes_them() {
         let text = "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }            \n";
-        let header = Header::parse(text).unwrap();
-        let expected = Header {
-            kind: Kind::Float,
+        let header = NpyHeader::parse(text).unwrap();
+        let expected = NpyHeader {
+            kind: NumberKind::Float,
             size: 4,
             big_endian: false,
             fortran_order: false,
@@ -192,12 +192,12 @@ mod tests {
         assert_eq!(header, expected);
         assert_eq!(header.dtype_name(), "f4");
         let other = r#"{"shape":(7L,),"fortran_order":True,"descr":">i8"}"#;
-        let header = Header::parse(other).unwrap();
+        let header = NpyHeader::parse(other).unwrap();
         assert_eq!(header.shape, [7]);
         assert!(header.big_endian && header.fortran_order);
-        assert_eq!((header.kind, header.size), (Kind::Signed, 8));
+        assert_eq!((header.kind, header.size), (NumberKind::Signed, 8));
         let scalar = "{'descr': '|u1', 'fortran_order': False, 'shape': ()}";
-        assert!(Header::parse(scalar).unwrap().shape.is_empty());
+        assert!(NpyHeader::parse(scalar).unwrap().shape.is_empty());
     }
 
     #[test]
@@ -218,7 +218,7 @@ mod tests {
             "{'descr': 'é1', 'fortran_order': False, 'shape': (3,)}",
             "{'descr': '<f4",
         ] {
-            assert!(Header::parse(text).is_err(), "{text}");
+            assert!(NpyHeader::parse(text).is_err(), "{text}");
         }
     }
 }

@@ -3,19 +3,19 @@
 use font8x8::{BASIC_FONTS, LATIN_FONTS, UnicodeFonts};
 
 use super::describe::range;
-use super::{Dataset, Description, Features, ImageShape, Samples};
+use super::{Dataset, DatasetDescription, Features, ImageShape, Samples};
 use crate::error::{Error, Result};
 
 const MARGIN: usize = 24;
 const GAP: usize = 12;
-/// Images are enlarged to about this size.
+/// The approximate size to which images are enlarged, in pixels.
 const TILE: usize = 168;
 const COLUMNS: usize = 5;
-/// More classes than this do not fit a picture.
-const MOST_CLASSES: usize = 100;
+/// The largest number of classes that a picture shows.
+const MAX_SHOWN_CLASSES: usize = 100;
 const GLYPH: usize = 8;
-/// Characters of a name that fit a cell.
-const MOST_CHARACTERS: usize = 12;
+/// The largest number of characters of a name that fit a cell.
+const MAX_NAME_LENGTH: usize = 12;
 
 const PAPER: u8 = 250;
 const INK: u8 = 20;
@@ -28,7 +28,7 @@ struct Canvas {
     pixels: Vec<u8>,
 }
 
-/// Draws the first training example of each class (of at most 100) and encodes the picture as PNG.
+/// Draws the first training sample of each class (of at most 100) and encodes the picture as PNG.
 ///
 /// # Errors
 /// [`Error::Setting`] if the samples are not images.
@@ -42,11 +42,11 @@ pub fn class_picture(data: &Dataset) -> Result<Vec<u8>> {
             ),
         ));
     };
-    let description = Description::of(data);
-    let classes = data.classes().min(MOST_CLASSES);
+    let description = DatasetDescription::of(data);
+    let classes = data.classes().min(MAX_SHOWN_CLASSES);
     let columns = classes.min(COLUMNS);
     let scale = (TILE / image.height.max(image.width)).max(1);
-    let cell_width = (image.width * scale).max(MOST_CHARACTERS * 2 * GLYPH) + GAP;
+    let cell_width = (image.width * scale).max(MAX_NAME_LENGTH * 2 * GLYPH) + GAP;
     let text_height = 2 * GLYPH + (GLYPH + 4) * description.parts.len();
     let cell_height = image.height * scale + GAP + text_height + MARGIN;
     let title_height = 3 * GLYPH + GLYPH + GAP + MARGIN;
@@ -78,7 +78,7 @@ pub fn class_picture(data: &Dataset) -> Result<Vec<u8>> {
 
         let mut y = top + image.height * scale + GAP;
         canvas.text(
-            &shorten(&data.class_names[class], MOST_CHARACTERS),
+            &shorten(&data.class_names[class], MAX_NAME_LENGTH),
             middle,
             y,
             2,
@@ -94,7 +94,7 @@ pub fn class_picture(data: &Dataset) -> Result<Vec<u8>> {
     Ok(canvas.encode())
 }
 
-/// One sample as PNG, pixel by pixel.
+/// Encodes one sample as PNG, at its own size.
 pub fn sample_picture(samples: &Samples, shape: ImageShape, index: usize) -> Vec<u8> {
     let values = range(&samples.features);
     Canvas {
@@ -105,7 +105,7 @@ pub fn sample_picture(samples: &Samples, shape: ImageShape, index: usize) -> Vec
     .encode()
 }
 
-/// One sample as grey values: pixels as they are, floats stretched from the range of all.
+/// One sample as grey values. Pixels stay as they are; floats are stretched from the range of all samples.
 fn grey_row(features: &Features, width: usize, index: usize, (min, max): (f64, f64)) -> Vec<u8> {
     let rows = index * width..(index + 1) * width;
     let grey = |x: f64| (255.0 * (x - min) / (max - min).max(f64::MIN_POSITIVE)) as u8;
@@ -142,7 +142,7 @@ impl Canvas {
         }
     }
 
-    /// Text in one line, centred round `middle`.
+    /// Draws one line of text, centred on `middle`.
     fn text(&mut self, text: &str, middle: usize, top: usize, scale: usize, grey: u8) {
         let width = text.chars().count() * GLYPH * scale;
         let mut left = middle.saturating_sub(width / 2);
@@ -161,7 +161,7 @@ impl Canvas {
         }
     }
 
-    /// An enlarged image in a thin frame; without pixels only the frame.
+    /// Draws an enlarged image in a thin frame; without pixels only the frame.
     fn image(
         &mut self,
         pixels: Option<&[u8]>,
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_are_no_images_cannot_be_shown() {
+    fn rows_that_are_not_images_cannot_be_shown() {
         assert!(matches!(
             class_picture(&data(None)),
             Err(Error::Setting { .. })

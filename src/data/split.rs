@@ -1,8 +1,8 @@
-//! Splitting off a validation part, stratified: each class gives its share.
+//! Splitting off a validation part. The split is stratified: each class gives in proportion to its size.
 
 use crate::rng::{self, Purpose};
 
-/// Which samples train and which validate; both ascending, together every sample once.
+/// The training and the validation samples. Both lists ascend, and together they hold every sample once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
     /// Indices of the training samples.
@@ -13,8 +13,9 @@ pub struct Split {
 
 /// Splits off `round(fraction · n)` samples for validation, drawn by `seed`.
 ///
-/// Each class gives in proportion to its size; what rounding leaves over goes by largest remainder (lower class first on a tie).
-/// A class never gives its last sample, so the validation part may come out smaller where classes are tiny.
+/// Each class gives in proportion to its size, rounded down. The samples still missing come from the classes
+/// with the largest remainder (the lower class first on a tie). A class never gives its last sample, so the
+/// validation part may be smaller than asked if classes are tiny.
 pub fn stratified(labels: &[u32], fraction: f64, seed: u64) -> Split {
     let wanted = (fraction * labels.len() as f64).round() as usize;
     let classes = labels.iter().max().map_or(0, |&label| label as usize + 1);
@@ -40,7 +41,7 @@ pub fn stratified(labels: &[u32], fraction: f64, seed: u64) -> Split {
     split
 }
 
-/// Spreads `wanted` over classes of the given sizes by largest remainder, each class keeping at least one.
+/// Spreads `wanted` over classes of the given sizes by largest remainder. Each class keeps at least one sample.
 fn shares(sizes: &[usize], wanted: usize) -> Vec<usize> {
     let total = sizes.iter().sum::<usize>().max(1);
     let most: Vec<usize> = sizes.iter().map(|size| size.saturating_sub(1)).collect();
@@ -104,14 +105,14 @@ mod tests {
     }
 
     #[test]
-    fn the_seed_decides() {
+    fn the_split_depends_on_the_seed() {
         let labels: Vec<u32> = (0..200).map(|i| i % 4).collect();
         assert_eq!(stratified(&labels, 0.3, 1), stratified(&labels, 0.3, 1));
         assert_ne!(stratified(&labels, 0.3, 1), stratified(&labels, 0.3, 2));
     }
 
     #[test]
-    fn nothing_asked_for_nothing_given() {
+    fn a_fraction_of_0_leaves_the_validation_part_empty() {
         let split = stratified(&[0, 1, 1], 0.0, 9);
         assert_eq!(split.train, [0, 1, 2]);
         assert!(split.validation.is_empty());

@@ -1,4 +1,4 @@
-//! Comparing the files of a data set with what they should hold.
+//! Comparing the files of a data set with their known checksums.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::idx_folder::idx_file;
 use super::known::{self, FASHION_MNIST, KnownFile};
 use super::open::Source;
-use super::{Description, LoadOptions, load, locate};
+use super::{DatasetDescription, LoadOptions, load, locate};
 use crate::error::{Error, Result};
 
 const SUMS: &str = "SHA256SUMS";
@@ -19,20 +19,21 @@ const OFFICIAL: [&str; 4] = [
     known::TEST_LABELS,
 ];
 
-/// One file, compared.
+/// The result of checking one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileCheck {
     /// The file.
     pub path: PathBuf,
-    /// What it holds, or what is wrong with it.
+    /// What the file holds, or what is wrong with it.
     pub outcome: Result<String, String>,
 }
 
-/// Checks a data set's files: against `SHA256SUMS` if the folder holds one, else Fashion-MNIST's against the built-in checksums of their contents,
-/// else by loading and checking everything.
+/// Checks a data set's files. If the folder has a `SHA256SUMS`, the files are compared with that. Else, if the
+/// folder has files with Fashion-MNIST's names, their contents are compared with the built-in checksums. Else
+/// the data set is loaded, which checks everything.
 ///
 /// # Errors
-/// If there is nothing to check: no such path, an unreadable `SHA256SUMS`. Bad files are reported in the result.
+/// If the path does not exist or `SHA256SUMS` cannot be read. Bad files are reported in the result.
 pub fn verify(path: Option<&Path>, label: Option<&str>) -> Result<Vec<FileCheck>> {
     let path = locate(path)?;
     if path.join(SUMS).exists() {
@@ -50,7 +51,7 @@ pub fn verify(path: Option<&Path>, label: Option<&str>) -> Result<Vec<FileCheck>
         };
         let outcome = match load(&options) {
             Ok(data) => {
-                let description = Description::of(&data);
+                let description = DatasetDescription::of(&data);
                 Ok(format!(
                     "{}, {} features, {} classes; sizes, labels and values checked",
                     description.counts(),
@@ -101,7 +102,7 @@ fn verify_sums(folder: &Path) -> Result<Vec<FileCheck>> {
     }
 }
 
-/// A line of `sha256sum`: digest, a space, a space or star, name.
+/// Parses a line of `sha256sum`: digest, a space, a space or star, name.
 fn parse_line(line: &str) -> Option<(&str, &str)> {
     let (digest, name) = line.split_once(' ')?;
     let name = name.strip_prefix([' ', '*'])?;
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn other_kinds_are_loaded() {
+    fn other_data_sets_are_loaded() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.csv");
         fs::write(&path, "1,2,0\n3,4,1\n").unwrap();
@@ -198,7 +199,7 @@ mod tests {
         );
     }
 
-    /// The real files, where this is run inside the repository.
+    /// The real files, if the test runs inside of the repository.
     #[test]
     fn the_committed_files() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/fashion-mnist");

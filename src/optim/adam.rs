@@ -7,23 +7,24 @@
 //! m \leftarrow \beta_1 m + (1-\beta_1)\, g, \qquad v \leftarrow \beta_2 v + (1-\beta_2)\, g^2
 //! ```
 //!
-//! Both start at 0, so after t steps their weights add up to `$1-\beta^t$` only. Dividing by that makes them averages
-//! again, and the weight moves by their ratio:
+//! Both start at 0, so after t steps their weights add up to only `$1-\beta^t$`. Dividing by that makes them
+//! averages again. The weight moves by their ratio:
 //!
 //! ```math
 //! w \leftarrow w - \eta\, \frac{m / (1-\beta_1^t)}{\sqrt{v / (1-\beta_2^t)} + \varepsilon}
 //! ```
 //!
-//! The ratio does not change when all gradients are scaled: η alone sets the length of a step, which is about η while
-//! the gradient keeps its sign and less where it changes. The first step is `$\eta\,\mathrm{sign}(g)$`. ε stands outside
-//! the root and after the correction.
+//! The ratio does not change if all gradients are scaled, so η alone sets the length of a step. The length is
+//! about η while the gradient keeps its sign, and less if the sign changes. The first step is
+//! `$\eta\,\mathrm{sign}(g)$`. ε is added outside of the root and after the correction.
 //!
-//! Two guards keep the numbers away from the slow subnormal ones ([why](super#no-subnormal-numbers)): |g| counts as
-//! `$2^{-50}$` at least where it is squared, and what has decayed to nearly nothing becomes 0.
+//! Two measures keep the numbers away from the slow subnormal ones ([why](super#no-subnormal-numbers)): |g|
+//! counts as at least `$2^{-50}$` where it is squared, and numbers that have decayed to nearly nothing become
+//! 0.
 //!
-//! The two differ in weight decay λ. Adam adds `$\lambda w$` to the gradient (L2), so the decay is divided by `$\sqrt v$`
-//! as well and weights with large gradients hardly decay. AdamW shrinks the weight itself, before the step:
-//! `$w \leftarrow (1 - \eta\lambda)\, w$`. One rule, [`AdamStep`], serves both.
+//! Adam and AdamW differ in weight decay λ. Adam adds `$\lambda w$` to the gradient (L2). The decay is then
+//! divided by `$\sqrt v$` too, so weights with large gradients hardly decay. AdamW shrinks the weight itself
+//! before the step: `$w \leftarrow (1 - \eta\lambda)\, w$`. One rule, [`AdamStep`], serves both.
 
 use serde::{Deserialize, Serialize};
 
@@ -159,7 +160,7 @@ impl AdamW {
     }
 }
 
-/// βᵗ from the portable library: the system's `pow` may differ in the last bit between machines.
+/// βᵗ by the portable library, since the last bit of the system's `pow` may differ between machines.
 fn power(beta: f64, t: u64) -> f64 {
     libm::pow(beta, t as f64)
 }

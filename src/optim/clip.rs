@@ -1,30 +1,33 @@
 //! Clipping by the global norm (Pascanu, Mikolov, Bengio, “On the difficulty of training recurrent neural networks”,
 //! ICML 2013, section 3.2).
 //!
-//! All gradients together are one long vector. If it is longer than c it is shortened to c; its direction stays:
+//! All gradients together are one long vector. If it is longer than c it is shortened to length c; its
+//! direction stays:
 //!
 //! ```math
 //! g \leftarrow g \cdot \min\Big(1,\ \frac{c}{\lVert g \rVert_2 + 10^{-6}}\Big)
 //! ```
 //!
-//! [`SquareSum`] measures, [`scale`] gives the factor, [`super::Step`] carries it into the step.
+//! [`SquareSum`] measures the length, [`scale`] gives the factor, and [`super::Step`] carries the factor into
+//! the step.
 
 use crate::real::Real;
 
 const LANES: usize = 16;
 
-/// The square of a norm, summed piece by piece.
+/// The square of a norm, summed part by part.
 ///
-/// The sum runs in f64 over 16 lanes, which are joined by one fixed tree. What belongs to output unit j of a layer (row j of W `[out, in]`, element j of a
-/// vector) goes to lane j mod 16, in ascending order. So the order of the additions depends on the network alone, not on how its parameters are
-/// laid out, and in f32 no square overflows.
+/// The sum runs in f64 over 16 lanes, which are joined by one fixed tree. Lane j mod 16 adds, in ascending
+/// order, all that belongs to output unit j of a layer: row j of W `[out, in]` and element j of a vector. So
+/// the order of the additions depends on the network alone and not on the layout of its parameters, and in f32
+/// no square overflows.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SquareSum {
     lanes: [f64; LANES],
 }
 
 impl SquareSum {
-    /// Adds a row-major matrix `[units, inputs]`; a vector has 1 input.
+    /// Adds a row-major matrix `[units, inputs]`. A vector has 1 input.
     pub fn add_rows<R: Real>(&mut self, gradients: &[R], inputs: usize) {
         for (unit, row) in gradients.chunks_exact(inputs).enumerate() {
             let lane = &mut self.lanes[unit % LANES];
@@ -35,7 +38,7 @@ impl SquareSum {
         }
     }
 
-    /// Adds panels of 16 units, `[⌈units/16⌉][inputs][16]`, filled up with zeros.
+    /// Adds panels of 16 units, `[⌈units/16⌉][inputs][16]`, padded with zeros.
     pub fn add_panels<R: Real>(&mut self, gradients: &[R]) {
         for units in gradients.chunks_exact(LANES) {
             for (lane, g) in self.lanes.iter_mut().zip(units) {
@@ -59,7 +62,8 @@ impl SquareSum {
     }
 }
 
-/// The factor that shortens a gradient of this norm to at most c. A NaN norm gives NaN: a diverged run shows.
+/// The factor that shortens a gradient of this norm to at most c. A NaN norm gives NaN, so that a diverged run
+/// is seen.
 pub fn scale(norm: f64, c: f64) -> f64 {
     let factor = c / (norm + 1e-6);
     if factor > 1.0 { 1.0 } else { factor }
@@ -90,7 +94,7 @@ mod tests {
 
     /// 19 units of 3 inputs, row-major and in panels: the same bits.
     #[test]
-    fn the_layout_does_not_show() {
+    fn the_layout_changes_no_bit() {
         let g = |unit: usize, input: usize| ((unit * 3 + input) as f64 * 0.7).sin();
         let rows: Vec<f64> = (0..19 * 3).map(|i| g(i / 3, i % 3)).collect();
         let panels: Vec<f64> = (0..2 * 3 * LANES)

@@ -6,10 +6,11 @@
 //! (w,\ g,\ m,\ v) \;\mapsto\; (w',\ m',\ v')
 //! ```
 //!
-//! where g is the gradient and m and v are two numbers that the optimiser remembers for this weight (both 0 at the
-//! start of a run). The rule is the [`Rule`] trait; [`apply`] runs it over slices. What the rule needs besides (rates,
-//! decay, bias corrections) is the same for all elements of a step. It is computed once a step in f64 and rounded to
-//! the type of the weights: [`sgd::SgdStep`], [`adam::AdamStep`], [`rmsprop::RmsPropStep`], [`rprop::RpropStep`].
+//! where g is the gradient, and m and v are two numbers that the optimiser keeps for this weight (both 0 at the
+//! start of a run). The rule is the [`Rule`] trait; [`apply`] runs it over slices. The rule also needs rates,
+//! decay and bias corrections, which are the same for all elements of a step. They are computed once a step in
+//! f64 and rounded to the type of the weights: [`sgd::SgdStep`], [`adam::AdamStep`], [`rmsprop::RmsPropStep`],
+//! [`rprop::RpropStep`].
 //!
 //! | optimiser | m | v | source |
 //! |---|---|---|---|
@@ -18,35 +19,37 @@
 //! | [`RmsProp`] | momentum buffer | mean of g² | Hinton 2012, lecture 6e |
 //! | [`Rprop`] | previous g | step size | Riedmiller & Braun 1993 |
 //!
-//! Meaning and defaults are PyTorch's. There is one parameter group: decay reaches biases and batch-norm parameters
-//! too.
+//! Meaning and defaults are PyTorch's. There is one parameter group, so weight decay also acts on biases and
+//! batch-norm parameters.
 //!
-//! Order of a step: the gradient is scaled (clipping, see [`clip`]), L2 decay `$\lambda w$` is added to it, then the rule
-//! moves the weight.
+//! A step has this order: the gradient is scaled (clipping, see [`clip`]), L2 decay `$\lambda w$` is added to
+//! it, then the rule moves the weight.
 //!
-//! The products and sums are rounded one by one, never fused. So the result does not depend on the instruction set, and
-//! since no element looks at another, callers may cut the slices where they like and give the parts to threads: not a
-//! bit changes.
+//! Each product and each sum is rounded by itself; none are fused. So the result does not depend on the
+//! instruction set. No element depends on another, so callers may split the slices anywhere and give the parts
+//! to threads: every bit stays the same.
 //!
 //! # No subnormal numbers
 //!
-//! A pixel that is 0 in every sample gives its weights a gradient of exactly 0, and then the moments only decay. Adam's
-//! m loses a tenth a step, and `$0.9^{830} \approx 10^{-38}$` is where the normal numbers of f32 end. Below it lie the
-//! subnormal ones, which processors compute with at a fraction of their speed (in microcode, on many), and there m stays
-//! for the rest of the run: at 4 units of the last place `$0.9 \cdot 4 = 3.6$` rounds to 4 again. The mean of g² gets
-//! there too, by 0.99 after 8 700 steps, by 0.999 after 87 000. So no rule leaves anything there:
+//! A pixel that is 0 in every sample gives its weights a gradient of exactly 0, and the moments then only
+//! decay. Adam's m loses a tenth a step. After about 830 steps it reaches the end of the normal numbers of f32,
+//! since `$0.9^{830} \approx 10^{-38}$`. Below are the subnormal numbers, with which processors compute at a
+//! fraction of their speed (many in microcode). There m would stay for the rest of the run: at 4 units of the
+//! last place `$0.9 \cdot 4 = 3.6$` rounds to 4 again. The mean of g² would get there too, with a factor of
+//! 0.99 after 8 700 steps, with 0.999 after 87 000. Two measures prevent this:
 //!
-//! * In every [`SWEEP`]-th step [`update`] sets to 0 what has decayed below [`Real::TINY`], `$2^{-100}$` in f32, among the
-//!   weights (they decay under weight decay) and the m. With ε = 1e-8 such an m moves its weight by less than
-//!   `$10^{-22}\eta$`. In between nothing falls further than from there to the end of the normal numbers,
-//!   `$2^{-126}$`, as long as it keeps a third of itself a step.
-//! * Where g is squared, its magnitude counts as `$2^{-50}$` at least. That keeps v, a mean of such squares, above
-//!   `$2^{-100}(1-\beta_2)$`. It acts as a second ε of 9e-16 beside the one of 1e-8, whose f32 has no digits that small.
-//!   With ε = 0 it is the only one: a gradient that was always 0 gives a step of 0, not 0/0.
+//! * Every [`FLUSH_INTERVAL`] steps [`update`] flushes the weights (which decay under weight decay) and m:
+//!   numbers that have decayed below [`Real::TINY`], `$2^{-100}$` in f32, become 0. With ε = 1e-8 such an m
+//!   moves its weight by less than `$10^{-22}\eta$`. Between two flushes no number falls from there to the end
+//!   of the normal numbers, `$2^{-126}$`, as long as it keeps a third of itself a step.
+//! * Where g is squared, its magnitude counts as at least `$2^{-50}$`. That keeps v, a mean of such squares,
+//!   above `$2^{-100}(1-\beta_2)$`. It acts as a second ε of 9e-16 beside the first one of 1e-8, which in f32
+//!   has no digits that small. With ε = 0 it is the only one: a gradient that was always 0 gives a step of 0,
+//!   not 0/0.
 //!
-//! A gradient that comes in subnormal is taken as it is: it is the product of an operation that was slow before.
-//! Numbers of ordinary size keep every bit. The processor's own modes for this (flush to zero) stay off: they would
-//! change the arithmetic of everything else on the thread.
+//! A subnormal gradient is used as it is, because the operation that computed it was slow already. Numbers of
+//! ordinary size keep every bit. The processor's own flush-to-zero modes stay off, because they would change
+//! all other arithmetic of the thread.
 
 pub mod adam;
 pub mod clip;
@@ -74,16 +77,17 @@ use sgd::SgdStep;
 use crate::error::{Error, Result};
 use crate::real::Real;
 
-/// Every so many steps numbers that have all but vanished become 0: see [the module's docs](self).
-pub const SWEEP: u64 = 16;
+/// The number of steps from one flush of tiny numbers to the next: see [the module's
+/// docs](self#no-subnormal-numbers).
+pub const FLUSH_INTERVAL: u64 = 16;
 
-/// One optimiser's step for one element.
+/// An optimiser's step for one element.
 pub trait Rule<R: Real>: Copy + Send + Sync {
-    /// New `(w, m, v)` from weight w, gradient g and the two remembered numbers.
+    /// Returns the new `(w, m, v)` from weight w, gradient g and the two kept numbers.
     fn update(&self, w: R, g: R, m: R, v: R) -> (R, R, R);
 }
 
-/// What changes from step to step.
+/// The inputs of a rule that change from step to step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
     /// Learning rate of this step.
@@ -96,8 +100,8 @@ pub struct Step {
 
 /// An optimiser with its settings.
 ///
-/// In a file it is a table: `name` (`sgd`, `adam`, `adamw`, `rmsprop`, `rprop`) and the settings; one left out has its
-/// default, a key that the optimiser does not have is refused.
+/// In a file it is a table with the `name` (`sgd`, `adam`, `adamw`, `rmsprop`, `rprop`) and the settings. A
+/// setting that is left out has its default. A key that the optimiser does not have is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "lowercase")]
 pub enum Optimizer {
@@ -132,7 +136,7 @@ impl Optimizer {
     }
 }
 
-/// Runs a rule over slices of equal length. `g` is read only, the others are changed in place.
+/// Runs a rule over slices of equal length. It reads `g` and changes the others in place.
 #[inline(always)]
 pub fn apply<R: Real, U: Rule<R>>(rule: U, w: &mut [R], g: &[R], m: &mut [R], v: &mut [R]) {
     let n = w.len();
@@ -148,7 +152,7 @@ pub fn apply<R: Real, U: Rule<R>>(rule: U, w: &mut [R], g: &[R], m: &mut [R], v:
 #[derive(Clone, Copy, Debug)]
 pub struct StepRule<R> {
     rule: AnyRule<R>,
-    swept: bool,
+    is_flushed: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -169,35 +173,35 @@ impl Optimizer {
             Optimizer::RmsProp(rmsprop) => AnyRule::RmsProp(rmsprop.at(step)),
             Optimizer::Rprop(rprop) => AnyRule::Rprop(rprop.at(step)),
         };
-        let swept = step.t.is_multiple_of(SWEEP);
-        StepRule { rule, swept }
+        let is_flushed = step.t.is_multiple_of(FLUSH_INTERVAL);
+        StepRule { rule, is_flushed }
     }
 }
 
 impl<R: Real> StepRule<R> {
     /// One step over slices of equal length.
     ///
-    /// Inlined, so that a caller compiled for a wider instruction set gets wider loops; the bits are the same.
+    /// Inlined, so that a caller compiled for a wider instruction set gets wider loops. The bits are the same.
     #[inline(always)]
     pub fn apply(&self, w: &mut [R], g: &[R], m: &mut [R], v: &mut [R]) {
-        let (swept, zero) = (self.swept, R::ZERO);
-        // A λ of 0 is written as a constant, for a loop without it.
+        let (is_flushed, zero) = (self.is_flushed, R::ZERO);
+        // A λ of 0 is passed as a constant, so that the compiler leaves it out of the loop.
         match self.rule {
-            AnyRule::Sgd(rule) => run(rule, swept, w, g, m, v),
+            AnyRule::Sgd(rule) => run(rule, is_flushed, w, g, m, v),
             AnyRule::Adam(rule) if rule.l2 == zero => {
-                run(AdamStep { l2: zero, ..rule }, swept, w, g, m, v);
+                run(AdamStep { l2: zero, ..rule }, is_flushed, w, g, m, v);
             }
-            AnyRule::Adam(rule) => run(rule, swept, w, g, m, v),
+            AnyRule::Adam(rule) => run(rule, is_flushed, w, g, m, v),
             AnyRule::RmsProp(rule) if rule.weight_decay == zero => {
                 let weight_decay = zero;
                 let rule = RmsPropStep {
                     weight_decay,
                     ..rule
                 };
-                run(rule, swept, w, g, m, v);
+                run(rule, is_flushed, w, g, m, v);
             }
-            AnyRule::RmsProp(rule) => run(rule, swept, w, g, m, v),
-            AnyRule::Rprop(rule) => run(rule, swept, w, g, m, v),
+            AnyRule::RmsProp(rule) => run(rule, is_flushed, w, g, m, v),
+            AnyRule::Rprop(rule) => run(rule, is_flushed, w, g, m, v),
         }
     }
 }
@@ -216,19 +220,26 @@ pub fn update<R: Real>(
 }
 
 #[inline(always)]
-fn run<R: Real, U: Rule<R>>(rule: U, swept: bool, w: &mut [R], g: &[R], m: &mut [R], v: &mut [R]) {
-    if swept {
-        apply(Swept(rule), w, g, m, v);
+fn run<R: Real, U: Rule<R>>(
+    rule: U,
+    is_flushed: bool,
+    w: &mut [R],
+    g: &[R],
+    m: &mut [R],
+    v: &mut [R],
+) {
+    if is_flushed {
+        apply(Flushed(rule), w, g, m, v);
     } else {
         apply(rule, w, g, m, v);
     }
 }
 
-/// A rule, and then 0 for what has all but vanished. In every step it would cost up to a half of the loop's time.
+/// A rule followed by a flush of tiny w and m. Flushing in every step would cost up to half of the loop's time.
 #[derive(Clone, Copy, Debug)]
-struct Swept<U>(U);
+struct Flushed<U>(U);
 
-impl<R: Real, U: Rule<R>> Rule<R> for Swept<U> {
+impl<R: Real, U: Rule<R>> Rule<R> for Flushed<U> {
     #[inline(always)]
     fn update(&self, w: R, g: R, m: R, v: R) -> (R, R, R) {
         let (w, m, v) = self.0.update(w, g, m, v);
@@ -236,13 +247,13 @@ impl<R: Real, U: Rule<R>> Rule<R> for Swept<U> {
     }
 }
 
-/// g + λw. Where λ is 0 by construction nothing of it is left in the loop.
+/// g + λw. If λ is a constant 0, the compiler removes the term from the loop.
 #[inline(always)]
 fn with_l2<R: Real>(g: R, l2: R, w: R) -> R {
     if l2 == R::ZERO { g } else { g + l2 * w }
 }
 
-/// |g|, but at least √[`Real::TINY`]: a number whose square, times any 1 − β, is normal. NaN stays NaN.
+/// |g|, but at least √[`Real::TINY`], so that its square times any 1 − β is normal. NaN stays NaN.
 #[inline(always)]
 fn squarable<R: Real>(g: R) -> R {
     let smallest = R::TINY.sqrt();

@@ -1,7 +1,7 @@
 //! RMSprop (Hinton, “Neural Networks for Machine Learning”, lecture 6e, 2012), in PyTorch's form.
 //!
-//! The gradient is divided by the root of a running mean of its square, so that steep and flat directions move alike.
-//! With rate η, momentum μ, decay λ:
+//! The gradient is divided by the root of a running mean of its square. So steps are about as long in steep
+//! directions as in flat ones. With rate η, momentum μ and decay λ:
 //!
 //! ```math
 //! \begin{aligned}
@@ -12,8 +12,8 @@
 //! \end{aligned}
 //! ```
 //!
-//! v starts at 0 and, unlike Adam's, is not corrected for it: with α = 0.99 the first steps are up to ten times as long
-//! as the later ones. The rate stands outside the momentum buffer.
+//! v starts at 0 and is not corrected for that, unlike in Adam. With α = 0.99 the first steps are up to ten
+//! times as long as the later ones. The rate is applied outside of the momentum buffer.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,8 +1,8 @@
 //! Rprop, resilient backpropagation (Riedmiller & Braun, “A direct adaptive method for faster backpropagation learning:
 //! the RPROP algorithm”, ICNN 1993), in PyTorch's form.
 //!
-//! Only the sign of the gradient counts. Each weight has its own step size Δ (here v). While the sign stays, the steps
-//! grow; where it flips, a minimum was jumped over and they shrink:
+//! Only the sign of the gradient counts. Each weight has its own step size Δ (here v). While the sign stays, Δ
+//! grows. If the sign flips, the step went past a minimum and Δ shrinks:
 //!
 //! ```math
 //! \Delta \leftarrow \Delta \cdot \begin{cases} 1.2 & g\,g_{\text{prev}} > 0 \\ 0.5 & g\,g_{\text{prev}} < 0 \\ 1 & \text{otherwise} \end{cases}
@@ -13,10 +13,10 @@
 //! g \leftarrow 0 \ \text{ if the sign flipped}, \qquad w \leftarrow w - \mathrm{sign}(g)\, \Delta, \qquad g_{\text{prev}} \leftarrow g
 //! ```
 //!
-//! After a flip the weight rests for one step, and because the stored gradient is 0 the next step has factor 1. The
-//! rate sets the first Δ and nothing else. Weight decay has no place in a rule that looks at signs, so there is none.
+//! After a flip the weight rests for one step. The stored gradient is then 0, so the next step has factor 1.
+//! The rate sets the first Δ and nothing else. There is no weight decay, because the rule uses signs only.
 //!
-//! Made for whole-set gradients: with small batches the signs are noise.
+//! Rprop is made for gradients over the whole data set: with small batches the signs are noise.
 
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +36,7 @@ pub struct Rprop {}
 /// Rprop's constants for one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RpropStep<R> {
-    /// The first step size; later steps go on from v.
+    /// The step size of the first step; `None` later, when v holds it.
     pub first: Option<R>,
     /// Factor of every gradient.
     pub gradient_scale: R,
@@ -56,7 +56,7 @@ impl<R: Real> Rule<R> for RpropStep<R> {
     #[inline(always)]
     fn update(&self, w: R, g: R, m: R, v: R) -> (R, R, R) {
         let g = self.gradient_scale * g;
-        // Not g·m: of two small gradients that would be subnormal, or 0.
+        // Not g·m: the product of two small gradients would be subnormal or 0.
         let agreement = g * sign(m);
         let flipped = agreement < R::ZERO;
         let factor = if flipped {
@@ -74,7 +74,7 @@ impl<R: Real> Rule<R> for RpropStep<R> {
     }
 }
 
-/// −1, 0 or 1; NaN stays NaN, so that a diverged run shows.
+/// −1, 0 or 1. NaN stays NaN, so that a diverged run is seen.
 #[inline(always)]
 fn sign<R: Real>(x: R) -> R {
     if x > R::ZERO {

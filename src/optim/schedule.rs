@@ -1,7 +1,8 @@
 //! Learning-rate schedules: how the rate changes during a run.
 //!
-//! A schedule is a pure function of the schedule step t (epochs or updates, see [`By`], from 0), so a resumed run needs
-//! no state for it. The factor of the base rate, for a run of T schedule steps:
+//! A schedule is a pure function of the schedule step t, so a resumed run needs no state for it. Schedule steps
+//! are epochs or updates (see [`By`]), counted from 0. The factor of the base rate, in a run of T schedule
+//! steps:
 //!
 //! | schedule | factor |
 //! |---|---|
@@ -15,8 +16,9 @@
 //!
 //! Meaning and defaults are those of PyTorch's `torch.optim.lr_scheduler`.
 //!
-//! Warm-up (Goyal et al., “Accurate, Large Minibatch SGD”, 2017, section 2.2) comes before any of them: for the first W
-//! steps the factor is `$(t+1)/W$`, then the schedule runs from its own step 0 over the remaining T − W.
+//! Warm-up (Goyal et al., “Accurate, Large Minibatch SGD”, 2017, section 2.2) can precede each of them. For the
+//! first W steps the factor is `$(t+1)/W$`. The schedule then runs from its own step 0 over the remaining T − W
+//! steps.
 
 use std::f64::consts::PI;
 
@@ -37,8 +39,8 @@ pub enum By {
 
 /// A schedule with its settings.
 ///
-/// In a file it is a table: `name` (the variant in lower case) and the settings; one left out has its default where
-/// there is one, a key that the schedule does not have is refused.
+/// In a file it is a table with the `name` (the variant in lower case) and the settings. A setting that is left
+/// out has its default, if it has one. A key that the schedule does not have is refused.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Schedule {
@@ -74,12 +76,12 @@ pub enum Schedule {
         #[serde(default = "default_pct_start")]
         pct_start: f64,
     },
-    /// × factor when the validation loss has stopped falling.
+    /// × factor when the validation loss stops falling.
     Plateau {
         /// In (0, 1), default 0.1.
         #[serde(default = "tenth")]
         factor: f64,
-        /// Epochs without improvement that are forgiven, default 10.
+        /// Number of epochs without improvement that leave the rate as it is, default 10.
         #[serde(default = "default_patience")]
         patience: u64,
     },
@@ -98,8 +100,8 @@ fn default_patience() -> u64 {
 }
 
 impl Schedule {
-    /// The rate of schedule step `t` (from 0) in a run of `total` schedule steps, after `warmup` steps of warm-up. Past
-    /// the end of the run cosine and onecycle stay where they ended.
+    /// The rate of schedule step `t` (from 0) in a run of `total` schedule steps, after `warmup` steps of
+    /// warm-up. After the end of the run cosine and onecycle keep their last rate.
     pub fn rate(&self, base_lr: f64, warmup: u64, t: u64, total: u64) -> f64 {
         if t < warmup {
             return base_lr * ((t + 1) as f64 / warmup as f64);
@@ -121,7 +123,7 @@ impl Schedule {
         }
     }
 
-    /// The rate depends on the length of the run.
+    /// Whether the rate depends on the length of the run.
     pub fn spans_run(&self) -> bool {
         matches!(self, Schedule::Cosine | Schedule::OneCycle { .. })
     }
@@ -178,25 +180,27 @@ impl Schedule {
     }
 }
 
-/// False for NaN.
+/// Whether x is in (0, 1); false for NaN.
 fn is_inside_unit(x: f64) -> bool {
     x > 0.0 && x < 1.0
 }
 
-/// From the portable library, like the cosine below: the system's may differ in the last bit between machines.
+/// γⁿ by the portable library, like the cosine below: the last bit of the system's functions may differ between
+/// machines.
 fn power(gamma: f64, n: u64) -> f64 {
     libm::pow(gamma, n as f64)
 }
 
-/// From `start` to `end` along half a cosine wave, `part` of the way.
+/// The value after the share `part` of the way from `start` to `end`, along half a cosine wave.
 fn anneal(start: f64, end: f64, part: f64) -> f64 {
     end + (start - end) / 2.0 * (libm::cos(PI * part) + 1.0)
 }
 
 /// The factor of onecycle at step t < total.
 ///
-/// The rate would peak at `$\text{pct\_start} \cdot T - 1$`, which may lie between two steps or before the first one. If
-/// it is 0 the rise has no length and the run starts at the peak (PyTorch divides by zero there).
+/// The rate peaks at step `$\text{pct\_start} \cdot T - 1$`, which may lie between two steps or before the
+/// first one. If it is 0 the rise has no length, and the run starts at the peak (PyTorch divides by zero
+/// there).
 fn one_cycle(t: u64, total: u64, pct_start: f64) -> f64 {
     const START: f64 = 1.0 / 25.0;
     const END: f64 = START / 1e4;
@@ -215,14 +219,14 @@ fn one_cycle(t: u64, total: u64, pct_start: f64) -> f64 {
 /// The state of the plateau schedule: PyTorch's `ReduceLROnPlateau` with mode min, relative threshold 1e-4, no cooldown
 /// and no smallest rate.
 ///
-/// An epoch is good if its loss is below `$(1 - 10^{-4})$` times the best one. More than `patience` bad epochs in a row
-/// lower the rate. A NaN is bad.
+/// An epoch is good if its loss is below `$(1 - 10^{-4})$` times the best one, else bad. An epoch with loss NaN
+/// is bad. More than `patience` bad epochs in a row lower the rate.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plateau {
     factor: f64,
     patience: u64,
-    // An option, since JSON has no infinity to start from.
+    // An option, because JSON has no infinity to start from.
     best: Option<f64>,
     bad_epochs: u64,
     scale: f64,
@@ -240,12 +244,13 @@ impl Plateau {
         }
     }
 
-    /// What the scheduled rate is multiplied by.
+    /// The factor of the scheduled rate.
     pub fn scale(&self) -> f64 {
         self.scale
     }
 
-    /// Takes the validation loss of an epoch. `base_lr` is needed because a reduction by no more than 1e-8 is skipped.
+    /// Takes the validation loss of an epoch. `base_lr` is needed because a reduction by at most 1e-8 is
+    /// skipped.
     pub fn observe(&mut self, val_loss: f64, base_lr: f64) {
         const THRESHOLD: f64 = 1e-4;
         const SMALLEST_REDUCTION: f64 = 1e-8;

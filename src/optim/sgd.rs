@@ -12,10 +12,10 @@
 //! \end{aligned}
 //! ```
 //!
-//! The rate stands outside the buffer, so that a change of rate acts at once. The buffer starts at 0, so after the
-//! first step it is g (dampening 0). For a constant gradient it grows towards `$g / (1-\mu)$`: momentum 0.9 moves ten
-//! times as far as none. Nesterov's form looks one step ahead: d is the buffer as it would be after the same gradient
-//! once more.
+//! The rate is applied outside of the buffer, so a change of the rate acts at once. The buffer starts at 0, so
+//! after the first step it is g (dampening 0). For a constant gradient it grows towards `$g / (1-\mu)$`:
+//! momentum 0.9 moves ten times as far as none. Nesterov's form looks one step ahead: d is the buffer after one
+//! more step with the same gradient.
 //!
 //! λ is the gradient of `$\tfrac{\lambda}{2} w^2$`, an L2 penalty.
 

@@ -1,4 +1,4 @@
-//! What holds for all optimisers, and the same few steps as PyTorch takes.
+//! Properties of all optimisers, and a few steps compared with PyTorch.
 
 use super::*;
 
@@ -27,8 +27,8 @@ pub(super) fn walk<U: Rule<f64>>(rule: U, w: f64, gradients: &[f64]) -> (f64, f6
         .fold((w, 0.0, 0.0), |(w, m, v), &g| rule.update(w, g, m, v))
 }
 
-/// Six steps at rate `lr` on three parabolas, whose gradient is `a·w − b`, from `w = (0.5, −1.25, 2)`; the first starts in
-/// its minimum.
+/// Six steps at rate `lr` on three parabolas with gradient `a·w − b`, from `w = (0.5, −1.25, 2)`. The first
+/// weight starts at its minimum.
 fn six_steps(optimizer: Optimizer, lr: f64) -> [[f64; 3]; 3] {
     let a = [2.0, -0.5, 3.0];
     let b = [1.0, 2.0, -0.3];
@@ -140,7 +140,7 @@ fn rmsprop_is_torch_s() {
     assert_six_steps(Optimizer::RmsProp(momentum), 0.1, &[w, m, v]);
 }
 
-/// `Rprop([w], lr=.3)`; PyTorch 2.15, float64. The last weight has just jumped over its minimum.
+/// `Rprop([w], lr=.3)`; PyTorch 2.15, float64. The last weight has just stepped over its minimum.
 #[test]
 fn rprop_is_torch_s() {
     let w = [0.5, 1.7289759999999998, -0.23248000000000002];
@@ -149,7 +149,7 @@ fn rprop_is_torch_s() {
     assert_six_steps(Optimizer::Rprop(Rprop {}), 0.3, &[w, previous, sizes]);
 }
 
-/// One of each kind, every setting in use.
+/// One optimiser of each kind, with every setting in use.
 fn all() -> [Optimizer; 6] {
     let sgd = Sgd {
         momentum: 0.9,
@@ -173,7 +173,7 @@ fn all() -> [Optimizer; 6] {
     ]
 }
 
-/// Values between 0.2 and 1.2 in no order, signs mixed unless `positive`.
+/// Values between 0.2 and 1.2 in no order, with mixed signs unless `positive`.
 fn values<R: Real>(n: usize, salt: usize, positive: bool) -> Vec<R> {
     (0..n)
         .map(|i| {
@@ -188,15 +188,15 @@ fn values<R: Real>(n: usize, salt: usize, positive: bool) -> Vec<R> {
         .collect()
 }
 
-struct State<R> {
+struct OptimizerState<R> {
     w: Vec<R>,
     g: Vec<R>,
     m: Vec<R>,
     v: Vec<R>,
 }
 
-fn state<R: Real>(n: usize) -> State<R> {
-    State {
+fn state<R: Real>(n: usize) -> OptimizerState<R> {
+    OptimizerState {
         w: values(n, 1, false),
         g: values(n, 2, false),
         m: values(n, 3, false),
@@ -273,19 +273,19 @@ fn a_nan_gradient_reaches_the_weight_and_no_other() {
     }
 }
 
-/// 20 steps with gradients, then `dark` without, over weights that are lit to different degrees, one of them never.
+/// 20 steps with gradients of different sizes (one is always 0), then `zero_steps` steps without gradient.
 /// `watch` sees the state after each step.
-fn go_dark<R: Real>(
+fn steps_without_gradient<R: Real>(
     optimizer: &Optimizer,
-    dark: u64,
+    zero_steps: u64,
     mut watch: impl FnMut(u64, [&[R]; 3]),
 ) -> Vec<f64> {
     let reals = |x: [f64; 4]| x.map(R::from_f64);
     let mut w = reals([0.3, -0.05, 0.2, 0.1]);
-    let lit = reals([-2e-3, 5.0, 3e-21, 0.0]);
+    let gradients = reals([-2e-3, 5.0, 3e-21, 0.0]);
     let (mut m, mut v) = (reals([0.0; 4]), reals([0.0; 4]));
-    for t in 1..=20 + dark {
-        let g = if t <= 20 { lit } else { reals([0.0; 4]) };
+    for t in 1..=20 + zero_steps {
+        let g = if t <= 20 { gradients } else { reals([0.0; 4]) };
         update(
             optimizer,
             &Step { t, ..step(1e-3) },
@@ -299,10 +299,10 @@ fn go_dark<R: Real>(
     w.iter().map(|w| w.to_f64()).collect()
 }
 
-/// 0.9 to the power of 830 is 1e-38: without the sweep every m here becomes subnormal and stays so; v (0.99, 0.999) and
-/// decaying weights follow later.
+/// 0.9 to the power of 830 is 1e-38: without the flush every m here becomes subnormal and stays so. v (0.99,
+/// 0.999) and decaying weights follow later.
 #[test]
-fn weights_in_the_dark_leave_no_subnormal_number() {
+fn weights_without_gradient_leave_no_subnormal_number() {
     let momentum = Sgd {
         momentum: 0.9,
         ..Sgd::default()
@@ -319,9 +319,10 @@ fn weights_in_the_dark_leave_no_subnormal_number() {
                 assert!(x.iter().all(fine), "{optimizer:?}, step {t}: {name} {x:?}");
             }
         };
-        let single = go_dark::<f32>(optimizer, 3000, normal);
-        let double = go_dark::<f64>(optimizer, 3000, |_, _| {});
-        // AdamW's 1 − ηλ has 24 bits: 3000 times 2⁻²⁵ of the weight. RMSprop with decay ends up circling 0 at about η.
+        let single = steps_without_gradient::<f32>(optimizer, 3000, normal);
+        let double = steps_without_gradient::<f64>(optimizer, 3000, |_, _| {});
+        // AdamW's 1 − ηλ has 24 bits, so its error is 3000 times 2⁻²⁵ of the weight. RMSprop with decay ends up
+        // circling 0 at about η.
         let circles = matches!(optimizer, Optimizer::RmsProp(r) if r.weight_decay > 0.0);
         let limit = if circles { 5e-3 } else { 1e-4 };
         for (a, b) in single.iter().zip(&double) {
@@ -330,8 +331,8 @@ fn weights_in_the_dark_leave_no_subnormal_number() {
                 "{optimizer:?}: {a} {b}"
             );
         }
-        go_dark::<f32>(optimizer, 100_000, normal);
-        go_dark::<f64>(optimizer, 100_000, |t, state| {
+        steps_without_gradient::<f32>(optimizer, 100_000, normal);
+        steps_without_gradient::<f64>(optimizer, 100_000, |t, state| {
             let fine = |x: &f64| x.is_normal() || *x == 0.0;
             assert!(
                 state.iter().all(|x| x.iter().all(fine)),
@@ -354,7 +355,7 @@ fn without_epsilon_tiny_gradients_make_no_jumps() {
     };
     for optimizer in [Optimizer::Adam(adam), Optimizer::RmsProp(rmsprop)] {
         let mut last = [0.3, -0.05, 0.2, 0.1];
-        go_dark::<f32>(&optimizer, 100_000, |t, [w, ..]| {
+        steps_without_gradient::<f32>(&optimizer, 100_000, |t, [w, ..]| {
             for (last, &w) in last.iter_mut().zip(w) {
                 let moved = (w - *last).abs();
                 assert!(

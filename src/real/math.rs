@@ -1,5 +1,7 @@
-//! Elementary functions in f32, as straight-line arithmetic: no branch, no table, no call, so that a loop over them becomes vector instructions, and the
-//! same bits on every machine, because each step is one correctly rounded operation (`mul_add` included, whether the processor has it or not).
+//! Elementary functions in f32, written as straight-line arithmetic without branches, tables or calls. A loop
+//! over them therefore becomes vector instructions. The bits are the same on every machine, because each step
+//! is one correctly rounded operation. This includes `mul_add`, whether the processor has such an instruction
+//! or not.
 //!
 //! | function | largest error found, every 509th f32 | method |
 //! |---|---|---|
@@ -10,12 +12,13 @@
 //! | [`sigmoid`] | 2.3 ulp | `$1/(1+e^{-x})$`, from `$e^{-\lvert x\rvert}$` |
 //! | [`erf`] | 1.1 ulp | odd polynomial below 1, else `$1 - e^{-L(x)}$` |
 //!
-//! (An ulp is the distance between neighbouring numbers at the result.) The coefficients are minimax polynomials in the weight of each function's relative error, found by
-//! Remez' exchange in 40 digits and rounded. Method: Muller, *Elementary Functions*, 3rd edition, 2016, chapters 3 and 11.
+//! An ulp is the distance between neighbouring numbers at the result. The coefficients are minimax polynomials
+//! for the relative error of each function. They were found by Remez' exchange in 40 digits, and then rounded.
+//! Method: Muller, *Elementary Functions*, 3rd edition, 2016, chapters 3 and 11.
 
-/// 1.5 · 2²³: adding it to a small number rounds that to an integer, which then stands in the low bits.
+/// 1.5 · 2²³. Adding it to a small number rounds that number to an integer, which is then in the low bits.
 const ROUND: f32 = 12_582_912.0;
-/// ln 2 in two parts: the first has few bits, so that its product with an integer is exact.
+/// ln 2 in two parts. The first part has few bits, so that its product with an integer is exact.
 const LN2_HIGH: f32 = 0.693_359_4;
 const LN2_LOW: f32 = -2.121_944_4e-4;
 
@@ -38,7 +41,7 @@ fn power_of_two(n: i32) -> f32 {
 /// eˣ
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
-    // Beyond these the result is 0 or infinite; a comparison with NaN is false, so NaN passes.
+    // Beyond these bounds the result is 0 or infinite. A comparison with NaN is false, so NaN passes.
     let x = if x < -105.0 { -105.0 } else { x };
     let x = if x > 90.0 { 90.0 } else { x };
     let rounded = x.mul_add(std::f32::consts::LOG2_E, ROUND);
@@ -56,13 +59,13 @@ pub fn exp(x: f32) -> f32 {
         ],
     );
     let p = (r * r).mul_add(q, r) + 1.0;
-    // Twice half the exponent: 2ⁿ alone may be out of range where eˣ is not.
+    // Multiply by 2^(n/2) twice: 2ⁿ alone may be out of range where eˣ is not.
     let n = rounded.to_bits().wrapping_sub(ROUND.to_bits()) as i32;
     let half = n >> 1;
     p * power_of_two(half) * power_of_two(n - half)
 }
 
-/// eˣ − 1, exact in the sense of relative error near 0 too.
+/// eˣ − 1, with a small relative error near 0 too.
 #[inline(always)]
 pub fn exp_m1(x: f32) -> f32 {
     let q = polynomial(
@@ -82,14 +85,14 @@ pub fn exp_m1(x: f32) -> f32 {
     if x.abs() < 0.5 { near } else { far }
 }
 
-/// Natural logarithm; −∞ at 0, NaN below.
+/// Natural logarithm; −∞ at 0, NaN below 0.
 #[inline(always)]
 pub fn ln(x: f32) -> f32 {
-    // Subnormal numbers are brought into the normal range.
+    // Scale subnormal numbers into the normal range.
     let tiny = x < f32::MIN_POSITIVE;
     let scaled = if tiny { x * 8_388_608.0 } else { x };
     let bits = scaled.to_bits() as i32;
-    // The exponent of x/√½, so that the rest lies in [√½, √2).
+    // Take the exponent of x/√½, so that the mantissa is in [√½, √2).
     let shifted = bits.wrapping_sub(0x3f35_04f3);
     let exponent = shifted >> 23;
     let f = f32::from_bits(((shifted & 0x007f_ffff) + 0x3f35_04f3) as u32) - 1.0;
@@ -168,7 +171,7 @@ pub fn erf(x: f32) -> f32 {
         ],
     );
     let near = x.mul_add(q, x);
-    // Beyond 4 the result is 1 to the last bit, and the polynomial is not to be trusted.
+    // Beyond 4 the result is 1 to the last bit, and the polynomial is not valid.
     let magnitude = x.abs();
     let a = if magnitude > 4.0 { 4.0 } else { magnitude };
     // −log(1 − erf(a))
@@ -195,7 +198,7 @@ pub fn erf(x: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    /// The error of `found` in units of the distance between neighbouring f32 at `exact`.
+    /// The error of `found`, in units of the distance between neighbouring f32 at `exact`.
     fn ulps(found: f32, exact: f64) -> f64 {
         let nearest = exact as f32;
         if found.to_bits() == nearest.to_bits() || (found.is_nan() && exact.is_nan()) {
@@ -210,7 +213,7 @@ mod tests {
         (f64::from(found) - exact).abs() / unit
     }
 
-    /// The largest error over every 509th number of f32, all special ones included.
+    /// The largest error over every 509th f32 and all special numbers.
     fn worst(function: fn(f32) -> f32, exact: fn(f64) -> f64) -> (f64, f32) {
         let special = [
             0.0,

@@ -1,6 +1,8 @@
-//! The number types of the engine. Everything is written once, generic over [`Real`]: train in `f32`, check gradients in `f64`.
+//! The number types of the engine. All code is generic over [`Real`]: training uses `f32`, gradient checks use
+//! `f64`.
 //!
-//! Elementary functions are our own in f32 ([`math`]) and those of the portable `libm` in f64: never the system's, whose last bits differ between machines.
+//! Elementary functions are the crate's own in f32 ([`math`]) and those of the portable `libm` in f64. The
+//! system's functions are not used, because their last bits differ between machines.
 
 pub mod math;
 
@@ -14,7 +16,8 @@ mod sealed {
     impl Sealed for f64 {}
 }
 
-/// `f32` or `f64`, with the few functions that the formulas need. Sealed: the engine's numeric promises hold for these two only.
+/// `f32` or `f64`, with the few functions that the formulas need. The trait is sealed, because the engine's
+/// numeric promises hold for these two types only.
 pub trait Real:
     sealed::Sealed
     + Copy
@@ -45,10 +48,11 @@ pub trait Real:
     const EPSILON: Self;
     /// −∞
     const NEG_INFINITY: Self;
-    /// What [`Real::flush`] takes for 0: 2⁻¹⁰⁰ ≈ 8e-31 in f32, 2⁻⁹⁶⁰ ≈ 1e-289 in f64.
+    /// [`Real::flush`] replaces numbers of smaller magnitude by 0: 2⁻¹⁰⁰ ≈ 8e-31 in f32, 2⁻⁹⁶⁰ ≈ 1e-289 in f64.
     ///
-    /// The square of a number (2⁻⁵⁰, 2⁻⁴⁸⁰), and so far above the smallest normal one (2⁻¹²⁶, 2⁻¹⁰²²) that neither a product of such a number with
-    /// 1 − β, for any β < 1 of the type, nor a difference of two of them falls below it.
+    /// It is the square of a number (2⁻⁵⁰, 2⁻⁴⁸⁰). It is far above the smallest normal number (2⁻¹²⁶, 2⁻¹⁰²²).
+    /// The product of a number of at least this magnitude with 1 − β is therefore normal, for any β < 1 of the
+    /// type. So is the difference of two such numbers, if it is not 0.
     const TINY: Self;
     /// The name used in settings and messages: "f32" or "f64".
     const NAME: &'static str;
@@ -75,15 +79,16 @@ pub trait Real:
     fn sqrt(self) -> Self;
     /// |x|
     fn abs(self) -> Self;
-    /// The larger of two numbers; a NaN loses.
+    /// The larger of two numbers. If one is NaN, the other.
     fn max(self, other: Self) -> Self;
-    /// The smaller of two numbers; a NaN loses.
+    /// The smaller of two numbers. If one is NaN, the other.
     fn min(self, other: Self) -> Self;
-    /// 0 for |x| < [`Real::TINY`], else x. So what decays by a factor a step ends at 0, not among the subnormal numbers.
+    /// 0 for |x| < [`Real::TINY`], else x. A value that decays by a factor per step then ends at 0, and not
+    /// among the subnormal numbers.
     fn flush(self) -> Self;
-    /// Neither infinite nor NaN.
+    /// Whether the number is neither infinite nor NaN.
     fn is_finite(self) -> bool;
-    /// Not a number.
+    /// Whether it is not a number.
     fn is_nan(self) -> bool;
 }
 
@@ -151,7 +156,7 @@ macro_rules! real {
             }
             #[inline(always)]
             fn flush(self) -> Self {
-                // False for NaN, which stays.
+                // The comparison is false for NaN, so NaN stays NaN.
                 if self.abs() < Self::TINY { 0.0 } else { self }
             }
             #[inline(always)]

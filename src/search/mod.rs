@@ -1,5 +1,6 @@
-//! Searching for good settings: what to search ([`Space`]), where to look next ([`sampler`]), what to give up ([`pruner`]), the file that holds it all ([`journal`]),
-//! and who does what ([`StudyWork`]).
+//! Searching for good settings: which points to search ([`Space`]), which one to try next ([`sampler`]), which trials to
+//! stop early ([`pruner`]), the file that holds all of it ([`journal`]), and which worker runs which trial
+//! ([`StudyWork`]).
 
 pub mod distribution;
 pub mod journal;
@@ -14,12 +15,14 @@ mod space;
 mod study;
 pub mod sweep;
 mod trial;
+mod watch;
 
 pub use distribution::Distribution;
 pub use pace::{Pace, cost_of_run};
 pub use plan::{Plan, PrunerName, SamplerName};
 pub use preset::{Outline, Preset, SEARCH};
-pub use run::{Assignment, Finish, Search, Task, Watcher, folder, ranking, workers};
+pub use run::{Finish, Search, Task, folder, ranking, workers};
 pub use space::{Point, Space};
 pub use study::{Claim, Next, StudyWork, slot};
-pub use trial::{End, run_folder};
+pub use trial::run_folder;
+pub use watch::{Assignment, End, Watcher};

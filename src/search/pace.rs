@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::journal::{Storage, Study};
 use super::plan::{Plan, SamplerName};
-use super::run::{Assignment, Task};
+use super::run::Task;
 use super::study::Claim;
+use super::watch::Assignment;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::nn::Layout;

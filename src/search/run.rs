@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::journal::{Journal, Storage, Study, Trial, TrialState};
 use super::plan::Plan;
 use super::study::{Claim, Next, StudyWork, slot};
-use super::trial::{End, Worker, run_folder};
+use super::trial::{Worker, run_folder};
+use super::watch::{Assignment, End, Watcher};
 use crate::backend::select::Device;
 use crate::backend::select::check_device;
 use crate::data::Dataset;
@@ -17,48 +18,6 @@ use crate::error::Result;
 
 /// How often a worker that has nothing to do looks again.
 const PAUSE: Duration = Duration::from_millis(300);
-
-/// Who does what: a worker of this process, at one of the search's tasks. Both count from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Assignment {
-    /// The worker.
-    pub worker: usize,
-    /// The task.
-    pub task: usize,
-}
-
-/// Watches a search. Every method has a default that does nothing. Workers call it from their own threads.
-pub trait Watcher: Sync {
-    /// Asked before every batch: whether to stop.
-    fn interrupted(&self) -> bool {
-        false
-    }
-
-    /// All studies are there, and no worker has begun yet.
-    fn joined(&self, _storage: &Storage) {}
-
-    /// A worker has begun a trial.
-    fn began(&self, _seat: Assignment, _claim: &Claim) {}
-
-    /// So much of the trial is done, from 0 to 1.
-    fn batch(&self, _seat: Assignment, _claim: &Claim, _share: f64) {}
-
-    /// The trial's value after a step.
-    fn epoch(&self, _seat: Assignment, _claim: &Claim, _step: u64, _value: f64) {}
-
-    /// The trial has ended; the study as it is then.
-    fn ended(
-        &self,
-        _seat: Assignment,
-        _claim: &Claim,
-        _end: End,
-        _storage: &Storage,
-        _study: &Study,
-    ) {
-    }
-}
-
-impl Watcher for () {}
 
 /// A study to be worked on.
 #[derive(Clone, Copy)]

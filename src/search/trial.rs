@@ -9,25 +9,12 @@ use serde_json::{Value, json};
 use super::journal::Attributes;
 use super::plan::Plan;
 use super::pruner::Pruner;
-use super::run::{Assignment, Watcher};
 use super::study::{Claim, StudyWork};
+use super::watch::{Assignment, End, Watcher};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::metrics::{DataPart, Metric, PartMetric};
 use crate::train::{self, Control, EpochRecord, Observer, Summary};
-
-/// How a trial ended.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum End {
-    /// With this value.
-    Complete(f64),
-    /// Given up, with its last report.
-    Pruned(f64),
-    /// A loss was not a number.
-    Diverged,
-    /// The search was asked to stop: the trial is back in the queue.
-    Interrupted,
-}
 
 /// A worker of this process, and what it needs for its trials.
 pub(super) struct Worker<'a> {

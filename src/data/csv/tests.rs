@@ -8,7 +8,7 @@ fn source(bytes: &[u8]) -> Source {
     Source::open(&path).unwrap()
 }
 
-fn table(text: &str, label: Option<&str>) -> Table {
+fn table(text: &str, label: Option<&str>) -> CsvTable {
     read(source(text.as_bytes()), label).unwrap()
 }
 
@@ -23,7 +23,7 @@ fn error(text: &str, label: Option<&str>) -> String {
     }
 }
 
-fn values(table: &Table) -> (&[f64], &[u32]) {
+fn values(table: &CsvTable) -> (&[f64], &[u32]) {
     match &table.samples.features {
         Features::F64(values) => (values, &table.samples.labels),
         _ => panic!("not f64"),
@@ -46,7 +46,7 @@ fn a_named_label_column_is_found() {
         assert_eq!(values(&table), (&[1.0, 2.0][..], &[3][..]));
         assert_eq!(table.notices, [format!("label: column \"{name}\" (1)")]);
     }
-    // Label comes before y, wherever they stand.
+    // Label comes before y, in any order of columns.
     let table = table("y,label\n7,1\n", None);
     assert_eq!(values(&table), (&[7.0][..], &[1][..]));
 }
@@ -60,7 +60,7 @@ fn the_label_column_by_index_and_by_name() {
         assert!(table.notices.is_empty());
     }
     assert_eq!(table(text, Some("-1")).samples.labels, [3, 6]);
-    // An index wins over a name; without header.
+    // A label that parses as a number is an index.
     assert_eq!(table("5,1\n6,0\n", Some("1")).samples.labels, [1, 0]);
 }
 
@@ -81,7 +81,7 @@ fn label_columns_that_do_not_exist() {
 }
 
 #[test]
-fn headers_of_numbers_are_told_by_the_label_column() {
+fn the_label_column_reveals_a_header_of_numbers() {
     // As pandas writes them: numbered features, one named column.
     let table = table("0,1,label\n5,6,cat\n7,8,ant\n", None);
     assert_eq!(values(&table), (&[5.0, 6.0, 7.0, 8.0][..], &[1, 0][..]));
@@ -91,7 +91,7 @@ fn headers_of_numbers_are_told_by_the_label_column() {
     );
     let numbered = self::table("0,1,kind\n5,6,1\n", None);
     assert_eq!(values(&numbered), (&[5.0, 6.0][..], &[1][..]));
-    // A class named y is no header.
+    // A class named y is not a header.
     let yes_no = self::table("5,6,y\n7,8,n\n", None);
     assert_eq!(values(&yes_no), (&[5.0, 6.0, 7.0, 8.0][..], &[1, 0][..]));
 }
@@ -141,7 +141,7 @@ fn ragged_rows() {
 }
 
 #[test]
-fn cells_that_are_no_numbers() {
+fn cells_that_are_not_numbers() {
     let name = |cell: &str| error(&format!("a,b,label\n1,2,0\n\n3,{cell},1\n"), None);
     assert_eq!(
         name("x"),
@@ -165,7 +165,7 @@ fn cells_that_are_no_numbers() {
 }
 
 #[test]
-fn labels_that_are_no_classes() {
+fn labels_that_are_not_classes() {
     let with = |label: &str| error(&format!("1,0\n2,{label}\n"), None);
     assert!(
         with("0.5").contains("line 2, column 2: "),
@@ -194,7 +194,7 @@ fn files_without_rows_or_features() {
 }
 
 #[test]
-fn bytes_that_are_no_text() {
+fn bytes_that_are_not_text() {
     let result = read(source(b"1,2,0\n3,\xff,1\n"), None);
     let message = result.err().unwrap().to_string();
     assert!(

@@ -21,12 +21,12 @@ pub(in crate::data) fn f32s(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|x| x.to_le_bytes()).collect()
 }
 
-fn array<T>(mut bytes: &[u8], read: impl Fn(Array<'_>) -> Result<T>) -> Result<T> {
+fn array<T>(mut bytes: &[u8], read: impl Fn(NpyArray<'_>) -> Result<T>) -> Result<T> {
     let limit = bytes.len() as u64;
-    read(Array::new(Path::new("a.npz"), "x", &mut bytes, limit))
+    read(NpyArray::new(Path::new("a.npz"), "x", &mut bytes, limit))
 }
 
-fn values(bytes: &[u8]) -> Values {
+fn values(bytes: &[u8]) -> NpyValues {
     array(bytes, |a| a.read_values()).unwrap()
 }
 
@@ -129,7 +129,7 @@ fn labels_of_each_integer_type() {
 }
 
 #[test]
-fn labels_that_are_no_classes() {
+fn labels_that_are_not_classes() {
     let minus: Vec<u8> = [3i64, -1].iter().flat_map(|x| x.to_le_bytes()).collect();
     let message = labels_error(&npy("<i8", false, "(2,)", &minus));
     let expected = "a.npz: array x, position 1: expected a class from 0 to 65535, found -1";
@@ -161,7 +161,7 @@ fn values_that_are_not_finite_are_named() {
 }
 
 #[test]
-fn sizes_are_checked_before_they_are_believed() {
+fn impossible_sizes_are_refused_before_reading() {
     for shape in [
         "(1152921504606846976, 4)",
         "(9223372036854775807, 9223372036854775807)",
@@ -194,7 +194,7 @@ fn truncated_and_too_long_arrays() {
 }
 
 #[test]
-fn headers_that_are_none() {
+fn bytes_that_are_not_a_header() {
     assert!(values_error(b"not an array at all").contains("an NPY header"));
     let mut bytes = npy("|u1", false, "(1, 1)", &[1]);
     bytes[6] = 4;
