@@ -21,7 +21,7 @@ use crate::report;
 use crate::search::journal::Journal;
 use crate::search::sweep::{Cell, cells, extremes};
 use crate::search::{Finish, Objective, Outline, Preset, cost_of_run};
-use crate::settings::Config;
+use crate::settings::{Config, utf8_path};
 use crate::train::{RunDir, Summary, Trainer};
 use crate::{
     statistics::{Interval, wilson},
@@ -43,7 +43,7 @@ pub struct StudyArgs {
     #[arg(long, value_name = "NAME", default_value = "full")]
     preset: Preset,
     /// Folder of the study, new or to go on with [default: studies/ and the preset's name]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = utf8_path())]
     out: Option<PathBuf>,
     #[command(flatten)]
     common: Common,
@@ -194,8 +194,8 @@ impl OnBackend for Final<'_> {
     type Output = Summary;
 
     fn run<B: Backend>(self, backend: B) -> Result<Summary> {
-        let resolved = self.config.resolved.clone();
         let mut trainer = Trainer::new(backend, self.config, self.data, None)?;
+        let resolved = trainer.config().resolved.clone();
         let (run, records) = match self.run {
             Some(run) => {
                 run.restore(&mut trainer)?;

@@ -15,7 +15,7 @@ use crate::backend::select::{OnBackend, check_device, on_backend};
 use crate::data::{self, Dataset, LoadOptions};
 use crate::error::{Error, Result};
 use crate::model::tensors::{self, TensorFile};
-use crate::settings::{Config, Settings};
+use crate::settings::{Config, Settings, utf8_path};
 use crate::threads::{thread_count, with_threads};
 use crate::train::{EpochRecord, Outcome, RunDir, Summary, Trainer, fit};
 
@@ -29,7 +29,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Folder of the run, new or empty [default: the next free runs/run-0001]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = utf8_path())]
     out: Option<PathBuf>,
     /// Go on with an interrupted run; --epochs may grow, --threads, --device, --patience and --data may change
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "out", "init_from"])]
@@ -112,9 +112,9 @@ fn train<B: Backend>(
         .as_deref()
         .map(TensorFile::read)
         .transpose()?;
-    let (threads, resolved) = (config.threads, config.resolved.clone());
-    let spans_run = config.schedule.spans_run();
+    let (threads, spans_run) = (config.threads, config.schedule.spans_run());
     let mut trainer = Trainer::new(backend, config, dataset, init_from.as_ref())?;
+    let resolved = trainer.config().resolved.clone();
 
     let (run, records) = match run {
         Some(run) => {

@@ -14,6 +14,7 @@ use crate::metrics::Confusion;
 use crate::metrics::correlation::{ConfusedPair, confused_pairs, correlation};
 use crate::model::Model;
 use crate::model::Predictions;
+use crate::settings::Label;
 use crate::train::{EpochRecord, RunDir, Summary};
 
 /// Images that are shown of those that are most surely wrong.
@@ -67,7 +68,7 @@ impl Learnt {
         Ok(Some(Learnt {
             records: run.records()?,
             summary,
-            settings: run.settings()?.to_toml(),
+            settings: run.settings()?.to_toml()?,
             tested: is_tested.then(|| Tested::of(folder).map_err(|e| e.to_string())),
         }))
     }
@@ -164,7 +165,7 @@ impl Tested {
         let settings = &description.settings.data;
         let data = description.fit(data::load(&LoadOptions {
             path: settings.path.as_deref(),
-            label: settings.label.as_deref(),
+            label: settings.label.as_ref().and_then(Label::column),
             test: true,
         })?)?;
         if data.hash != description.data_hash {

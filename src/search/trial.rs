@@ -74,13 +74,14 @@ impl Worker<'_> {
         for repeat in 0..self.plan.repeats {
             let config = self.plan.config(&claim.point, claim.slot, repeat)?;
             let epochs = config.epochs;
+            let steps = u64::from(self.plan.repeats) * u64::from(epochs);
             let mut report = Report {
                 worker: self,
                 objective: self.plan.objective,
-                pruner: self.plan.pruner(epochs * self.plan.repeats),
+                pruner: self.plan.pruner(steps),
                 claim,
                 before: u64::from(repeat) * u64::from(epochs),
-                steps: u64::from(self.plan.repeats) * u64::from(epochs),
+                steps,
                 values: &values,
                 pruned: Ok(None),
                 work,
@@ -161,7 +162,7 @@ impl OnBackend for Repeat<'_, '_, '_> {
             _ => {}
         }
         let mut trainer = Trainer::new(backend, self.config.clone(), self.data, None)?;
-        let run = RunDir::create(Some(self.folder), &self.config.resolved)?;
+        let run = RunDir::create(Some(self.folder), &trainer.config().resolved)?;
         let report = self.report;
         let outcome = with_threads(Some(self.threads), || {
             fit(&mut trainer, Some(&run), Vec::new(), report)
