@@ -53,3 +53,61 @@ pub enum Command {
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
 }
+
+#[cfg(test)]
+mod tests {
+    use std::any::TypeId;
+
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    /// Every number behind a flag of any command is accepted, or refused by the flag's name.
+    #[test]
+    fn numbers_are_refused_by_their_flag() {
+        let numbers = [
+            TypeId::of::<u16>(),
+            TypeId::of::<u32>(),
+            TypeId::of::<u64>(),
+            TypeId::of::<usize>(),
+            TypeId::of::<f64>(),
+        ];
+        let mut cases = 0;
+        let program = Cli::command();
+        for command in program.get_subcommands() {
+            let is_number = |arg: &&clap::Arg| {
+                let kind = arg.get_value_parser().type_id();
+                numbers.iter().any(|number| kind == *number)
+            };
+            for arg in command.get_arguments().filter(is_number) {
+                let flag = format!("--{}", arg.get_long().unwrap());
+                for text in [
+                    "-1",
+                    "0",
+                    "-0",
+                    "nan",
+                    "inf",
+                    "-inf",
+                    "65536",
+                    "4294967296",
+                    "18446744073709551616",
+                ] {
+                    let line = ["chainrule", command.get_name(), &flag, text];
+                    let Err(error) = program.clone().try_get_matches_from(line) else {
+                        continue;
+                    };
+                    cases += 1;
+                    let value = format!("invalid value '{text}' for '{flag} ");
+                    let named = error.to_string().contains(&value);
+                    assert!(
+                        named || error.kind() == ErrorKind::MissingRequiredArgument,
+                        "{line:?}: {error}"
+                    );
+                    assert_eq!(error.exit_code(), 2);
+                }
+            }
+        }
+        assert!(cases > 200, "{cases}");
+    }
+}

@@ -23,7 +23,7 @@ use crate::bench::timing;
 use crate::error::Error;
 use crate::error::Result;
 use crate::text::table;
-use crate::threads::with_threads;
+use crate::threads::{MAX_THREADS, with_threads};
 
 /// What `bench` takes.
 #[derive(Debug, Args)]
@@ -54,8 +54,8 @@ pub struct BenchArgs {
     #[arg(long)]
     quick: bool,
     /// Threads [default: $RAYON_NUM_THREADS, else one per core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    threads: Option<u32>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_THREADS as i64), allow_hyphen_values = true)]
+    threads: Option<u16>,
     /// Print one JSON object, and nothing else, on standard output
     #[arg(long)]
     json: bool,
@@ -138,7 +138,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<()> {
         [] => [Part::Products, Part::Steps].into(),
         only => only.iter().copied().collect(),
     };
-    let threads = args.threads.map(|n| n as usize);
+    let threads = args.threads.map(usize::from);
     let machine = with_threads(threads, Machine::describe)??;
     let progress = Progress::new(args.quiet);
     let effort = Effort::new(args.quick);

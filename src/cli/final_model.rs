@@ -7,6 +7,7 @@ use crate::data::{self, LoadOptions};
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::report::{self, TestResult};
+use crate::settings::Label;
 use crate::threads::thread_count;
 use crate::train::RunDir;
 
@@ -36,7 +37,7 @@ fn predict_test_set(folder: &Path) -> Result<TestResult> {
     let settings = &description.settings.data;
     let data = description.fit(data::load(&LoadOptions {
         path: settings.path.as_deref(),
-        label: settings.label.as_deref(),
+        label: settings.label.as_ref().and_then(Label::column),
         test: true,
     })?)?;
     if data.hash != description.data_hash {

@@ -28,13 +28,13 @@ pub struct GradcheckArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Values per sample [default: those of --data, else 784]
-    #[arg(long, value_name = "N")]
-    inputs: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_VALUES), allow_hyphen_values = true)]
+    inputs: Option<u32>,
     /// Classes [default: those of --data, else 10]
-    #[arg(long, value_name = "N")]
-    classes: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=MAX_VALUES), allow_hyphen_values = true)]
+    classes: Option<u32>,
     /// Seeded entries checked per tensor
-    #[arg(long, value_name = "N", default_value_t = 200, conflicts_with = "all", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 200, conflicts_with = "all", value_parser = clap::value_parser!(u32).range(1..), allow_hyphen_values = true)]
     entries: u32,
     /// Check every entry of every tensor
     #[arg(long)]
@@ -42,6 +42,8 @@ pub struct GradcheckArgs {
     #[arg(
         long,
         value_name = "ERROR",
+        value_parser = limit,
+        allow_hyphen_values = true,
         help = "The largest relative error that passes [default: 1e-5; on a GPU, in f32, 1e-3]"
     )]
     limit: Option<f64>,
@@ -50,6 +52,18 @@ pub struct GradcheckArgs {
     json: bool,
     #[command(flatten)]
     settings: Settings,
+}
+
+/// More values of a sample, or classes, than this are refused as a mistake.
+const MAX_VALUES: i64 = 1 << 24;
+
+/// A largest error.
+fn limit(text: &str) -> Result<f64, String> {
+    let limit = text
+        .parse::<f64>()
+        .ok()
+        .filter(|x| (0.0..f64::INFINITY).contains(x));
+    limit.ok_or_else(|| "expected a finite number of at least 0".into())
 }
 
 /// Runs the command.
@@ -62,22 +76,22 @@ pub(super) fn run(args: GradcheckArgs) -> Result<()> {
         .unwrap_or_default();
     let settings = args.settings.over(&lower);
     let rows = settings.train.batch_size.unwrap_or(ROWS);
-    let config = Config::new(&settings)?;
-    let (inputs, classes) = match &config.data {
+    let mut config = Config::new(&settings)?;
+    let (inputs, classes) = match config.data.clone() {
         Some(path) => {
-            let label = config.label.as_deref();
             let data = data::load(&LoadOptions {
-                path: Some(path),
-                label,
+                path: Some(&path),
+                label: config.label.as_deref(),
                 test: false,
             })?;
+            config = config.for_data(&data)?;
             (data.train.width, data.class_names.len())
         }
         None => (784, config.loss.class_weights().map_or(10, <[f64]>::len)),
     };
     let spec = config.network(
-        args.inputs.unwrap_or(inputs),
-        args.classes.unwrap_or(classes),
+        args.inputs.map_or(inputs, |n| n as usize),
+        args.classes.map_or(classes, |n| n as usize),
     )?;
     let device = config.device;
     let limit = args.limit.unwrap_or(match device {

@@ -7,6 +7,7 @@ use clap::Args;
 use crate::backend::select::Device;
 use crate::error::Result;
 use crate::model::{Model, Predictor};
+use crate::settings::Label;
 use crate::threads::{MAX_THREADS, thread_count, with_threads};
 
 /// The model's flags.
@@ -19,7 +20,7 @@ pub(super) struct ModelArgs {
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
     label: Option<String>,
     /// Threads; the result does not depend on them [default: $RAYON_NUM_THREADS, else one per core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_THREADS as i64))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_THREADS as i64), allow_hyphen_values = true)]
     threads: Option<u16>,
     /// Where to compute: cpu, cuda or cuda:N (the N-th NVIDIA GPU, from 0)
     #[arg(long, value_name = "NAME", default_value_t)]
@@ -42,8 +43,9 @@ impl ModelArgs {
 
     /// The label column for CSV files: as said, else as the model's run had it.
     pub(super) fn label<'a>(&'a self, model: &'a Model) -> Option<&'a str> {
-        let settings = &model.description.settings;
-        self.label.as_deref().or(settings.data.label.as_deref())
+        let known = model.description.settings.data.label.as_ref();
+        let known = known.and_then(Label::column);
+        self.label.as_deref().or(known)
     }
 
     /// Whether the user named a label column.

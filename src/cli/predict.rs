@@ -30,7 +30,7 @@ pub struct PredictArgs {
     #[arg(value_name = "INPUT", required = true)]
     inputs: Vec<PathBuf>,
     /// Classes shown for each row, the most probable first
-    #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..), allow_hyphen_values = true)]
     top: u32,
     /// Write all probabilities to a CSV file instead of showing the likeliest
     #[arg(long, value_name = "FILE")]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Parser};
 
 use crate::error::{Error, Result};
@@ -17,6 +18,12 @@ pub(super) struct Ranges {
 
 /// Flags that say nothing about what is searched, or that a search sets itself.
 const OWN: [&str; 1] = ["test"];
+
+/// A text; an error names the flag.
+fn utf8_text() -> impl TypedValueParser<Value = String> {
+    OsStringValueParser::new()
+        .try_map(|text| text.into_string().map_err(|_| "expected a text in UTF-8"))
+}
 
 fn flags() -> impl Iterator<Item = Arg> {
     let command = Settings::augment_args(Command::new("train"));
@@ -38,6 +45,7 @@ impl Args for Ranges {
                 .long(long)
                 .value_names(name)
                 .action(ArgAction::Set)
+                .value_parser(utf8_text())
                 .allow_hyphen_values(true);
             if let Some(help) = flag.get_help() {
                 copy = copy.help(help.clone());

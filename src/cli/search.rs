@@ -15,6 +15,7 @@ use crate::search::journal::{Journal, Storage, Study, Trial, TrialState};
 use crate::search::{
     Finish, Plan, PrunerName, SamplerName, Space, Task, folder, ranking, run_folder, slot,
 };
+use crate::settings::utf8_path;
 use crate::text::number::shown;
 
 /// What `search` takes.
@@ -27,10 +28,10 @@ it, and several processes started with the same command share the work. The same
 )]
 pub struct SearchArgs {
     /// Trials of all processes and restarts together
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    trials: usize,
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=MAX_TRIALS), allow_hyphen_values = true)]
+    trials: u32,
     /// Study file, new or to go on with
-    #[arg(long, value_name = "FILE", default_value = "search.journal")]
+    #[arg(long, value_name = "FILE", default_value = "search.journal", value_parser = utf8_path())]
     study: PathBuf,
     /// The study's name in the file
     #[arg(long, value_name = "NAME", default_value = "search", value_parser = name)]
@@ -42,14 +43,27 @@ pub struct SearchArgs {
     #[arg(long, value_name = "NAME", default_value = "none")]
     pruner: PrunerName,
     /// Runs of each point with different seeds; their mean counts
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        allow_hyphen_values = true
+    )]
     repeats: u32,
     /// Keep the runs of the best so many trials
-    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 4,
+        allow_hyphen_values = true
+    )]
     keep: usize,
     #[command(flatten)]
     common: Common,
 }
+
+/// More trials than this are refused as a mistake.
+const MAX_TRIALS: i64 = 1_000_000;
 
 /// A name that can be a folder's.
 fn name(text: &str) -> Result<String, String> {
@@ -75,13 +89,10 @@ pub(super) fn run(args: &SearchArgs) -> Result<()> {
         pruner: args.pruner,
     };
     plan.check()?;
-    if args.trials == 0 {
-        return Err(Error::setting("trials", "expected at least 1, found 0"));
-    }
     output::check_parent(&args.study)?;
     let task = Task {
         plan: &plan,
-        trials: args.trials,
+        trials: args.trials as usize,
         keep: args.keep,
     };
     let work = Work {

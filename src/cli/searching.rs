@@ -1,10 +1,12 @@
 //! What `sweep`, `search` and `study` have in common: flags, start-up, and the work itself with its progress.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Args;
+use serde::Deserialize;
 
 use super::ranges::Ranges;
 use super::search_progress::SearchProgress;
@@ -12,8 +14,10 @@ use crate::data::{self, Dataset, LoadOptions};
 use crate::error::{Error, Result};
 use crate::metrics::ValidationMetric;
 use crate::search::{Finish, Search, Space, Task};
-use crate::settings::Settings;
-use crate::settings::parse;
+use crate::settings::{
+    DataSettings, Label, ModelSettings, OptimizerSettings, ScheduleSettings, Settings,
+    TrainSettings, parse,
+};
 use crate::threads::thread_count;
 
 /// Flags of all three.
@@ -65,40 +69,39 @@ impl Common {
     }
 }
 
+/// A file of settings that may also say what is searched.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct SearchFile {
+    data: DataSettings,
+    model: ModelSettings,
+    train: TrainSettings,
+    optimizer: OptimizerSettings,
+    schedule: ScheduleSettings,
+    /// Ranges and choices by setting.
+    space: BTreeMap<String, String>,
+}
+
 /// The settings of a file; what its section `[space]` says goes into the space, unless a flag has said it.
 fn from_file(path: &Path, space: &mut Space) -> Result<Settings> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
-    let mut table: toml::Table = parse(path, &text)?;
-    let ranges = match table.remove("space") {
-        None => toml::Table::new(),
-        Some(toml::Value::Table(ranges)) => ranges,
-        Some(other) => {
-            return Err(Error::format(
-                path,
-                "space",
-                "a section [space]",
-                other.to_string(),
-            ));
-        }
-    };
-    for (name, value) in ranges {
-        let Some(text) = value.as_str() else {
-            return Err(Error::format(
-                path,
-                format!("space.{name}"),
-                "a text such as \"0.1..0.4\"",
-                value.to_string(),
-            ));
-        };
+    let file: SearchFile = parse(path, &text)?;
+    for (name, text) in file.space {
         let by_flag = space
             .iter()
             .any(|(known, _)| known == name.replace('-', "_"));
-        if !by_flag && !space.add(&name, text)? {
+        if !by_flag && !space.add(&name, &text)? {
             let expected = "a range or choices (a single value belongs into its own section)";
             return Err(Error::format(path, format!("space.{name}"), expected, text));
         }
     }
-    Settings::from_toml(path, &table.to_string())
+    Ok(Settings {
+        data: file.data,
+        model: file.model,
+        train: file.train,
+        optimizer: file.optimizer,
+        schedule: file.schedule,
+    })
 }
 
 /// Settings without what belongs to the whole and not to a run.
@@ -124,7 +127,7 @@ impl Base {
     pub(super) fn load(&self, test: bool) -> Result<Arc<Dataset>> {
         let options = LoadOptions {
             path: self.settings.data.path.as_deref(),
-            label: self.settings.data.label.as_deref(),
+            label: self.settings.data.label.as_ref().and_then(Label::column),
             test,
         };
         data::load(&options).map(Arc::new)

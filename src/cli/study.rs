@@ -21,6 +21,7 @@ use crate::report;
 use crate::search::journal::Journal;
 use crate::search::sweep::{Cell, cells, extremes};
 use crate::search::{Finish, Outline, Preset, cost_of_run};
+use crate::settings::utf8_path;
 use crate::statistics::Interval;
 use crate::text::{number, table};
 use crate::train::{self, RunDir, Summary};
@@ -40,7 +41,7 @@ pub struct StudyArgs {
     #[arg(long, value_name = "NAME", default_value = "full")]
     preset: Preset,
     /// Folder of the study, new or to go on with [default: studies/ and the preset's name]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = utf8_path())]
     out: Option<PathBuf>,
     #[command(flatten)]
     common: Common,

@@ -13,6 +13,7 @@ use crate::metrics::{Metric, ValidationMetric};
 use crate::search::journal::Journal;
 use crate::search::sweep::{Cell, Series, cells};
 use crate::search::{Finish, Plan, Task};
+use crate::settings::utf8_path;
 use crate::text::number::shown;
 use crate::text::table;
 
@@ -35,10 +36,15 @@ pub struct SweepArgs {
     #[arg(long, value_name = "NAME", conflicts_with_all = ["settings", "values"])]
     preset: Option<SweepPreset>,
     /// Runs of each value with different seeds
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 3,
+        allow_hyphen_values = true
+    )]
     repeats: u32,
     /// Study file, new or to go on with; a study for each setting
-    #[arg(long, value_name = "FILE", default_value = "sweep.journal")]
+    #[arg(long, value_name = "FILE", default_value = "sweep.journal", value_parser = utf8_path())]
     study: PathBuf,
     #[command(flatten)]
     common: Common,

@@ -15,7 +15,7 @@ use crate::data::{self, LoadOptions};
 use crate::error::{Error, Result};
 use crate::metrics::{DataPart, Metric};
 use crate::model::tensors::TensorFile;
-use crate::settings::{Config, Settings};
+use crate::settings::{Config, Settings, utf8_path};
 use crate::train::{self, Folder, Outcome, RunDir, RunOptions, Summary};
 
 /// What `train` takes.
@@ -28,7 +28,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Folder of the run, new or empty [default: the next free runs/run-0001]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = utf8_path())]
     out: Option<PathBuf>,
     /// Go on with an interrupted run; --epochs may grow, --threads, --device, --patience and --data may change
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "out", "init_from"])]

@@ -44,6 +44,9 @@ const DOUBLE: f64 = 1e-5;
 /// Step along a direction whose entries are of size 1: small, as every unit moves and any of them may cross its kink.
 const DIRECTION_STEP: f64 = 1e-6;
 
+/// More parameters, or values of a batch in all layers, than this are refused: half a gigabyte a copy.
+const MAX_VALUES: usize = 1 << 26;
+
 /// What to check and how.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -225,8 +228,9 @@ pub fn gradcheck_on<B: Backend>(
             "expected at least 2 rows (batch norm), found {}",
             options.rows
         );
-        return Err(Error::setting("train.batch_size", message));
+        return Err(Error::setting("train.batch_size (--batch-size)", message));
     }
+    check_size(spec, options.rows)?;
     let mut rng = rng::stream(options.seed, Purpose::GradCheck);
     let mut probe = probe(spec, options, &mut rng)?;
     let mut checked = Checked::new(backend, spec, options.rows)?;
@@ -273,6 +277,28 @@ pub fn gradcheck_on<B: Backend>(
         tensors,
         limit: options.limit,
     })
+}
+
+/// Refuses what would take gigabytes, and days.
+fn check_size(spec: &NetworkSpec, rows: usize) -> Result<()> {
+    spec.validate()?;
+    let layers = spec.layers();
+    let parameters: usize = layers
+        .iter()
+        .map(|(inputs, outputs)| (inputs + 3) * outputs)
+        .sum();
+    if parameters > MAX_VALUES {
+        let message =
+            format!("expected at most {MAX_VALUES} parameters to check, found {parameters}");
+        return Err(Error::setting("model.width (--width)", message));
+    }
+    let values = spec.inputs + layers.iter().map(|(_, outputs)| outputs).sum::<usize>();
+    let most = MAX_VALUES / values;
+    if rows > most {
+        let message = format!("expected at most {most} rows of {values} values, found {rows}");
+        return Err(Error::setting("train.batch_size (--batch-size)", message));
+    }
+    Ok(())
 }
 
 /// A network at a random point.

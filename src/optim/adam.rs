@@ -26,15 +26,11 @@
 //! divided by `$\sqrt v$` too, so weights with large gradients hardly decay. AdamW shrinks the weight itself
 //! before the step: `$w \leftarrow (1 - \eta\lambda)\, w$`. One rule, [`AdamStep`], serves both.
 
-use serde::{Deserialize, Serialize};
-
-use super::{Rule, Step, check_fraction, check_non_negative, squarable, with_l2};
-use crate::error::Result;
+use super::{Rule, Step, squarable, with_l2};
 use crate::real::Real;
 
 /// Settings of Adam.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Adam {
     /// β₁ in `[0, 1)`, 0.9.
     pub beta1: f64,
@@ -47,8 +43,7 @@ pub struct Adam {
 }
 
 /// Settings of AdamW.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamW {
     /// β₁ in `[0, 1)`, 0.9.
     pub beta1: f64,
@@ -108,14 +103,6 @@ impl Default for AdamW {
 }
 
 impl Adam {
-    /// Refuses settings that make no sense, by key.
-    pub fn validate(&self) -> Result<()> {
-        check_fraction("beta1", self.beta1)?;
-        check_fraction("beta2", self.beta2)?;
-        check_non_negative("eps", self.eps)?;
-        check_non_negative("weight_decay", self.weight_decay)
-    }
-
     /// The rule of one step.
     pub fn at<R: Real>(&self, step: &Step) -> AdamStep<R> {
         // In f32 the difference 1 − β₂ᵗ would lose most of its digits for small t.
@@ -137,11 +124,6 @@ impl Adam {
 }
 
 impl AdamW {
-    /// Refuses settings that make no sense, by key.
-    pub fn validate(&self) -> Result<()> {
-        self.as_adam(self.weight_decay).validate()
-    }
-
     /// The rule of one step.
     pub fn at<R: Real>(&self, step: &Step) -> AdamStep<R> {
         AdamStep {
@@ -237,38 +219,5 @@ mod tests {
                 .update(1.0, g as f32, 0.0, 0.0);
             assert!((w - (1.0 - 0.1 * g.signum()) as f32).abs() < 1e-5);
         }
-    }
-
-    #[test]
-    fn settings_are_checked() {
-        let refused = |adam: Adam| adam.validate().unwrap_err().to_string();
-        assert_eq!(
-            refused(Adam {
-                beta2: 1.0,
-                ..Adam::default()
-            }),
-            "beta2: must be at least 0 and less than 1, found 1"
-        );
-        assert_eq!(
-            refused(Adam {
-                eps: -1e-8,
-                ..Adam::default()
-            }),
-            "eps: must be a finite number >= 0, found -0.00000001"
-        );
-        let decay = AdamW {
-            weight_decay: f64::INFINITY,
-            ..AdamW::default()
-        };
-        assert!(decay.validate().is_err());
-        assert!(
-            AdamW {
-                beta1: f64::NAN,
-                ..AdamW::default()
-            }
-            .validate()
-            .is_err()
-        );
-        assert!(Adam::default().validate().is_ok() && AdamW::default().validate().is_ok());
     }
 }

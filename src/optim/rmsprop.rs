@@ -15,15 +15,11 @@
 //! v starts at 0 and is not corrected for that, unlike in Adam. With α = 0.99 the first steps are up to ten
 //! times as long as the later ones. The rate is applied outside of the momentum buffer.
 
-use serde::{Deserialize, Serialize};
-
-use super::{Rule, Step, check_fraction, check_non_negative, squarable, with_l2};
-use crate::error::Result;
+use super::{Rule, Step, squarable, with_l2};
 use crate::real::Real;
 
 /// Settings of RMSprop.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RmsProp {
     /// α in `[0, 1)`: the share of its past that v keeps, 0.99.
     pub alpha: f64,
@@ -66,14 +62,6 @@ impl Default for RmsProp {
 }
 
 impl RmsProp {
-    /// Refuses settings that make no sense, by key.
-    pub fn validate(&self) -> Result<()> {
-        check_fraction("alpha", self.alpha)?;
-        check_non_negative("eps", self.eps)?;
-        check_non_negative("momentum", self.momentum)?;
-        check_non_negative("weight_decay", self.weight_decay)
-    }
-
     /// The rule of one step.
     pub fn at<R: Real>(&self, step: &Step) -> RmsPropStep<R> {
         RmsPropStep {
@@ -131,23 +119,5 @@ mod tests {
         assert_close(v, 9.0);
         assert_close(m, 1.5);
         assert_close(w, 0.85);
-    }
-
-    #[test]
-    fn settings_are_checked() {
-        let alpha = RmsProp {
-            alpha: -0.5,
-            ..RmsProp::default()
-        };
-        assert_eq!(
-            alpha.validate().unwrap_err().to_string(),
-            "alpha: must be at least 0 and less than 1, found -0.5"
-        );
-        let momentum = RmsProp {
-            momentum: -0.5,
-            ..RmsProp::default()
-        };
-        assert!(momentum.validate().is_err());
-        assert!(RmsProp::default().validate().is_ok());
     }
 }

@@ -18,8 +18,6 @@
 //!
 //! Rprop is made for gradients over the whole data set: with small batches the signs are noise.
 
-use serde::{Deserialize, Serialize};
-
 use super::{Rule, Step};
 use crate::real::Real;
 
@@ -29,8 +27,7 @@ const SMALLEST: f64 = 1e-6;
 const LARGEST: f64 = 50.0;
 
 /// Rprop has no settings; its constants are the paper's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Rprop {}
 
 /// Rprop's constants for one step.

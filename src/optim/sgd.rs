@@ -19,15 +19,12 @@
 //!
 //! λ is the gradient of `$\tfrac{\lambda}{2} w^2$`, an L2 penalty.
 
-use serde::{Deserialize, Serialize};
-
-use super::{Rule, Step, check_non_negative};
+use super::{Rule, Step};
 use crate::error::{Error, Result};
 use crate::real::Real;
 
 /// Settings of SGD. The default is plain gradient descent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Sgd {
     /// μ ≥ 0
     pub momentum: f64,
@@ -53,10 +50,8 @@ pub struct SgdStep<R> {
 }
 
 impl Sgd {
-    /// Refuses settings that make no sense, by key.
+    /// Refuses settings that do not fit each other, by key.
     pub fn validate(&self) -> Result<()> {
-        check_non_negative("momentum", self.momentum)?;
-        check_non_negative("weight_decay", self.weight_decay)?;
         if self.nesterov && self.momentum == 0.0 {
             return Err(Error::setting(
                 "nesterov",
@@ -148,20 +143,6 @@ mod tests {
     #[test]
     fn settings_are_checked() {
         let refused = |sgd: Sgd| sgd.validate().unwrap_err().to_string();
-        assert_eq!(
-            refused(Sgd {
-                weight_decay: -1.0,
-                ..Sgd::default()
-            }),
-            "weight_decay: must be a finite number >= 0, found -1"
-        );
-        assert_eq!(
-            refused(Sgd {
-                momentum: f64::NAN,
-                ..Sgd::default()
-            }),
-            "momentum: must be a finite number >= 0, found NaN"
-        );
         assert!(
             refused(Sgd {
                 nesterov: true,

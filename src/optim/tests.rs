@@ -381,31 +381,3 @@ fn slices_of_unequal_length_are_refused() {
         &mut [0.0; 3],
     );
 }
-
-#[test]
-fn tables_fill_in_defaults_and_refuse_strange_keys() {
-    let read = |text: &str| toml::from_str::<Optimizer>(text);
-    assert_eq!(read("name = \"adam\"").unwrap(), Optimizer::default());
-    let expected = Sgd {
-        momentum: 1.0,
-        ..Sgd::default()
-    };
-    assert_eq!(
-        read("name = \"sgd\"\nmomentum = 1").unwrap(),
-        Optimizer::Sgd(expected)
-    );
-    assert_eq!(
-        read("name = \"adamw\"").unwrap(),
-        Optimizer::AdamW(AdamW::default())
-    );
-    let message = read("name = \"rprop\"\nweight_decay = 0.1")
-        .unwrap_err()
-        .to_string();
-    assert!(message.contains("weight_decay"), "{message}");
-    assert!(read("name = \"adam\"\nmomentum = 0.9").is_err());
-    for optimizer in all() {
-        let text = serde_json::to_string(&optimizer).unwrap();
-        assert_eq!(serde_json::from_str::<Optimizer>(&text).unwrap(), optimizer);
-        assert!(optimizer.validate().is_ok());
-    }
-}

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::section::StudySection;
 use crate::metrics::ValidationMetric;
 use crate::search::{SEARCH, Space};
+use crate::settings::Key;
 
 /// The command that does a study again, with the same points and seeds; none if its plan is not ours.
 pub(super) fn command(section: &StudySection<'_>) -> Option<String> {
@@ -46,7 +47,7 @@ pub(super) fn command(section: &StudySection<'_>) -> Option<String> {
     }
     add("seed", &number("seed")?.to_string());
     for (key, value) in section.plan("base")?.as_object()? {
-        add(&flag(key), &plain(value.as_str()?));
+        add(&Key::at(key)?.flag(), &plain(value.as_str()?));
     }
     let flags = flags
         .iter()
@@ -54,22 +55,16 @@ pub(super) fn command(section: &StudySection<'_>) -> Option<String> {
     Some(start + &flags.collect::<String>())
 }
 
-/// The flag of a setting: its key with dashes, but for those whose key says too little.
-fn flag(key: &str) -> String {
-    match key.split_once('.') {
-        Some((section, "name")) => section.to_owned(),
-        Some(("schedule", key @ ("by" | "patience"))) => format!("schedule-{key}"),
-        Some((_, key)) => key.replace('_', "-"),
-        None => key.to_owned(),
-    }
-}
-
-/// A TOML value as its flag takes it: text without quotes, lists joined by commas.
+/// A TOML value as its flag takes it: text without quotes, lists and tables joined by commas.
 fn plain(value: &str) -> String {
     match value.parse::<toml::Value>() {
         Ok(toml::Value::String(text)) => text,
         Ok(toml::Value::Array(list)) => {
             let list: Vec<String> = list.iter().map(ToString::to_string).collect();
+            list.join(",")
+        }
+        Ok(toml::Value::Table(table)) => {
+            let list: Vec<String> = table.iter().map(|(k, v)| format!("{k}={v}")).collect();
             list.join(",")
         }
         _ => value.to_owned(),
@@ -102,7 +97,11 @@ mod tests {
             ("data.label", "\"it's a b\"", "--label 'it'\\''s a b'"),
         ] {
             assert_eq!(
-                format!("--{} {}", flag(key), quoted(&plain(value))),
+                format!(
+                    "--{} {}",
+                    Key::at(key).unwrap().flag(),
+                    quoted(&plain(value))
+                ),
                 expected
             );
         }

@@ -81,7 +81,7 @@ impl FinalModel {
         Ok(Some(FinalModel {
             records: run.records()?,
             summary: run.summary()?.filter(|s| !s.interrupted),
-            settings: run.settings()?.to_toml(),
+            settings: run.settings()?.to_toml()?,
             tested,
         }))
     }

@@ -5,6 +5,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// More steps than this cannot be told apart as floats, nor counted.
+const MAX_STEPS: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
+
 /// The values that a hyperparameter may take. Bounds are included.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Distribution {
@@ -43,7 +46,7 @@ impl Distribution {
     /// # Errors
     /// Says what is wrong with the bounds.
     pub fn float(low: f64, high: f64, log: bool, step: Option<f64>) -> Result<Self, String> {
-        if !(low.is_finite() && high.is_finite() && low <= high) {
+        if !((high - low).is_finite() && low <= high) {
             return Err(format!(
                 "expected a range from low to high, found {low} to {high}"
             ));
@@ -74,6 +77,11 @@ impl Distribution {
         } else {
             steps.floor()
         };
+        if steps >= MAX_STEPS {
+            return Err(format!(
+                "expected a step that gives fewer than {MAX_STEPS} values, found {step:e}"
+            ));
+        }
         Ok(Distribution::Float {
             low,
             high: low + steps * step,
@@ -558,6 +566,9 @@ mod tests {
             Distribution::float(0.0, 1.0, true, None),
             Distribution::float(0.1, 1.0, true, Some(0.1)),
             Distribution::float(0.0, 1.0, false, Some(0.0)),
+            Distribution::float(0.0001, 0.1, false, Some(1e-300)),
+            Distribution::float(0.0, 1.0, false, Some(f64::from_bits(1))),
+            Distribution::float(-f64::MAX, f64::MAX, false, None),
             Distribution::float(f64::NAN, 1.0, false, None),
             Distribution::float(0.0, f64::INFINITY, false, None),
             Distribution::int(5, 4, false, 1),

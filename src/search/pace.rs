@@ -24,6 +24,7 @@ const OF_AN_UPDATE: f64 = 2e6;
 /// # Errors
 /// If settings and data make no network.
 pub fn cost_of_run(config: &Config, data: &Dataset) -> Result<f64> {
+    let config = config.clone().for_data(data)?;
     let spec = config.network(data.train.width, data.classes())?;
     let parameters = Layout::new(&spec).parameter_count() as f64;
     let held_out = match data.validation {

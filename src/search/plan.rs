@@ -67,6 +67,9 @@ pub struct Plan {
     pub pruner: PrunerName,
 }
 
+/// More runs of each point than this are refused as a mistake: a trial notes something of each.
+const MAX_REPEATS: u32 = 10_000;
+
 /// Which random numbers repeats have; apart from all other uses of the study's seed.
 const REPEAT: u32 = 0x5245_5045;
 
@@ -83,8 +86,9 @@ impl Plan {
             let message = "expected at least one range or list of choices, such as --lr 0.0005..0.005:log, found none";
             return Err(Error::setting("the search space", message));
         }
-        if self.repeats == 0 {
-            return Err(Error::setting("repeats", "expected at least 1, found 0"));
+        if !(1..=MAX_REPEATS).contains(&self.repeats) {
+            let message = format!("expected from 1 to {MAX_REPEATS}, found {}", self.repeats);
+            return Err(Error::setting("repeats (--repeats)", message));
         }
         self.probes()
             .iter()
@@ -171,13 +175,13 @@ impl Plan {
         }
     }
 
-    /// The pruner, for trials of so many epochs.
-    pub(super) fn pruner(&self, epochs: u32) -> Box<dyn Pruner> {
+    /// The pruner, for trials of so many epochs, those of all repeats together.
+    pub(super) fn pruner(&self, epochs: u64) -> Box<dyn Pruner> {
         match self.pruner {
             PrunerName::None => Box::new(Never),
             PrunerName::Median => Box::new(Median::default()),
             PrunerName::Asha => Box::new(SuccessiveHalving::default()),
-            PrunerName::Hyperband => Box::new(Hyperband::new(u64::from(epochs))),
+            PrunerName::Hyperband => Box::new(Hyperband::new(epochs)),
         }
     }
 

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::distribution::Distribution;
-use super::setting::{Kind, Setting};
+use super::setting::{self, Setting};
 use crate::error::{Error, Result};
-use crate::settings::Settings;
+use crate::settings::{Key, Kind, Settings};
 
 /// A point of a space: an internal value for each parameter, in the space's order.
 pub type Point = Vec<f64>;
@@ -33,8 +33,7 @@ impl Space {
     /// Names the setting, what was expected and what was found.
     pub fn add(&mut self, name: &str, text: &str) -> Result<bool> {
         let setting = self.new_setting(name)?;
-        let distribution =
-            parse(setting, text).map_err(|message| Error::setting(setting.name, message))?;
+        let distribution = parse(setting, text).map_err(|message| setting.error(message))?;
         let several = distribution.is_some();
         self.parameters.extend(distribution.map(|d| (setting, d)));
         Ok(several)
@@ -47,14 +46,14 @@ impl Space {
     pub fn add_choices(&mut self, name: &str, text: &str) -> Result<()> {
         let setting = self.new_setting(name)?;
         let distribution = choices(setting, text).and_then(Distribution::categorical);
-        let distribution = distribution.map_err(|message| Error::setting(setting.name, message))?;
+        let distribution = distribution.map_err(|message| setting.error(message))?;
         self.parameters.push((setting, distribution));
         Ok(())
     }
 
     fn new_setting(&self, name: &str) -> Result<Setting> {
-        let setting = Setting::find(name).ok_or_else(|| {
-            let known: Vec<_> = Setting::names().collect();
+        let setting = setting::find(name).ok_or_else(|| {
+            let known: Vec<_> = setting::names().collect();
             Error::setting(
                 name,
                 format!(
@@ -64,10 +63,7 @@ impl Space {
             )
         })?;
         if self.parameters.iter().any(|(s, _)| s.name == setting.name) {
-            return Err(Error::setting(
-                setting.name,
-                "expected each setting once, found it twice",
-            ));
+            return Err(setting.error("expected each setting once, found it twice"));
         }
         Ok(setting)
     }
@@ -108,14 +104,14 @@ impl Space {
                     other => other.to_string(),
                 };
                 let choices: Vec<String> = choices.iter().map(written).collect();
-                choices.join(Setting::find(name).map_or(",", Setting::separator))
+                choices.join(setting::find(name).map_or(",", Key::separator))
             }
         }
     }
 
     /// Whether there is a setting of this name that can be searched.
     pub fn knows(name: &str) -> bool {
-        Setting::find(name).is_some()
+        setting::find(name).is_some()
     }
 
     /// The parameters' names and distributions, in order.
@@ -168,34 +164,21 @@ impl Space {
     /// # Errors
     /// If a value is not one of its setting's.
     pub fn settings(&self, point: &[f64], base: &Settings) -> Result<Settings> {
-        let mut table = toml::Table::new();
+        let mut settings = base.clone();
         for ((setting, distribution), &internal) in self.parameters.iter().zip(point) {
-            let value = distribution
-                .external(internal)
-                .and_then(|v| setting.to_toml(&v));
-            let value = value.ok_or_else(|| {
-                Error::setting(
-                    setting.name,
-                    format!("expected one of its values, found {internal}"),
-                )
-            })?;
-            let section = table
-                .entry(setting.section)
-                .or_insert_with(|| toml::Table::new().into());
-            if let Some(section) = section.as_table_mut() {
-                section.insert(setting.key.into(), value);
-            }
+            let unknown = || format!("expected one of its values, found {internal}");
+            let value = distribution.external(internal).ok_or_else(unknown);
+            value
+                .and_then(|value| setting::set(setting, &mut settings, &value))
+                .map_err(|message| setting.error(message))?;
         }
-        let over: Settings = table.try_into().map_err(|e: toml::de::Error| {
-            Error::setting("the search space", e.message().trim().to_owned())
-        })?;
-        Ok(over.over(base))
+        Ok(settings)
     }
 }
 
 /// What a text says about a setting; `None` if it is a single value.
 fn parse(setting: Setting, text: &str) -> Result<Option<Distribution>, String> {
-    if matches!(setting.kind, Kind::Float | Kind::Int)
+    if matches!(setting.kind(), Kind::Real | Kind::Whole)
         && let Some((low, rest)) = text.split_once("..")
     {
         let (high, how) = rest
@@ -213,7 +196,7 @@ fn parse(setting: Setting, text: &str) -> Result<Option<Distribution>, String> {
 fn choices(setting: Setting, text: &str) -> Result<Vec<Value>, String> {
     let separator = setting.separator();
     text.split(separator)
-        .map(|part| setting.parse(part.trim()))
+        .map(|part| setting::parse(setting, part.trim()))
         .collect()
 }
 
@@ -226,7 +209,7 @@ fn range(
     let log = how == Some("log");
     let step = how.filter(|_| !log);
     let step_of = |text: &str| format!("expected log or a step after the colon, found {text:?}");
-    if setting.kind == Kind::Int {
+    if setting.kind() == Kind::Whole {
         let int = |text: &str| {
             text.parse::<i64>()
                 .map_err(|_| format!("expected a whole number, found {text:?}"))
@@ -252,6 +235,7 @@ mod tests {
 
     use super::*;
     use crate::ops::activation::Activation;
+    use crate::settings::OptimizerName;
 
     fn space(parameters: &[(&str, &str)]) -> Space {
         let mut space = Space::default();
@@ -385,11 +369,8 @@ mod tests {
             (Some(0.01), Some(569))
         );
         assert_eq!(
-            (
-                settings.model.activation,
-                settings.optimizer.name.as_deref()
-            ),
-            (Some(Activation::Tanh), Some("adam"))
+            (settings.model.activation, settings.optimizer.name),
+            (Some(Activation::Tanh), Some(OptimizerName::Adam))
         );
         assert_eq!(settings.train.epochs, Some(3));
         assert!(space.settings(&[0.01, 569.0, 2.0, 0.0], &base).is_err());

@@ -65,13 +65,14 @@ impl Worker<'_> {
             let mut config = self.plan.config(&claim.point, claim.slot, repeat)?;
             config.threads = Some(threads);
             let epochs = config.epochs;
+            let steps = u64::from(self.plan.repeats) * u64::from(epochs);
             let mut report = TrialReporter {
                 worker: self,
                 objective,
-                pruner: self.plan.pruner(epochs * self.plan.repeats),
+                pruner: self.plan.pruner(steps),
                 claim,
                 before: u64::from(repeat) * u64::from(epochs),
-                steps: u64::from(self.plan.repeats) * u64::from(epochs),
+                steps,
                 values: &values,
                 pruned: Ok(None),
                 work,

@@ -1,26 +1,45 @@
-//! The settings of a run: what a user may say, in a TOML file or as flags, and how the two are laid over the defaults.
+//! The settings of a run, in three steps.
 //!
-//! Every key is written once, here: its name in the file is its field, its flag and its help text come from the same line. An absent key is
-//! `None`, so that layers can be told apart; [`Config`] is the checked result.
+//! 1. [`Settings`]: what a person said, in a TOML file or as flags. What was not said is `None`, and
+//!    [`Settings::over`] lays one layer over another, field by field.
+//! 2. [`Config::new`]: every default filled in and every value checked, as far as that needs no data.
+//! 3. [`Config::for_data`]: what the data make of it. A run's `config.toml` holds the result.
+//!
+//! A key is one line of its section's struct here: field, flag and help text. The table in `keys.rs` adds the range
+//! of its numbers and whether a search may vary it.
 
+mod class_weights;
 mod config;
+mod keys;
+mod label;
+mod layers;
+mod range;
+mod rules;
+#[cfg(test)]
+mod tests;
+mod value;
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::convert::Infallible;
+use std::path::PathBuf;
 
-pub use config::Config;
-pub(crate) use config::within;
-
-use clap::Args;
+use clap::builder::{PathBufValueParser, TypedValueParser};
+use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
+
+pub use class_weights::ClassWeights;
+pub use config::Config;
+pub use label::{Column, Label};
+
+pub(crate) use keys::{Key, within};
+pub(crate) use layers::parse;
+pub(crate) use value::Kind;
 
 use crate::backend::Order;
 use crate::backend::select::{Device, Precision};
 use crate::data::normalize::Normalize;
-use crate::error::{Error, Result};
 use crate::metrics::ValidationMetric;
 use crate::ops::activation::Activation;
+use crate::optim::By;
 
 /// All settings, by section.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Args)]
@@ -49,13 +68,13 @@ pub struct Settings {
 #[command(next_help_heading = "Data")]
 pub struct DataSettings {
     /// Data set: a folder of IDX or NPY files, an NPZ or a CSV file, plain or gzip [default: Fashion-MNIST, looked for in $CHAINRULE_DATA, data/fashion-mnist, /usr/share/datasets/fashion-mnist]
-    #[arg(long = "data", value_name = "PATH")]
+    #[arg(long = "data", value_name = "PATH", value_parser = utf8_path())]
     pub path: Option<PathBuf>,
     /// CSV column that holds the label, by name or by index (from 0; negative from the end) [default: label, class, target or y; else the last]
-    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
-    pub label: Option<String>,
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, value_parser = |text: &str| Ok::<_, Infallible>(Label::from(text)))]
+    pub label: Option<Label>,
     /// Share of the training samples that is kept for validation, drawn class by class [default: 0.2]
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    #[arg(long, value_name = "SHARE", allow_hyphen_values = true)]
     pub validation: Option<f64>,
     /// Evaluate on the test set after training [default: true]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
@@ -74,13 +93,18 @@ pub struct DataSettings {
 #[command(next_help_heading = "Model")]
 pub struct ModelSettings {
     /// Units of the first hidden layer [default: 500]
-    #[arg(long, value_name = "UNITS")]
+    #[arg(long, value_name = "UNITS", allow_hyphen_values = true)]
     pub width: Option<usize>,
     /// Linear layers, the last one included [default: 2]
-    #[arg(long, value_name = "LAYERS")]
+    #[arg(long, value_name = "LAYERS", allow_hyphen_values = true)]
     pub depth: Option<usize>,
     /// Units of every hidden layer, instead of --width, --depth and --taper
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        allow_hyphen_values = true
+    )]
     pub widths: Option<Vec<usize>>,
     /// Make each hidden layer narrower than the one before by width/(depth-1), rounded down [default: true]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
@@ -92,7 +116,7 @@ pub struct ModelSettings {
     #[arg(long, value_name = "NAME")]
     pub activation: Option<Activation>,
     /// Probability of dropping a hidden unit in training [default: 0]
-    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    #[arg(long, value_name = "P", allow_hyphen_values = true)]
     pub dropout: Option<f64>,
     /// Whether dropout or the activation comes first [default: dropout_activation]
     #[arg(long, value_name = "NAME")]
@@ -108,16 +132,16 @@ pub struct ModelSettings {
 #[command(next_help_heading = "Training")]
 pub struct TrainSettings {
     /// Passes over the training part [default: 10]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub epochs: Option<u32>,
     /// Samples per update [default: 100]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub batch_size: Option<usize>,
     /// Seed of weights, split, order, dropout and augmentation [default: 0]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub seed: Option<u64>,
     /// Threads; the result does not depend on them [default: $RAYON_NUM_THREADS, else one per core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub threads: Option<usize>,
     /// Numbers to compute with [default: f32]
     #[arg(long, value_name = "NAME")]
@@ -132,24 +156,19 @@ pub struct TrainSettings {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub drop_last: Option<bool>,
     /// Label smoothing, in 0..1 [default: 0]
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    #[arg(long, value_name = "SHARE", allow_hyphen_values = true)]
     pub label_smoothing: Option<f64>,
-    /// One weight per class in the loss [default: all 1]
-    #[arg(
-        long,
-        value_name = "LIST",
-        value_delimiter = ',',
-        allow_negative_numbers = true
-    )]
-    pub class_weights: Option<Vec<f64>>,
+    /// One weight per class in the loss, or weights by name as in cat=2,dog=0.5 [default: all 1]
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    pub class_weights: Option<ClassWeights>,
     /// Scale gradients so that their norm is at most this; 0 is off [default: 0]
-    #[arg(long, value_name = "NORM", allow_negative_numbers = true)]
+    #[arg(long, value_name = "NORM", allow_hyphen_values = true)]
     pub clip_norm: Option<f64>,
     /// Stop after this many epochs without improvement of --monitor [default: off]
-    #[arg(long, value_name = "EPOCHS")]
+    #[arg(long, value_name = "EPOCHS", allow_hyphen_values = true)]
     pub patience: Option<u32>,
     /// What counts as an improvement for --patience [default: 0]
-    #[arg(long, value_name = "DELTA", allow_negative_numbers = true)]
+    #[arg(long, value_name = "DELTA", allow_hyphen_values = true)]
     pub min_delta: Option<f64>,
     /// What makes an epoch the best; ties go to the lower loss, then to the earlier epoch [default: val_accuracy]
     #[arg(long, value_name = "NAME")]
@@ -162,31 +181,31 @@ pub struct TrainSettings {
 #[command(next_help_heading = "Optimizer")]
 pub struct OptimizerSettings {
     /// Rule for the update [default: adam]
-    #[arg(long = "optimizer", id = "optimizer", value_name = "NAME", value_parser = ["sgd", "adam", "adamw", "rmsprop", "rprop"])]
-    pub name: Option<String>,
+    #[arg(long = "optimizer", id = "optimizer", value_name = "NAME")]
+    pub name: Option<OptimizerName>,
     /// Learning rate [default: 0.001]
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
     pub lr: Option<f64>,
     /// Momentum of sgd and rmsprop [default: 0]
-    #[arg(long, value_name = "MU", allow_negative_numbers = true)]
+    #[arg(long, value_name = "MU", allow_hyphen_values = true)]
     pub momentum: Option<f64>,
     /// Nesterov's form of sgd's momentum [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub nesterov: Option<bool>,
     /// L2 penalty; for adamw decoupled decay [default: 0; adamw 0.01]
-    #[arg(long, value_name = "LAMBDA", allow_negative_numbers = true)]
+    #[arg(long, value_name = "LAMBDA", allow_hyphen_values = true)]
     pub weight_decay: Option<f64>,
     /// Decay of adam's first moment [default: 0.9]
-    #[arg(long, value_name = "BETA", allow_negative_numbers = true)]
+    #[arg(long, value_name = "BETA", allow_hyphen_values = true)]
     pub beta1: Option<f64>,
     /// Decay of adam's second moment [default: 0.999]
-    #[arg(long, value_name = "BETA", allow_negative_numbers = true)]
+    #[arg(long, value_name = "BETA", allow_hyphen_values = true)]
     pub beta2: Option<f64>,
     /// Added to the denominator of adam and rmsprop [default: 1e-8]
-    #[arg(long, value_name = "EPS", allow_negative_numbers = true)]
+    #[arg(long, value_name = "EPS", allow_hyphen_values = true)]
     pub eps: Option<f64>,
     /// Decay of rmsprop's mean square [default: 0.99]
-    #[arg(long, value_name = "ALPHA", allow_negative_numbers = true)]
+    #[arg(long, value_name = "ALPHA", allow_hyphen_values = true)]
     pub alpha: Option<f64>,
 }
 
@@ -196,169 +215,78 @@ pub struct OptimizerSettings {
 #[command(next_help_heading = "Schedule")]
 pub struct ScheduleSettings {
     /// Course of the learning rate [default: constant]
-    #[arg(long = "schedule", id = "schedule", value_name = "NAME", value_parser = ["constant", "step", "multistep", "exponential", "cosine", "onecycle", "plateau"])]
-    pub name: Option<String>,
+    #[arg(long = "schedule", id = "schedule", value_name = "NAME")]
+    pub name: Option<ScheduleName>,
     /// Step the schedule after each epoch or each update [default: epoch]
-    #[arg(long = "schedule-by", id = "schedule-by", value_name = "WHEN", value_parser = ["epoch", "update"])]
-    pub by: Option<String>,
+    #[arg(long = "schedule-by", id = "schedule-by", value_name = "WHEN")]
+    pub by: Option<By>,
     /// Steps between two reductions (step)
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub step_size: Option<u64>,
     /// Factor of a reduction (step, multistep: 0.1 by default; exponential)
-    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
+    #[arg(long, value_name = "FACTOR", allow_hyphen_values = true)]
     pub gamma: Option<f64>,
     /// Steps at which to reduce (multistep)
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        allow_hyphen_values = true
+    )]
     pub milestones: Option<Vec<u64>>,
     /// Share of the run in which the rate rises (onecycle) [default: 0.3]
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    #[arg(long, value_name = "SHARE", allow_hyphen_values = true)]
     pub pct_start: Option<f64>,
     /// Factor of a reduction (plateau) [default: 0.1]
-    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
+    #[arg(long, value_name = "FACTOR", allow_hyphen_values = true)]
     pub factor: Option<f64>,
     /// Epochs without improvement before a reduction (plateau) [default: 10]
     #[arg(
         long = "schedule-patience",
         id = "schedule-patience",
-        value_name = "EPOCHS"
+        value_name = "EPOCHS",
+        allow_hyphen_values = true
     )]
     pub patience: Option<u64>,
     /// Steps over which the rate first rises in equal parts [default: 0]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub warmup: Option<u64>,
 }
 
-impl Settings {
-    /// Reads a TOML file.
-    ///
-    /// # Errors
-    /// Names the line of an unknown key or of a value of the wrong type.
-    pub fn from_file(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
-        Self::from_toml(path, &text)
-    }
-
-    /// Reads the text of a TOML file.
-    ///
-    /// # Errors
-    /// As for [`Settings::from_file`].
-    pub fn from_toml(path: &Path, text: &str) -> Result<Self> {
-        parse(path, text)
-    }
-
-    /// These settings, and where one is absent that of `lower`.
-    pub fn over(&self, lower: &Settings) -> Self {
-        let mut table = lower.to_table();
-        for (section, keys) in self.to_table() {
-            match (table.get_mut(&section), keys) {
-                (Some(toml::Value::Table(below)), toml::Value::Table(keys)) => below.extend(keys),
-                (_, keys) => {
-                    table.insert(section, keys);
-                }
-            }
-        }
-        table.try_into().expect("keys of two settings are settings")
-    }
-
-    /// The settings that are present, as a table of sections.
-    fn to_table(&self) -> toml::Table {
-        toml::Table::try_from(self).expect("settings are a table")
-    }
-
-    /// Every present setting as ("section.key", value as in a TOML file).
-    pub fn flat(&self) -> BTreeMap<String, String> {
-        let mut flat = BTreeMap::new();
-        for (section, keys) in self.to_table() {
-            for (key, value) in keys.as_table().into_iter().flatten() {
-                flat.insert(format!("{section}.{key}"), value.to_string());
-            }
-        }
-        flat
-    }
-
-    /// As the text of a TOML file.
-    pub fn to_toml(&self) -> String {
-        toml::to_string(self).expect("settings are a table")
-    }
+/// The optimisers by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+#[value(rename_all = "lower")]
+#[allow(missing_docs)]
+pub enum OptimizerName {
+    Sgd,
+    #[default]
+    Adam,
+    AdamW,
+    RmsProp,
+    Rprop,
 }
 
-/// Reads the text of a TOML file; an error names the line.
-pub(crate) fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
-    toml::from_str(text).map_err(|e| {
-        let before = &text[..e.span().map_or(0, |s| s.start).min(text.len())];
-        let place = format!("line {}", before.matches('\n').count() + 1);
-        Error::format(path, place, "settings", e.message().trim().to_owned())
+/// The schedules by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+#[value(rename_all = "lower")]
+#[allow(missing_docs)]
+pub enum ScheduleName {
+    #[default]
+    Constant,
+    Step,
+    MultiStep,
+    Exponential,
+    Cosine,
+    OneCycle,
+    Plateau,
+}
+
+/// A path that can be written down: files and JSON hold text in UTF-8.
+pub(crate) fn utf8_path() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| match path.to_str() {
+        Some(_) => Ok(path),
+        None => Err("expected a path in UTF-8"),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> Result<Settings> {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("case.toml");
-        fs::write(&path, text).unwrap();
-        Settings::from_file(&path)
-    }
-
-    #[test]
-    fn layers() {
-        let file =
-            parse("[train]\nepochs = 3\nseed = 9\n[model]\nwidths = [7, 5]\n[optimizer]\nlr = 1\n")
-                .unwrap();
-        let mut flags = Settings::default();
-        flags.train.epochs = Some(4);
-        flags.model.dropout = Some(0.5);
-        let both = flags.over(&file);
-        assert_eq!((both.train.epochs, both.train.seed), (Some(4), Some(9)));
-        assert_eq!(
-            (both.model.widths.clone(), both.model.dropout),
-            (Some(vec![7, 5]), Some(0.5))
-        );
-        assert_eq!(both.optimizer.lr, Some(1.0));
-        assert_eq!(parse(&both.to_toml()).unwrap(), both);
-    }
-
-    #[test]
-    fn devices_go_both_ways() {
-        for (text, device, shown) in [
-            ("cpu", Device::Cpu, "cpu"),
-            ("cuda", Device::Cuda(0), "cuda:0"),
-            ("cuda:3", Device::Cuda(3), "cuda:3"),
-        ] {
-            let settings = parse(&format!("[train]\ndevice = \"{text}\"\n")).unwrap();
-            assert_eq!(settings.train.device, Some(device));
-            assert_eq!(device.to_string(), shown);
-            assert_eq!(parse(&settings.to_toml()).unwrap(), settings);
-        }
-        for text in ["gpu", "cuda:", "cuda:-1", "cuda:x", "CUDA"] {
-            let error = parse(&format!("[train]\ndevice = \"{text}\"\n")).unwrap_err();
-            assert!(error.to_string().contains("cuda:N"), "{error}");
-        }
-    }
-
-    #[test]
-    fn mistakes_name_their_line() {
-        for (text, line, word) in [
-            (
-                "[train]\nepochs = 3\nlearning_rate = 1\n",
-                "line 3",
-                "learning_rate",
-            ),
-            ("[trian]\nepochs = 3\n", "line 1", "trian"),
-            ("[train]\n\nepochs = \"ten\"\n", "line 3", "ten"),
-            ("[train]\nepochs = -1\n", "line 2", "-1"),
-            ("[model]\nactivation = \"rely\"\n", "line 2", "rely"),
-            ("[model\n", "line 1", "]"),
-        ] {
-            let error = parse(text).unwrap_err();
-            let message = error.to_string();
-            assert!(
-                message.contains(line) && message.contains(word),
-                "{message}"
-            );
-            assert_eq!(error.exit_code(), 2);
-        }
-    }
 }

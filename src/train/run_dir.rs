@@ -154,7 +154,7 @@ impl RunDir {
 
     /// Writes down the settings that a run goes on with.
     pub fn write_settings(&self, resolved: &Settings) -> Result<()> {
-        durable::write(&self.file("config.toml"), resolved.to_toml().as_bytes())
+        durable::write(&self.file("config.toml"), resolved.to_toml()?.as_bytes())
     }
 
     /// Puts the trainer where the checkpoint was, and cuts the metrics back to it.

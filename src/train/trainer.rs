@@ -138,6 +138,7 @@ impl<B: Backend> Trainer<B> {
         data: Arc<Dataset>,
         init_from: Option<&TensorFile<'_>>,
     ) -> Result<Self> {
+        let config = config.for_data(&data)?;
         let split = config.split(&data);
         let class_names = class_names(&config, &data, init_from);
         let spec = config.network(data.train.width, class_names.len())?;
@@ -472,6 +473,7 @@ fn class_names(config: &Config, data: &Dataset, init_from: Option<&TensorFile<'_
 /// # Errors
 /// If it cannot.
 pub fn check_fit(config: &Config, data: &Dataset) -> Result<()> {
+    let config = &config.clone().for_data(data)?;
     let classes = class_names(config, data, None).len();
     let spec = config.network(data.train.width, classes)?;
     check_sizes(config, &spec, &config.split(data))

@@ -1,0 +1,78 @@
+//! Layers of settings: read from a file, laid over one another, written out.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+
+use super::Settings;
+use super::keys::{self, KEYS};
+use crate::error::{Error, Result};
+
+impl Settings {
+    /// Reads a TOML file.
+    ///
+    /// # Errors
+    /// Names the line of an unknown key or of a value of the wrong type.
+    pub fn from_file(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
+        parse(path, &text)
+    }
+
+    /// These settings, and where one is absent that of `lower`.
+    pub fn over(&self, lower: &Settings) -> Self {
+        let mut both = self.clone();
+        for key in KEYS {
+            key.inherit(&mut both, lower);
+        }
+        both
+    }
+
+    /// Every present setting as ("section.key", value as in a TOML file).
+    pub fn flat(&self) -> BTreeMap<String, String> {
+        KEYS.iter()
+            .filter_map(|key| Some((key.path(), key.written(self)?)))
+            .collect()
+    }
+
+    /// Checks every setting by itself.
+    ///
+    /// # Errors
+    /// Names key and flag of a number that is out of range, or of a path that no file can hold.
+    pub fn check(&self) -> Result<()> {
+        KEYS.iter().try_for_each(|key| key.check(self))?;
+        match &self.data.path {
+            Some(path) if path.to_str().is_none() => {
+                let message = format!("expected a path in UTF-8, found {path:?}");
+                Err(keys::error("data.path", message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// As the text of a TOML file.
+    ///
+    /// # Errors
+    /// As [`Settings::check`]: a file holds only what can be read from it.
+    pub fn to_toml(&self) -> Result<String> {
+        self.check()?;
+        Ok(toml::to_string(self).expect("checked settings are TOML"))
+    }
+}
+
+/// Reads the text of a TOML file; an error names the line and, where a value is wrong, its key.
+pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
+    toml::from_str(text).map_err(|mut e: toml::de::Error| {
+        let before = &text[..e.span().map_or(0, |s| s.start).min(text.len())];
+        let place = format!("line {}", before.matches('\n').count() + 1);
+        // Without the text of the file the error says its key instead of showing the line.
+        e.set_input(None);
+        Error::format(
+            path,
+            place,
+            "settings",
+            e.to_string().trim().replace('\n', " "),
+        )
+    })
+}
