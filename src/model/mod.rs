@@ -359,6 +359,9 @@ pub(crate) fn evaluate<B: Backend>(
 ) -> Result<Evaluation> {
     let plain = Loss::default();
     let mut losses = Vec::with_capacity(rows.len().div_ceil(EVALUATION_ROWS));
+    // An evaluation that failed may have left some.
+    mlp.finish_losses(&mut losses)?;
+    losses.clear();
     for batch in batches(rows.len(), mlp.capacity().min(EVALUATION_ROWS)) {
         let targets = rows.targets(batch.clone())?;
         let (first, count) = (batch.start, batch.len());
@@ -451,6 +454,26 @@ mod tests {
         let reversed = description(3, &["0", "1"]);
         let fitted = reversed.fit(data(&["ant", "bee"], &[1, 0])).unwrap();
         assert_eq!(fitted.train.labels, [1, 0]);
+    }
+
+    #[test]
+    fn wrong_labels_and_rows_are_refused() {
+        let description = description(3, &["0", "1"]);
+        let layout = Layout::new(&description.spec);
+        let model = Model {
+            description,
+            params: vec![0.0; layout.parameter_count()],
+            running: vec![1.0; layout.running_count()],
+        };
+        let mut classifier = model.classifier(Device::Cpu).unwrap();
+        let mut evaluate = |labels: &[u32], rows: &[u32]| {
+            let samples = data(&["0", "1"], labels).train;
+            let found = classifier.evaluate(&samples, rows);
+            found.map(|(_, classes)| classes).map_err(|e| e.exit_code())
+        };
+        assert_eq!(evaluate(&[1, 2], &[0, 1]), Err(2), "no such output");
+        assert_eq!(evaluate(&[1, 0], &[0, 2]), Err(2), "no such row");
+        assert_eq!(evaluate(&[1, 0], &[0, 1]), Ok(vec![0, 0]));
     }
 
     #[test]
