@@ -30,6 +30,9 @@ pub(crate) fn evaluate<B: Backend>(
 ) -> Result<Evaluation> {
     let plain = Loss::default();
     let mut losses = Vec::with_capacity(rows.len().div_ceil(EVALUATION_ROWS));
+    // An evaluation that failed may have left some.
+    mlp.finish_losses(&mut losses)?;
+    losses.clear();
     for batch in batches(rows.len(), mlp.capacity().min(EVALUATION_ROWS)) {
         let targets = rows.targets(batch.clone())?;
         let (first, count) = (batch.start, batch.len());
