@@ -39,11 +39,9 @@ impl<B: Backend> Rows<B> {
     /// Changes the order.
     pub fn arrange(&mut self, samples: &Samples, change: impl FnOnce(&mut [u32])) -> Result<()> {
         change(&mut self.order);
-        // Samples to be predicted have no labels, and nobody asks for them.
-        if !samples.labels.is_empty() {
-            for (class, &row) in self.classes.iter_mut().zip(&self.order) {
-                *class = samples.labels[row as usize];
-            }
+        for (class, &row) in self.classes.iter_mut().zip(&self.order) {
+            // Samples to be predicted have no labels.
+            *class = samples.labels.get(row as usize).copied().unwrap_or(0);
         }
         match &mut self.kept {
             Some(kept) => kept.arrange(&self.order, &self.classes),

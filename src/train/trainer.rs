@@ -149,6 +149,7 @@ impl<B: Backend> Trainer<B> {
         data: Arc<Dataset>,
         init_from: Option<&TensorFile<'_>>,
     ) -> Result<Self> {
+        data.check()?;
         let split = config.split(&data);
         let class_names = class_names(&config, &data, init_from);
         let spec = config.network(data.train.width, class_names.len())?;
