@@ -127,7 +127,8 @@ impl OnBackend for Load<'_> {
             let found = normalizer.scale.len().to_string();
             return Err(Error::shape("normalizer", inputs.to_string(), found));
         }
-        let mut mlp = Mlp::new(backend, description.spec.clone(), EVALUATION_ROWS)?;
+        let spec = description.spec.clone();
+        let mut mlp = Mlp::for_evaluation(backend, spec, EVALUATION_ROWS)?;
         let cast = |values: &[f64]| -> Vec<B::Real> {
             values.iter().map(|&x| B::Real::from_f64(x)).collect()
         };

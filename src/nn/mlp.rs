@@ -55,15 +55,27 @@ impl<B: Backend> Mlp<B> {
     /// # Errors
     /// If the description is invalid or the device has no room.
     pub fn new(backend: B, spec: NetworkSpec, capacity: usize) -> Result<Self> {
+        Self::with_room(backend, spec, capacity, true)
+    }
+
+    /// A network that is not trained: it has no room for gradients and moments, and only [`Mode::Eval`] is allowed.
+    ///
+    /// # Errors
+    /// As [`Mlp::new`].
+    pub(crate) fn for_evaluation(backend: B, spec: NetworkSpec, capacity: usize) -> Result<Self> {
+        Self::with_room(backend, spec, capacity, false)
+    }
+
+    fn with_room(backend: B, spec: NetworkSpec, capacity: usize, training: bool) -> Result<Self> {
         spec.validate()?;
         let layout = Layout::new(&spec);
         let panels = Panels::new(&layout, B::PANEL);
-        let parameters = panels.parameter_count;
+        let trained = if training { panels.parameter_count } else { 0 };
         let state = State {
-            params: backend.alloc(parameters)?,
-            grads: backend.alloc(parameters)?,
-            m: backend.alloc(parameters)?,
-            v: backend.alloc(parameters)?,
+            params: backend.alloc(panels.parameter_count)?,
+            grads: backend.alloc(trained)?,
+            m: backend.alloc(trained)?,
+            v: backend.alloc(trained)?,
             running: backend.alloc(panels.running_count)?,
         };
         let saved = panels
@@ -72,7 +84,8 @@ impl<B: Backend> Mlp<B> {
             .map(|b| backend.saved(b, capacity))
             .collect::<Result<_>>()?;
         let widest = panels.blocks.iter().map(|b| b.outputs).max().unwrap_or(0);
-        let gradient = || backend.alloc(capacity * widest.next_multiple_of(B::PANEL));
+        let rows = if training { capacity } else { 0 };
+        let gradient = || backend.alloc(rows * widest.next_multiple_of(B::PANEL));
         let gradients = [gradient()?, gradient()?];
         Ok(Mlp {
             backend,

@@ -89,7 +89,6 @@ pub fn run_with(
     options: &RunOptions<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
-    data.check()?;
     let (device, precision) = (config.device, config.precision);
     let threads = thread_count(config.threads);
     let work = Run {

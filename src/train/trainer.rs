@@ -138,6 +138,7 @@ impl<B: Backend> Trainer<B> {
         data: Arc<Dataset>,
         init_from: Option<&TensorFile<'_>>,
     ) -> Result<Self> {
+        data.check()?;
         let config = config.for_data(&data)?;
         let split = config.split(&data);
         let class_names = class_names(&config, &data, init_from);
