@@ -12,12 +12,12 @@ use crate::error::Result;
 use crate::nn::Layout;
 use crate::settings::Config;
 
-/// The cost of an update beside its products, in multiply-adds for each parameter: an optimiser reads and writes weights
-/// and moments, and does no product.
-const OF_A_PARAMETER: f64 = 20.0;
+/// The cost of an update beside its products, in multiply-adds per parameter. An optimiser reads and writes
+/// weights and moments, and does no product.
+const COST_PER_PARAMETER: f64 = 20.0;
 
 /// The cost of an update whatever its size: barriers, losses, short loops.
-const OF_AN_UPDATE: f64 = 2e6;
+const COST_PER_UPDATE: f64 = 2e6;
 
 /// What a run costs, in multiply-adds. Only ratios are used, so a processor's speed cancels out.
 ///
@@ -36,7 +36,7 @@ pub fn cost_of_run(config: &Config, data: &Dataset) -> Result<f64> {
     // first layer has two, because its input needs no gradient.
     let first = spec.inputs * spec.hidden.first().unwrap_or(&spec.classes);
     let products = samples * (3.0 * parameters - first as f64);
-    let epoch = products + updates * (OF_A_PARAMETER * parameters + OF_AN_UPDATE);
+    let epoch = products + updates * (COST_PER_PARAMETER * parameters + COST_PER_UPDATE);
     Ok(epoch * f64::from(config.epochs))
 }
 

@@ -1,4 +1,5 @@
-//! The median stopping rule (Golovin et al., “Google Vizier: A Service for Black-Box Optimization”, KDD 2017, section 3.2.2).
+//! The median stopping rule (Golovin et al., “Google Vizier: A Service for Black-Box Optimization”, KDD 2017,
+//! section 3.2.2).
 
 use super::{Pruner, Verdict};
 use crate::search::journal::{Storage, Study, Trial, TrialState};
