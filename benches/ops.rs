@@ -4,7 +4,7 @@ use chainrule::ops::activation::{Activation, activation_backward, activation_for
 use chainrule::ops::batch_norm::{batch_norm_backward, batch_norm_evaluate, batch_norm_forward};
 use chainrule::ops::dropout::Mask;
 use chainrule::ops::linear::{linear_backward_input, linear_backward_parameters, linear_forward};
-use chainrule::ops::loss::cross_entropy::{LossOptions, softmax_cross_entropy};
+use chainrule::ops::loss::cross_entropy::{CrossEntropy, softmax_cross_entropy};
 use chainrule::optim::{Adam, AdamW, Optimizer, RmsProp, Rprop, Sgd, Step, clip, update};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::Array2;
@@ -104,7 +104,7 @@ fn loss(c: &mut Criterion) {
     let logits = numbers(ROWS * CLASSES);
     let mut dlogits = logits.clone();
     let labels: Vec<u32> = (0..ROWS as u32).map(|i| i % CLASSES as u32).collect();
-    let options = LossOptions::default();
+    let options = CrossEntropy::default();
     c.bench_function("softmax_cross_entropy", |bench| {
         bench.iter(|| softmax_cross_entropy(Some(&mut dlogits), &logits, &labels, &options));
     });

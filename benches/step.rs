@@ -7,7 +7,7 @@ use chainrule::nn::init::{self, Init};
 use chainrule::nn::spec::hidden_widths;
 use chainrule::nn::{Mlp, NetworkSpec, Update};
 use chainrule::ops::activation::Activation;
-use chainrule::ops::loss::cross_entropy::LossOptions;
+use chainrule::ops::loss::Loss;
 use chainrule::optim::Optimizer;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -66,7 +66,7 @@ fn steps<B: Backend<Real = f32>>(c: &mut Criterion, name: &str, backend: impl Fn
         let spec = NetworkSpec {
             inputs: 784,
             hidden: case.hidden,
-            classes: 10,
+            outputs: 10,
             batch_norm: case.batch_norm,
             activation: Activation::Relu,
             dropout: case.dropout,
@@ -81,7 +81,7 @@ fn steps<B: Backend<Real = f32>>(c: &mut Criterion, name: &str, backend: impl Fn
         let rows: Vec<u32> = (0..case.batch as u32).collect();
         let labels: Vec<u32> = rows.iter().map(|i| i % 10).collect();
         let (scale, shift) = (vec![1.0 / 255.0; 784], vec![0.0; 784]);
-        let (optimizer, options) = (Optimizer::default(), LossOptions::default());
+        let (optimizer, options) = (Optimizer::default(), Loss::default());
         let mut number = 0;
         group.throughput(Throughput::Elements(case.batch as u64));
         group.bench_function(case.name, |bench| {

@@ -7,13 +7,14 @@ use std::ops::Range;
 use ndarray::{ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
-use super::{Backend, Block, Input, Mode, Order, Sink, State};
+use super::pending::{self, PendingLosses};
+use super::{Backend, BatchTargets, Block, BlockKind, Hidden, Input, Mode, Order, Sink, State};
 use crate::error::Result;
 use crate::gemm::Element;
 use crate::ops::activation::{activation_backward, activation_forward};
 use crate::ops::batch_norm::{batch_norm_backward, batch_norm_evaluate, batch_norm_forward};
 use crate::ops::linear::{linear_backward_input, linear_backward_parameters, linear_forward};
-use crate::ops::loss::cross_entropy::{Loss, LossOptions, softmax_cross_entropy};
+use crate::ops::loss::{BatchLoss, Loss};
 use crate::optim::clip::SquareSum;
 use crate::optim::{self, Optimizer, Step};
 use crate::simd::{self, Body};
@@ -22,13 +23,19 @@ use crate::simd::{self, Body};
 const UPDATE_CHUNK: usize = 16 * 1024;
 
 /// Calls [`crate::ops`] one by one, in f32 or f64. Products and updates use as many threads as the current rayon pool has.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Plain<R>(PhantomData<R>);
+#[derive(Debug, Default)]
+pub struct Plain<R> {
+    losses: PendingLosses,
+    real: PhantomData<R>,
+}
 
 impl<R> Plain<R> {
-    /// A backend without state.
+    /// A backend with no loss pending.
     pub fn new() -> Self {
-        Plain(PhantomData)
+        Plain {
+            losses: PendingLosses::default(),
+            real: PhantomData,
+        }
     }
 }
 
@@ -50,7 +57,7 @@ pub struct Saved<R> {
 }
 
 impl<R> Saved<R> {
-    /// The activation's input in the last forward, `[capacity, outputs]`; empty in the last block.
+    /// The activation's input in the last forward, `[capacity, outputs]`; empty in the output block.
     pub fn pre_activation(&self) -> &[R] {
         &self.pre
     }
@@ -58,7 +65,8 @@ impl<R> Saved<R> {
 
 impl Block {
     fn weight_view<'p, R>(&self, params: &'p [R]) -> ArrayView2<'p, R> {
-        ArrayView2::from_shape((self.outputs, self.inputs), &params[self.weight.clone()])
+        let weight = &params[self.linear.weight.clone()];
+        ArrayView2::from_shape((self.outputs, self.inputs), weight)
             .expect("the layout gives W its size")
     }
 }
@@ -101,12 +109,17 @@ impl<R: Element> Backend for Plain<R> {
     type Real = R;
     type Buf = Vec<R>;
     type Saved = Saved<R>;
-    type Kept = Infallible;
+    type Dataset = Infallible;
 
     const PANEL: usize = 1;
+    const PENDING_LOSSES: usize = pending::ROOM;
 
     fn alloc(&self, len: usize) -> Result<Vec<R>> {
         Ok(vec![R::ZERO; len])
+    }
+
+    fn buffer_len(&self, buf: &Vec<R>) -> usize {
+        buf.len()
     }
 
     fn upload(&self, dst: &mut Vec<R>, src: &[R]) -> Result<()> {
@@ -120,19 +133,16 @@ impl<R: Element> Backend for Plain<R> {
     }
 
     fn saved(&self, block: &Block, capacity: usize) -> Result<Saved<R>> {
-        let outputs = |on: bool| vec![R::ZERO; if on { capacity * block.outputs } else { 0 }];
-        let normalised = block.batch_norm.is_some();
-        let first = if block.layer == 0 {
-            capacity * block.inputs
-        } else {
-            0
-        };
+        let zeros = |on: bool, len: usize| vec![R::ZERO; if on { len } else { 0 }];
+        let outputs = |on: bool| zeros(on, capacity * block.outputs);
+        let hidden = block.hidden();
+        let normalised = block.batch_norm().is_some();
         Ok(Saved {
-            input: vec![R::ZERO; first],
+            input: zeros(block.is_first(), capacity * block.inputs),
             x_hat: outputs(normalised),
-            inv_std: vec![R::ZERO; if normalised { block.outputs } else { 0 }],
-            pre: outputs(block.activation.is_some()),
-            activated: outputs(block.drops_after_activation()),
+            inv_std: zeros(normalised, block.outputs),
+            pre: outputs(hidden.is_some()),
+            activated: outputs(hidden.is_some_and(Hidden::drops_after_activation)),
             out: outputs(true),
         })
     }
@@ -165,16 +175,19 @@ impl<R: Element> Backend for Plain<R> {
         let x_view = Self::input_view(x, block.inputs, input);
         let linear = |z: &mut [R]| {
             let z = ArrayViewMut2::from_shape((x.rows(), block.outputs), z).expect("n rows");
-            let bias = &params[block.bias.clone()];
+            let bias = &params[block.linear.bias.clone()];
             linear_forward(z, x_view, block.weight_view(params), bias);
         };
         let out = &mut out[..len];
-        let Some(kind) = block.activation else {
-            linear(out);
-            return Ok(());
+        let hidden = match &block.kind {
+            BlockKind::Hidden(hidden) => hidden,
+            BlockKind::Output => {
+                linear(out);
+                return Ok(());
+            }
         };
         let pre = &mut pre[..len];
-        if let Some(bn) = &block.batch_norm {
+        if let Some(bn) = &hidden.batch_norm {
             // The output's room serves for the linear map until the activation fills it.
             linear(out);
             let (gamma, beta) = (&params[bn.gamma.clone()], &params[bn.beta.clone()]);
@@ -192,15 +205,15 @@ impl<R: Element> Backend for Plain<R> {
             linear(pre);
         }
         let mask = block.mask(mode);
-        match block.order {
+        match hidden.order {
             Order::DropoutActivation => {
                 if let Some(mask) = mask {
                     mask.apply(pre);
                 }
-                activation_forward(kind, out, pre);
+                activation_forward(hidden.activation, out, pre);
             }
             Order::ActivationDropout => {
-                activation_forward(kind, out, pre);
+                activation_forward(hidden.activation, out, pre);
                 if let Some(mask) = mask {
                     activated[..len].copy_from_slice(out);
                     mask.apply(out);
@@ -224,10 +237,11 @@ impl<R: Element> Backend for Plain<R> {
         let n = x.rows();
         let len = n * block.outputs;
         let dy = &mut dy[..len];
-        if let Some(kind) = block.activation {
+        if let BlockKind::Hidden(hidden) = &block.kind {
+            let kind = hidden.activation;
             let pre = &saved.pre[..len];
             let mask = block.mask(mode);
-            match block.order {
+            match hidden.order {
                 Order::DropoutActivation => {
                     activation_backward(kind, dy, pre, &saved.out[..len]);
                     if let Some(mask) = mask {
@@ -246,7 +260,7 @@ impl<R: Element> Backend for Plain<R> {
                 }
             }
         }
-        if let Some(bn) = &block.batch_norm {
+        if let Some(bn) = block.batch_norm() {
             let (dgamma, dbeta) = state.grads.split_at_mut(bn.beta.start);
             batch_norm_backward(
                 dy,
@@ -263,10 +277,10 @@ impl<R: Element> Backend for Plain<R> {
                 .expect("n rows of inputs");
             linear_backward_input(dx, dy, block.weight_view(&state.params));
         }
-        let (dw, db) = state.grads.split_at_mut(block.bias.start);
-        let dw =
-            ArrayViewMut2::from_shape((block.outputs, block.inputs), &mut dw[block.weight.clone()])
-                .expect("the layout gives dW its size");
+        let (dw, db) = state.grads.split_at_mut(block.linear.bias.start);
+        let dw = &mut dw[block.linear.weight.clone()];
+        let dw = ArrayViewMut2::from_shape((block.outputs, block.inputs), dw)
+            .expect("the layout gives dW its size");
         let x = Self::input_view(x, block.inputs, &saved.input);
         linear_backward_parameters(dw, &mut db[..block.outputs], dy, x);
         match sink {
@@ -277,28 +291,31 @@ impl<R: Element> Backend for Plain<R> {
         }
     }
 
-    fn loss(
+    fn start_loss(
         &self,
         logits: &Vec<R>,
-        classes: usize,
-        labels: &[u32],
-        options: &LossOptions,
+        outputs: usize,
+        targets: BatchTargets<'_, Infallible>,
+        loss: &Loss,
         dlogits: Option<&mut Vec<R>>,
-    ) -> Result<Loss> {
-        let len = labels.len() * classes;
-        let dlogits = dlogits.map(|d| &mut d[..len]);
-        Ok(softmax_cross_entropy(
-            dlogits,
-            &logits[..len],
-            labels,
-            options,
-        ))
+    ) -> Result<()> {
+        let dlogits = dlogits.map(|d| &mut d[..]);
+        (self.losses).start(logits, outputs, targets.host(), loss, dlogits)
+    }
+
+    fn diverged(&self) -> bool {
+        self.losses.diverged()
+    }
+
+    fn finish_losses(&self, losses: &mut Vec<BatchLoss>) -> Result<()> {
+        self.losses.finish(losses);
+        Ok(())
     }
 
     fn gradient_norm(&self, blocks: &[Block], state: &State<Vec<R>>) -> Result<f64> {
         let mut sum = SquareSum::default();
         for block in blocks {
-            sum.add_rows(&state.grads[block.weight.clone()], block.inputs);
+            sum.add_rows(&state.grads[block.linear.weight.clone()], block.inputs);
             for vector in block.vectors() {
                 sum.add_rows(&state.grads[vector.clone()], 1);
             }

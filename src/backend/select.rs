@@ -12,6 +12,7 @@ use crate::backend::Cuda;
 use crate::backend::Fused;
 use crate::backend::{Backend, Factors, Plain};
 use crate::error::{Error, Result};
+use crate::threads::check_threads;
 
 /// Numbers to compute with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -87,8 +88,9 @@ pub trait OnBackend {
     fn run<B: Backend>(self, backend: B) -> Result<Self::Output>;
 }
 
-/// Does `work` on a device, there on the fastest backend for a precision: on a processor the fused one, where it has kernels for it and `plain` does not
-/// forbid it.
+/// Does `work` on a device, on the fastest backend for a precision.
+///
+/// On a processor that is the fused one, if it has kernels for this processor and `plain` does not forbid it.
 ///
 /// # Errors
 /// If there is no such device or no backend for the precision, a thread cannot be started, or the work fails.
@@ -99,13 +101,55 @@ pub fn on_backend<W: OnBackend>(
     plain: bool,
     work: W,
 ) -> Result<W::Output> {
-    if let Device::Cuda(index) = device {
-        if plain {
+    match device {
+        Device::Cuda(_) if plain => {
             let why = format!("expected cpu with --plain, found {device}");
-            return Err(Error::setting("train.device", why));
+            Err(Error::setting("train.device", why))
         }
-        return on_cuda(index, work);
+        Device::Cuda(index) => on_cuda("train.device", index, work),
+        Device::Cpu => on_cpu(precision, threads, plain, work),
     }
+}
+
+/// Uses a trained network on a device, there on the fastest backend for the precision that it was trained in. One trained in bf16 is used in f32 where
+/// bf16 cannot be.
+///
+/// # Errors
+/// If there is no such device, it cannot compute in that precision, a thread cannot be started, or the work fails.
+pub fn on_inference_backend<W: OnBackend>(
+    device: Device,
+    precision: Precision,
+    threads: usize,
+    work: W,
+) -> Result<W::Output> {
+    match (device, precision) {
+        (Device::Cuda(_), Precision::F64) => {
+            let why = "expected cpu: the model was trained in f64, and a GPU computes in f32";
+            Err(Error::setting("device", why))
+        }
+        (Device::Cuda(index), _) => on_cuda("device", index, work),
+        (Device::Cpu, Precision::Bf16) if !has_bf16()? => {
+            on_cpu(Precision::F32, threads, false, work)
+        }
+        (Device::Cpu, _) => on_cpu(precision, threads, false, work),
+    }
+}
+
+/// Whether this processor has kernels for bf16.
+fn has_bf16() -> Result<bool> {
+    #[cfg(target_arch = "x86_64")]
+    return Ok(Fused::new(1, Factors::Bf16)?.is_some());
+    #[cfg(not(target_arch = "x86_64"))]
+    Ok(false)
+}
+
+fn on_cpu<W: OnBackend>(
+    precision: Precision,
+    threads: usize,
+    plain: bool,
+    work: W,
+) -> Result<W::Output> {
+    let threads = check_threads(threads)?;
     let factors = match precision {
         Precision::F64 => return work.run(Plain::<f64>::new()),
         Precision::F32 => Factors::F32,
@@ -121,15 +165,15 @@ pub fn on_backend<W: OnBackend>(
     }
 }
 
-/// Does `work` on the NVIDIA GPU of this number.
+/// Does `work` on the NVIDIA GPU of this number, which `setting` asks for.
 #[cfg(feature = "cuda")]
-fn on_cuda<W: OnBackend>(index: usize, work: W) -> Result<W::Output> {
+fn on_cuda<W: OnBackend>(_setting: &str, index: usize, work: W) -> Result<W::Output> {
     work.run(Cuda::new(index)?)
 }
 
 #[cfg(not(feature = "cuda"))]
-fn on_cuda<W: OnBackend>(_: usize, _: W) -> Result<W::Output> {
-    Err(no_cuda("train.device"))
+fn on_cuda<W: OnBackend>(setting: &str, _: usize, _: W) -> Result<W::Output> {
+    Err(no_cuda(setting))
 }
 
 /// Why a setting cannot be a GPU in this program.
@@ -157,7 +201,7 @@ pub fn check_device(device: Device) -> Result<()> {
 
     match device {
         Device::Cpu => Ok(()),
-        Device::Cuda(index) => on_cuda(index, Nothing),
+        Device::Cuda(index) => on_cuda("train.device", index, Nothing),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::nn::spec::hidden_widths;
 use crate::nn::{Feed, Rows};
 use crate::nn::{Mlp, NetworkSpec, Update};
 use crate::ops::activation::Activation;
-use crate::ops::loss::cross_entropy::{Loss, LossOptions};
+use crate::ops::loss::{BatchLoss, Loss};
 use crate::optim::Optimizer;
 use crate::rng;
 
@@ -42,7 +42,7 @@ impl Network {
             spec: NetworkSpec {
                 inputs: 784,
                 hidden: vec![width],
-                classes: 10,
+                outputs: 10,
                 batch_norm: true,
                 activation: Activation::Relu,
                 dropout: 0.0,
@@ -231,9 +231,9 @@ struct Runner<'a, B: Backend> {
     pixels: &'a Pixels,
     lr: f64,
     optimizer: Optimizer,
-    loss: LossOptions,
+    loss: Loss,
     number: usize,
-    losses: Vec<Loss>,
+    losses: Vec<BatchLoss>,
 }
 
 impl<'a, B: Backend<Real = f32>> Runner<'a, B> {
@@ -254,9 +254,9 @@ impl<'a, B: Backend<Real = f32>> Runner<'a, B> {
             pixels,
             lr: network.lr,
             optimizer: Optimizer::default(),
-            loss: LossOptions::default(),
+            loss: Loss::default(),
             number: 0,
-            losses: Vec::with_capacity(B::LATE_LOSSES + 1),
+            losses: Vec::with_capacity(B::PENDING_LOSSES),
         })
     }
 
@@ -264,8 +264,16 @@ impl<'a, B: Backend<Real = f32>> Runner<'a, B> {
     fn steps(&mut self, count: usize) -> Result<()> {
         for _ in 0..count {
             self.step()?;
+            if self.mlp.pending_losses() == B::PENDING_LOSSES {
+                self.finish_losses()?;
+            }
         }
-        self.mlp.late_losses(&mut self.losses)?;
+        self.finish_losses()
+    }
+
+    /// Waits for the losses of the last steps.
+    fn finish_losses(&mut self) -> Result<()> {
+        self.mlp.finish_losses(&mut self.losses)?;
         let finite = self.losses.iter().all(|l| l.objective.is_finite());
         self.losses.clear();
         if finite {
@@ -282,7 +290,7 @@ impl<'a, B: Backend<Real = f32>> Runner<'a, B> {
         let size = self.mlp.capacity();
         let first = self.number % (SAMPLES / size) * size;
         let batch = first..first + size;
-        let labels = self.rows.labels(batch.clone());
+        let targets = self.rows.targets(batch.clone())?;
         let samples = &self.pixels.samples;
         let x = self
             .feed
@@ -296,9 +304,7 @@ impl<'a, B: Backend<Real = f32>> Runner<'a, B> {
             clip_norm: 0.0,
         };
         self.number += 1;
-        let loss = self.mlp.start_step(x, labels, &update)?;
-        self.losses.extend(loss);
-        Ok(())
+        self.mlp.start_step(x, targets, &update)
     }
 }
 

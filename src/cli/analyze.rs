@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::model::ModelArgs;
 use super::output;
-use crate::data::{self, Features, LoadOptions, Samples};
+use crate::data::{self, Features, Samples, TestSet};
 use crate::error::{Error, Result};
 use crate::metrics::correlation::{ConfusedPair, confused_pairs, correlation};
 use crate::ops::loss::cross_entropy::argmax;
@@ -67,24 +67,24 @@ pub(super) fn run(args: &AnalyzeArgs) -> Result<()> {
         .as_deref()
         .or(description.settings.data.path.as_deref());
     let label = args.model.label(&model);
-    let data = description.fit(data::load(&LoadOptions {
-        path,
-        label,
-        test: true,
-    })?)?;
-    let Some(test) = &data.test else {
+    let Some(test) = data::load_test(path, label)? else {
         return Err(Error::setting(
             "data",
             format!(
                 "expected a test part, found none in {}",
-                data.path.display()
+                data::locate(path)?.display()
             ),
         ));
     };
-    let classes = description.spec.classes;
+    let TestSet {
+        samples: test,
+        name,
+        ..
+    } = description.fit_test(test)?;
+    let classes = description.spec.outputs;
     let found = args
         .model
-        .on_threads(|| model.classifier(args.model.device)?.predict(test))?;
+        .on_threads(|| args.model.predictor(&model)?.predict(&test))?;
     let outputs = if args.logits {
         &found.logits
     } else {
@@ -115,7 +115,7 @@ pub(super) fn run(args: &AnalyzeArgs) -> Result<()> {
         )?);
     }
     let report = Report {
-        data: data.name.clone(),
+        data: name,
         samples: test.len(),
         classes: description.class_names.clone(),
         models,

@@ -7,8 +7,7 @@ use serde::Serialize;
 
 use super::model::ModelArgs;
 use super::output;
-use crate::backend::select::Device;
-use crate::data::{self, Dataset, FileKind, LoadOptions, Samples, file_kind};
+use crate::data::{self, FileKind, LoadOptions, Samples, file_kind};
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::{
@@ -85,30 +84,37 @@ struct ClassScore {
     score: Score,
 }
 
-/// Some rows of some samples.
-type Rows<'a> = (&'a Samples, Vec<u32>);
+/// Samples to evaluate on, and what they are.
+struct Selection {
+    part: Part,
+    /// Samples and the rows of them to take.
+    rows: Vec<(Samples, Vec<u32>)>,
+    /// The data set's name.
+    name: String,
+    /// Where the data set is.
+    path: PathBuf,
+    notices: Vec<String>,
+}
 
 /// Runs the command.
 pub(super) fn run(args: &EvalArgs) -> Result<()> {
     let model = args.model.read()?;
-    let description = &model.description;
-    let data = description.fit(load(args, &model)?)?;
-    for notice in &data.notices {
+    let selection = select(args, &model)?;
+    for notice in &selection.notices {
         output::note(&format!("note: {notice}"));
     }
-    let (part, rows) = select(args.split, &model, &data)?;
     let (loss, confusion) = args
         .model
-        .on_threads(|| evaluate(&model, args.model.device, &rows))?;
+        .on_threads(|| evaluate(args, &model, &selection.rows))?;
     let scores = Scores::new(&confusion);
     if !args.model.json {
-        return output::print(&in_words(args, &model, &data, part, loss, &confusion)?);
+        return output::print(&in_words(args, &model, &selection, loss, &confusion)?);
     }
-    let names = description.class_names.iter().cloned();
+    let names = model.description.class_names.iter().cloned();
     output::print_json(&Report {
         model: args.model.name(),
-        data: data.name,
-        split: part,
+        data: selection.name,
+        split: selection.part,
         samples: confusion.total(),
         accuracy: scores.accuracy,
         accuracy_interval: wilson(confusion.correct(), confusion.total()),
@@ -125,17 +131,14 @@ pub(super) fn run(args: &EvalArgs) -> Result<()> {
     })
 }
 
-fn load(args: &EvalArgs, model: &Model) -> Result<Dataset> {
+/// Reads what the model is to be evaluated on: of a test part nothing else.
+fn select(args: &EvalArgs, model: &Model) -> Result<Selection> {
     let settings = &model.description.settings.data;
     let path = args.data.as_deref().or(settings.path.as_deref());
     // The run's label column is also that of another table, but means nothing to a folder.
     let with_label = args.model.names_label() || args.data.as_deref().is_none_or(is_csv);
-    let loaded = data::load(&LoadOptions {
-        path,
-        label: args.model.label(model).filter(|_| with_label),
-        test: matches!(args.split, None | Some(Part::Test | Part::All)),
-    });
-    loaded.map_err(|e| match e {
+    let label = args.model.label(model).filter(|_| with_label);
+    select_part(args.split, model, path, label).map_err(|e| match e {
         Error::Missing { path, .. } if args.data.is_none() && settings.path.is_some() => {
             let hint = "the model was trained on it; say with --data where it is now".into();
             Error::Missing { path, hint }
@@ -148,32 +151,65 @@ fn is_csv(path: &Path) -> bool {
     path.is_file() && matches!(file_kind(path), Ok(FileKind::Csv))
 }
 
-/// The samples to evaluate on, and what they are.
-fn select<'a>(
+/// The wanted part; where none is named the test part, or all samples if there is no test part.
+fn select_part(
     wanted: Option<Part>,
     model: &Model,
-    data: &'a Dataset,
-) -> Result<(Part, Vec<Rows<'a>>)> {
-    let all = |samples: &'a Samples| (samples, (0..samples.len() as u32).collect());
-    let same = data.hash == model.description.data_hash;
-    let part = match (wanted, &data.test) {
-        (Some(part), _) => part,
-        (None, Some(_)) => Part::Test,
-        (None, None) => Part::All,
+    path: Option<&Path>,
+    label: Option<&str>,
+) -> Result<Selection> {
+    let test = match wanted {
+        None | Some(Part::Test) => select_test(model, path, label)?,
+        Some(_) => None,
     };
+    match (test, wanted) {
+        (Some(test), _) => Ok(test),
+        (None, Some(Part::Test)) => Err(no_such(Part::Test, &data::locate(path)?)),
+        (None, part) => select_other(part.unwrap_or(Part::All), model, path, label),
+    }
+}
+
+/// The test part, if there is one.
+fn select_test(
+    model: &Model,
+    path: Option<&Path>,
+    label: Option<&str>,
+) -> Result<Option<Selection>> {
+    let Some(test) = data::load_test(path, label)? else {
+        return Ok(None);
+    };
+    let test = model.description.fit_test(test)?;
+    Ok(Some(Selection {
+        part: Part::Test,
+        rows: vec![all(test.samples)],
+        name: test.name,
+        path: test.path,
+        notices: test.notices,
+    }))
+}
+
+/// Another part than the test part.
+fn select_other(
+    part: Part,
+    model: &Model,
+    path: Option<&Path>,
+    label: Option<&str>,
+) -> Result<Selection> {
+    let test = part == Part::All;
+    let data = model
+        .description
+        .fit(data::load(&LoadOptions { path, label, test })?)?;
+    let same = data.hash == model.description.data_hash;
+    let mut notices = data.notices.clone();
     let rows = match part {
-        Part::Test => data.test.iter().map(all).collect(),
-        Part::All => {
+        Part::All | Part::Test => {
             if same {
-                output::note(
-                    "note: the model was trained on part of these samples; --split validation has others",
+                notices.push(
+                    "the model was trained on part of these samples; --split validation has others"
+                        .into(),
                 );
             }
-            let parts = [
-                Some(&data.train),
-                data.validation.as_ref(),
-                data.test.as_ref(),
-            ];
+            let parts = [Some(data.train), data.validation, data.test];
             parts.into_iter().flatten().map(all).collect()
         }
         Part::Train | Part::Validation if !same => {
@@ -186,21 +222,36 @@ fn select<'a>(
             );
             return Err(Error::setting("split", message));
         }
-        Part::Train => vec![(&data.train, model.config()?.split(data).train)],
+        Part::Train => {
+            let rows = model.config()?.split(&data).train;
+            vec![(data.train, rows)]
+        }
         Part::Validation => {
-            let samples = data.validation.as_ref().unwrap_or(&data.train);
-            vec![(samples, model.config()?.split(data).validation)]
+            let rows = model.config()?.split(&data).validation;
+            vec![(data.validation.unwrap_or(data.train), rows)]
         }
     };
-    if rows.iter().all(|(_, rows): &Rows<'_>| rows.is_empty()) {
-        let message = format!(
-            "expected a {}, found none in {}",
-            part.in_words(),
-            data.path.display()
-        );
-        return Err(Error::setting("split", message));
+    if rows.iter().all(|(_, rows)| rows.is_empty()) {
+        return Err(no_such(part, &data.path));
     }
-    Ok((part, rows))
+    Ok(Selection {
+        part,
+        rows,
+        name: data.name,
+        path: data.path,
+        notices,
+    })
+}
+
+/// Samples with all their rows.
+fn all(samples: Samples) -> (Samples, Vec<u32>) {
+    let rows = (0..samples.len() as u32).collect();
+    (samples, rows)
+}
+
+fn no_such(part: Part, path: &Path) -> Error {
+    let (part, path) = (part.in_words(), path.display());
+    Error::setting("split", format!("expected a {part}, found none in {path}"))
 }
 
 /// The start of a hash: enough to tell two apart.
@@ -208,25 +259,28 @@ fn short(hash: &str) -> &str {
     hash.get(..12).unwrap_or(hash)
 }
 
-/// Mean cross-entropy, and who was taken for what.
-fn evaluate(model: &Model, device: Device, parts: &[Rows<'_>]) -> Result<(f64, Confusion)> {
-    let mut classifier = model.classifier(device)?;
+/// Mean cross-entropy, and the confusion matrix.
+fn evaluate(
+    args: &EvalArgs,
+    model: &Model,
+    parts: &[(Samples, Vec<u32>)],
+) -> Result<(f64, Confusion)> {
+    let mut predictor = args.model.predictor(model)?;
     let (mut loss, mut labels, mut classes) = (0.0, Vec::new(), Vec::new());
-    for (samples, rows) in parts {
-        let (evaluation, found) = classifier.evaluate(samples, rows)?;
+    for (samples, rows) in parts.iter().filter(|(_, rows)| !rows.is_empty()) {
+        let (evaluation, found) = predictor.evaluate(samples, rows)?;
         loss += evaluation.loss() * rows.len() as f64;
         labels.extend(rows.iter().map(|&row| samples.labels[row as usize]));
         classes.extend(found);
     }
-    let confusion = Confusion::new(model.description.spec.classes, &labels, &classes)?;
+    let confusion = Confusion::new(model.description.spec.outputs, &labels, &classes)?;
     Ok((loss / labels.len() as f64, confusion))
 }
 
 fn in_words(
     args: &EvalArgs,
     model: &Model,
-    data: &Dataset,
-    part: Part,
+    selection: &Selection,
     loss: f64,
     confusion: &Confusion,
 ) -> Result<String> {
@@ -241,9 +295,9 @@ fn in_words(
         args.model.name(),
         description.epoch,
         description.spec.describe(),
-        data.name,
-        data.path.display(),
-        part.in_words(),
+        selection.name,
+        selection.path.display(),
+        selection.part.in_words(),
         confusion.total(),
         scores.accuracy,
         scores_table(&scores, names)?,

@@ -73,7 +73,7 @@ pub(super) fn run(args: GradcheckArgs) -> Result<()> {
             })?;
             (data.train.width, data.class_names.len())
         }
-        None => (784, config.loss.class_weights.as_ref().map_or(10, Vec::len)),
+        None => (784, config.loss.class_weights().map_or(10, <[f64]>::len)),
     };
     let spec = config.network(
         args.inputs.unwrap_or(inputs),

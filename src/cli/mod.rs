@@ -8,6 +8,7 @@ mod bench_device;
 mod completions;
 mod data;
 mod eval;
+mod final_model;
 mod gradcheck;
 mod model;
 mod output;

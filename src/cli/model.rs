@@ -6,8 +6,8 @@ use clap::Args;
 
 use crate::backend::select::Device;
 use crate::error::Result;
-use crate::model::Model;
-use crate::threads::{MAX_THREADS, with_threads};
+use crate::model::{Model, Predictor};
+use crate::threads::{MAX_THREADS, thread_count, with_threads};
 
 /// The model's flags.
 #[derive(Debug, Args)]
@@ -23,7 +23,7 @@ pub(super) struct ModelArgs {
     threads: Option<u16>,
     /// Where to compute: cpu, cuda or cuda:N (the N-th NVIDIA GPU, from 0)
     #[arg(long, value_name = "NAME", default_value_t)]
-    pub(super) device: Device,
+    device: Device,
     /// Print one JSON object, and nothing else, on standard output
     #[arg(long)]
     pub(super) json: bool,
@@ -49,6 +49,11 @@ impl ModelArgs {
     /// Whether the user named a label column.
     pub(super) fn names_label(&self) -> bool {
         self.label.is_some()
+    }
+
+    /// The model, ready for use where the user wants it.
+    pub(super) fn predictor(&self, model: &Model) -> Result<Predictor> {
+        model.predictor(self.device, thread_count(self.threads.map(usize::from)))
     }
 
     /// Runs `f` on the threads that were asked for.

@@ -10,8 +10,7 @@ use super::output;
 use crate::data::{Features, FileKind, Samples, file_kind, read_png, read_rows};
 use crate::durable;
 use crate::error::{Error, Result};
-use crate::model::Model;
-use crate::model::{Description, Predictions};
+use crate::model::{Description, Model, Predictions};
 use crate::text::table;
 
 /// What `predict` takes.
@@ -92,11 +91,11 @@ pub(super) fn run(args: &PredictArgs) -> Result<()> {
 }
 
 fn predict<'a>(args: &'a PredictArgs, model: &Model) -> Result<Vec<Outcome<'a>>> {
-    let mut classifier = model.classifier(args.model.device)?;
+    let mut predictor = args.model.predictor(model)?;
     let label = args.model.label(model);
     let one = |path: &'a PathBuf| {
         let (kind, samples) = read(path, &model.description, label)?;
-        let predictions = classifier.predict(&samples)?;
+        let predictions = predictor.predict(&samples)?;
         Ok(Outcome {
             path,
             kind,

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output;
 use crate::metrics::{DataPart, Metric};
-use crate::train::{Control, EpochRecord, Observer, Progress};
+use crate::train::{Control, EpochRecord, Observer, Progress, Start};
 
 /// The metrics in the order of a line.
 fn loss_first() -> impl Iterator<Item = Metric> {
@@ -61,6 +61,43 @@ impl RunProgress {
 }
 
 impl Observer for RunProgress {
+    fn start(&mut self, start: &Start<'_>) {
+        let Start {
+            config,
+            data,
+            split,
+            ..
+        } = start;
+        let test = data.test.as_ref().map_or(0, |t| t.labels.len());
+        self.line(&format!(
+            "{} ({}): {} training, {} validation, {test} test samples",
+            data.name,
+            data.path.display(),
+            split.train.len(),
+            split.validation.len(),
+        ));
+        self.line(&format!(
+            "{}: {} parameters; {}, seed {}",
+            start.network.describe(),
+            start.parameters,
+            start.backend,
+            config.seed,
+        ));
+        for notice in &data.notices {
+            self.line(&format!("note: {notice}"));
+        }
+        if start.drops_single_leftover {
+            let size = config.batch_size;
+            self.line(&format!("note: batches of {size} leave one sample over, which batch normalisation cannot learn from; it is left out of each epoch"));
+        }
+        if start.progress.update > 0 {
+            self.line(&format!("resumed after epoch {}", start.progress.epoch));
+        }
+        if let Some(path) = start.run_dir {
+            self.line(&format!("run: {}", path.display()));
+        }
+    }
+
     fn interrupted(&self) -> bool {
         self.interrupt.load(Ordering::Relaxed)
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::final_model::write_report;
 use super::output;
 use crate::error::Result;
 use crate::report;
@@ -32,6 +33,6 @@ pub(super) fn run(args: &ReportArgs) -> Result<()> {
         false => args.study.with_extension("report"),
     };
     let out = args.out.clone().unwrap_or_else(beside);
-    let page = report::write(&args.study, &out)?;
+    let page = write_report(&args.study, &out)?;
     output::print(&format!("{}\n", page.display()))
 }

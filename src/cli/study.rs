@@ -10,22 +10,20 @@ use clap::Args;
 use indicatif::HumanDuration;
 use serde::Serialize;
 
+use super::final_model::write_report;
 use super::output;
+use super::progress::RunProgress;
 use super::searching::{Base, Common, Work};
-use super::train::{interrupt_flag, train_with_progress};
-use crate::backend::Backend;
-use crate::backend::select::{OnBackend, on_backend};
-use crate::data::Dataset;
+use super::train::interrupt_flag;
 use crate::error::{Error, Result};
 use crate::metrics::{DataPart, Metric, ValidationMetric};
 use crate::report;
 use crate::search::journal::Journal;
 use crate::search::sweep::{Cell, cells, extremes};
 use crate::search::{Finish, Outline, Preset, cost_of_run};
-use crate::settings::Config;
 use crate::statistics::Interval;
 use crate::text::{number, table};
-use crate::train::{RunDir, Summary, Trainer};
+use crate::train::{self, RunDir, Summary};
 
 /// The time between two attempts to get the lock.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -72,7 +70,7 @@ pub(super) fn run(args: &StudyArgs) -> Result<()> {
     // Of several processes one trains the final model and writes the page at a time.
     let _lock = lock(&out.join("final.lock"), &interrupt)?;
     let summary = final_model(args, &outline, &base, &out, interrupt)?;
-    let page = report::write(&out, &out.join(report::REPORT))?;
+    let page = write_report(&out, &out.join(report::REPORT))?;
     conclude(args, &outline, &journal, &summary, &page, start.elapsed())
 }
 
@@ -136,7 +134,7 @@ fn final_model(
         .map(|study| outline.final_model(storage, study))
         .transpose()?
         .flatten();
-    let Some(config) = config else {
+    let Some(mut config) = config else {
         let message = "no trial of the search is complete: there are no settings for a final model";
         return Err(Error::Check(message.into()));
     };
@@ -153,17 +151,14 @@ fn final_model(
             return Ok(summary);
         }
     }
-    let work = FinalRun {
-        quiet: args.common.quiet,
-        threads: base.threads,
-        data: base.load(true)?,
-        config,
-        folder: &folder,
-        run,
-        interrupt,
-    };
-    let (device, precision) = (work.config.device, work.config.precision);
-    let summary = on_backend(device, precision, base.threads, false, work)?;
+    if !args.common.quiet {
+        output::note("final model, with the settings of the best trial");
+    }
+    config.threads = Some(base.threads);
+    let mut progress = RunProgress::new(args.common.quiet, interrupt, config.epochs);
+    let outcome = train::run(config, base.load(true)?, Some(&folder), &mut progress);
+    progress.finish();
+    let summary = outcome?.summary;
     if summary.interrupted {
         return Err(interrupted());
     }
@@ -177,47 +172,6 @@ fn other_winner(folder: &Path, error: &Error) -> Error {
         folder.display()
     );
     Error::setting("out", message)
-}
-
-struct FinalRun<'a> {
-    quiet: bool,
-    threads: usize,
-    data: Arc<Dataset>,
-    config: Config,
-    folder: &'a Path,
-    run: Option<RunDir>,
-    interrupt: Arc<AtomicBool>,
-}
-
-impl OnBackend for FinalRun<'_> {
-    type Output = Summary;
-
-    fn run<B: Backend>(self, backend: B) -> Result<Summary> {
-        let resolved = self.config.resolved.clone();
-        let mut trainer = Trainer::new(backend, self.config, self.data, None)?;
-        let (run, records) = match self.run {
-            Some(run) => {
-                run.restore(&mut trainer)?;
-                run.write_settings(&resolved)?;
-                let records = run.records()?;
-                (run, records)
-            }
-            None => (RunDir::create(Some(self.folder), &resolved)?, Vec::new()),
-        };
-        if !self.quiet {
-            output::note("final model, with the settings of the best trial");
-        }
-        let threads = Some(self.threads);
-        let outcome = train_with_progress(
-            &mut trainer,
-            &run,
-            records,
-            self.quiet,
-            threads,
-            self.interrupt,
-        )?;
-        Ok(outcome.summary)
-    }
 }
 
 /// The results of the study.

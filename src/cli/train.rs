@@ -10,15 +10,13 @@ use signal_hook::flag;
 
 use super::output;
 use super::progress::RunProgress;
-use crate::backend::Backend;
-use crate::backend::select::{OnBackend, check_device, on_backend};
-use crate::data::{self, Dataset, LoadOptions};
+use crate::backend::select::check_device;
+use crate::data::{self, LoadOptions};
 use crate::error::{Error, Result};
 use crate::metrics::{DataPart, Metric};
-use crate::model::tensors::{self, TensorFile};
+use crate::model::tensors::TensorFile;
 use crate::settings::{Config, Settings};
-use crate::threads::{thread_count, with_threads};
-use crate::train::{EpochRecord, Outcome, RunDir, Summary, Trainer, fit};
+use crate::train::{self, Folder, Outcome, RunDir, RunOptions, Summary};
 
 /// What `train` takes.
 #[derive(Debug, Args)]
@@ -73,93 +71,24 @@ pub(super) fn run(args: TrainArgs) -> Result<()> {
         test: config.test,
     };
     let dataset = Arc::new(data::load(&options)?);
-    let (device, precision) = (config.device, config.precision);
-    let threads = thread_count(config.threads);
-    let work = Run {
-        args: &args,
-        config,
-        dataset,
-        run,
-    };
-    on_backend(device, precision, threads, args.plain, work)
-}
-
-/// A run, to be done on whichever backend its settings ask for.
-struct Run<'a> {
-    args: &'a TrainArgs,
-    config: Config,
-    dataset: Arc<Dataset>,
-    run: Option<RunDir>,
-}
-
-impl OnBackend for Run<'_> {
-    type Output = ();
-
-    fn run<B: Backend>(self, backend: B) -> Result<()> {
-        train(self.args, backend, self.config, self.dataset, self.run)
-    }
-}
-
-fn train<B: Backend>(
-    args: &TrainArgs,
-    backend: B,
-    config: Config,
-    dataset: Arc<Dataset>,
-    run: Option<RunDir>,
-) -> Result<()> {
-    let interrupt = interrupt_flag()?;
     let init_from = args
         .init_from
         .as_deref()
         .map(TensorFile::read)
         .transpose()?;
-    let (threads, resolved) = (config.threads, config.resolved.clone());
-    let spans_run = config.schedule.spans_run();
-    let mut trainer = Trainer::new(backend, config, dataset, init_from.as_ref())?;
-
-    let (run, records) = match run {
-        Some(run) => {
-            run.check_settings(&resolved, spans_run)?;
-            run.restore(&mut trainer)?;
-            run.write_settings(&resolved)?;
-            let records = run.records()?;
-            (run, records)
-        }
-        None => {
-            let run = RunDir::create(args.out.as_deref(), &resolved)?;
-            if init_from.is_some() {
-                // Without this the given weights would be lost if the run died before its first checkpoint.
-                run.checkpoint(&trainer)?;
-            }
-            (run, Vec::new())
-        }
+    let options = RunOptions {
+        folder: match &run {
+            Some(run) => Folder::Resume(run),
+            None => Folder::New(args.out.as_deref()),
+        },
+        init_from: init_from.as_ref(),
+        save: args.save.as_deref(),
+        plain: args.plain,
     };
-    if args.resume.is_some() && is_over(&trainer) {
-        return report_over(args, &run, &trainer);
-    }
-    let outcome = train_with_progress(&mut trainer, &run, records, args.quiet, threads, interrupt)?;
-    if let Some(path) = &args.save {
-        save(path, &trainer)?;
-    }
-    conclude(args, &run, &outcome)
-}
-
-/// Trains to the end, with progress on standard error.
-pub(super) fn train_with_progress<B: Backend>(
-    trainer: &mut Trainer<B>,
-    run: &RunDir,
-    records: Vec<EpochRecord>,
-    quiet: bool,
-    threads: Option<usize>,
-    interrupt: Arc<AtomicBool>,
-) -> Result<Outcome> {
-    with_threads(threads, || {
-        let mut progress = RunProgress::new(quiet, interrupt, trainer.config().epochs);
-        introduce(&progress, trainer, run, &records);
-        let outcome = fit(trainer, Some(run), records, &mut progress);
-        progress.finish();
-        outcome
-    })?
+    let mut progress = RunProgress::new(args.quiet, interrupt_flag()?, config.epochs);
+    let outcome = train::run_with(config, dataset, &options, &mut progress);
+    progress.finish();
+    conclude(&args, &outcome?)
 }
 
 /// Set by Ctrl-C and SIGTERM; a second signal ends the program at once.
@@ -173,92 +102,36 @@ pub(super) fn interrupt_flag() -> Result<Arc<AtomicBool>> {
     Ok(interrupt)
 }
 
-fn is_over<B: Backend>(trainer: &Trainer<B>) -> bool {
-    let progress = &trainer.progress;
-    progress.epoch >= trainer.config().epochs || progress.diverged || progress.stopped_early
-}
-
-fn report_over<B: Backend>(args: &TrainArgs, run: &RunDir, trainer: &Trainer<B>) -> Result<()> {
-    let progress = &trainer.progress;
-    let why = match (progress.diverged, progress.stopped_early) {
-        (true, _) => "it diverged".to_owned(),
-        (_, true) => "its patience ran out".to_owned(),
-        _ => format!("all {} epochs are done; more with --epochs", progress.epoch),
-    };
-    output::note(&format!(
-        "nothing to resume in {}: {why}",
-        run.path().display()
-    ));
-    match run.summary()? {
-        Some(summary) if args.json => output::print_json(&summary),
-        _ => Ok(()),
-    }
-}
-
-fn introduce<B: Backend>(
-    progress: &RunProgress,
-    trainer: &Trainer<B>,
-    run: &RunDir,
-    records: &[EpochRecord],
-) {
-    let data = trainer.data();
-    let split = trainer.split();
-    let test = data.test.as_ref().map_or(0, |t| t.labels.len());
-    progress.line(&format!(
-        "{} ({}): {} training, {} validation, {test} test samples",
-        data.name,
-        data.path.display(),
-        split.train.len(),
-        split.validation.len(),
-    ));
-    let config = trainer.config();
-    progress.line(&format!(
-        "{}: {} parameters; {}, seed {}",
-        trainer.mlp().spec().describe(),
-        trainer.mlp().layout().parameter_count(),
-        trainer.mlp().backend().describe(),
-        config.seed,
-    ));
-    for notice in &data.notices {
-        progress.line(&format!("note: {notice}"));
-    }
-    if trainer.drops_single_leftover() {
-        let size = config.batch_size;
-        progress.line(&format!("note: batches of {size} leave one sample over, which batch normalisation cannot learn from; it is left out of each epoch"));
-    }
-    if !records.is_empty() || trainer.progress.update > 0 {
-        progress.line(&format!("resumed after epoch {}", trainer.progress.epoch));
-    }
-    progress.line(&format!("run: {}", run.path().display()));
-}
-
-/// Writes the last weights.
-fn save<B: Backend>(path: &Path, trainer: &Trainer<B>) -> Result<()> {
-    let mlp = trainer.mlp();
-    let (params, running) = (mlp.read(|s| &s.params)?, mlp.read_running()?);
-    let arrays = tensors::network(mlp.layout(), &params, &running, trainer.progress.update);
-    tensors::write(path, &arrays, None)
-}
-
-fn conclude(args: &TrainArgs, run: &RunDir, outcome: &Outcome) -> Result<()> {
+fn conclude(args: &TrainArgs, outcome: &Outcome) -> Result<()> {
     let summary = &outcome.summary;
+    let run = summary.run_dir.as_deref().unwrap_or_default();
     if summary.interrupted {
         return Err(Error::Interrupted(format!(
-            "interrupted after {} epochs; go on with: chainrule train --resume {}",
+            "interrupted after {} epochs; go on with: chainrule train --resume {run}",
             summary.epochs_run,
-            run.path().display()
         )));
+    }
+    if let (true, Some(run)) = (outcome.was_over, &args.resume) {
+        let why = match (summary.diverged, summary.stopped_early) {
+            (true, _) => "it diverged".to_owned(),
+            (_, true) => "its patience ran out".to_owned(),
+            _ => format!(
+                "all {} epochs are done; more with --epochs",
+                summary.epochs_run
+            ),
+        };
+        output::note(&format!("nothing to resume in {}: {why}", run.display()));
     }
     if args.json {
         return output::print_json(summary);
     }
-    if args.quiet {
+    if args.quiet || outcome.was_over {
         return Ok(());
     }
-    output::print(&in_words(summary, run))
+    output::print(&in_words(summary))
 }
 
-fn in_words(summary: &Summary, run: &RunDir) -> String {
+fn in_words(summary: &Summary) -> String {
     let mut text = String::new();
     if summary.diverged {
         text += &format!(
@@ -291,6 +164,8 @@ fn in_words(summary: &Summary, run: &RunDir) -> String {
         text += &format!("validation: {}\n", metrics(DataPart::Validation));
         text += &format!("test:       {}\n", metrics(DataPart::Test));
     }
-    text += &format!("run:        {}\n", run.path().display());
+    if let Some(run) = &summary.run_dir {
+        text += &format!("run:        {run}\n");
+    }
     text
 }

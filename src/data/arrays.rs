@@ -9,7 +9,7 @@ use zip::result::ZipError;
 
 use super::npy::{NpyArray, NpyValues};
 use super::open::{Source, unpacked_limit};
-use super::{ImageShape, Samples};
+use super::{Features, ImageShape, Samples};
 use crate::error::{Error, Result};
 
 /// The arrays that a data set may hold: training part, validation part, test part.
@@ -119,6 +119,11 @@ impl Arrays {
     /// Reads samples without labels.
     pub(super) fn values(&mut self, name: &str) -> Result<NpyValues> {
         self.array(name, |array| array.read_values())
+    }
+
+    /// The number type of samples, as no values of it. Reads no values.
+    pub(super) fn number_type(&mut self, name: &str) -> Result<Features> {
+        self.array(name, |array| array.read_number_type())
     }
 
     fn array<T>(&mut self, name: &str, read: impl FnOnce(NpyArray<'_>) -> Result<T>) -> Result<T> {

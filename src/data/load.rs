@@ -1,15 +1,14 @@
 //! Loading a data set of any kind, decided by what the files hold.
 
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::{fs, panic, thread};
-
-use sha2::{Digest, Sha256};
 
 use super::arrays::{Arrays, read_npy};
-use super::known::{self, KnownFile};
+use super::idx_folder::{self, idx_file};
 use super::npy::{self, NpyValues};
 use super::open::Source;
-use super::{Dataset, Features, ImageShape, Samples, csv, idx, locate};
+use super::parts::{Parts, name_of, numbered};
+use super::{Dataset, Features, ImageShape, Samples, TestSet, csv, idx, known, locate};
 use crate::error::{Error, Result};
 
 /// What to load.
@@ -64,13 +63,100 @@ fn kind_of(head: &[u8]) -> FileKind {
 /// [`Error::Setting`] for a label column that does not exist.
 pub fn load(options: &LoadOptions<'_>) -> Result<Dataset> {
     let path = locate(options.path)?;
-    let parts = if path.is_dir() {
-        no_label_column(options, "a folder")?;
-        load_folder(&path, options.test)?
-    } else {
-        load_file(&path, options)?
+    let parts = match Files::find(&path, options.label)? {
+        Files::Csv(source) => load_csv(source, options.label)?,
+        Files::Arrays(arrays) => load_arrays(arrays, options.test)?,
+        Files::Idx => idx_folder::load(&path, options.test)?,
     };
     parts.into_dataset(path)
+}
+
+/// Loads and checks the test part of a data set, and opens the other parts' files no further than to tell what the test part's values mean.
+/// `None` if there is no test part; a CSV file has none.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_test(path: Option<&Path>, label: Option<&str>) -> Result<Option<TestSet>> {
+    let path = locate(path)?;
+    match Files::find(&path, label)? {
+        Files::Csv(_) => Ok(None),
+        Files::Arrays(arrays) => load_test_arrays(arrays, path),
+        Files::Idx => idx_folder::load_test(&path),
+    }
+}
+
+/// The files of a data set, opened as far as to tell their kind.
+enum Files {
+    Csv(Source),
+    Arrays(Arrays),
+    Idx,
+}
+
+impl Files {
+    /// Looks at a file or folder. Only a CSV file may have a label column.
+    fn find(path: &Path, label: Option<&str>) -> Result<Self> {
+        let (files, what) = match path.is_dir() {
+            true => (Self::in_folder(path), "a folder"),
+            false => (Self::in_file(path), "an NPZ file"),
+        };
+        match (label, files) {
+            (Some(label), Ok(Files::Arrays(_) | Files::Idx)) => Err(Error::setting(
+                "label",
+                format!("only a CSV file has a label column, found \"{label}\" for {what}"),
+            )),
+            (_, files) => files,
+        }
+    }
+
+    fn in_file(path: &Path) -> Result<Self> {
+        let mut source = Source::open(path)?;
+        let not_a_data_set = |found: &str, instead: &str| {
+            let expected = format!("a data set: {instead}");
+            Err(Error::format(path, "byte 0", expected, found))
+        };
+        match kind_of(source.peek()?) {
+            FileKind::Csv => Ok(Files::Csv(source)),
+            FileKind::Npz => Arrays::open_npz(path).map(Files::Arrays),
+            FileKind::Npy => not_a_data_set(
+                "one NumPy array",
+                "an NPZ file with x and y, or the folder that holds x.npy and y.npy",
+            ),
+            FileKind::Idx => not_a_data_set(
+                "one IDX file",
+                "the folder that holds the IDX files of images and labels",
+            ),
+            FileKind::Png => not_a_data_set("a PNG image", "a CSV or NPZ file, or a folder"),
+        }
+    }
+
+    fn in_folder(path: &Path) -> Result<Self> {
+        if idx_file(path, known::TRAIN_IMAGES).is_some() {
+            return Ok(Files::Idx);
+        }
+        if path.join("x.npy").exists() {
+            return Arrays::open_folder(path).map(Files::Arrays);
+        }
+        let mut found: Vec<String> = fs::read_dir(path)
+            .map_err(|error| Error::io("read", path, error))?
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        found.sort_unstable();
+        found.truncate(6);
+        Err(Error::format(
+            path,
+            "folder",
+            format!(
+                "{}[.gz] and its labels, or x.npy and y.npy",
+                known::TRAIN_IMAGES
+            ),
+            if found.is_empty() {
+                "no files".to_owned()
+            } else {
+                found.join(", ")
+            },
+        ))
+    }
 }
 
 /// Reads samples without labels, to predict from: CSV (a label column may stand beside the features), NPY, NPZ (its `x`) or IDX images.
@@ -123,100 +209,6 @@ pub fn read_rows(path: &Path, width: usize, label: Option<&str>) -> Result<Sampl
     })
 }
 
-/// A data set as its reader gives it.
-pub(super) struct Parts {
-    pub(super) train: Samples,
-    pub(super) validation: Option<Samples>,
-    pub(super) test: Option<Samples>,
-    pub(super) class_names: Option<Vec<String>>,
-    pub(super) image: Option<ImageShape>,
-    pub(super) name: Option<&'static str>,
-    pub(super) notices: Vec<String>,
-}
-
-impl Parts {
-    pub(super) fn into_dataset(self, path: PathBuf) -> Result<Dataset> {
-        let parts = [
-            Some(&self.train),
-            self.validation.as_ref(),
-            self.test.as_ref(),
-        ];
-        let labels = parts.into_iter().flatten().flat_map(|part| &part.labels);
-        let class_names = self.class_names.unwrap_or_else(|| {
-            let classes = labels.max().map_or(0, |&label| label + 1);
-            (0..classes).map(|class| class.to_string()).collect()
-        });
-        if class_names.len() < 2 {
-            return Err(Error::format(
-                &path,
-                "labels",
-                "at least two classes",
-                format!("only class {}", class_names.join("")),
-            ));
-        }
-        let name = self.name.map_or_else(|| name_of(&path), str::to_owned);
-        Ok(Dataset {
-            hash: fingerprint(&self.train, self.validation.as_ref()),
-            train: self.train,
-            validation: self.validation,
-            test: self.test,
-            class_names,
-            image: self.image,
-            path,
-            name,
-            notices: self.notices,
-        })
-    }
-}
-
-fn name_of(path: &Path) -> String {
-    let name = match path.file_name() {
-        Some(name) => Some(name.to_owned()),
-        // "." and ".." have no name of their own.
-        None => fs::canonicalize(path)
-            .ok()
-            .and_then(|path| Some(path.file_name()?.to_owned())),
-    };
-    name.map_or_else(
-        || path.display().to_string(),
-        |name| name.to_string_lossy().into_owned(),
-    )
-}
-
-fn no_label_column(options: &LoadOptions<'_>, what: &str) -> Result<()> {
-    match options.label {
-        None => Ok(()),
-        Some(label) => Err(Error::setting(
-            "label",
-            format!("only a CSV file has a label column, found \"{label}\" for {what}"),
-        )),
-    }
-}
-
-fn load_file(path: &Path, options: &LoadOptions<'_>) -> Result<Parts> {
-    let mut source = Source::open(path)?;
-    let not_a_data_set = |found: &str, instead: &str| {
-        let expected = format!("a data set: {instead}");
-        Err(Error::format(path, "byte 0", expected, found))
-    };
-    match kind_of(source.peek()?) {
-        FileKind::Csv => load_csv(source, options.label),
-        FileKind::Npz => {
-            no_label_column(options, "an NPZ file")?;
-            load_arrays(Arrays::open_npz(path)?, options.test)
-        }
-        FileKind::Npy => not_a_data_set(
-            "one NumPy array",
-            "an NPZ file with x and y, or the folder that holds x.npy and y.npy",
-        ),
-        FileKind::Idx => not_a_data_set(
-            "one IDX file",
-            "the folder that holds the IDX files of images and labels",
-        ),
-        FileKind::Png => not_a_data_set("a PNG image", "a CSV or NPZ file, or a folder"),
-    }
-}
-
 fn load_csv(source: Source, label: Option<&str>) -> Result<Parts> {
     let table = csv::read(source, label)?;
     let side = table.samples.width.isqrt();
@@ -234,35 +226,6 @@ fn load_csv(source: Source, label: Option<&str>) -> Result<Parts> {
         name: None,
         notices: table.notices,
     })
-}
-
-fn load_folder(path: &Path, test: bool) -> Result<Parts> {
-    if idx_file(path, known::TRAIN_IMAGES).is_some() {
-        return load_idx(path, test);
-    }
-    if path.join("x.npy").exists() {
-        return load_arrays(Arrays::open_folder(path)?, test);
-    }
-    let mut found: Vec<String> = fs::read_dir(path)
-        .map_err(|error| Error::io("read", path, error))?
-        .flatten()
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
-    found.sort_unstable();
-    found.truncate(6);
-    Err(Error::format(
-        path,
-        "folder",
-        format!(
-            "{}[.gz] and its labels, or x.npy and y.npy",
-            known::TRAIN_IMAGES
-        ),
-        if found.is_empty() {
-            "no files".to_owned()
-        } else {
-            found.join(", ")
-        },
-    ))
 }
 
 fn load_arrays(mut arrays: Arrays, test: bool) -> Result<Parts> {
@@ -310,173 +273,25 @@ fn load_arrays(mut arrays: Arrays, test: bool) -> Result<Parts> {
     })
 }
 
-/// Images with their labels, and what known files they are.
-struct Pair {
-    samples: Samples,
-    shape: ImageShape,
-    official: bool,
-}
-
-fn load_idx(folder: &Path, test: bool) -> Result<Parts> {
-    // Unpacking takes most of the time; the test part is read beside the training part.
-    let (train, test) = thread::scope(|scope| {
-        let train = scope.spawn(|| read_pair(folder, known::TRAIN_IMAGES, known::TRAIN_LABELS));
-        let has_test = |name| idx_file(folder, name).is_some();
-        let test = (test && (has_test(known::TEST_IMAGES) || has_test(known::TEST_LABELS)))
-            .then(|| read_pair(folder, known::TEST_IMAGES, known::TEST_LABELS))
-            .transpose();
-        let train = train
-            .join()
-            .unwrap_or_else(|cause| panic::resume_unwind(cause));
-        (train, test)
-    });
-    let (train, test) = (train?, test?);
-    if let Some(test) = &test
-        && test.shape != train.shape
-    {
-        return Err(Error::format(
-            folder,
-            known::TEST_IMAGES,
-            format!("images of {} as for training", train.shape),
-            test.shape.to_string(),
-        ));
+/// The test part, in the number type that it would have beside the other parts.
+fn load_test_arrays(mut arrays: Arrays, path: PathBuf) -> Result<Option<TestSet>> {
+    arrays.check_names()?;
+    if !arrays.has_part("_test") {
+        return Ok(None);
     }
-    let official = train.official && test.as_ref().is_none_or(|test| test.official);
-    let names: Vec<String> = if official {
-        known::FASHION_CLASSES.map(str::to_owned).to_vec()
-    } else {
-        (0..idx::CLASSES).map(|class| class.to_string()).collect()
-    };
-    let notice = "not the official Fashion-MNIST files; classes are named 0 to 9";
-    Ok(Parts {
-        train: train.samples,
-        validation: None,
-        test: test.map(|test| test.samples),
-        class_names: Some(names),
-        image: Some(train.shape),
-        name: official.then_some(known::FASHION_MNIST),
-        notices: (!official).then(|| notice.to_owned()).into_iter().collect(),
-    })
-}
-
-/// The file of that name, with or without `.gz`.
-pub(super) fn idx_file(folder: &Path, name: &str) -> Option<PathBuf> {
-    [name.to_owned(), format!("{name}.gz")]
-        .into_iter()
-        .map(|name| folder.join(name))
-        .find(|path| path.exists())
-}
-
-fn read_pair(folder: &Path, images: &str, labels: &str) -> Result<Pair> {
-    let find = |name: &str, other: &str| {
-        idx_file(folder, name).ok_or_else(|| Error::Missing {
-            path: folder.join(name),
-            hint: format!("it belongs to {other}; with or without .gz"),
-        })
-    };
-    let (images_path, labels_path) = (find(images, labels)?, find(labels, images)?);
-    let idx::IdxLabels {
-        header,
-        labels: classes,
-    } = idx::read_labels(&labels_path)?;
-    let labels_known = refuse_mnist(&labels_path, known::recognise(&[&header, &classes]))?;
-    let read = idx::read_images(&images_path)?;
-    let images_known = refuse_mnist(
-        &images_path,
-        known::recognise(&[&read.header, &read.pixels]),
-    )?;
-    if read.len() != classes.len() {
-        return Err(Error::format(
-            &labels_path,
-            "byte 4",
-            format!(
-                "{} labels, one for each image of {}",
-                read.len(),
-                images_path.display()
-            ),
-            classes.len().to_string(),
-        ));
+    let (mut samples, image) = arrays.part("_test")?;
+    samples.features.widen_to(&arrays.number_type("x")?);
+    if arrays.has_part("_val") {
+        samples.features.widen_to(&arrays.number_type("x_val")?);
     }
-    let is = |known: Option<&KnownFile>, name: &str| known.is_some_and(|known| known.name == name);
-    Ok(Pair {
-        official: is(images_known, images) && is(labels_known, labels),
-        shape: read.shape,
-        samples: Samples {
-            width: read.shape.pixels(),
-            features: Features::U8(read.pixels),
-            labels: classes.into_iter().map(u32::from).collect(),
-        },
-    })
-}
-
-/// Passes known files of Fashion-MNIST and unknown files, refuses MNIST's, which have the same names.
-fn refuse_mnist(
-    path: &Path,
-    known: Option<&'static KnownFile>,
-) -> Result<Option<&'static KnownFile>> {
-    match known {
-        Some(file) if file.dataset == known::MNIST => Err(Error::format(
-            path,
-            "contents",
-            format!(
-                "Fashion-MNIST or a data set of your own (Fashion-MNIST: {})",
-                locate::HOW_TO_GET
-            ),
-            format!(
-                "{} of MNIST, handwritten digits under the same file names (to train on MNIST on purpose, save it as an NPZ file with x and y)",
-                file.name
-            ),
-        )),
-        known => Ok(known),
-    }
-}
-
-/// SHA-256 over number type, sizes, values and labels of both parts.
-fn fingerprint(train: &Samples, validation: Option<&Samples>) -> String {
-    let mut hasher = Sha256::new();
-    for part in [Some(train), validation].into_iter().flatten() {
-        hasher.update(part.features.dtype());
-        hasher.update((part.width as u64).to_le_bytes());
-        hasher.update((part.len() as u64).to_le_bytes());
-        match &part.features {
-            Features::U8(values) => hasher.update(values),
-            Features::F32(values) => update(&mut hasher, values, |x| x.to_le_bytes()),
-            Features::F64(values) => update(&mut hasher, values, |x| x.to_le_bytes()),
-        }
-        update(&mut hasher, &part.labels, |x| x.to_le_bytes());
-    }
-    known::hex(hasher)
-}
-
-fn update<T: Copy, const N: usize>(
-    hasher: &mut Sha256,
-    values: &[T],
-    bytes: impl Fn(T) -> [u8; N],
-) {
-    let mut buffer = Vec::with_capacity(1024 * N);
-    for chunk in values.chunks(1024) {
-        buffer.clear();
-        buffer.extend(chunk.iter().flat_map(|&value| bytes(value)));
-        hasher.update(&buffer);
-    }
-}
-
-impl Features {
-    /// Converts to the other's number type if that is wider.
-    fn widen_to(&mut self, other: &Features) {
-        *self = match (std::mem::replace(self, Features::U8(Vec::new())), other) {
-            (Features::U8(v), Features::F32(_)) => {
-                Features::F32(v.into_iter().map(f32::from).collect())
-            }
-            (Features::U8(v), Features::F64(_)) => {
-                Features::F64(v.into_iter().map(f64::from).collect())
-            }
-            (Features::F32(v), Features::F64(_)) => {
-                Features::F64(v.into_iter().map(f64::from).collect())
-            }
-            (same, _) => same,
-        };
-    }
+    Ok(Some(TestSet {
+        class_names: numbered(samples.labels.iter()),
+        samples,
+        image,
+        name: name_of(&path),
+        path,
+        notices: Vec::new(),
+    }))
 }
 
 #[cfg(test)]

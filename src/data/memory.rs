@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use ndarray::ArrayView2;
 
-use super::load::Parts;
-use super::{Dataset, Features, Samples};
+use super::parts::Parts;
+use super::{Dataset, Features, MAX_CLASSES, Samples};
 use crate::error::{Error, Result};
 use crate::real::Real;
 
@@ -19,21 +19,19 @@ impl Samples {
         if width == 0 {
             return Err(Error::shape("x", "at least one column", "none"));
         }
-        if let Some(((row, column), value)) = x.indexed_iter().find(|(_, v)| !v.is_finite()) {
-            let found = format!("{value} in row {row}, column {column}");
-            return Err(Error::shape("x", "finite values", found));
-        }
         let values = x.iter().map(|v| v.to_f64());
         let features = if R::NAME == "f32" {
             Features::F32(values.map(|v| v as f32).collect())
         } else {
             Features::F64(values.collect())
         };
-        Ok(Samples {
+        let samples = Samples {
             features,
             width,
             labels: Vec::new(),
-        })
+        };
+        samples.check_values(width)?;
+        Ok(samples)
     }
 }
 
@@ -41,14 +39,18 @@ impl Dataset {
     /// A data set of the rows of `x` `[samples, features]` with one label a row, in `0..classes`.
     ///
     /// # Errors
-    /// If there are not as many labels as rows, fewer than two classes, or as [`Samples::from_array`].
+    /// If there is no row, there are not as many labels as rows, fewer than two or more than 65536 classes, or as [`Samples::from_array`].
     pub fn from_arrays<R: Real>(x: ArrayView2<'_, R>, labels: &[u32]) -> Result<Dataset> {
         let mut train = Samples::from_array(x)?;
         if labels.len() != x.nrows() {
             let found = format!("{} for x of shape {:?}", labels.len(), x.dim());
             return Err(Error::shape("labels", "one per row of x", found));
         }
+        if labels.is_empty() {
+            return Err(Error::shape("x", "at least one row", "none"));
+        }
         train.labels = labels.to_vec();
+        train.check_labels(MAX_CLASSES)?;
         let parts = Parts {
             train,
             validation: None,
@@ -93,5 +95,40 @@ mod tests {
             "one class"
         );
         assert!(Dataset::from_arrays(x.mapv(|_| f32::NAN).view(), &[0, 1]).is_err());
+        assert!(Dataset::from_arrays(x.view(), &[0, u32::MAX]).is_err());
+        assert!(Dataset::from_arrays(Array2::<f32>::zeros((0, 3)).view(), &[]).is_err());
+        assert!(Dataset::from_arrays(Array2::<f32>::zeros((2, 0)).view(), &[0, 1]).is_err());
+    }
+
+    /// Its fields are public, so anything may be in them.
+    #[test]
+    fn a_data_set_put_together_by_hand_is_checked() {
+        let x = Array2::<f32>::zeros((4, 3));
+        let sound = Dataset::from_arrays(x.view(), &[0, 1, 1, 0]).unwrap();
+        sound.check().unwrap();
+        let refused = |word: &str, change: fn(&mut Dataset)| {
+            let mut data = sound.clone();
+            change(&mut data);
+            let error = data.check().unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        };
+        refused("classes below 2", |data| data.train.labels[3] = 2);
+        refused("one for each sample", |data| data.train.labels.truncate(1));
+        refused("a multiple of 3", |data| {
+            data.train.features = Features::U8(vec![0; 7])
+        });
+        refused("values each", |data| data.train.width = 0);
+        refused("finite", |data| {
+            data.train.features = Features::F64([0.0; 11].into_iter().chain([f64::NAN]).collect());
+        });
+        refused("at least one", |data| {
+            data.train.features = Features::U8(Vec::new());
+            data.train.labels.clear();
+        });
+        refused("3 values each", |data| {
+            let mut test = data.train.clone();
+            test.width = 4;
+            data.test = Some(test);
+        });
     }
 }

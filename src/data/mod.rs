@@ -5,12 +5,15 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::error::{Error, Result};
+
 mod arrays;
 pub mod augment;
 pub mod batches;
 mod csv;
 mod describe;
 mod idx;
+mod idx_folder;
 mod image;
 mod known;
 mod load;
@@ -20,6 +23,7 @@ pub mod normalize;
 mod npy;
 mod npy_header;
 mod open;
+mod parts;
 mod picture;
 pub mod split;
 mod verify;
@@ -27,7 +31,7 @@ mod verify;
 pub use augment::Augment;
 pub use describe::{DatasetDescription, PartDescription, class_counts};
 pub use image::read_png;
-pub use load::{FileKind, LoadOptions, file_kind, load, read_rows};
+pub use load::{FileKind, LoadOptions, file_kind, load, load_test, read_rows};
 pub use locate::{VARIABLE, locate};
 pub use normalize::{Normalize, Normalizer};
 pub use picture::{class_picture, sample_picture};
@@ -63,6 +67,21 @@ impl Features {
         self.len() == 0
     }
 
+    /// The first value that is not finite, with its place.
+    fn first_not_finite(&self) -> Option<(usize, f64)> {
+        match self {
+            Features::U8(_) => None,
+            Features::F32(values) => {
+                let place = values.iter().position(|x| !x.is_finite())?;
+                Some((place, values[place].into()))
+            }
+            Features::F64(values) => {
+                let place = values.iter().position(|x| !x.is_finite())?;
+                Some((place, values[place]))
+            }
+        }
+    }
+
     /// The number type's name: "u8", "f32" or "f64".
     pub fn dtype(&self) -> &'static str {
         match self {
@@ -85,6 +104,53 @@ pub struct Samples {
 }
 
 impl Samples {
+    /// Checks that these are whole rows of `width` finite values.
+    ///
+    /// # Errors
+    /// Says what was found instead.
+    pub fn check_values(&self, width: usize) -> Result<()> {
+        if self.width != width || width == 0 {
+            let expected = format!("{width} values each");
+            return Err(Error::shape("samples", expected, self.width.to_string()));
+        }
+        if !self.features.len().is_multiple_of(width) {
+            let expected = format!("a multiple of {width} values");
+            let found = self.features.len().to_string();
+            return Err(Error::shape("samples", expected, found));
+        }
+        if let Some((place, value)) = self.features.first_not_finite() {
+            let (row, column) = (place / width, place % width);
+            let found = format!("{value} in row {row}, column {column}");
+            return Err(Error::shape("samples", "finite values", found));
+        }
+        Ok(())
+    }
+
+    /// Checks that there is one label a sample, each below `classes`.
+    ///
+    /// # Errors
+    /// Says what was found instead.
+    pub fn check_labels(&self, classes: usize) -> Result<()> {
+        if self.labels.len() != self.len() {
+            let expected = format!("{}, one for each sample", self.len());
+            return Err(Error::shape(
+                "labels",
+                expected,
+                self.labels.len().to_string(),
+            ));
+        }
+        let outside = |&label: &u32| label as usize >= classes;
+        if let Some(row) = self.labels.iter().position(outside) {
+            let found = format!("{} for sample {row}", self.labels[row]);
+            return Err(Error::shape(
+                "labels",
+                format!("classes below {classes}"),
+                found,
+            ));
+        }
+        Ok(())
+    }
+
     /// How many samples (rows).
     pub fn len(&self) -> usize {
         self.features.len().checked_div(self.width).unwrap_or(0)
@@ -141,9 +207,46 @@ pub struct Dataset {
     pub notices: Vec<String>,
 }
 
+/// The test part of a data set, checked, without the parts that a network learns from.
+#[derive(Clone, Debug)]
+pub struct TestSet {
+    /// The labelled samples.
+    pub samples: Samples,
+    /// One name a class.
+    pub class_names: Vec<String>,
+    /// Set if the rows are images.
+    pub image: Option<ImageShape>,
+    /// Where the data set is.
+    pub path: PathBuf,
+    /// Human name of the data set, as [`Dataset::name`].
+    pub name: String,
+    /// What the user should know about how the source was read.
+    pub notices: Vec<String>,
+}
+
 impl Dataset {
     /// How many classes.
     pub fn classes(&self) -> usize {
         self.class_names.len()
+    }
+
+    /// Checks that the parts are not empty and fit each other and the classes. A data set that was loaded does; one that was put together by hand may not.
+    ///
+    /// # Errors
+    /// Says what was found instead.
+    pub fn check(&self) -> Result<()> {
+        let parts = [
+            Some(&self.train),
+            self.validation.as_ref(),
+            self.test.as_ref(),
+        ];
+        for part in parts.into_iter().flatten() {
+            part.check_values(self.train.width)?;
+            part.check_labels(self.classes())?;
+            if part.is_empty() {
+                return Err(Error::shape("samples", "at least one", "none"));
+            }
+        }
+        Ok(())
     }
 }

@@ -60,25 +60,18 @@ impl<'a> NpyArray<'a> {
             }
         };
         let count = self.checked_count(&header)?;
-        let features = match (header.kind, header.size) {
-            (NumberKind::Unsigned, 1) => Features::U8(self.read_u8(count)?),
-            (NumberKind::Float, 4) => Features::F32(if header.big_endian {
+        let features = match self.number_type(&header)? {
+            Features::U8(_) => Features::U8(self.read_u8(count)?),
+            Features::F32(_) => Features::F32(if header.big_endian {
                 self.read_items(count, BigEndian::read_f32)?
             } else {
                 self.read_items(count, LittleEndian::read_f32)?
             }),
-            (NumberKind::Float, 8) => Features::F64(if header.big_endian {
+            Features::F64(_) => Features::F64(if header.big_endian {
                 self.read_items(count, BigEndian::read_f64)?
             } else {
                 self.read_items(count, LittleEndian::read_f64)?
             }),
-            _ => {
-                return Err(self.wrong(
-                    "descr",
-                    "values of type u1, f4 or f8",
-                    header.dtype_name(),
-                ));
-            }
         };
         self.expect_end()?;
         let width = header.shape[1..].iter().product();
@@ -97,6 +90,21 @@ impl<'a> NpyArray<'a> {
             width,
             image,
         })
+    }
+
+    /// Reads the number type of samples, as no values of it.
+    pub(super) fn read_number_type(mut self) -> Result<Features> {
+        let header = self.read_header()?;
+        self.number_type(&header)
+    }
+
+    fn number_type(&self, header: &NpyHeader) -> Result<Features> {
+        match (header.kind, header.size) {
+            (NumberKind::Unsigned, 1) => Ok(Features::U8(Vec::new())),
+            (NumberKind::Float, 4) => Ok(Features::F32(Vec::new())),
+            (NumberKind::Float, 8) => Ok(Features::F64(Vec::new())),
+            _ => Err(self.wrong("descr", "values of type u1, f4 or f8", header.dtype_name())),
+        }
     }
 
     /// Reads class numbers of any integer type and shape `[n]` or `[n, 1]`.

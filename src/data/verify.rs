@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::idx_folder::idx_file;
 use super::known::{self, FASHION_MNIST, KnownFile};
-use super::load::idx_file;
 use super::open::Source;
 use super::{DatasetDescription, LoadOptions, load, locate};
 use crate::error::{Error, Result};

@@ -2,51 +2,67 @@
 
 use std::ops::Range;
 
-use crate::backend::{Backend, Input, Kept, Labels};
+use crate::backend::{Backend, BatchTargets, DeviceDataset, Input};
 use crate::data::batches::{Augmentation, gather, gather_augmented};
 use crate::data::normalize::Normalizer;
 use crate::data::{Features, Samples};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::nn::Batch;
+use crate::ops::loss::Targets;
 use crate::real::Real;
 
-/// Rows of some samples in the order in which batches take them, with their classes; also where the backend keeps them, if it does.
+/// Rows of some samples in the order in which batches take them, with their classes.
 pub struct Rows<B: Backend> {
     order: Vec<u32>,
     classes: Vec<u32>,
-    kept: Option<B::Kept>,
+    /// The samples in this order on the device, if they were uploaded.
+    uploaded: Option<B::Dataset>,
 }
 
 impl<B: Backend> Rows<B> {
-    /// The rows `order` of `samples`, already in the backend's keeping as `kept`.
-    fn new(samples: &Samples, order: Vec<u32>, kept: Option<B::Kept>) -> Result<Self> {
+    fn new(samples: &Samples, order: Vec<u32>, uploaded: Option<B::Dataset>) -> Result<Self> {
         let classes = vec![0; order.len()];
         let mut rows = Rows {
             order,
             classes,
-            kept,
+            uploaded,
         };
         rows.arrange(samples, |_| ())?;
         Ok(rows)
     }
 
-    /// Rows that share what the backend keeps of the same samples, in an order of their own.
+    /// Other rows of the same samples, which are uploaded once for both.
+    ///
+    /// # Errors
+    /// If there is no such row, or the device fails.
     pub fn share(&self, samples: &Samples, order: Vec<u32>) -> Result<Self> {
-        let kept = self.kept.as_ref().map(Kept::share).transpose()?;
-        Self::new(samples, order, kept)
+        let uploaded = self.uploaded.as_ref().map(DeviceDataset::share);
+        Self::new(samples, order, uploaded.transpose()?)
     }
 
     /// Changes the order.
+    ///
+    /// # Errors
+    /// If there is no such row, or the device fails.
     pub fn arrange(&mut self, samples: &Samples, change: impl FnOnce(&mut [u32])) -> Result<()> {
         change(&mut self.order);
-        // Samples to be predicted have no labels, and nobody asks for them.
-        if !samples.labels.is_empty() {
+        let (count, labels) = (samples.len(), samples.labels.len());
+        if labels != 0 && labels != count {
+            let expected = format!("{count}, one a sample");
+            return Err(Error::shape("labels", expected, labels.to_string()));
+        }
+        if let Some(row) = self.order.iter().find(|&&row| row as usize >= count) {
+            let expected = format!("rows below {count}, the samples");
+            return Err(Error::shape("order", expected, format!("row {row}")));
+        }
+        // Samples to be predicted have no labels.
+        if labels != 0 {
             for (class, &row) in self.classes.iter_mut().zip(&self.order) {
                 *class = samples.labels[row as usize];
             }
         }
-        match &mut self.kept {
-            Some(kept) => kept.arrange(&self.order, &self.classes),
+        match &mut self.uploaded {
+            Some(uploaded) => uploaded.set_order(&self.order, Targets::Classes(&self.classes)),
             None => Ok(()),
         }
     }
@@ -61,17 +77,30 @@ impl<B: Backend> Rows<B> {
         self.order.is_empty()
     }
 
-    /// The classes of the rows at the places `batch`.
-    pub fn labels(&self, batch: Range<usize>) -> Labels<'_, B::Kept> {
-        Labels {
-            kept: self.kept.as_ref().map(|kept| (kept, batch.start)),
-            classes: &self.classes[batch],
+    /// The targets of the rows at the places `batch`.
+    ///
+    /// # Errors
+    /// If there are no such places.
+    pub fn targets(&self, batch: Range<usize>) -> Result<BatchTargets<'_, B::Dataset>> {
+        self.check(&batch)?;
+        let uploaded = self.uploaded.as_ref().map(|set| (set, batch.start));
+        let classes = Targets::Classes(&self.classes[batch]);
+        Ok(BatchTargets::new(classes, uploaded))
+    }
+
+    fn check(&self, batch: &Range<usize>) -> Result<()> {
+        if batch.start <= batch.end && batch.end <= self.len() {
+            return Ok(());
         }
+        let expected = format!("places below {}", self.len());
+        Err(Error::shape("batch", expected, format!("{batch:?}")))
     }
 }
 
-/// Normalises (and augments) batches. Pixels without augmentation go to the backend as they are, which converts them where it packs
-/// them; everything else is converted here into one buffer. What the backend keeps it gathers by itself.
+/// Normalises (and augments) batches.
+///
+/// Pixels without augmentation go to the backend as they are, which converts them where it packs them. Everything else
+/// is converted here into one buffer. Samples that were uploaded are gathered on the device.
 pub struct Feed<B: Backend> {
     normalizer: Normalizer,
     scale: Vec<B::Real>,
@@ -99,13 +128,29 @@ impl<B: Backend> Feed<B> {
         &self.normalizer
     }
 
-    /// The rows `order` of `samples`, in the keeping of a backend that keeps samples.
+    /// The rows `order` of `samples`, uploaded if the backend has a device for them.
+    ///
+    /// # Errors
+    /// If samples have another width than the normaliser, there is no such row, or the device fails.
     pub fn rows(&self, backend: &B, samples: &Samples, order: Vec<u32>) -> Result<Rows<B>> {
-        let kept = backend.keep(samples, &self.normalizer)?;
-        Rows::new(samples, order, kept)
+        self.check_width(samples)?;
+        let uploaded = backend.upload_samples(samples, &self.normalizer)?;
+        Rows::new(samples, order, uploaded)
+    }
+
+    fn check_width(&self, samples: &Samples) -> Result<()> {
+        let width = self.scale.len();
+        if samples.width == width {
+            return Ok(());
+        }
+        let expected = format!("{width} values each, the network's inputs");
+        Err(Error::shape("samples", expected, samples.width.to_string()))
     }
 
     /// The rows at the places `batch`, ready for the first block.
+    ///
+    /// # Errors
+    /// If there are no such places or no room for as many, or the device fails.
     pub fn batch<'a>(
         &'a mut self,
         backend: &B,
@@ -114,9 +159,16 @@ impl<B: Backend> Feed<B> {
         batch: Range<usize>,
         augmentation: Option<&Augmentation<'_>>,
     ) -> Result<Batch<'a, B>> {
+        rows.check(&batch)?;
+        self.check_width(samples)?;
         let count = batch.len();
-        if let Some(kept) = &rows.kept {
-            kept.gather(batch, augmentation, &mut self.device)?;
+        let room = self.host.len().checked_div(samples.width).unwrap_or(0);
+        if count > room {
+            let expected = format!("at most {room} rows");
+            return Err(Error::shape("batch", expected, count.to_string()));
+        }
+        if let Some(uploaded) = &rows.uploaded {
+            uploaded.gather(batch, augmentation, &mut self.device)?;
             return Ok(Input::Values {
                 buf: &self.device,
                 rows: count,
@@ -144,5 +196,42 @@ impl<B: Backend> Feed<B> {
             buf: &self.device,
             rows: count,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::Plain;
+
+    fn samples(width: usize, labels: Vec<u32>) -> Samples {
+        let features = Features::U8(vec![1; width * 3]);
+        Samples {
+            features,
+            width,
+            labels,
+        }
+    }
+
+    #[test]
+    fn rows_and_batches_are_checked() {
+        let backend = Plain::<f32>::new();
+        let mut feed = Feed::new(&backend, Normalizer::identity(2), 2).unwrap();
+        let three = samples(2, vec![0, 1, 0]);
+        let rows = feed.rows(&backend, &three, vec![2, 0, 1]).unwrap();
+        assert!(rows.targets(1..3).is_ok() && rows.targets(1..4).is_err());
+        let mut batch = |samples, places| {
+            let found = feed.batch(&backend, samples, &rows, places, None);
+            found.map(|x| x.rows()).map_err(|e| e.exit_code())
+        };
+        assert_eq!(batch(&three, 1..3), Ok(2));
+        assert_eq!(batch(&three, 2..4), Err(2), "no such places");
+        assert_eq!(batch(&three, 0..3), Err(2), "no room");
+        assert_eq!(batch(&samples(1, Vec::new()), 0..1), Err(2), "width");
+        assert!(feed.rows(&backend, &three, vec![3]).is_err());
+        let few_labels = samples(2, vec![0]);
+        assert!(feed.rows(&backend, &few_labels, vec![0]).is_err());
+        let narrow = samples(1, Vec::new());
+        assert!(feed.rows(&backend, &narrow, vec![0]).is_err());
     }
 }

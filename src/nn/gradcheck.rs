@@ -1,23 +1,28 @@
 //! Gradients against central differences, for a whole network, in f64.
 //!
-//! The network's logits Z are turned into one number by a random upstream gradient U, `$f = \langle U, Z \rangle$`: a sum of plain ones
-//! would hide errors that cancel. For each parameter tensor and the input,
+//! The network's logits Z are turned into one number by a random upstream gradient U, `$f = \langle U, Z \rangle$`. A
+//! sum of plain ones would hide errors that cancel. For each parameter tensor and the input,
 //!
 //! ```math
-//! \frac{\partial f}{\partial \theta_i} \quad\text{against}\quad \frac{f(\theta + h e_i) - f(\theta - h e_i)}{2h}, \qquad h = 10^{-5} \max(1, |\theta_i|)
+//! \frac{\partial f}{\partial \theta_i} \quad\text{against}\quad
+//! \frac{f(\theta + h e_i) - f(\theta - h e_i)}{2h}, \qquad h = 10^{-5} \max(1, |\theta_i|)
 //! ```
 //!
-//! whose own error is `$O(h^2)$` from the series plus `$O(\epsilon |f| / h)$` from rounding, about `$10^{-10}$` of the size of f each. Hence the relative
-//! error of an entry is `$|a - n| / \max(|a|, |n|, F)$` with `$F = 10^{-5} \max(1, \sum |U \circ Z|)$`: smaller derivatives cannot be told from rounding.
-//! The bias of a Linear before a batch norm is such a case, its gradient is exactly 0.
+//! whose own error is `$O(h^2)$` from the series plus `$O(\epsilon |f| / h)$` from rounding, about `$10^{-10}$` of the
+//! size of f each. Hence the relative error of an entry is `$|a - n| / \max(|a|, |n|, F)$` with
+//! `$F = 10^{-5} \max(1, \sum |U \circ Z|)$`: smaller derivatives cannot be told from rounding. The bias of a Linear
+//! before a batch norm is such a case: its gradient is exactly 0.
 //!
-//! Where a relu's input changes sign between the two points the difference measures the kink and not the derivative: such entries are
-//! skipped and counted. One more check moves all parameters at once along a random direction d, `$\langle \nabla f, d \rangle$`, and one
+//! Where a relu's input changes sign between the two points the difference measures the kink and not the derivative.
+//! Such entries are skipped and counted.
+//!
+//! One more check moves all parameters at once along a random direction d, `$\langle \nabla f, d \rangle$`. Another
 //! compares the loss's gradient by the logits, with its smoothing and class weights.
 //!
-//! A backend in f32 is checked against the same differences: they stay those of the f64 network, at parameters and inputs that f32 holds exactly. What then limits the
-//! comparison is the rounding of the gradient itself, about `$10^{-6}$` of the sizes that cancel in it: F's factor is
-//! `$10^{-2}$` then. Where a relu's input is so near 0 that f32 and f64 disagree about its sign, every gradient behind it differs: deep networks on few rows fail for that alone.
+//! A backend in f32 is checked against the same differences, those of the f64 network, at parameters and inputs that
+//! f32 holds exactly. What then limits the comparison is the rounding of the gradient itself, about `$10^{-6}$` of the
+//! sizes that cancel in it: F's factor is `$10^{-2}$` then. Where a relu's input is so near 0 that f32 and f64
+//! disagree about its sign, every gradient behind it differs: deep networks on few rows fail for that alone.
 
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal, StandardUniform};
@@ -26,7 +31,7 @@ use super::init::{self, Init};
 use super::{Mlp, NetworkSpec};
 use crate::backend::{Backend, Input, Mode, Plain, Sink};
 use crate::error::{Error, Result};
-use crate::ops::loss::cross_entropy::{LossOptions, softmax_cross_entropy};
+use crate::ops::loss::{Loss, Targets};
 use crate::real::Real;
 use crate::rng::{self, Purpose};
 
@@ -52,8 +57,8 @@ pub struct Options {
     pub limit: f64,
     /// Initial weights.
     pub init: Init,
-    /// Options of the loss.
-    pub loss: LossOptions,
+    /// The loss.
+    pub loss: Loss,
 }
 
 /// The result for one tensor.
@@ -176,12 +181,10 @@ impl Probe {
             let signs = &mut self.signs[slot];
             signs.clear();
             for (saved, block) in self.mlp.saved().iter().zip(&self.mlp.layout().blocks) {
-                let len = if block.activation.is_some() {
-                    self.rows * block.outputs
-                } else {
-                    0
-                };
-                signs.extend(saved.pre_activation()[..len].iter().map(|&x| x > 0.0));
+                if block.hidden().is_some() {
+                    let pre = &saved.pre_activation()[..self.rows * block.outputs];
+                    signs.extend(pre.iter().map(|&x| x > 0.0));
+                }
             }
         }
         let logits = self.mlp.logits(self.rows)?;
@@ -217,7 +220,7 @@ pub fn gradcheck_on<B: Backend>(
     spec: &NetworkSpec,
     options: &Options,
 ) -> Result<Report> {
-    if options.rows == 0 || (spec.batch_norm && !spec.hidden.is_empty() && options.rows == 1) {
+    if options.rows == 0 || (spec.has_batch_norm() && options.rows == 1) {
         let message = format!(
             "expected at least 2 rows (batch norm), found {}",
             options.rows
@@ -272,12 +275,14 @@ pub fn gradcheck_on<B: Backend>(
     })
 }
 
-/// A network at a random point: no parameter is at a special value (γ = 1, b = 0) where a wrong formula might look right.
+/// A network at a random point.
+///
+/// No parameter is at a special value (γ = 1, b = 0), where a wrong formula might look right.
 fn probe(spec: &NetworkSpec, options: &Options, rng: &mut impl Rng) -> Result<Probe> {
     let mlp = Mlp::new(Plain::<f64>::new(), spec.clone(), options.rows)?;
     let (mut params, running) = init::draw(spec, options.init, options.seed);
     for block in &mlp.layout().blocks {
-        for x in params[block.bias.start..block.parameters().end].iter_mut() {
+        for x in params[block.linear.bias.start..block.parameters().end].iter_mut() {
             let unit: f64 = rng.sample(StandardUniform);
             *x += unit - 0.5;
         }
@@ -288,7 +293,7 @@ fn probe(spec: &NetworkSpec, options: &Options, rng: &mut impl Rng) -> Result<Pr
         params,
         running,
         x: normal(options.rows * spec.inputs),
-        upstream: normal(options.rows * spec.classes),
+        upstream: normal(options.rows * spec.outputs),
         mode: Mode::Train {
             seed: options.seed,
             step: 0,
@@ -337,7 +342,8 @@ impl<B: Backend> Checked<B> {
     /// Gradients of all parameters and of the input.
     fn gradients(&mut self, probe: &Probe) -> Result<(Vec<f64>, Vec<f64>)> {
         let (buf, mode, rows) = (&self.buffer(&probe.x)?, probe.mode, self.rows);
-        let mut dx = self.buffer(&vec![f64::NAN; probe.x.len()])?;
+        let width = self.mlp.spec().inputs.next_multiple_of(B::PANEL);
+        let mut dx = self.buffer(&vec![f64::NAN; rows * width])?;
         self.mlp.load(&cast(&probe.params), &cast(&probe.running))?;
         self.mlp.forward(Input::Values { buf, rows }, mode)?;
         self.mlp.set_upstream(&cast(&probe.upstream))?;
@@ -348,18 +354,12 @@ impl<B: Backend> Checked<B> {
     }
 
     /// The gradient of the loss by the logits.
-    fn dlogits(
-        &mut self,
-        logits: &[f64],
-        labels: &[u32],
-        options: &LossOptions,
-    ) -> Result<Vec<f64>> {
+    fn dlogits(&mut self, logits: &[f64], targets: Targets<'_>, loss: &Loss) -> Result<Vec<f64>> {
         let mut dlogits = self.buffer(&vec![f64::NAN; logits.len()])?;
-        let (buf, classes) = (self.buffer(logits)?, self.mlp.spec().classes);
-        let out = Some(&mut dlogits);
-        self.mlp
-            .backend()
-            .loss(&buf, classes, labels, options, out)?;
+        let (buf, outputs) = (self.buffer(logits)?, self.mlp.spec().outputs);
+        let (backend, out) = (self.mlp.backend(), Some(&mut dlogits));
+        backend.start_loss(&buf, outputs, targets.into(), loss, out)?;
+        backend.finish_losses(&mut Vec::new())?;
         self.read(&dlogits, logits.len())
     }
 }
@@ -414,15 +414,17 @@ fn loss<B: Backend>(
     options: &Options,
     rng: &mut impl Rng,
 ) -> Result<TensorReport> {
-    let classes = probe.mlp.spec().classes;
+    let outputs = probe.mlp.spec().outputs;
     let labels: Vec<u32> = (0..probe.rows)
-        .map(|_| rng.random_range(0..classes as u32))
+        .map(|_| rng.random_range(0..outputs as u32))
         .collect();
-    let mut report = TensorReport::new("loss by logits", &[probe.rows, classes]);
+    let targets = Targets::Classes(&labels);
+    options.loss.check(outputs, targets)?;
+    let mut report = TensorReport::new("loss by logits", &[probe.rows, outputs]);
     probe.forward()?;
     let mut logits = widen(&cast::<B::Real>(&probe.mlp.logits(probe.rows)?));
-    let dlogits = checked.dlogits(&logits, &labels, &options.loss)?;
-    let loss = |z: &[f64]| softmax_cross_entropy(None, z, &labels, &options.loss).objective;
+    let dlogits = checked.dlogits(&logits, targets, &options.loss)?;
+    let loss = |z: &[f64]| options.loss.compute(None, z, targets).objective;
     let value = loss(&logits);
     for i in chosen(logits.len(), options.entries, rng) {
         let (old, h) = (logits[i], 1e-5);
@@ -446,6 +448,7 @@ mod tests {
     use super::*;
     use crate::backend::Order;
     use crate::ops::activation::Activation;
+    use crate::ops::loss::cross_entropy::CrossEntropy;
 
     fn options() -> Options {
         Options {
@@ -454,10 +457,10 @@ mod tests {
             seed: 1,
             limit: 1e-5,
             init: Init::default(),
-            loss: LossOptions {
+            loss: Loss::CrossEntropy(CrossEntropy {
                 label_smoothing: 0.1,
                 class_weights: Some(vec![1.0, 0.5, 3.0]),
-            },
+            }),
         }
     }
 
@@ -465,7 +468,7 @@ mod tests {
         NetworkSpec {
             inputs: 7,
             hidden: vec![13, 1, 5],
-            classes: 3,
+            outputs: 3,
             batch_norm,
             activation,
             dropout,

@@ -10,9 +10,11 @@
 //! | xavier_uniform | `$U(\pm g\sqrt{6/(n+o)})$` | Glorot, Bengio, AISTATS 2010, section 4.2.1 |
 //! | xavier_normal | `$N(0, 2g^2/(n+o))$` | the same |
 //!
-//! Except for the default, b starts at 0. γ starts at 1, β at 0. The gain makes up for what the nonlinearity takes from the variance:
-//! `$\sqrt2$` for relu (half of the inputs are lost), `$\sqrt{2/(1+0.01^2)}$` for leaky_relu, 5/3 for tanh, else 1, as in PyTorch's
-//! `calculate_gain`; the last layer feeds no nonlinearity and takes 1. A gain given by the user holds for every layer.
+//! Except for the default, b starts at 0. γ starts at 1, β at 0.
+//!
+//! The gain makes up for what the nonlinearity takes from the variance: `$\sqrt2$` for relu (half of the inputs are
+//! lost), `$\sqrt{2/(1+0.01^2)}$` for leaky_relu, 5/3 for tanh, else 1, as in PyTorch's `calculate_gain`. The last
+//! layer feeds no nonlinearity and takes 1. A gain given by the user holds for every layer.
 
 use std::fmt;
 use std::str::FromStr;
@@ -108,8 +110,9 @@ pub fn gain(activation: Option<Activation>) -> f64 {
     }
 }
 
-/// The initial parameters and running statistics (mean 0, variance 1) of a network, a pure function of the seed; drawn in f64, so that f32
-/// and f64 runs start from the same point.
+/// The initial parameters and running statistics (mean 0, variance 1) of a network: a pure function of the seed.
+///
+/// They are drawn in f64, so that f32 and f64 runs start from the same point.
 pub fn draw<R: Real>(spec: &NetworkSpec, init: Init, seed: u64) -> (Vec<R>, Vec<R>) {
     let layout = Layout::new(spec);
     let mut rng = rng::stream(seed, Purpose::Init);
@@ -117,8 +120,10 @@ pub fn draw<R: Real>(spec: &NetworkSpec, init: Init, seed: u64) -> (Vec<R>, Vec<
     let mut running = vec![R::ZERO; layout.running_count()];
     for block in &layout.blocks {
         let (n, o) = (block.inputs as f64, block.outputs as f64);
-        let gain = init.gain.unwrap_or_else(|| gain(block.activation));
-        let weight = &mut params[block.weight.clone()];
+        let gain = init
+            .gain
+            .unwrap_or_else(|| gain(block.hidden().map(|hidden| hidden.activation)));
+        let weight = &mut params[block.linear.weight.clone()];
         match init.scheme {
             Scheme::Default => uniform(weight, 1.0 / n.sqrt(), &mut rng),
             Scheme::KaimingUniform => uniform(weight, gain * (3.0 / n).sqrt(), &mut rng),
@@ -127,9 +132,13 @@ pub fn draw<R: Real>(spec: &NetworkSpec, init: Init, seed: u64) -> (Vec<R>, Vec<
             Scheme::XavierNormal => normal(weight, gain * (2.0 / (n + o)).sqrt(), &mut rng),
         }
         if init.scheme == Scheme::Default {
-            uniform(&mut params[block.bias.clone()], 1.0 / n.sqrt(), &mut rng);
+            uniform(
+                &mut params[block.linear.bias.clone()],
+                1.0 / n.sqrt(),
+                &mut rng,
+            );
         }
-        if let Some(bn) = &block.batch_norm {
+        if let Some(bn) = block.batch_norm() {
             params[bn.gamma.clone()].fill(R::ONE);
             running[bn.running_var.clone()].fill(R::ONE);
         }
@@ -160,7 +169,7 @@ mod tests {
         NetworkSpec {
             inputs: 300,
             hidden: vec![200],
-            classes: 11,
+            outputs: 11,
             batch_norm: true,
             activation,
             dropout: 0.0,

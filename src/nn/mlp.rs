@@ -1,9 +1,11 @@
 //! The multilayer perceptron: a forward list of blocks and, reversed, the backward list.
+//!
+//! Sizes, rows and labels are checked here, before a backend sees them.
 
 use super::{Layout, NetworkSpec, Panels};
-use crate::backend::{Backend, Input, Labels, Mode, Sink, State};
+use crate::backend::{Backend, BatchTargets, Input, Mode, Sink, Source, State};
 use crate::error::{Error, Result};
-use crate::ops::loss::cross_entropy::{Loss, LossOptions};
+use crate::ops::loss::{BatchLoss, Loss, Targets};
 use crate::optim::{Optimizer, Step};
 
 /// A network on a backend, with every buffer that a training step needs, allocated once.
@@ -19,6 +21,12 @@ pub struct Mlp<B: Backend> {
     /// Gradients of a block's output and input: they change places from block to block.
     gradients: [B::Buf; 2],
     capacity: usize,
+    /// Rows of the last forward.
+    rows: usize,
+    /// Losses that were started and not collected.
+    pending: usize,
+    /// Where a caller's only pending loss is collected.
+    finished: Vec<BatchLoss>,
 }
 
 /// What one update needs besides its batch.
@@ -31,7 +39,7 @@ pub struct Update<'a> {
     /// The run's seed, for the dropout masks.
     pub seed: u64,
     /// The objective.
-    pub loss: &'a LossOptions,
+    pub loss: &'a Loss,
     /// The rule.
     pub optimizer: &'a Optimizer,
     /// The largest norm of all gradients together; 0 is off.
@@ -75,6 +83,9 @@ impl<B: Backend> Mlp<B> {
             saved,
             gradients,
             capacity,
+            rows: 0,
+            pending: 0,
+            finished: Vec::with_capacity(1),
         })
     }
 
@@ -140,12 +151,13 @@ impl<B: Backend> Mlp<B> {
         Ok(self.panels.unpack_running(&self.layout, &packed))
     }
 
-    /// A copy of the last forward's logits for `rows` rows, `[rows, classes]`.
+    /// A copy of the logits of the last forward's first rows, `[rows, outputs]`.
+    ///
+    /// # Errors
+    /// If it had fewer rows.
     pub fn logits(&self, rows: usize) -> Result<Vec<B::Real>> {
-        self.copy_out(
-            self.output(self.layout.blocks.len() - 1),
-            rows * self.spec.classes,
-        )
+        self.check_rows("logits", rows)?;
+        self.copy_out(self.output(), rows * self.spec.outputs)
     }
 
     fn copy_out(&self, buf: &B::Buf, len: usize) -> Result<Vec<B::Real>> {
@@ -154,8 +166,8 @@ impl<B: Backend> Mlp<B> {
         Ok(out)
     }
 
-    fn output(&self, block: usize) -> &B::Buf {
-        self.backend.output(&self.saved[block])
+    fn output(&self) -> &B::Buf {
+        self.backend.output(&self.saved[self.saved.len() - 1])
     }
 
     /// What the hidden activations of the last forward look like to a gradient check.
@@ -166,21 +178,30 @@ impl<B: Backend> Mlp<B> {
     /// Runs the blocks in order; the logits are in [`Mlp::logits`].
     ///
     /// # Errors
-    /// If the batch has more rows than there is room for.
+    /// If the batch is empty or has more rows than there is room for, its rows are not the network's inputs, or a batch
+    /// norm would learn from one row.
     pub fn forward(&mut self, x: Batch<'_, B>, mode: Mode) -> Result<()> {
         let rows = x.rows();
-        if rows == 0 || rows > self.capacity {
-            let expected = format!("1 to {} rows", self.capacity);
+        let train = mode != Mode::Eval;
+        let least = if train && self.spec.has_batch_norm() {
+            2
+        } else {
+            1
+        };
+        if rows < least || rows > self.capacity {
+            let expected = format!("{least} to {} rows", self.capacity);
             return Err(Error::shape("batch", expected, rows.to_string()));
         }
+        self.check_input(x)?;
+        self.rows = rows;
         for (i, block) in self.panels.blocks.iter().enumerate() {
             let (before, rest) = self.saved.split_at_mut(i);
-            let x = match before.last() {
-                Some(previous) => Input::Values {
-                    buf: self.backend.output(previous),
+            let x = match block.source {
+                Source::Batch => x,
+                Source::Previous => Input::Values {
+                    buf: self.backend.output(&before[i - 1]),
                     rows,
                 },
-                None => x,
             };
             self.backend
                 .block_forward(block, x, &mut self.state, &mut rest[0], mode)?;
@@ -189,27 +210,46 @@ impl<B: Backend> Mlp<B> {
     }
 
     /// The loss of the last forward, without gradient.
-    pub fn loss(&mut self, labels: &[u32], options: &LossOptions) -> Result<Loss> {
-        let logits = self.backend.output(&self.saved[self.saved.len() - 1]);
-        self.backend
-            .loss(logits, self.spec.classes, labels, options, None)
+    ///
+    /// # Errors
+    /// As [`Mlp::start_loss`], or if another loss is pending.
+    pub fn loss<'t>(&mut self, targets: impl Into<Targets<'t>>, loss: &Loss) -> Result<BatchLoss> {
+        self.expect_none_pending()?;
+        self.start(targets.into().into(), loss, false)?;
+        self.finish_loss()
     }
 
     /// The loss of the last forward; its gradient becomes the upstream gradient of [`Mlp::backward`].
-    pub fn loss_and_gradient(&mut self, labels: &[u32], options: &LossOptions) -> Result<Loss> {
-        let logits = self.backend.output(&self.saved[self.saved.len() - 1]);
-        let dlogits = Some(&mut self.gradients[0]);
-        self.backend
-            .loss(logits, self.spec.classes, labels, options, dlogits)
+    ///
+    /// # Errors
+    /// As [`Mlp::loss`].
+    pub fn loss_and_gradient<'t>(
+        &mut self,
+        targets: impl Into<Targets<'t>>,
+        loss: &Loss,
+    ) -> Result<BatchLoss> {
+        self.expect_none_pending()?;
+        self.start(targets.into().into(), loss, true)?;
+        self.finish_loss()
     }
 
-    /// Sets the upstream gradient of the logits `[rows, classes]` by hand.
+    /// Sets the upstream gradient of the last forward's logits `[rows, outputs]` by hand.
+    ///
+    /// # Errors
+    /// If it has another length.
     pub fn set_upstream(&mut self, dlogits: &[B::Real]) -> Result<()> {
+        let expected = self.rows * self.spec.outputs;
+        check_len("upstream gradient", dlogits.len(), expected)?;
         self.backend.upload(&mut self.gradients[0], dlogits)
     }
 
-    /// Runs the blocks in reverse, from the upstream gradient, with the `x` and `mode` of the last forward. The first block computes its input
-    /// gradient only if `dx` is given: nobody else needs it.
+    /// Runs the blocks in reverse, from the upstream gradient, with the `x` and `mode` of the last forward.
+    ///
+    /// A first block computes its input gradient only if `dx` is given: a training step needs none. `dx` has room for
+    /// rows of whole panels ([`Backend::PANEL`]).
+    ///
+    /// # Errors
+    /// If `x` cannot be the last forward's, `dx` is too short, or the device fails.
     pub fn backward(
         &mut self,
         x: Batch<'_, B>,
@@ -218,15 +258,25 @@ impl<B: Backend> Mlp<B> {
         mut dx: Option<&mut B::Buf>,
     ) -> Result<()> {
         let rows = x.rows();
+        check_len("rows of the backward", rows, self.rows)?;
+        self.check_input(x)?;
+        if let Some(dx) = &dx {
+            let (found, inputs) = (self.backend.buffer_len(dx), self.spec.inputs);
+            let needed = rows * inputs.next_multiple_of(B::PANEL);
+            if found < needed {
+                let expected = format!("at least {needed} values");
+                return Err(Error::shape("input gradient", expected, found.to_string()));
+            }
+        }
         let [mut dy, mut next] = self.gradients.each_mut();
         for (i, block) in self.panels.blocks.iter().enumerate().rev() {
             let (before, rest) = self.saved.split_at_mut(i);
-            let (x, dx) = match before.last() {
-                Some(previous) => {
-                    let buf = self.backend.output(previous);
+            let (x, dx) = match block.source {
+                Source::Batch => (x, dx.take()),
+                Source::Previous => {
+                    let buf = self.backend.output(&before[i - 1]);
                     (Input::Values { buf, rows }, Some(&mut *next))
                 }
-                None => (x, dx.take()),
             };
             let saved = &mut rest[0];
             self.backend
@@ -236,51 +286,101 @@ impl<B: Backend> Mlp<B> {
         Ok(())
     }
 
-    /// As [`Mlp::loss`], but it may come later, with [`Mlp::late_losses`].
-    pub fn start_loss(
-        &mut self,
-        labels: Labels<'_, B::Kept>,
-        options: &LossOptions,
-    ) -> Result<Option<Loss>> {
-        let logits = self.backend.output(&self.saved[self.saved.len() - 1]);
-        self.backend
-            .start_loss(logits, self.spec.classes, labels, options, None)
+    /// Starts the loss of the last forward, without gradient; [`Mlp::finish_losses`] collects it.
+    ///
+    /// # Errors
+    /// If targets, loss and last forward do not fit each other, [`Backend::PENDING_LOSSES`] are pending already, or the
+    /// device fails.
+    pub fn start_loss(&mut self, targets: BatchTargets<'_, B::Dataset>, loss: &Loss) -> Result<()> {
+        self.start(targets, loss, false)
     }
 
-    /// Appends the losses that are outstanding, in their order; at most [`Backend::LATE_LOSSES`] may be.
-    pub fn late_losses(&mut self, losses: &mut Vec<Loss>) -> Result<()> {
-        self.backend.late_losses(losses)
+    /// Starts a loss. Its gradient, if wanted, becomes the upstream gradient of [`Mlp::backward`].
+    fn start(
+        &mut self,
+        targets: BatchTargets<'_, B::Dataset>,
+        loss: &Loss,
+        gradient: bool,
+    ) -> Result<()> {
+        check_len("targets", targets.host().len(), self.rows)?;
+        loss.check(self.spec.outputs, targets.host())?;
+        let logits = self.backend.output(&self.saved[self.saved.len() - 1]);
+        let dlogits = gradient.then_some(&mut self.gradients[0]);
+        let outputs = self.spec.outputs;
+        self.backend
+            .start_loss(logits, outputs, targets, loss, dlogits)?;
+        self.pending += 1;
+        Ok(())
+    }
+
+    /// Losses that were started and not collected: at most [`Backend::PENDING_LOSSES`].
+    pub fn pending_losses(&self) -> usize {
+        self.pending
+    }
+
+    /// Waits for the pending losses, and appends them in the order in which they were started.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn finish_losses(&mut self, losses: &mut Vec<BatchLoss>) -> Result<()> {
+        self.pending = 0;
+        self.backend.finish_losses(losses)
+    }
+
+    /// The only pending loss.
+    fn finish_loss(&mut self) -> Result<BatchLoss> {
+        self.pending = 0;
+        self.finished.clear();
+        self.backend.finish_losses(&mut self.finished)?;
+        let missing = || Error::Check("the device has lost a step's loss".into());
+        self.finished.pop().ok_or_else(missing)
+    }
+
+    fn expect_none_pending(&self) -> Result<()> {
+        if self.pending == 0 {
+            return Ok(());
+        }
+        let message = format!("expected no pending losses, found {}", self.pending);
+        Err(Error::Check(message))
     }
 
     /// The most probable classes of the last forward's first rows.
+    ///
+    /// # Errors
+    /// If it had fewer rows, or the device fails.
     pub fn argmax(&self, winners: &mut [u32]) -> Result<()> {
-        let logits = self.output(self.layout.blocks.len() - 1);
-        self.backend.argmax(logits, self.spec.classes, winners)
+        self.check_rows("classes", winners.len())?;
+        self.backend
+            .argmax(self.output(), self.spec.outputs, winners)
     }
 
-    /// One update: forward, loss, backward, optimiser. A loss that is not finite changes nothing but the running statistics.
-    pub fn train_step(
+    /// One update: forward, loss, backward, optimiser. A loss that is not finite changes nothing but the running
+    /// statistics.
+    ///
+    /// # Errors
+    /// As [`Mlp::start_step`], or if another loss is pending.
+    pub fn train_step<'t>(
         &mut self,
         x: Batch<'_, B>,
-        labels: &[u32],
+        targets: impl Into<Targets<'t>>,
         update: &Update<'_>,
-    ) -> Result<Loss> {
-        if let Some(loss) = self.start_step(x, labels.into(), update)? {
-            return Ok(loss);
-        }
-        let mut losses = Vec::with_capacity(1);
-        self.late_losses(&mut losses)?;
-        let missing = || Error::Check("the device has lost a step's loss".into());
-        losses.pop().ok_or_else(missing)
+    ) -> Result<BatchLoss> {
+        self.expect_none_pending()?;
+        self.start_step(x, targets.into().into(), update)?;
+        self.finish_loss()
     }
 
-    /// [`Mlp::train_step`], but nobody need wait for the loss: it may come later, with [`Mlp::late_losses`].
+    /// [`Mlp::train_step`] without waiting for the loss: [`Mlp::finish_losses`] collects it.
+    ///
+    /// # Errors
+    /// If batch, targets, loss and network do not fit each other, [`Backend::PENDING_LOSSES`] are pending already, or
+    /// the device fails.
     pub fn start_step(
         &mut self,
         x: Batch<'_, B>,
-        labels: Labels<'_, B::Kept>,
+        targets: BatchTargets<'_, B::Dataset>,
         update: &Update<'_>,
-    ) -> Result<Option<Loss>> {
+    ) -> Result<()> {
         let mode = Mode::Train {
             seed: update.seed,
             step: update.number,
@@ -291,25 +391,35 @@ impl<B: Backend> Mlp<B> {
             gradient_scale: 1.0,
         };
         let optimizer = update.optimizer;
+        check_len("targets", targets.host().len(), x.rows())?;
+        update.loss.check(self.spec.outputs, targets.host())?;
         self.forward(x, mode)?;
-        let logits = self.backend.output(&self.saved[self.saved.len() - 1]);
-        let (classes, dlogits) = (self.spec.classes, Some(&mut self.gradients[0]));
-        let loss = self
-            .backend
-            .start_loss(logits, classes, labels, update.loss, dlogits)?;
-        if loss.is_some_and(|loss| !loss.objective.is_finite()) {
-            return Ok(loss);
+        self.start(targets, update.loss, true)?;
+        if self.backend.diverged() {
+            return Ok(());
         }
         if update.clip_norm > 0.0 {
             // The scale is known only when every gradient is.
             self.backward(x, mode, Sink::Store, None)?;
             let (blocks, state) = (&self.panels.blocks, &mut self.state);
             self.backend
-                .update_clipped(blocks, optimizer, step, state, update.clip_norm)?;
+                .update_clipped(blocks, optimizer, step, state, update.clip_norm)
         } else {
-            self.backward(x, mode, Sink::Update { optimizer, step }, None)?;
+            self.backward(x, mode, Sink::Update { optimizer, step }, None)
         }
-        Ok(loss)
+    }
+
+    fn check_input(&self, x: Batch<'_, B>) -> Result<()> {
+        x.check(self.spec.inputs, |buf| self.backend.buffer_len(buf))
+    }
+
+    /// Refuses more rows than the last forward had.
+    fn check_rows(&self, what: &str, rows: usize) -> Result<()> {
+        if rows <= self.rows {
+            return Ok(());
+        }
+        let expected = format!("at most {} rows, those of the last forward", self.rows);
+        Err(Error::shape(what, expected, rows.to_string()))
     }
 }
 
@@ -321,146 +431,4 @@ fn check_len(what: &str, found: usize, expected: usize) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::backend::{Order, Plain};
-    use crate::nn::init::{self, Init};
-    use crate::ops::activation::Activation;
-    use crate::optim::{Adam, RmsProp, Sgd};
-
-    fn spec() -> NetworkSpec {
-        NetworkSpec {
-            inputs: 23,
-            hidden: vec![17, 5],
-            classes: 3,
-            batch_norm: true,
-            activation: Activation::Silu,
-            dropout: 0.3,
-            order: Order::ActivationDropout,
-        }
-    }
-
-    fn network(capacity: usize) -> Mlp<Plain<f32>> {
-        let (params, running) = init::draw(&spec(), Init::default(), 7);
-        let mut mlp = Mlp::new(Plain::new(), spec(), capacity).unwrap();
-        mlp.load(&params, &running).unwrap();
-        mlp
-    }
-
-    fn numbers(count: usize) -> Vec<f32> {
-        (0..count)
-            .map(|i| ((i * 7919) % 101) as f32 / 50.0 - 1.0)
-            .collect()
-    }
-
-    fn bits(mlp: &Mlp<Plain<f32>>) -> Vec<u32> {
-        let mut all = mlp.read(|s| &s.params).unwrap();
-        all.extend(mlp.read(|s| &s.m).unwrap());
-        all.extend(mlp.read(|s| &s.v).unwrap());
-        all.extend(mlp.read_running().unwrap());
-        all.into_iter().map(f32::to_bits).collect()
-    }
-
-    /// Some updates on batches of 11 and then 4 rows, in a network with room for `capacity`.
-    fn train(capacity: usize, optimizer: &Optimizer, clip_norm: f64) -> Vec<u32> {
-        let mut mlp = network(capacity);
-        let x = numbers(11 * 23);
-        let labels: Vec<u32> = (0..11).map(|i| i % 3).collect();
-        for number in 0..6 {
-            let rows = if number == 3 { 4 } else { 11 };
-            let update = Update {
-                number,
-                lr: 0.01,
-                seed: 3,
-                loss: &LossOptions::default(),
-                optimizer,
-                clip_norm,
-            };
-            let input = Input::Values { buf: &x, rows };
-            let loss = mlp.train_step(input, &labels[..rows], &update).unwrap();
-            assert!(loss.objective.is_finite());
-        }
-        bits(&mlp)
-    }
-
-    /// A gradient that goes straight into the optimiser does what a stored one does: a clipping norm that is never reached stores them all.
-    #[test]
-    fn both_sinks_give_the_same_bits() {
-        for optimizer in [
-            Optimizer::Adam(Adam::default()),
-            Optimizer::RmsProp(RmsProp::default()),
-            Optimizer::Sgd(Sgd {
-                momentum: 0.9,
-                ..Sgd::default()
-            }),
-        ] {
-            assert_eq!(train(11, &optimizer, 0.0), train(11, &optimizer, 1e30));
-        }
-    }
-
-    #[test]
-    fn room_for_more_rows_changes_nothing() {
-        let adam = Optimizer::default();
-        assert_eq!(train(11, &adam, 0.0), train(64, &adam, 0.0));
-    }
-
-    /// Bytes converted by the backend against the same numbers converted by hand.
-    #[test]
-    fn pixels_are_the_numbers_that_they_stand_for() {
-        let data: Vec<u8> = (0..9 * 23).map(|i| (i * 31 % 256) as u8).collect();
-        let scale: Vec<f32> = (0..23).map(|j| 1.0 / (j + 100) as f32).collect();
-        let shift: Vec<f32> = (0..23).map(|j| j as f32 / 10.0).collect();
-        let rows = [8, 0, 3];
-        let by_hand: Vec<f32> = rows
-            .iter()
-            .flat_map(|&row| (0..23).map(move |j| (row as usize, j)))
-            .map(|(row, j)| f32::from(data[row * 23 + j]) * scale[j] + shift[j])
-            .collect();
-        let mut mlp = network(3);
-        let pixels = Input::Pixels {
-            next: &[],
-            data: &data,
-            rows: &rows,
-            scale: &scale,
-            shift: &shift,
-        };
-        mlp.forward(pixels, Mode::Eval).unwrap();
-        let from_pixels = mlp.logits(3).unwrap();
-        let values = Input::Values {
-            buf: &by_hand,
-            rows: 3,
-        };
-        mlp.forward(values, Mode::Eval).unwrap();
-        assert_eq!(mlp.logits(3).unwrap(), from_pixels);
-    }
-
-    #[test]
-    fn a_loss_that_is_no_number_changes_no_weight() {
-        let mut mlp = network(4);
-        let before = mlp.read(|s| &s.params).unwrap();
-        let mut x = numbers(4 * 23);
-        x[30] = f32::NAN;
-        let update = Update {
-            number: 0,
-            lr: 0.1,
-            seed: 0,
-            loss: &LossOptions::default(),
-            optimizer: &Optimizer::default(),
-            clip_norm: 0.0,
-        };
-        let input = Input::Values { buf: &x, rows: 4 };
-        let loss = mlp.train_step(input, &[0, 1, 2, 0], &update).unwrap();
-        assert!(loss.objective.is_nan());
-        assert_eq!(mlp.read(|s| &s.params).unwrap(), before);
-    }
-
-    #[test]
-    fn sizes_are_checked() {
-        let mut mlp = network(2);
-        let x = numbers(3 * 23);
-        let input = Input::Values { buf: &x, rows: 3 };
-        assert_eq!(mlp.forward(input, Mode::Eval).unwrap_err().exit_code(), 2);
-        assert!(mlp.load(&[0.0; 5], &[]).is_err());
-        assert!(mlp.load_moments(&[], &[]).is_err());
-    }
-}
+mod tests;

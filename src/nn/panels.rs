@@ -1,14 +1,17 @@
-//! How a backend keeps the parameters: in panels of some output units, next to the row-major order of files and formulas.
+//! How a backend keeps the parameters: in panels of some output units.
+//!
+//! Files and formulas have the row-major order of [`Layout`].
 
 use std::ops::Range;
 
 use super::Layout;
-use crate::backend::{BatchNormSlices, Block};
+use crate::backend::{BatchNormSlices, Block, BlockKind, Hidden, LinearSlices};
 use crate::real::Real;
 
-/// The parameters and running statistics in panels of [`Backend::PANEL`](crate::backend::Backend::PANEL) output units. With panels of 1 it is [`Layout`]'s own order.
+/// The parameters and running statistics in panels of [`Backend::PANEL`](crate::backend::Backend::PANEL) output units.
 ///
-/// Output unit o, input k of W lies at `$(\lfloor o/P \rfloor \cdot in + k)\, P + o \bmod P$`; what fills a last panel up is 0 and stays 0: its gradient is.
+/// Output unit o, input k of W lies at `$(\lfloor o/P \rfloor \cdot in + k)\, P + o \bmod P$`. With panels of 1 that is
+/// the order of [`Layout`]. What fills up a last panel is 0 and stays 0, as its gradient is 0.
 #[derive(Clone, Debug)]
 pub struct Panels {
     /// The forward list, with the places of this order.
@@ -37,18 +40,25 @@ impl Panels {
         let (mut params, mut running) = (Places(0), Places(0));
         let blocks = layout.blocks.iter().map(|block| {
             let outputs = block.outputs.next_multiple_of(width);
-            let weight = params.next(outputs * block.inputs);
-            let bias = params.next(outputs);
-            let batch_norm = block.batch_norm.as_ref().map(|_| BatchNormSlices {
-                gamma: params.next(outputs),
-                beta: params.next(outputs),
-                running_mean: running.next(outputs),
-                running_var: running.next(outputs),
-            });
+            let linear = LinearSlices {
+                weight: params.next(outputs * block.inputs),
+                bias: params.next(outputs),
+            };
+            let kind = match &block.kind {
+                BlockKind::Output => BlockKind::Output,
+                BlockKind::Hidden(hidden) => BlockKind::Hidden(Hidden {
+                    batch_norm: hidden.batch_norm.as_ref().map(|_| BatchNormSlices {
+                        gamma: params.next(outputs),
+                        beta: params.next(outputs),
+                        running_mean: running.next(outputs),
+                        running_var: running.next(outputs),
+                    }),
+                    ..hidden.clone()
+                }),
+            };
             Block {
-                weight,
-                bias,
-                batch_norm,
+                linear,
+                kind,
                 ..block.clone()
             }
         });
@@ -96,9 +106,9 @@ impl Panels {
     fn pairs(&self, layout: &Layout, mut pair: impl FnMut(usize, usize)) {
         for (logical, block) in layout.blocks.iter().zip(&self.blocks) {
             for o in 0..block.outputs {
-                let panel = block.weight.start + o / self.width * block.inputs * self.width;
+                let panel = block.linear.weight.start + o / self.width * block.inputs * self.width;
                 for k in 0..block.inputs {
-                    let from = logical.weight.start + o * block.inputs + k;
+                    let from = logical.linear.weight.start + o * block.inputs + k;
                     pair(from, panel + k * self.width + o % self.width);
                 }
             }
@@ -117,7 +127,7 @@ impl Panels {
     ) -> impl Iterator<Item = (Range<usize>, Range<usize>)> + 'a {
         let pairs = layout.blocks.iter().zip(&self.blocks);
         pairs.flat_map(|(logical, block)| {
-            let both = logical.batch_norm.iter().zip(&block.batch_norm);
+            let both = logical.batch_norm().into_iter().zip(block.batch_norm());
             both.flat_map(|(logical, own)| {
                 let cut = |to: &Range<usize>| to.start..to.start + block.outputs;
                 [
@@ -140,7 +150,7 @@ mod tests {
         Layout::new(&NetworkSpec {
             inputs: 3,
             hidden: vec![5],
-            classes: 2,
+            outputs: 2,
             batch_norm: true,
             activation: Activation::Relu,
             dropout: 0.0,

@@ -1,9 +1,11 @@
-//! The layout of the flat buffers: which slice holds which tensor, under the names that PyTorch's `nn.Sequential` would use.
+//! The layout of the flat buffers: which slice holds which tensor.
+//!
+//! Tensors have the names that PyTorch's `nn.Sequential` would give them.
 
 use std::ops::Range;
 
 use super::NetworkSpec;
-use crate::backend::{BatchNormSlices, Block};
+use crate::backend::{BatchNormSlices, Block, BlockKind, Hidden, LinearSlices, Source};
 
 /// One named slice of a flat buffer.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,33 +60,43 @@ impl Layout {
         let layers = spec.layers();
         let mut position = 0;
         for (layer, &(inputs, outputs)) in layers.iter().enumerate() {
-            let last = layer + 1 == layers.len();
-            let weight = params.push(position, "weight", &[outputs, inputs]);
-            let bias = params.push(position, "bias", &[outputs]);
+            let linear = LinearSlices {
+                weight: params.push(position, "weight", &[outputs, inputs]),
+                bias: params.push(position, "bias", &[outputs]),
+            };
             position += 1;
-            let batch_norm = (spec.batch_norm && !last).then(|| {
-                batch_norms.push(position);
-                let slices = BatchNormSlices {
-                    gamma: params.push(position, "weight", &[outputs]),
-                    beta: params.push(position, "bias", &[outputs]),
-                    running_mean: running.push(position, "running_mean", &[outputs]),
-                    running_var: running.push(position, "running_var", &[outputs]),
-                };
-                position += 1;
-                slices
-            });
-            let dropout = if last { 0.0 } else { spec.dropout };
-            position += usize::from(dropout > 0.0) + 1;
+            let kind = if layer + 1 == layers.len() {
+                BlockKind::Output
+            } else {
+                let batch_norm = spec.batch_norm.then(|| {
+                    batch_norms.push(position);
+                    let slices = BatchNormSlices {
+                        gamma: params.push(position, "weight", &[outputs]),
+                        beta: params.push(position, "bias", &[outputs]),
+                        running_mean: running.push(position, "running_mean", &[outputs]),
+                        running_var: running.push(position, "running_var", &[outputs]),
+                    };
+                    position += 1;
+                    slices
+                });
+                position += usize::from(spec.dropout > 0.0) + 1;
+                BlockKind::Hidden(Hidden {
+                    batch_norm,
+                    dropout: spec.dropout,
+                    activation: spec.activation,
+                    order: spec.order,
+                })
+            };
             blocks.push(Block {
                 layer: layer as u32,
+                source: match layer {
+                    0 => Source::Batch,
+                    _ => Source::Previous,
+                },
                 inputs,
                 outputs,
-                weight,
-                bias,
-                batch_norm,
-                dropout,
-                activation: (!last).then_some(spec.activation),
-                order: spec.order,
+                linear,
+                kind,
             });
         }
         Layout {
@@ -116,7 +128,7 @@ mod tests {
         let spec = NetworkSpec {
             inputs: 7,
             hidden: vec![5, 3],
-            classes: 2,
+            outputs: 2,
             batch_norm,
             activation: Activation::Relu,
             dropout,
@@ -166,7 +178,7 @@ mod tests {
         let spec = NetworkSpec {
             inputs: 784,
             hidden: vec![500],
-            classes: 10,
+            outputs: 10,
             batch_norm: true,
             activation: Activation::Relu,
             dropout: 0.0,
@@ -179,6 +191,8 @@ mod tests {
         );
         assert_eq!(layout.running_count(), 1000);
         let block = &layout.blocks[0];
+        assert!(block.is_first() && !block.is_output());
+        assert!(layout.blocks[1].is_output() && !layout.blocks[1].is_first());
         assert_eq!(block.parameters(), 0..784 * 500 + 3 * 500);
         assert_eq!(layout.blocks[1].parameters().end, layout.parameter_count());
     }

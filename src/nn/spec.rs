@@ -16,8 +16,9 @@ pub struct NetworkSpec {
     pub inputs: usize,
     /// Units of each hidden layer.
     pub hidden: Vec<usize>,
-    /// Classes, the units of the last layer.
-    pub classes: usize,
+    /// Units of the last layer: one a class. Files call them classes.
+    #[serde(rename = "classes")]
+    pub outputs: usize,
     /// Batch normalisation after each hidden Linear.
     pub batch_norm: bool,
     /// Nonlinearity of the hidden blocks.
@@ -28,8 +29,10 @@ pub struct NetworkSpec {
     pub order: Order,
 }
 
-/// The hidden widths of `depth` Linear layers, the first one `width` wide. With `taper` and more than one hidden layer each next one is
-/// narrower by `$\lfloor \mathrm{width}/(\mathrm{depth}-1) \rfloor$`.
+/// The hidden widths of `depth` Linear layers, the first one `width` wide.
+///
+/// With `taper` and more than one hidden layer each next one is narrower by
+/// `$\lfloor \mathrm{width}/(\mathrm{depth}-1) \rfloor$`.
 pub fn hidden_widths(width: usize, depth: usize, taper: bool) -> Vec<usize> {
     let shrink = if taper && depth > 2 {
         width / (depth - 1)
@@ -50,8 +53,8 @@ impl NetworkSpec {
                 "expected at least one value per sample, found 0",
             ));
         }
-        if self.classes < 2 {
-            let message = format!("expected at least 2 classes, found {}", self.classes);
+        if self.outputs < 2 {
+            let message = format!("expected at least 2 classes, found {}", self.outputs);
             return Err(Error::setting("data", message));
         }
         if self.hidden.contains(&0) {
@@ -76,10 +79,15 @@ impl NetworkSpec {
         Ok(())
     }
 
+    /// Whether any block has a batch norm, which cannot learn from one row.
+    pub fn has_batch_norm(&self) -> bool {
+        self.batch_norm && !self.hidden.is_empty()
+    }
+
     /// (inputs, outputs) of each Linear.
     pub fn layers(&self) -> Vec<(usize, usize)> {
         let inputs = std::iter::once(self.inputs).chain(self.hidden.iter().copied());
-        let outputs = self.hidden.iter().copied().chain([self.classes]);
+        let outputs = self.hidden.iter().copied().chain([self.outputs]);
         inputs.zip(outputs).collect()
     }
 
@@ -87,7 +95,7 @@ impl NetworkSpec {
     pub fn describe(&self) -> String {
         let mut sizes = vec![self.inputs.to_string()];
         sizes.extend(self.hidden.iter().map(usize::to_string));
-        sizes.push(self.classes.to_string());
+        sizes.push(self.outputs.to_string());
         let mut text = sizes.join("-");
         if self.batch_norm {
             text += ", batch norm";
@@ -110,7 +118,7 @@ mod tests {
         NetworkSpec {
             inputs: 784,
             hidden: hidden_widths(569, 8, true),
-            classes: 10,
+            outputs: 10,
             batch_norm: true,
             activation: Activation::Relu,
             dropout: 0.333,
@@ -138,6 +146,18 @@ mod tests {
         );
     }
 
+    /// Models and checkpoints hold a network's description under these names.
+    #[test]
+    fn files_keep_their_names() {
+        let text = concat!(
+            r#"{"inputs":784,"hidden":[500],"classes":10,"batch_norm":true,"#,
+            r#""activation":"relu","dropout":0.0,"order":"dropout_activation"}"#
+        );
+        let read: NetworkSpec = serde_json::from_str(text).unwrap();
+        assert_eq!((read.inputs, read.outputs), (784, 10));
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
+    }
+
     #[test]
     fn nonsense_is_refused() {
         assert!(spec().validate().is_ok());
@@ -147,7 +167,7 @@ mod tests {
                 ..spec()
             },
             NetworkSpec {
-                classes: 1,
+                outputs: 1,
                 ..spec()
             },
             NetworkSpec {

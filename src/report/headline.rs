@@ -1,7 +1,7 @@
 //! The start of the page: the question, and its answer in a few words.
 
+use super::final_model::FinalModel;
 use super::html::{self, escape};
-use super::learnt::Learnt;
 use super::section::StudySection;
 use crate::metrics::{DataPart, Metric, format_percent};
 use crate::search::journal::{Trial, TrialState};
@@ -9,18 +9,18 @@ use crate::search::sweep::{Cell, extremes};
 use crate::text::number::shown;
 
 /// The top of the page.
-pub(super) fn headline(sections: &[StudySection<'_>], learnt: Option<&Learnt>) -> String {
-    let mut out = question(learnt);
+pub(super) fn headline(sections: &[StudySection<'_>], model: Option<&FinalModel>) -> String {
+    let mut out = question(model);
     let searches = sections.iter().filter(|s| s.series().is_none());
     for section in searches {
         out += &best(section);
     }
-    out += &learnt.map_or_else(String::new, test);
+    out += &model.map_or_else(String::new, test);
     out + &effects(sections)
 }
 
-fn question(learnt: Option<&Learnt>) -> String {
-    let data = learnt.and_then(|l| l.summary.as_ref());
+fn question(model: Option<&FinalModel>) -> String {
+    let data = model.and_then(|l| l.summary.as_ref());
     let data = data.map_or_else(String::new, |s| format!(" on {}", s.data));
     html::paragraph(
         "question",
@@ -78,9 +78,9 @@ fn counts(section: &StudySection<'_>) -> String {
 }
 
 /// The result of the final model on the test set: the share of samples that it classifies correctly.
-fn test(learnt: &Learnt) -> String {
+fn test(model: &FinalModel) -> String {
     let accuracy = Metric::Accuracy.of(DataPart::Test);
-    let tested = learnt.summary.as_ref().and_then(|summary| {
+    let tested = model.summary.as_ref().and_then(|summary| {
         let interval = summary.test_interval(accuracy.metric)?;
         Some((summary.get(accuracy)?, interval, summary.test_samples))
     });

@@ -4,9 +4,9 @@ mod bars;
 mod chart;
 mod commands;
 mod figure;
+mod final_model;
 mod headline;
 mod html;
-mod learnt;
 mod matrix;
 mod measure;
 mod page;
@@ -24,12 +24,13 @@ use std::path::{Path, PathBuf};
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::search::journal::Journal;
-use learnt::Learnt;
+use final_model::FinalModel;
 use page::Page;
 use section::StudySection;
 
 pub use chart::{Chart, DotStyle, LineStyle};
 pub use figure::Figure;
+pub use final_model::TestResult;
 pub use scale::{Scale, Tick};
 
 /// The study file in a study's folder.
@@ -44,10 +45,16 @@ pub const REPORT: &str = "report";
 /// Writes `report.html` and, in `figures/`, each chart as SVG and its numbers as CSV. Returns the page's path.
 ///
 /// `study` is a study file, or the folder of a study, where the final model is beside the file.
+/// `tested` has the predictions of that model for the test set, or the reason why there are none. It is `None` if
+/// there is no model, or if it was not tested.
 ///
 /// # Errors
 /// If the journal or the final model's run cannot be read, there is no trial, or a file cannot be written.
-pub fn write(study: &Path, out: &Path) -> Result<PathBuf> {
+pub fn write(
+    study: &Path,
+    out: &Path,
+    tested: Option<std::result::Result<TestResult, String>>,
+) -> Result<PathBuf> {
     let journal = &match study.is_dir() {
         true => study.join(JOURNAL),
         false => study.to_owned(),
@@ -58,17 +65,17 @@ pub fn write(study: &Path, out: &Path) -> Result<PathBuf> {
         let expected = "a study with trials";
         return Err(Error::format(journal, "file", expected, "none"));
     }
-    let learnt = match study.is_dir() {
-        true => Learnt::read(&study.join(FINAL))?,
+    let final_model = match study.is_dir() {
+        true => FinalModel::read(&study.join(FINAL), tested)?,
         false => None,
     };
     let name = study.file_stem().unwrap_or_default().to_string_lossy();
     let page = Page {
         title: &format!("Study {name}"),
         studies: sections.into_iter().map(|s| (s, figures(&s))).collect(),
-        learnt: learnt.map(|learnt| {
-            let figures = learnt.figures();
-            (learnt, figures)
+        final_model: final_model.map(|model| {
+            let figures = model.figures();
+            (model, figures)
         }),
     };
     let folder = out.join("figures");

@@ -2,9 +2,9 @@
 
 use super::commands::command;
 use super::figure::Figure;
+use super::final_model::FinalModel;
 use super::headline::headline;
 use super::html::{self, escape};
-use super::learnt::Learnt;
 use super::section::{SeriesSection, StudySection};
 use crate::search::journal::Trial;
 use crate::search::sweep::Cell;
@@ -37,35 +37,35 @@ pub(super) struct Page<'a> {
     /// The studies of the file, each with its charts.
     pub(super) studies: Vec<(StudySection<'a>, Vec<Figure>)>,
     /// The final model, if there is one, with its charts.
-    pub(super) learnt: Option<(Learnt, Vec<Figure>)>,
+    pub(super) final_model: Option<(FinalModel, Vec<Figure>)>,
 }
 
 impl Page<'_> {
     /// All charts.
     pub(super) fn figures(&self) -> impl Iterator<Item = &Figure> {
-        let learnt = self.learnt.iter().flat_map(|(_, figures)| figures);
+        let model = self.final_model.iter().flat_map(|(_, figures)| figures);
         self.studies
             .iter()
             .flat_map(|(_, figures)| figures)
-            .chain(learnt)
+            .chain(model)
     }
 
     /// The page.
     pub(super) fn html(&self) -> String {
         let sections: Vec<StudySection<'_>> = self.studies.iter().map(|(s, _)| *s).collect();
-        let learnt = self.learnt.as_ref().map(|(learnt, _)| learnt);
+        let model = self.final_model.as_ref().map(|(model, _)| model);
         let title = escape(self.title);
         let body = format!(
             "<h1>{title}</h1>\n{}{}{}{}{}",
-            headline(&sections, learnt),
+            headline(&sections, model),
             self.series(),
             self.searches(),
-            self.learnt
+            self.final_model
                 .as_ref()
-                .map_or_else(String::new, |(learnt, figures)| final_model(
-                    learnt, figures
+                .map_or_else(String::new, |(model, figures)| final_model_section(
+                    model, figures
                 )),
-            repeat(&sections, learnt)
+            repeat(&sections, model)
         );
         format!(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>{title}</title><style>{STYLE}</style></head>\n<body>\n{body}<footer>chainrule {}</footer>\n</body></html>\n",
@@ -179,9 +179,9 @@ fn best(section: &StudySection<'_>) -> String {
     html::table(&header, section.ranking().iter().take(BEST).map(row))
 }
 
-fn final_model(learnt: &Learnt, figures: &[Figure]) -> String {
+fn final_model_section(model: &FinalModel, figures: &[Figure]) -> String {
     let mut out = "<h2>The final model</h2>\n".to_owned();
-    if let Some(summary) = &learnt.summary {
+    if let Some(summary) = &model.summary {
         let best = summary.best_epoch.map_or_else(String::new, |epoch| {
             format!("; the weights are those of epoch {epoch}")
         });
@@ -192,7 +192,7 @@ fn final_model(learnt: &Learnt, figures: &[Figure]) -> String {
         out += &html::paragraph("", &text);
     }
     out += &html::figures(figures);
-    match &learnt.tested {
+    match &model.tested {
         Some(Ok(tested)) => {
             let pairs = tested.confused();
             let pairs = pairs.iter().take(PAIRS).map(|(a, b, pair)| {
@@ -219,7 +219,7 @@ fn final_model(learnt: &Learnt, figures: &[Figure]) -> String {
     out
 }
 
-fn repeat(sections: &[StudySection<'_>], learnt: Option<&Learnt>) -> String {
+fn repeat(sections: &[StudySection<'_>], model: Option<&FinalModel>) -> String {
     let commands: Vec<String> = sections.iter().filter_map(command).collect();
     let mut out = "<h2>To repeat it</h2>\n".to_owned();
     if !commands.is_empty() {
@@ -229,14 +229,14 @@ fn repeat(sections: &[StudySection<'_>], learnt: Option<&Learnt>) -> String {
         );
         out += &format!("<pre>{}</pre>\n", escape(&commands.join("\n")));
     }
-    if let Some(learnt) = learnt {
+    if let Some(model) = model {
         out += &html::paragraph(
             "",
             "The final model, by chainrule train --config FILE with these settings:",
         );
         out += &format!(
             "<pre class=\"settings\">{}</pre>\n",
-            escape(learnt.settings.trim())
+            escape(model.settings.trim())
         );
     }
     out

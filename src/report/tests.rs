@@ -107,7 +107,7 @@ fn a_file_becomes_a_page_with_its_figures() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("study.journal");
     journal(&path);
-    let page = fs::read_to_string(write(&path, dir.path()).unwrap()).unwrap();
+    let page = fs::read_to_string(write(&path, dir.path(), None).unwrap()).unwrap();
     assert!(
         page.contains("<strong>lr 0.002</strong>, with a validation accuracy of 0.9100. Trials of search: 5 complete."),
         "{page}"
@@ -170,7 +170,7 @@ fn a_study_of_another_program_has_all_charts_of_a_search() {
         trial.reports.insert(1, 4.0);
     }));
     written(&path, operations);
-    let page = fs::read_to_string(write(&path, &dir.path().join("out")).unwrap()).unwrap();
+    let page = fs::read_to_string(write(&path, &dir.path().join("out"), None).unwrap()).unwrap();
     assert!(
         page.contains("by &lt;hand&gt;") && !page.contains("<hand>"),
         "{page}"
@@ -220,13 +220,13 @@ fn a_file_without_trials_is_refused() {
     let path = dir.path().join("empty.journal");
     drop(Journal::join(&path).unwrap());
     assert!(
-        write(&path, dir.path())
+        write(&path, dir.path(), None)
             .unwrap_err()
             .to_string()
             .contains("a study with trials")
     );
     assert_eq!(
-        write(&dir.path().join("none"), dir.path())
+        write(&dir.path().join("none"), dir.path(), None)
             .unwrap_err()
             .exit_code(),
         2

@@ -34,7 +34,7 @@ pub fn cost_of_run(config: &Config, data: &Dataset) -> Result<f64> {
     let updates = (samples / config.batch_size as f64).ceil();
     // Forward, the weights' gradient and the input's gradient: three multiply-adds for each parameter and sample. The
     // first layer has two, because its input needs no gradient.
-    let first = spec.inputs * spec.hidden.first().unwrap_or(&spec.classes);
+    let first = spec.inputs * spec.hidden.first().unwrap_or(&spec.outputs);
     let products = samples * (3.0 * parameters - first as f64);
     let epoch = products + updates * (COST_PER_PARAMETER * parameters + COST_PER_UPDATE);
     Ok(epoch * f64::from(config.epochs))

@@ -11,14 +11,10 @@ use super::plan::Plan;
 use super::pruner::Pruner;
 use super::study::{Claim, StudyWork};
 use super::watch::{Assignment, End, Watcher};
-use crate::backend::Backend;
-use crate::backend::select::{OnBackend, on_backend};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::metrics::{DataPart, Metric, PartMetric};
-use crate::settings::Config;
-use crate::threads::with_threads;
-use crate::train::{self, Control, EpochRecord, Observer, RunDir, Summary, Trainer, fit};
+use crate::train::{self, Control, EpochRecord, Observer, Summary};
 
 /// A worker of this process, and what it needs for its trials.
 pub(super) struct Worker<'a> {
@@ -66,7 +62,8 @@ impl Worker<'_> {
         let mut summaries = Vec::new();
         let mut values = Vec::new();
         for repeat in 0..self.plan.repeats {
-            let config = self.plan.config(&claim.point, claim.slot, repeat)?;
+            let mut config = self.plan.config(&claim.point, claim.slot, repeat)?;
+            config.threads = Some(threads);
             let epochs = config.epochs;
             let mut report = TrialReporter {
                 worker: self,
@@ -80,14 +77,10 @@ impl Worker<'_> {
                 work,
             };
             let folder = run_folder(self.folder, claim.slot, repeat);
-            let run = Repeat {
-                data: self.data.clone(),
-                folder: &folder,
-                threads,
-                report: &mut report,
-                config: &config,
-            };
-            let summary = on_backend(config.device, config.precision, threads, false, run)?;
+            // What an earlier attempt has left.
+            remove(&folder)?;
+            let data = self.data.clone();
+            let summary = train::run(config, data, Some(&folder), &mut report)?.summary;
             if let Some(value) = report.pruned? {
                 return Ok(End::Pruned(value));
             }
@@ -128,33 +121,11 @@ fn notes(summaries: &[Summary]) -> Attributes {
     notes
 }
 
-/// A repeat, to be run on whichever backend its settings ask for.
-struct Repeat<'a, 'b, 'c> {
-    data: Arc<Dataset>,
-    folder: &'a Path,
-    threads: usize,
-    config: &'a Config,
-    report: &'a mut TrialReporter<'b, 'c>,
-}
-
-impl OnBackend for Repeat<'_, '_, '_> {
-    type Output = Summary;
-
-    fn run<B: Backend>(self, backend: B) -> Result<Summary> {
-        // What an earlier attempt has left.
-        match fs::remove_dir_all(self.folder) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::io("remove", self.folder, e));
-            }
-            _ => {}
-        }
-        let mut trainer = Trainer::new(backend, self.config.clone(), self.data, None)?;
-        let run = RunDir::create(Some(self.folder), &self.config.resolved)?;
-        let report = self.report;
-        let outcome = with_threads(Some(self.threads), || {
-            fit(&mut trainer, Some(&run), Vec::new(), report)
-        })??;
-        Ok(outcome.summary)
+/// Removes a folder, if it is there.
+fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", folder, e)),
+        _ => Ok(()),
     }
 }
 

@@ -18,7 +18,8 @@ use crate::nn::NetworkSpec;
 use crate::nn::init::Init;
 use crate::nn::spec::hidden_widths;
 use crate::ops::activation::Activation;
-use crate::ops::loss::cross_entropy::LossOptions;
+use crate::ops::loss::Loss;
+use crate::ops::loss::cross_entropy::CrossEntropy;
 use crate::optim::{By, Optimizer, Schedule};
 use crate::threads::check_threads;
 
@@ -51,7 +52,7 @@ pub struct Config {
     pub device: Device,
     pub shuffle: bool,
     pub drop_last: bool,
-    pub loss: LossOptions,
+    pub loss: Loss,
     /// 0 is off.
     pub clip_norm: f64,
     pub patience: Option<u32>,
@@ -106,10 +107,10 @@ impl Config {
             device,
             shuffle: train.shuffle.unwrap_or(true),
             drop_last: train.drop_last.unwrap_or(false),
-            loss: LossOptions {
+            loss: Loss::CrossEntropy(CrossEntropy {
                 label_smoothing: smoothing(train.label_smoothing.unwrap_or(0.0))?,
                 class_weights: train.class_weights.map(check_weights).transpose()?,
-            },
+            }),
             clip_norm: not_negative("train.clip_norm", train.clip_norm.unwrap_or(0.0))?,
             patience: train
                 .patience
@@ -158,8 +159,9 @@ impl Config {
         s.train.device = Some(self.device);
         s.train.shuffle = Some(self.shuffle);
         s.train.drop_last = Some(self.drop_last);
-        s.train.label_smoothing = Some(self.loss.label_smoothing);
-        s.train.class_weights.clone_from(&self.loss.class_weights);
+        let Loss::CrossEntropy(loss) = &self.loss;
+        s.train.label_smoothing = Some(loss.label_smoothing);
+        s.train.class_weights.clone_from(&loss.class_weights);
         s.train.clip_norm = Some(self.clip_norm);
         s.train.patience = self.patience;
         s.train.min_delta = Some(self.min_delta);
@@ -184,7 +186,7 @@ impl Config {
     /// # Errors
     /// If the sizes cannot be a network, or there is not one class weight per class.
     pub fn network(&self, inputs: usize, classes: usize) -> Result<NetworkSpec> {
-        if let Some(weights) = &self.loss.class_weights
+        if let Some(weights) = self.loss.class_weights()
             && weights.len() != classes
         {
             let message = format!(
@@ -196,7 +198,7 @@ impl Config {
         let spec = NetworkSpec {
             inputs,
             hidden: self.hidden.clone(),
-            classes,
+            outputs: classes,
             batch_norm: self.batch_norm,
             activation: self.activation,
             dropout: self.dropout,

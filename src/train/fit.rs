@@ -1,13 +1,17 @@
 //! The loop over epochs: records, checkpoints, the test at the end.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::record::{EpochRecord, Summary};
 use super::run_dir::RunDir;
 use super::trainer::{EpochEnd, Progress, Trainer};
 use crate::backend::Backend;
+use crate::data::{Dataset, Split};
 use crate::error::Result;
 use crate::metrics::{Evaluation, Metric};
+use crate::nn::NetworkSpec;
+use crate::settings::Config;
 
 /// Epochs shorter than this share a checkpoint.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
@@ -21,8 +25,50 @@ pub enum Control {
     Stop,
 }
 
+/// What a run starts with, or goes on with.
+#[derive(Clone, Debug)]
+pub struct Start<'a> {
+    /// The checked settings.
+    pub config: &'a Config,
+    /// The data.
+    pub data: &'a Dataset,
+    /// Which samples train and which validate.
+    pub split: &'a Split,
+    /// The network.
+    pub network: &'a NetworkSpec,
+    /// Trained numbers.
+    pub parameters: usize,
+    /// What computes, in words.
+    pub backend: String,
+    /// The run's folder.
+    pub run_dir: Option<&'a Path>,
+    /// Where the run stands.
+    pub progress: &'a Progress,
+    /// A leftover sample is dropped each epoch, because a batch norm cannot learn from one.
+    pub drops_single_leftover: bool,
+}
+
+impl<'a> Start<'a> {
+    pub(super) fn of<B: Backend>(trainer: &'a Trainer<B>, run_dir: Option<&'a RunDir>) -> Self {
+        Start {
+            config: trainer.config(),
+            data: trainer.data(),
+            split: trainer.split(),
+            network: trainer.mlp().spec(),
+            parameters: trainer.mlp().layout().parameter_count(),
+            backend: trainer.mlp().backend().describe(),
+            run_dir: run_dir.map(RunDir::path),
+            progress: &trainer.progress,
+            drops_single_leftover: trainer.drops_single_leftover(),
+        }
+    }
+}
+
 /// Watches a run. Every method has a default that does nothing, so `()` watches nothing.
 pub trait Observer: Send {
+    /// Before the first batch.
+    fn start(&mut self, _start: &Start<'_>) {}
+
     /// Asked before every batch: whether to stop now, so that the run can be resumed.
     fn interrupted(&self) -> bool {
         false
@@ -39,9 +85,9 @@ pub trait Observer: Send {
 
 impl Observer for () {}
 
-/// How a run ended, with its records.
+/// The records of a run, and what it came to.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct History {
     /// One record per epoch, those before a resume included.
     pub records: Vec<EpochRecord>,
     /// What it came to.
@@ -58,7 +104,7 @@ pub fn fit<B: Backend>(
     run_dir: Option<&RunDir>,
     mut records: Vec<EpochRecord>,
     observer: &mut dyn Observer,
-) -> Result<Outcome> {
+) -> Result<History> {
     let mut interrupted = false;
     let mut checkpointed = Instant::now();
     while trainer.progress.epoch < trainer.config().epochs
@@ -98,7 +144,7 @@ pub fn fit<B: Backend>(
     if let Some(run_dir) = run_dir {
         run_dir.summarise(&summary)?;
     }
-    Ok(Outcome { records, summary })
+    Ok(History { records, summary })
 }
 
 fn summarise<B: Backend>(

@@ -1,18 +1,21 @@
-//! Training: the loop, and what a run leaves on disk.
+//! Training: the loop, and what a run leaves on disk. [`run()`] is the way in.
 //!
-//! [`Settings`](crate::settings::Settings) (what a user says) → [`Config`](crate::settings::Config) (checked) → [`Trainer`] (one run's state) → [`fit()`] (the loop with its run directory).
+//! [`Settings`](crate::settings::Settings) (what a user says) → [`Config`](crate::settings::Config) (checked) → [`run()`], which chooses a backend for
+//! [`Trainer`] (one run's state) and [`fit()`] (the loop with its run directory).
 
 mod checkpoint;
 mod fit;
 mod monitor;
 mod overview;
 mod record;
+mod run;
 mod run_dir;
 mod trainer;
 
-pub use fit::{Control, Observer, Outcome, fit};
+pub use fit::{Control, History, Observer, Start, fit};
 pub use monitor::Best;
 pub use overview::{Overview, Status};
 pub use record::{EpochRecord, Summary};
+pub use run::{Folder, Outcome, RunOptions, run, run_with};
 pub use run_dir::{RunDir, differences};
 pub use trainer::{EpochEnd, Partial, Progress, Trainer, Weights, check_fit};

@@ -18,7 +18,7 @@ use crate::model::tensors::TensorFile;
 use crate::model::{self, Description, EVALUATION_ROWS};
 use crate::nn::{Feed, Rows};
 use crate::nn::{Mlp, NetworkSpec, Update, init};
-use crate::ops::loss::cross_entropy::Loss;
+use crate::ops::loss::BatchLoss;
 use crate::optim::{By, Plateau};
 use crate::real::Real;
 use crate::settings::Config;
@@ -78,7 +78,7 @@ impl Partial {
         }
     }
 
-    fn add(&mut self, loss: &Loss, samples: usize) {
+    fn add(&mut self, loss: &BatchLoss, samples: usize) {
         self.batches += 1;
         self.samples += samples;
         self.loss += loss.objective * samples as f64;
@@ -115,14 +115,14 @@ pub struct Trainer<B: Backend> {
     pub best: Option<Weights<B::Real>>,
     training: Rows<B>,
     validation: Option<Rows<B>>,
-    /// Steps whose losses are not known yet.
-    begun: VecDeque<Begun>,
-    /// Losses that nobody has counted yet.
-    losses: Vec<Loss>,
+    /// Steps whose losses are pending or not counted yet.
+    in_flight: VecDeque<StepInFlight>,
+    /// Losses that were collected, and are to be counted.
+    losses: Vec<BatchLoss>,
 }
 
-/// A step on its way.
-struct Begun {
+/// A step that was started.
+struct StepInFlight {
     samples: usize,
     lr: f64,
 }
@@ -178,8 +178,8 @@ impl<B: Backend> Trainer<B> {
             best: None,
             training,
             validation,
-            begun: VecDeque::with_capacity(B::LATE_LOSSES + 1),
-            losses: Vec::with_capacity(B::LATE_LOSSES + 1),
+            in_flight: VecDeque::with_capacity(B::PENDING_LOSSES),
+            losses: Vec::with_capacity(B::PENDING_LOSSES),
         };
         trainer
             .config
@@ -225,15 +225,18 @@ impl<B: Backend> Trainer<B> {
 
     /// The network with the best epoch's weights; `None` before the first epoch has ended.
     pub fn model(&self) -> Option<Model> {
-        let (params, running) = self.best.as_ref()?;
-        let widen = |values: &[B::Real]| values.iter().map(|x| x.to_f64()).collect();
         let mut description = self.description();
         description.epoch = self.progress.best?.epoch;
-        Some(Model {
-            description,
-            params: widen(params),
-            running: widen(running),
-        })
+        Some(widened(description, self.best.as_ref()?))
+    }
+
+    /// [`Trainer::model`], the trainer's own memory given back before.
+    pub fn into_model(mut self) -> Option<Model> {
+        let mut description = self.description();
+        description.epoch = self.progress.best?.epoch;
+        let best = self.best.take()?;
+        drop(self);
+        Some(widened(description, &best))
     }
 
     /// Batches of one epoch.
@@ -244,14 +247,16 @@ impl<B: Backend> Trainer<B> {
 
     /// Whether the last, shorter batch takes part: a batch of one has no variance for a batch norm.
     fn keeps_leftover(&self, leftover: usize) -> bool {
-        leftover > 0 && !self.config.drop_last && !(leftover == 1 && normalises(self.mlp.spec()))
+        leftover > 0
+            && !self.config.drop_last
+            && !(leftover == 1 && self.mlp.spec().has_batch_norm())
     }
 
     /// Whether a leftover sample is dropped each epoch because a batch norm cannot learn from one.
     pub fn drops_single_leftover(&self) -> bool {
         self.split.train.len() % self.config.batch_size == 1
             && !self.config.drop_last
-            && normalises(self.mlp.spec())
+            && self.mlp.spec().has_batch_norm()
             && self.config.batch_size > 1
     }
 
@@ -267,7 +272,7 @@ impl<B: Backend> Trainer<B> {
         let c = &self.config;
         let t = match c.by {
             By::Epoch => u64::from(self.progress.epoch),
-            By::Update => self.progress.update + self.begun.len() as u64,
+            By::Update => self.progress.update + self.in_flight.len() as u64,
         };
         let scale = self.progress.plateau.as_ref().map_or(1.0, Plateau::scale);
         c.schedule.rate(c.lr, c.warmup, t, self.schedule_steps()) * scale
@@ -283,9 +288,10 @@ impl<B: Backend> Trainer<B> {
             if !interrupted {
                 self.step()?;
             }
-            let begun = self.progress.partial.batches + self.begun.len();
-            if interrupted || begun == batches || self.begun.len() >= B::LATE_LOSSES {
-                self.mlp.late_losses(&mut self.losses)?;
+            let started = self.progress.partial.batches + self.in_flight.len();
+            let full = self.mlp.pending_losses() == B::PENDING_LOSSES;
+            if interrupted || started == batches || full {
+                self.mlp.finish_losses(&mut self.losses)?;
             }
             let seconds = before + start.elapsed().as_secs_f64();
             if !self.count(seconds, observer, batches) {
@@ -305,13 +311,14 @@ impl<B: Backend> Trainer<B> {
         Ok(EpochEnd::Finished(record))
     }
 
-    /// Counts the steps whose losses are known, `seconds` into the epoch; false after one that is not finite, with which the run ends.
+    /// Counts the steps whose losses were collected, `seconds` into the epoch. False after one that is not finite, with
+    /// which the run ends.
     fn count(&mut self, seconds: f64, observer: &mut dyn Observer, batches: usize) -> bool {
         let progress = &mut self.progress;
         let known = self.losses.len();
-        for (loss, begun) in self.losses.drain(..).zip(self.begun.drain(..known)) {
-            progress.partial.add(&loss, begun.samples);
-            progress.partial.lr = begun.lr;
+        for (loss, step) in self.losses.drain(..).zip(self.in_flight.drain(..known)) {
+            progress.partial.add(&loss, step.samples);
+            progress.partial.lr = step.lr;
             progress.partial.seconds = seconds;
             progress.update += 1;
             if !loss.objective.is_finite() {
@@ -322,11 +329,11 @@ impl<B: Backend> Trainer<B> {
         true
     }
 
-    /// Begins one update.
+    /// Starts one update.
     fn step(&mut self) -> Result<()> {
         let lr = self.rate();
         let c = &self.config;
-        let ahead = self.begun.len();
+        let ahead = self.in_flight.len();
         let first = (self.progress.partial.batches + ahead) * c.batch_size;
         let batch = first..self.training.len().min(first + c.batch_size);
         let augmentation = (!c.augment.is_none()).then_some(Augmentation {
@@ -336,7 +343,7 @@ impl<B: Backend> Trainer<B> {
             epoch: self.progress.epoch,
         });
         let samples = batch.len();
-        let labels = self.training.labels(batch.clone());
+        let targets = self.training.targets(batch.clone())?;
         let x = self.feed.batch(
             self.mlp.backend(),
             &self.data.train,
@@ -352,9 +359,8 @@ impl<B: Backend> Trainer<B> {
             optimizer: &c.optimizer,
             clip_norm: c.clip_norm,
         };
-        let loss = self.mlp.start_step(x, labels, &update)?;
-        self.losses.extend(loss);
-        self.begun.push_back(Begun { samples, lr });
+        self.mlp.start_step(x, targets, &update)?;
+        self.in_flight.push_back(StepInFlight { samples, lr });
         Ok(())
     }
 
@@ -440,13 +446,19 @@ impl<B: Backend> Trainer<B> {
     }
 }
 
-fn normalises(spec: &NetworkSpec) -> bool {
-    spec.batch_norm && !spec.hidden.is_empty()
+/// A network with these weights.
+fn widened<R: Real>(description: Description, (params, running): &Weights<R>) -> Model {
+    let widen = |values: &[R]| values.iter().map(|x| x.to_f64()).collect();
+    Model {
+        description,
+        params: widen(params),
+        running: widen(running),
+    }
 }
 
 /// The data's class names; more of them, numbered, if class weights or given initial weights know more classes than occur in the data.
 fn class_names(config: &Config, data: &Dataset, init_from: Option<&TensorFile<'_>>) -> Vec<String> {
-    let weights = config.loss.class_weights.as_ref().map_or(0, Vec::len);
+    let weights = config.loss.class_weights().map_or(0, <[f64]>::len);
     let outputs = init_from
         .and_then(TensorFile::last_layer_outputs)
         .unwrap_or(0);
@@ -474,7 +486,7 @@ fn check_sizes(config: &Config, spec: &NetworkSpec, split: &Split) -> Result<()>
         );
         return Err(Error::setting("train.batch_size", message));
     }
-    if config.batch_size == 1 && normalises(spec) {
+    if config.batch_size == 1 && spec.has_batch_norm() {
         let message =
             "expected at least 2: batch normalisation has no variance of one sample; found 1";
         return Err(Error::setting("train.batch_size", message));

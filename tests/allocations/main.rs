@@ -14,7 +14,7 @@ use chainrule::nn::init::{self, Init};
 use chainrule::nn::spec::hidden_widths;
 use chainrule::nn::{Mlp, NetworkSpec, Update};
 use chainrule::ops::activation::Activation;
-use chainrule::ops::loss::cross_entropy::LossOptions;
+use chainrule::ops::loss::Loss;
 use chainrule::optim::Optimizer;
 
 /// The system's allocator, with a counter of allocations.
@@ -57,7 +57,7 @@ fn count(
     let spec = NetworkSpec {
         inputs: 784,
         hidden,
-        classes: 10,
+        outputs: 10,
         batch_norm,
         activation: Activation::Relu,
         dropout,
@@ -70,7 +70,7 @@ fn count(
     let rows: Vec<u32> = (0..batch as u32).collect();
     let labels: Vec<u32> = rows.iter().map(|i| i % 10).collect();
     let (scale, shift) = (vec![1.0 / 255.0; 784], vec![0.0; 784]);
-    let (optimizer, loss) = (Optimizer::default(), LossOptions::default());
+    let (optimizer, loss) = (Optimizer::default(), Loss::default());
     let mut before = 0;
     for number in 0..50 {
         if number == 2 {
@@ -129,11 +129,11 @@ fn count_on_a_device() -> usize {
     for number in 0..50 {
         if number == 2 {
             // The first call of a driver function looks up its address.
-            mlp.late_losses(&mut losses).unwrap();
+            mlp.finish_losses(&mut losses).unwrap();
             before = ALLOCATIONS.load(Ordering::SeqCst);
         }
         let batch = (number % 4) * 15..(number % 4 + 1) * 15;
-        let labels = rows.labels(batch.clone());
+        let targets = rows.targets(batch.clone()).unwrap();
         let x = feed.batch(mlp.backend(), &samples, &rows, batch, None);
         let update = Update {
             number: number as u64,
@@ -143,10 +143,9 @@ fn count_on_a_device() -> usize {
             optimizer: &config.optimizer,
             clip_norm: if number % 2 == 0 { 0.0 } else { 1.0 },
         };
-        let loss = mlp.start_step(x.unwrap(), labels, &update).unwrap();
-        assert!(loss.is_none(), "the loss is pending");
+        mlp.start_step(x.unwrap(), targets, &update).unwrap();
     }
-    mlp.late_losses(&mut losses).unwrap();
+    mlp.finish_losses(&mut losses).unwrap();
     let after = ALLOCATIONS.load(Ordering::SeqCst);
     assert!(losses.len() == 50 && losses.iter().all(|l| l.objective.is_finite()));
     after - before

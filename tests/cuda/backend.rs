@@ -4,7 +4,8 @@ use chainrule::backend::{Backend, Block, Input, Mode, Order, Plain, State};
 use chainrule::nn::init::{self, Init};
 use chainrule::nn::{Layout, Mlp, NetworkSpec, Update};
 use chainrule::ops::activation::Activation;
-use chainrule::ops::loss::cross_entropy::LossOptions;
+use chainrule::ops::loss::cross_entropy::CrossEntropy;
+use chainrule::ops::loss::{Loss, Targets};
 use chainrule::optim::{Adam, AdamW, Optimizer, RmsProp, Rprop, Sgd};
 
 use crate::machine;
@@ -13,7 +14,7 @@ fn spec(batch_norm: bool, activation: Activation, dropout: f64, order: Order) ->
     NetworkSpec {
         inputs: 37,
         hidden: vec![67, 21],
-        classes: 5,
+        outputs: 5,
         batch_norm,
         activation,
         dropout,
@@ -96,7 +97,7 @@ fn train<B: Backend<Real = f32>>(
     backend: B,
     spec: &NetworkSpec,
     optimizer: &Optimizer,
-    loss: &LossOptions,
+    loss: &Loss,
     clip_norm: f64,
 ) -> (Vec<f64>, Vec<f32>, Trace) {
     let rows = 45;
@@ -166,10 +167,10 @@ fn optimizers() -> [Optimizer; 5] {
 /// activation and optimiser.
 #[test]
 fn without_batch_norm_all_bits_equal_the_cpus() {
-    let loss = LossOptions {
+    let loss = Loss::CrossEntropy(CrossEntropy {
         label_smoothing: 0.1,
         class_weights: Some(vec![1.0, 2.0, 0.5, 3.0, 1.5]),
-    };
+    });
     let mut optimizers = optimizers().into_iter().cycle();
     for order in [Order::DropoutActivation, Order::ActivationDropout] {
         for activation in Activation::ALL {
@@ -195,7 +196,7 @@ fn with_batch_norm_losses_agree() {
         // The gradient of a bias before a batch norm is only rounding. Rprop uses its sign and Adam divides it by its
         // own size, so weights differ. The losses do not depend on this bias.
         let spec = spec(true, Activation::Silu, 0.2, Order::DropoutActivation);
-        let loss = LossOptions::default();
+        let loss = Loss::default();
         let (losses, ..) = train(Plain::new(), &spec, &optimizer, &loss, clip_norm);
         let (found, ..) = train(machine::backend(), &spec, &optimizer, &loss, clip_norm);
         for (found, expected) in found.iter().zip(&losses) {
@@ -215,7 +216,7 @@ fn a_run_repeats_exactly() {
             machine::backend(),
             &spec,
             &Optimizer::default(),
-            &LossOptions::default(),
+            &Loss::default(),
             0.3,
         )
     };
@@ -235,7 +236,7 @@ fn a_non_finite_loss_changes_no_weight() {
         number: 0,
         lr: 0.1,
         seed: 0,
-        loss: &LossOptions::default(),
+        loss: &Loss::default(),
         optimizer: &Optimizer::default(),
         clip_norm: 0.0,
     };
@@ -251,9 +252,10 @@ fn a_non_finite_loss_changes_no_weight() {
     let mut losses = Vec::new();
     for buf in [&bad, &good, &good] {
         let x = Input::Values { buf, rows: 8 };
-        mlp.start_step(x, labels[..].into(), &update).unwrap();
+        let targets = Targets::from(&labels).into();
+        mlp.start_step(x, targets, &update).unwrap();
     }
-    mlp.late_losses(&mut losses).unwrap();
+    mlp.finish_losses(&mut losses).unwrap();
     assert_eq!(losses.len(), 3);
     assert!(losses[0].objective.is_nan());
     assert_eq!(bits(mlp.read(|s| &s.params).unwrap()), bits(params.clone()));

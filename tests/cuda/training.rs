@@ -7,7 +7,7 @@ use chainrule::backend::{Backend, Plain};
 use chainrule::data::Dataset;
 use chainrule::metrics::{Evaluation, Metric};
 use chainrule::settings::{Config, Settings};
-use chainrule::train::{EpochEnd, Observer, Outcome, Progress, Trainer, fit};
+use chainrule::train::{EpochEnd, History, Observer, Progress, Trainer, fit};
 
 use crate::machine;
 
@@ -16,7 +16,7 @@ fn config(toml: &str) -> Config {
     Config::new(&settings).unwrap()
 }
 
-fn run<B: Backend<Real = f32>>(backend: B, toml: &str, data: &Arc<Dataset>) -> (Outcome, Vec<f32>) {
+fn run<B: Backend<Real = f32>>(backend: B, toml: &str, data: &Arc<Dataset>) -> (History, Vec<f32>) {
     let mut trainer = Trainer::new(backend, config(toml), data.clone(), None).unwrap();
     let outcome = fit(&mut trainer, None, Vec::new(), &mut ()).unwrap();
     let params = trainer.mlp().read(|s| &s.params).unwrap();
@@ -185,7 +185,7 @@ fn more_batches_than_slots() {
     let (cpu, expected) = run(Plain::new(), toml, &data);
     let (own, params) = run(machine::backend(), toml, &data);
     assert!(params == expected, "the same bits");
-    let of = |o: &Outcome| {
+    let of = |o: &History| {
         let r = &o.records[0];
         (r.train_accuracy, r.val_accuracy, r.lr)
     };
@@ -203,10 +203,10 @@ fn a_model_evaluates_as_on_the_cpu() {
     fit(&mut trainer, None, Vec::new(), &mut ()).unwrap();
     let (model, test) = (trainer.model().unwrap(), data.test.as_ref().unwrap());
     let on = |device| {
-        let mut classifier = model.classifier(device).unwrap();
+        let mut predictor = model.predictor(device, 2).unwrap();
         let rows: Vec<u32> = (0..300).rev().collect();
-        let (evaluation, classes) = classifier.evaluate(test, &rows).unwrap();
-        (evaluation, classes, classifier.predict(test).unwrap())
+        let (evaluation, classes) = predictor.evaluate(test, &rows).unwrap();
+        (evaluation, classes, predictor.predict(test).unwrap())
     };
     let (cpu, own) = (on(Device::Cpu), on(Device::Cuda(0)));
     let of = |e: &Evaluation| (e.loss(), e.get(Metric::Accuracy));

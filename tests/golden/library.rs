@@ -3,7 +3,7 @@
 use chainrule::backend::{Backend, Input, Mode, Sink};
 use chainrule::nn::params::Tensor;
 use chainrule::nn::{Layout, Mlp, Update};
-use chainrule::ops::loss::cross_entropy::LossOptions;
+use chainrule::ops::loss::Loss;
 use chainrule::optim::{By, Plateau};
 use chainrule::real::Real;
 use chainrule::settings::{Config, Settings};
@@ -110,7 +110,7 @@ impl<B: Backend> Follower<'_, B> {
                 Mode::Eval,
             )
             .unwrap();
-        let loss = self.mlp.loss(labels, &LossOptions::default()).unwrap();
+        let loss = self.mlp.loss(labels, &Loss::default()).unwrap();
         loss.cross_entropy_sum / labels.len() as f64
     }
 }

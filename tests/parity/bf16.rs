@@ -4,7 +4,7 @@ use chainrule::backend::{Backend, Factors, Fused, Input, Plain};
 use chainrule::nn::init::{self, Init};
 use chainrule::nn::{Mlp, NetworkSpec, Update};
 use chainrule::ops::activation::Activation;
-use chainrule::ops::loss::cross_entropy::LossOptions;
+use chainrule::ops::loss::Loss;
 use chainrule::optim::Optimizer;
 
 use super::Case;
@@ -37,12 +37,12 @@ fn gradients<B: Backend<Real = f32>>(
     let values: Vec<f32> = (0..rows * spec.inputs).map(value).collect();
     let mut buf = mlp.backend().alloc(values.len()).unwrap();
     mlp.backend().upload(&mut buf, &values).unwrap();
-    let labels: Vec<u32> = (0..rows as u32).map(|i| i % spec.classes as u32).collect();
+    let labels: Vec<u32> = (0..rows as u32).map(|i| i % spec.outputs as u32).collect();
     let update = Update {
         number: 0,
         lr: 0.0,
         seed: 0,
-        loss: &LossOptions::default(),
+        loss: &Loss::default(),
         optimizer: &Optimizer::default(),
         // Clipping needs every gradient, so the engine stores them.
         clip_norm: 1e30,

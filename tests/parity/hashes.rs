@@ -8,7 +8,7 @@ use chainrule::backend::{Backend, Factors, Fused, Input};
 use chainrule::bench::steps::Network;
 use chainrule::nn::init::{self, Init};
 use chainrule::nn::{Mlp, Update};
-use chainrule::ops::loss::cross_entropy::LossOptions;
+use chainrule::ops::loss::Loss;
 use chainrule::optim::Optimizer;
 use sha2::{Digest, Sha256};
 
@@ -79,7 +79,7 @@ fn hash<B: Backend<Real = f32>>(network: &Network, backend: B) -> String {
             number,
             lr: network.lr,
             seed: 0,
-            loss: &LossOptions::default(),
+            loss: &Loss::default(),
             optimizer: &Optimizer::default(),
             clip_norm: 0.0,
         };

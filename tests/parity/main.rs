@@ -9,7 +9,7 @@ use chainrule::nn::init::{self, Init};
 use chainrule::nn::spec::hidden_widths;
 use chainrule::nn::{Mlp, NetworkSpec, Update};
 use chainrule::ops::activation::Activation;
-use chainrule::ops::loss::cross_entropy::LossOptions;
+use chainrule::ops::loss::Loss;
 use chainrule::optim::{Adam, AdamW, Optimizer, RmsProp, Rprop, Sgd};
 
 /// The bits of losses, weights, moments, statistics and logits after a few updates.
@@ -38,7 +38,7 @@ impl Case {
             spec: NetworkSpec {
                 inputs,
                 hidden: hidden.to_vec(),
-                classes,
+                outputs: classes,
                 batch_norm: true,
                 activation: Activation::Relu,
                 dropout: 0.0,
@@ -77,12 +77,12 @@ impl Case {
             let rows: Vec<u32> = (0..n)
                 .map(|i| ((i * 5 + number as usize) % samples) as u32)
                 .collect();
-            let labels: Vec<u32> = rows.iter().map(|r| r % spec.classes as u32).collect();
+            let labels: Vec<u32> = rows.iter().map(|r| r % spec.outputs as u32).collect();
             let update = Update {
                 number,
                 lr: 0.01,
                 seed: 5,
-                loss: &LossOptions::default(),
+                loss: &Loss::default(),
                 optimizer: &self.optimizer,
                 clip_norm: self.clip_norm,
             };

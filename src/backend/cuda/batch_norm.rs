@@ -85,7 +85,9 @@ impl BatchNorm<'_> {
         }
     }
 
-    /// With the batch's statistics, from those of tiles of so many rows, in place of the linear map; moves the running ones, unless the run has diverged.
+    /// With the batch's statistics, from those of tiles of `tile_rows` rows, in place of the linear map.
+    ///
+    /// Moves the running statistics, unless the run has diverged.
     pub(super) fn forward(
         &self,
         tile_rows: usize,

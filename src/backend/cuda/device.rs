@@ -1,7 +1,9 @@
 //! A device: the driver found, the kernels loaded, memory, and launches.
 //!
-//! Everything runs on the context's default stream, in the order in which it was asked for, so no two calls need be made to wait for each other, and
-//! several networks may share a device. The driver is looked for at run time; without it every call here is an [`Error::Device`] and nothing panics.
+//! Everything runs on the context's default stream, in the order in which it was launched. So calls need no events to
+//! wait for each other, and several networks may share a device.
+//!
+//! The driver is looked for at run time. Without it every call here is an [`Error::Device`] and nothing panics.
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, c_void};
@@ -226,8 +228,9 @@ impl Device {
     /// Asks for a launch.
     ///
     /// # Safety
-    /// `arguments` are what the kernel takes, in number, order and type, and its pointers are to memory of this device with all that the kernel reads and writes, which
-    /// stays allocated until the launch is done: memory is given back in the stream's order.
+    /// `arguments` are what the kernel takes, in number, order and type. Pointers are to memory of this device that has
+    /// all that the kernel reads and writes. It stays allocated until the launch is done: memory is given back in the
+    /// stream's order.
     pub(super) unsafe fn launch<const N: usize>(
         &self,
         kernel: &Kernel,
@@ -237,7 +240,8 @@ impl Device {
     ) -> Result<()> {
         let mut addresses = arguments.map(|a| a.address);
         self.checked(self.context.bind_to_thread())?;
-        // SAFETY: the caller's promise; the addresses are of values that live until the driver has copied them, before it returns.
+        // SAFETY: the caller's promise; the addresses are of values that live until the driver has copied them, which
+        // it does before it returns.
         let launched = unsafe {
             result::launch_kernel(
                 kernel.0,

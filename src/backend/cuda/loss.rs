@@ -1,16 +1,18 @@
-//! Losses on the device: those of many steps lie side by side until they are collected.
+//! Losses on the device: the pending ones of many steps lie side by side until they are collected.
 
 use std::sync::Arc;
 
 use cudarc::driver::{DeviceRepr, ValidAsZeroBits};
 
 use super::device::{Device, Memory, Pointer, launch};
-use super::{KeptSamples, THREADS, size};
-use crate::backend::Labels;
+use super::{CudaDataset, THREADS, size};
+use crate::backend::BatchTargets;
 use crate::error::Result;
-use crate::ops::loss::cross_entropy::{Loss, LossOptions};
+use crate::ops::loss::cross_entropy::CrossEntropy;
+use crate::ops::loss::{BatchLoss, Loss, Targets};
 
-/// Losses that may be outstanding: enough that steps of a fraction of a millisecond are not waited for often, few enough that an interrupt is answered soon.
+/// Losses that may be pending: enough that the host seldom waits for short steps, few enough that an interrupt is
+/// answered soon.
 pub(super) const SLOTS: usize = 128;
 /// Rows that a block of threads takes in `kernels/softmax_cross_entropy.cu` and `kernels/evaluate.cu`, and its threads.
 const BLOCK_ROWS: u32 = 8;
@@ -30,9 +32,9 @@ unsafe impl DeviceRepr for Sum {}
 // SAFETY: plain numbers.
 unsafe impl ValidAsZeroBits for Sum {}
 
-impl From<Sum> for Loss {
+impl From<Sum> for BatchLoss {
     fn from(sum: Sum) -> Self {
-        Loss {
+        BatchLoss {
             objective: sum.objective,
             cross_entropy_sum: sum.cross_entropy_sum,
             correct: sum.correct as usize,
@@ -42,16 +44,16 @@ impl From<Sum> for Loss {
 
 /// The losses of a network's batches.
 pub(super) struct Losses {
-    /// One a batch that was started; the last one is of [`Losses::one`].
+    /// One a pending loss.
     slots: Memory<Sum>,
-    started: usize,
+    pending: usize,
     /// Where slots are read to.
     host: Vec<Sum>,
     /// 1 from a training step's loss that is not finite on.
     diverged: Memory<u32>,
     /// One a row of the batch.
     rows: Memory<Sum>,
-    /// Classes of the rows, where they are not in the backend's keeping; also what [`Losses::argmax`] finds.
+    /// Classes of the rows, if they were not uploaded before; also what [`Losses::argmax`] finds.
     classes: Memory<u32>,
     /// The weights that were uploaded, and where.
     weights: Option<(Vec<f64>, Memory<f64>)>,
@@ -60,8 +62,8 @@ pub(super) struct Losses {
 impl Losses {
     pub(super) fn new(device: &Arc<Device>) -> Result<Self> {
         Ok(Losses {
-            slots: device.alloc(SLOTS + 1)?,
-            started: 0,
+            slots: device.alloc(SLOTS)?,
+            pending: 0,
             host: vec![Sum::default(); SLOTS],
             diverged: device.alloc(1)?,
             rows: device.alloc(0)?,
@@ -79,109 +81,88 @@ impl Losses {
         Ok(())
     }
 
-    /// The flag that is raised by a loss that is not finite.
-    pub(super) fn diverged(&self) -> Pointer<u32> {
+    /// The flag that a training step's loss raises if it is not finite.
+    pub(super) fn flag(&self) -> Pointer<u32> {
         self.diverged.start(1)
     }
 
-    /// Computes a loss and waits for it.
-    pub(super) fn one(
-        &mut self,
-        device: &Arc<Device>,
-        logits: &Memory<f32>,
-        classes: usize,
-        labels: &[u32],
-        options: &LossOptions,
-        dlogits: Option<&mut Memory<f32>>,
-    ) -> Result<Loss> {
-        let slot = self.slots.at(SLOTS, 1);
-        self.launch(
-            device,
-            (logits, dlogits),
-            classes,
-            labels.into(),
-            options,
-            (slot, Pointer::NULL),
-        )?;
-        let mut all = [Sum::default(); SLOTS + 1];
-        self.slots.read(&mut all)?;
-        Ok(all[SLOTS].into())
-    }
-
-    /// Starts a loss, to be collected later. With `dlogits` it is that of a training step, and raises the flag if it is not finite.
+    /// Starts a loss, to be collected later. With `dlogits` it is that of a training step.
     pub(super) fn start(
         &mut self,
         device: &Arc<Device>,
         logits: &Memory<f32>,
-        classes: usize,
-        labels: Labels<'_, KeptSamples>,
-        options: &LossOptions,
+        outputs: usize,
+        targets: BatchTargets<'_, CudaDataset>,
+        loss: &Loss,
         dlogits: Option<&mut Memory<f32>>,
     ) -> Result<()> {
-        if self.started == SLOTS {
-            return Err(device.error(format!("more than {SLOTS} losses are outstanding")));
+        if self.pending == SLOTS {
+            return Err(device.error(format!("more than {SLOTS} losses are pending")));
         }
-        let diverged = match dlogits {
-            Some(_) => self.diverged(),
-            None => Pointer::NULL,
-        };
-        let slot = self.slots.at(self.started, 1);
+        // The kernels trust the labels.
+        loss.check(outputs, targets.host())?;
+        let Loss::CrossEntropy(options) = loss;
+        let Targets::Classes(labels) = targets.host();
+        let uploaded = (targets.uploaded()).map(|(set, first)| set.classes(first, labels.len()));
         let numbers = (logits, dlogits);
-        self.launch(device, numbers, classes, labels, options, (slot, diverged))?;
-        self.started += 1;
+        self.cross_entropy(device, numbers, outputs, (labels, uploaded), options)?;
+        self.pending += 1;
         Ok(())
     }
 
-    /// Waits for the losses that were started, and takes the flag down.
-    pub(super) fn collect(&mut self, losses: &mut Vec<Loss>) -> Result<()> {
-        if self.started == 0 {
+    /// Waits for the pending losses, and takes the flag down.
+    pub(super) fn finish(&mut self, losses: &mut Vec<BatchLoss>) -> Result<()> {
+        if self.pending == 0 {
             return Ok(());
         }
-        let host = &mut self.host[..self.started];
+        let host = &mut self.host[..self.pending];
         self.slots.read(host)?;
-        self.started = 0;
-        losses.extend(host.iter().map(|&sum| Loss::from(sum)));
+        self.pending = 0;
+        losses.extend(host.iter().map(|&sum| BatchLoss::from(sum)));
         match host.iter().all(|sum| sum.objective.is_finite()) {
             true => Ok(()),
             false => self.diverged.clear(),
         }
     }
 
-    fn launch(
+    /// Launches the kernels of the next slot's loss. `labels` are also on the device where `uploaded` says.
+    fn cross_entropy(
         &mut self,
         device: &Arc<Device>,
         (logits, dlogits): (&Memory<f32>, Option<&mut Memory<f32>>),
         classes: usize,
-        labels: Labels<'_, KeptSamples>,
-        options: &LossOptions,
-        (slot, diverged): (Pointer<Sum>, Pointer<u32>),
+        (labels, uploaded): (&[u32], Option<Pointer<u32>>),
+        options: &CrossEntropy,
     ) -> Result<()> {
-        let rows = labels.classes.len();
+        let rows = labels.len();
         let all = rows * classes;
         self.reserve(device, rows)?;
-        let label_row = match labels.kept {
-            Some((kept, first)) => kept.classes(first, rows),
+        let label_row = match uploaded {
+            Some(uploaded) => uploaded,
             None => {
-                self.classes.write(labels.classes)?;
+                self.classes.write(labels)?;
                 self.classes.start(rows)
             }
         };
         let weights = self.weights(device, options)?;
         let weight = |c: usize| options.class_weights.as_ref().map_or(1.0, |w| w[c]);
         let weight_sum: f64 = (0..classes).map(weight).sum();
-        let label_weights: f64 = labels.classes.iter().map(|&y| weight(y as usize)).sum();
+        let label_weights: f64 = labels.iter().map(|&y| weight(y as usize)).sum();
         let inverse = if label_weights > 0.0 {
             1.0 / label_weights
         } else {
             0.0
         };
-        let dlogits = dlogits.map_or(Pointer::NULL, |d| d.start(all));
+        let slot = self.slots.at(self.pending, 1);
+        let (flag, dlogits) = match dlogits {
+            Some(dlogits) => (self.flag(), dlogits.start(all)),
+            None => (Pointer::NULL, Pointer::NULL),
+        };
         let [n, classes] = [size(device, rows)?, size(device, classes)?];
-        let (each, total) = (
-            &device.kernels.softmax_cross_entropy,
-            &device.kernels.loss_total,
-        );
-        // SAFETY: memory of the sizes that rows and classes say, the classes below their number; the types are the kernels'.
+        let each = &device.kernels.softmax_cross_entropy;
+        let total = &device.kernels.loss_total;
+        // SAFETY: memory of the sizes that rows and classes say, labels below the number of classes; the types are the
+        // kernels'.
         unsafe {
             launch!(
                 device,
@@ -200,12 +181,12 @@ impl Losses {
                 inverse
             )?;
             let rows = self.rows.start(rows);
-            launch!(device, total, [1, 1], [THREADS, 1], slot, diverged, rows, n)
+            launch!(device, total, [1, 1], [THREADS, 1], slot, flag, rows, n)
         }
     }
 
     /// Where the class weights are, uploaded when they change.
-    fn weights(&mut self, device: &Arc<Device>, options: &LossOptions) -> Result<Pointer<f64>> {
+    fn weights(&mut self, device: &Arc<Device>, options: &CrossEntropy) -> Result<Pointer<f64>> {
         let Some(wanted) = &options.class_weights else {
             return Ok(Pointer::NULL);
         };
@@ -222,16 +203,16 @@ impl Losses {
         &mut self,
         device: &Arc<Device>,
         logits: &Memory<f32>,
-        classes: usize,
+        outputs: usize,
         winners: &mut [u32],
     ) -> Result<()> {
         let rows = winners.len();
         self.reserve(device, rows)?;
-        let [n, width] = [size(device, rows)?, size(device, classes)?];
+        let [n, width] = [size(device, rows)?, size(device, outputs)?];
         let grid = [n.div_ceil(BLOCK_ROWS), 1];
-        let (found, logits) = (self.classes.start(rows), logits.start(rows * classes));
+        let (found, logits) = (self.classes.start(rows), logits.start(rows * outputs));
         let kernel = &device.kernels.argmax;
-        // SAFETY: memory of the sizes that rows and classes say; the types are the kernel's.
+        // SAFETY: memory of the sizes that rows and outputs say; the types are the kernel's.
         unsafe {
             launch!(
                 device,

@@ -1,41 +1,49 @@
-//! The backend on an NVIDIA GPU: launches the kernels of `kernels/`, which have the names of the operations that they do.
+//! The backend on an NVIDIA GPU: launches the kernels of `kernels/`, which have the names of their operations.
 //!
-//! Only the driver is needed to run it: the kernels are in this program, compiled to PTX, which the driver translates for the device.
+//! Only the driver is needed to run it: the kernels are in this program, compiled to PTX, which the driver translates
+//! for the device.
 //!
 //! # What waits for what
 //!
-//! Everything is put on one stream, and a training step asks for nothing back: losses stay in a buffer on the device until they are collected, gradients are clipped by a factor
-//! that is read there, and batches are gathered there from samples that were uploaded once, in an order that is uploaded once an epoch. A loss that is not finite raises a flag on
-//! the device, and kernels that would change parameters, moments or running statistics look at it first.
+//! Everything is put on one stream, and a training step asks for nothing back:
+//!
+//! * pending losses stay in a buffer on the device until they are collected;
+//! * gradients are clipped by a factor that is read there;
+//! * batches are gathered there from samples that were uploaded once, in an order that is uploaded once an epoch.
+//!
+//! A training step's loss that is not finite raises a flag on the device. Kernels that would change parameters,
+//! moments or running statistics look at it first.
 //!
 //! # Numbers
 //!
-//! f32. Products, activations, dropout masks, optimisers and pixels have the bits of [`super::Plain`]; batch statistics, column sums of the batch norm, totals of the loss and
-//! the gradient's norm are added in another order, so runs agree with the CPU's to rounding. On one device a run repeats exactly: no sum depends on which thread comes first.
+//! f32. Products, activations, dropout masks, optimisers and pixels have the bits of [`super::Plain`]. Batch
+//! statistics, column sums of the batch norm, totals of the loss and the gradient's norm are added in another order,
+//! so runs agree with the CPU's to rounding. On one device a run repeats exactly: no sum depends on which thread comes
+//! first.
 
 mod batch_norm;
+mod dataset;
 mod device;
 mod loss;
 mod products;
-mod samples;
 mod update;
 
 use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Backend, Block, Input, Labels, Mode, Order, Sink, State};
+use super::{Backend, BatchTargets, Block, Hidden, Input, Mode, Order, Sink, State};
 use crate::data::{Normalizer, Samples};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ops::activation::Activation;
-use crate::ops::loss::cross_entropy::{Loss, LossOptions};
+use crate::ops::loss::{BatchLoss, Loss};
 use crate::optim::{Optimizer, Step};
 use batch_norm::BatchNorm;
+pub use dataset::CudaDataset;
 pub use device::{Device, Memory};
 use device::{Parameter, Pointer, launch};
 use loss::Losses;
 use products::{LEAST_TILE_ROWS, Product};
-pub use samples::KeptSamples;
 use update::Clip;
 
 /// Threads of a block where each takes one element, or one row's part.
@@ -67,7 +75,7 @@ impl Cuda {
         &self.device
     }
 
-    /// `$C = A B$`, C `[m, n]`: with A `[m, k]` or, if it is transposed, stored as `[k, m]`, and B `[k, n]` or `[n, k]`.
+    /// `$C = A B$`, C `[m, n]`, with A `[m, k]` and B `[k, n]`; a transposed operand is stored as `[k, m]` or `[n, k]`.
     ///
     /// # Errors
     /// If the launch fails.
@@ -95,7 +103,8 @@ impl Cuda {
         }
     }
 
-    /// The first block's input as numbers. Rows of this program's memory are converted here: samples in the backend's keeping never come this way.
+    /// The first block's input as numbers. Pixels of this program's memory are converted here; uploaded samples come as
+    /// numbers already.
     fn convert(&self, x: Input<'_, Memory<f32>, f32>, saved: &mut SavedBlock) -> Result<()> {
         let Input::Pixels {
             data,
@@ -178,11 +187,12 @@ struct Tail {
 }
 
 impl Tail {
-    fn of(block: &Block, kind: Activation, mode: Mode) -> Self {
-        let place = Activation::ALL.iter().position(|&known| known == kind);
+    fn of(block: &Block, hidden: &Hidden, mode: Mode) -> Self {
+        let known = Activation::ALL.iter();
+        let place = known.clone().position(|&kind| kind == hidden.activation);
         Tail {
             activation: place.expect("all of them are there") as u32,
-            order: match block.order {
+            order: match hidden.order {
                 Order::DropoutActivation => 0,
                 Order::ActivationDropout => 1,
             },
@@ -207,10 +217,14 @@ pub struct SavedBlock {
 }
 
 impl SavedBlock {
-    fn input<'a>(&'a self, x: Input<'a, Memory<f32>, f32>) -> &'a Memory<f32> {
-        match x {
-            Input::Values { buf, .. } => buf,
-            Input::Pixels { .. } => self.converted.as_ref().expect("the forward came first"),
+    fn input<'a>(&'a self, x: Input<'a, Memory<f32>, f32>) -> Result<&'a Memory<f32>> {
+        match (x, &self.converted) {
+            (Input::Values { buf, .. }, _) => Ok(buf),
+            (Input::Pixels { .. }, Some(converted)) => Ok(converted),
+            (Input::Pixels { .. }, None) => {
+                let expected = "the pixels of the last forward";
+                Err(Error::shape("batch", expected, "none converted"))
+            }
         }
     }
 }
@@ -219,10 +233,10 @@ impl Backend for Cuda {
     type Real = f32;
     type Buf = Memory<f32>;
     type Saved = SavedBlock;
-    type Kept = KeptSamples;
+    type Dataset = CudaDataset;
 
     const PANEL: usize = 1;
-    const LATE_LOSSES: usize = loss::SLOTS;
+    const PENDING_LOSSES: usize = loss::SLOTS;
 
     fn describe(&self) -> String {
         format!("f32 on {}", self.device)
@@ -230,6 +244,10 @@ impl Backend for Cuda {
 
     fn alloc(&self, len: usize) -> Result<Memory<f32>> {
         self.device.alloc(len)
+    }
+
+    fn buffer_len(&self, buf: &Memory<f32>) -> usize {
+        buf.len()
     }
 
     fn upload(&self, dst: &mut Memory<f32>, src: &[f32]) -> Result<()> {
@@ -240,22 +258,26 @@ impl Backend for Cuda {
         src.read(dst)
     }
 
-    fn keep(&self, samples: &Samples, normalizer: &Normalizer) -> Result<Option<KeptSamples>> {
-        KeptSamples::new(&self.device, samples, normalizer)
+    fn upload_samples(
+        &self,
+        samples: &Samples,
+        normalizer: &Normalizer,
+    ) -> Result<Option<CudaDataset>> {
+        CudaDataset::new(&self.device, samples, normalizer)
     }
 
     fn saved(&self, block: &Block, capacity: usize) -> Result<SavedBlock> {
         let Block { outputs, .. } = *block;
         let alloc = |on: bool, len: usize| self.device.alloc(if on { len } else { 0 });
-        let (normalised, all) = (block.batch_norm.is_some(), capacity * outputs);
-        if block.activation.is_none() {
+        let (normalised, all) = (block.batch_norm().is_some(), capacity * outputs);
+        if block.is_output() {
             self.losses.borrow_mut().reserve(&self.device, capacity)?;
         }
         let parts = capacity.div_ceil(LEAST_TILE_ROWS) * outputs;
         Ok(SavedBlock {
             converted: None,
             out: alloc(true, all)?,
-            pre: alloc(block.activation.is_some(), all)?,
+            pre: alloc(!block.is_output(), all)?,
             x_hat: alloc(normalised, all)?,
             inv_std: alloc(normalised, outputs)?,
             parts: [alloc(normalised, parts)?, alloc(normalised, parts)?],
@@ -280,17 +302,17 @@ impl Backend for Cuda {
         let product = Product::new(&self.device, rows, outputs, block.inputs)?;
         let (params, device) = (&state.params, &*self.device);
         let operands = [
-            saved.input(x).start(rows * block.inputs),
-            params.at(block.weight.start, block.weight.len()),
-            params.at(block.bias.start, outputs),
+            saved.input(x)?.start(rows * block.inputs),
+            params.at(block.linear.weight.start, block.linear.weight.len()),
+            params.at(block.linear.bias.start, outputs),
         ];
         let out = saved.out.start(all);
-        let Some(kind) = block.activation else {
+        let Some(hidden) = block.hidden() else {
             // SAFETY: memory of the sizes that the block's layout gives.
             return unsafe { product.nt_bias(device, out, operands) };
         };
-        let tail = Tail::of(block, kind, mode);
-        let Some(slices) = &block.batch_norm else {
+        let tail = Tail::of(block, hidden, mode);
+        let Some(slices) = &hidden.batch_norm else {
             let results = [out, saved.pre.start(all)];
             // SAFETY: memory of the sizes that the block's layout gives.
             return unsafe { product.nt_block(device, results, operands, &tail) };
@@ -311,7 +333,7 @@ impl Backend for Cuda {
         let statistics = norm.parts(product.tile_rows());
         // SAFETY: memory of the sizes that the block's layout gives.
         unsafe { product.nt_statistics(device, out, statistics, operands)? };
-        let diverged = self.losses.borrow().diverged();
+        let diverged = self.losses.borrow().flag();
         norm.forward(product.tile_rows(), &tail, diverged)
     }
 
@@ -328,9 +350,9 @@ impl Backend for Cuda {
     ) -> Result<()> {
         let (device, rows, outputs) = (&*self.device, x.rows(), block.outputs);
         let all = rows * outputs;
-        if let Some(kind) = block.activation {
-            let tail = Tail::of(block, kind, mode);
-            match &block.batch_norm {
+        if let Some(hidden) = block.hidden() {
+            let tail = Tail::of(block, hidden, mode);
+            match &hidden.batch_norm {
                 None => activation_backward(device, dy, &saved.pre, all, &tail)?,
                 Some(slices) => BatchNorm {
                     device,
@@ -345,17 +367,18 @@ impl Backend for Cuda {
         }
         if let Some(dx) = dx {
             let product = Product::new(device, rows, block.inputs, block.outputs)?;
-            let weight = state.params.at(block.weight.start, block.weight.len());
+            let weight = &block.linear.weight;
+            let weight = state.params.at(weight.start, weight.len());
             let dx = dx.start(rows * block.inputs);
             // SAFETY: memory of the sizes that the block's layout gives.
             unsafe { product.nn(device, dx, [dy.start(all), weight])? };
         }
         let product = Product::new(device, block.outputs, block.inputs, rows)?;
         let gradients = [
-            state.grads.at(block.weight.start, block.weight.len()),
-            state.grads.at(block.bias.start, block.outputs),
+            (state.grads).at(block.linear.weight.start, block.linear.weight.len()),
+            state.grads.at(block.linear.bias.start, block.outputs),
         ];
-        let x = saved.input(x).start(rows * block.inputs);
+        let x = saved.input(x)?.start(rows * block.inputs);
         // SAFETY: memory of the sizes that the block's layout gives.
         unsafe { product.tn(device, gradients, [dy.start(all), x])? };
         match sink {
@@ -366,38 +389,30 @@ impl Backend for Cuda {
         }
     }
 
-    fn loss(
-        &self,
-        logits: &Memory<f32>,
-        classes: usize,
-        labels: &[u32],
-        options: &LossOptions,
-        dlogits: Option<&mut Memory<f32>>,
-    ) -> Result<Loss> {
-        let mut losses = self.losses.borrow_mut();
-        losses.one(&self.device, logits, classes, labels, options, dlogits)
-    }
-
     fn start_loss(
         &self,
         logits: &Memory<f32>,
-        classes: usize,
-        labels: Labels<'_, KeptSamples>,
-        options: &LossOptions,
+        outputs: usize,
+        targets: BatchTargets<'_, CudaDataset>,
+        loss: &Loss,
         dlogits: Option<&mut Memory<f32>>,
-    ) -> Result<Option<Loss>> {
+    ) -> Result<()> {
         let mut losses = self.losses.borrow_mut();
-        losses.start(&self.device, logits, classes, labels, options, dlogits)?;
-        Ok(None)
+        losses.start(&self.device, logits, outputs, targets, loss, dlogits)
     }
 
-    fn late_losses(&self, losses: &mut Vec<Loss>) -> Result<()> {
-        self.losses.borrow_mut().collect(losses)
+    /// The kernels look at the flag on the device.
+    fn diverged(&self) -> bool {
+        false
     }
 
-    fn argmax(&self, logits: &Memory<f32>, classes: usize, winners: &mut [u32]) -> Result<()> {
+    fn finish_losses(&self, losses: &mut Vec<BatchLoss>) -> Result<()> {
+        self.losses.borrow_mut().finish(losses)
+    }
+
+    fn argmax(&self, logits: &Memory<f32>, outputs: usize, winners: &mut [u32]) -> Result<()> {
         let mut losses = self.losses.borrow_mut();
-        losses.argmax(&self.device, logits, classes, winners)
+        losses.argmax(&self.device, logits, outputs, winners)
     }
 
     fn gradient_norm(&self, _: &[Block], state: &State<Memory<f32>>) -> Result<f64> {
@@ -411,7 +426,7 @@ impl Backend for Cuda {
         state: &mut State<Memory<f32>>,
         range: Range<usize>,
     ) -> Result<()> {
-        let diverged = self.losses.borrow().diverged();
+        let diverged = self.losses.borrow().flag();
         let mut clip = self.clip.borrow_mut();
         let scale = clip.given(step.gradient_scale)?;
         update::launch_rule(&self.device, optimizer, step, state, range, scale, diverged)
@@ -425,7 +440,7 @@ impl Backend for Cuda {
         state: &mut State<Memory<f32>>,
         clip_norm: f64,
     ) -> Result<()> {
-        let diverged = self.losses.borrow().diverged();
+        let diverged = self.losses.borrow().flag();
         let scale = (self.clip.borrow()).scale(&self.device, &state.grads, clip_norm)?;
         let all = 0..blocks.last().map_or(0, |block| block.parameters().end);
         update::launch_rule(&self.device, optimizer, step, state, all, scale, diverged)

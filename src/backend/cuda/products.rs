@@ -39,8 +39,9 @@ const TILES: [Tile; 3] = [
 /// The least rows of a tile: what statistics a tile leaves are at most so many rows apart.
 pub(super) const LEAST_TILE_ROWS: usize = 32;
 
-/// The tile for a result `[m, n]`: the one whose rounds over all multiprocessors cost least, the larger one of equals. No result depends on it but the last bits of batch
-/// statistics.
+/// The tile for a result `[m, n]`: the one whose rounds over all multiprocessors cost least, the larger one of equals.
+///
+/// Only the last bits of batch statistics depend on it.
 fn choose(m: usize, n: usize, multiprocessors: usize) -> usize {
     let cost = |tile: &Tile| {
         let blocks = m.div_ceil(tile.rows) * n.div_ceil(tile.columns);

@@ -118,7 +118,7 @@ impl RpropRule {
     }
 }
 
-/// Applies an optimiser to a range of the parameters. `scale` is where the factor of the gradients is, or nowhere for 1.
+/// Applies an optimiser to a range of the parameters. `scale` is where the factor of the gradients is; null means 1.
 pub(super) fn launch_rule(
     device: &Device,
     optimizer: &Optimizer,

@@ -112,7 +112,7 @@ impl Fused {
     ) {
         let rows = x.rows();
         let outputs = block.outputs;
-        if block.activation.is_none() {
+        if block.is_output() {
             // The gradient of the logits is row-major; their own room is free by now.
             let panels = &mut saved.values.pre[..rows * panels(outputs) * PANEL];
             to_panels(panels, &dy[..rows * outputs], outputs, 0);
@@ -123,11 +123,11 @@ impl Fused {
         let ahead = match x {
             Input::Pixels {
                 data, next: rows, ..
-            } if block.layer == 0 => Some(Ahead { data, rows }),
+            } if block.is_first() => Some(Ahead { data, rows }),
             _ => None,
         };
         let x = match x {
-            Input::Values { buf, .. } if block.layer > 0 => buf,
+            Input::Values { buf, .. } if !block.is_first() => buf,
             _ => &values.input,
         };
         let products = Products::new(&self.kernels, x, dy, rounded);
@@ -150,7 +150,7 @@ impl Fused {
             },
         };
         self.team.run(|member| pass.run(member));
-        if let Some(dx) = dx.filter(|_| block.layer == 0) {
+        if let Some(dx) = dx.filter(|_| block.is_first()) {
             let panels = dx.clone();
             let inputs = block.inputs;
             from_panels(&mut dx[..rows * inputs], &panels, inputs);
@@ -197,11 +197,12 @@ impl Pass<'_> {
         let part = self.part(panel);
         // SAFETY: a panel of this member alone.
         let dy = unsafe { self.dy.part(part.clone()) };
-        if let Some(kind) = block.activation {
+        if let Some(hidden) = block.hidden() {
+            let kind = hidden.activation;
             let pre = &saved.pre[part.clone()];
             let dropped = block.mask(self.mode).is_some();
             let factors = dropped.then(|| &saved.mask[part.clone()]);
-            match (block.order, factors) {
+            match (hidden.order, factors) {
                 (Order::DropoutActivation, Some(factors)) => {
                     activation_backward(kind, dy, pre, &saved.out[part.clone()]);
                     dropout::multiply(dy, factors);
@@ -213,7 +214,7 @@ impl Pass<'_> {
                 (_, None) => activation_backward(kind, dy, pre, &saved.out[part.clone()]),
             }
         }
-        if let Some(bn) = &block.batch_norm {
+        if let Some(bn) = block.batch_norm() {
             let at = |slice: &Range<usize>| {
                 let start = slice.start + panel * PANEL;
                 start..start + PANEL
@@ -285,7 +286,7 @@ impl Pass<'_> {
     ) {
         let inputs = self.block.inputs;
         // SAFETY: between the barriers W is only read.
-        let w = unsafe { self.params.read(self.block.weight.clone()) };
+        let w = unsafe { self.params.read(self.block.linear.weight.clone()) };
         let input = input * PANEL;
         let width = PANEL.min(inputs - input);
         for (q, lines) in lines.chunks_mut(E::ROW).enumerate() {
@@ -347,7 +348,7 @@ impl Pass<'_> {
         let inputs = self.block.inputs;
         let m = PANEL.min(inputs - input * PANEL);
         let place = |output: usize| {
-            let start = self.block.weight.start + (output * inputs + input * PANEL) * PANEL;
+            let start = self.block.linear.weight.start + (output * inputs + input * PANEL) * PANEL;
             start..start + m * PANEL
         };
         let product = Product {
@@ -386,7 +387,7 @@ impl Pass<'_> {
 
     /// Bias, γ and β of a panel.
     fn vectors(&self, panel: usize) {
-        let bias = self.block.bias.start + panel * PANEL;
+        let bias = self.block.linear.bias.start + panel * PANEL;
         // SAFETY: panels of this member alone; dY is only read.
         let (db, dy) = unsafe {
             let db = self.grads.part(bias..bias + PANEL);

@@ -8,11 +8,11 @@ use super::{
     Fused, Kernels, PANELS_A_LINE, Saved, Values, by_columns, from_panels, panels, prefetch_pixels,
     to_panels,
 };
-use crate::backend::{Block, Input, Mode, Order, State};
+use crate::backend::{Block, Hidden, Input, Mode, Order, State};
 use crate::gemm::bf16::Pair;
 use crate::gemm::kernel::{Kernel, NOTHING, PANEL, Product, Walk};
 use crate::gemm::params::{DEPTH, ROWS, blocks};
-use crate::ops::activation::{Activation, activation_forward};
+use crate::ops::activation::activation_forward;
 use crate::ops::batch_norm::{batch_norm_evaluate, batch_norm_forward};
 use crate::ops::dropout::{self, Mask};
 use crate::ops::linear::add_bias;
@@ -59,7 +59,7 @@ impl Fused {
         mode: Mode,
     ) {
         let rows = x.rows();
-        let first = block.layer == 0;
+        let first = block.is_first();
         let Saved { values, rounded } = saved;
         let Values {
             input,
@@ -116,7 +116,7 @@ impl Fused {
             }
             pass.run(member);
         });
-        if block.activation.is_none() {
+        if block.is_output() {
             from_panels(
                 &mut out[..rows * block.outputs],
                 &pre[..rows * panels(block.outputs) * PANEL],
@@ -226,7 +226,7 @@ impl Pass<'_> {
         let all = panels(block.outputs);
         let own = member.share(all);
         // Batch norm's input goes where the block's output will be; without it the product is the activation's input already.
-        let z = match &block.batch_norm {
+        let z = match block.batch_norm() {
             Some(_) => self.saved.out,
             None => self.saved.pre,
         };
@@ -240,13 +240,13 @@ impl Pass<'_> {
             return;
         }
         for panel in own.clone() {
-            let bias = &self.params[block.bias.start + panel * PANEL..][..PANEL];
+            let bias = &self.params[block.linear.bias.start + panel * PANEL..][..PANEL];
             // SAFETY: a panel of this member alone.
             add_bias(unsafe { z.part(self.panel(panel)) }, bias);
             self.normalise(panel);
         }
-        if let Some(kind) = block.activation {
-            self.drop_and_activate(kind, own);
+        if let Some(hidden) = block.hidden() {
+            self.drop_and_activate(hidden, own);
         }
     }
 
@@ -268,7 +268,7 @@ impl Pass<'_> {
                 let product = rounded::Forward {
                     kernel: *kernel,
                     x: x.along_columns,
-                    w: &self.params[self.block.weight.clone()],
+                    w: &self.params[self.block.linear.weight.clone()],
                     inputs: self.block.inputs,
                     rows: self.rows,
                     z,
@@ -285,7 +285,7 @@ impl Pass<'_> {
         for (row, m) in blocks(rows.len(), ROWS, 1) {
             let row = (rows.start + row) * PANEL;
             for (start, depth) in blocks(inputs, DEPTH, PANEL) {
-                let w = self.block.weight.start + (own.start * inputs + start) * PANEL;
+                let w = self.block.linear.weight.start + (own.start * inputs + start) * PANEL;
                 let product = Product {
                     m,
                     k: depth,
@@ -310,7 +310,7 @@ impl Pass<'_> {
 
     /// The batch norm of a panel, if the block has one.
     fn normalise(&self, panel: usize) {
-        let Some(bn) = &self.block.batch_norm else {
+        let Some(bn) = self.block.batch_norm() else {
             return;
         };
         let part = self.panel(panel);
@@ -336,8 +336,8 @@ impl Pass<'_> {
         }
     }
 
-    fn drop_and_activate(&self, kind: Activation, own: Range<usize>) {
-        let block = self.block;
+    fn drop_and_activate(&self, hidden: &Hidden, own: Range<usize>) {
+        let (block, kind) = (self.block, hidden.activation);
         let part = self.part(&own);
         // SAFETY: panels of this member alone.
         let (pre, out) = unsafe {
@@ -353,7 +353,7 @@ impl Pass<'_> {
         // SAFETY: as above.
         let factors = unsafe { self.saved.mask.part(part.clone()) };
         draw(&mask, block.outputs, own, self.rows, factors);
-        match block.order {
+        match hidden.order {
             Order::DropoutActivation => {
                 dropout::multiply(pre, factors);
                 activation_forward(kind, out, pre);

@@ -37,11 +37,12 @@ mod rounded;
 use std::convert::Infallible;
 use std::ops::Range;
 
-use super::{Backend, Block, Factors, Input, Mode, Sink, State};
+use super::pending::{self, PendingLosses};
+use super::{Backend, BatchTargets, Block, Factors, Hidden, Input, Mode, Sink, State};
 use crate::error::Result;
 use crate::gemm::bf16::Pair;
 use crate::gemm::kernel::{Kernel, PANEL};
-use crate::ops::loss::cross_entropy::{Loss, LossOptions, softmax_cross_entropy};
+use crate::ops::loss::{BatchLoss, Loss};
 use crate::optim::clip::SquareSum;
 use crate::optim::{Optimizer, Step, StepRule};
 use crate::simd::{self, Body};
@@ -60,6 +61,7 @@ enum Kernels {
 pub struct Fused {
     kernels: Kernels,
     team: Team,
+    losses: PendingLosses,
 }
 
 impl Fused {
@@ -76,7 +78,12 @@ impl Fused {
             return Ok(None);
         };
         let team = Team::new(threads)?;
-        Ok(Some(Fused { kernels, team }))
+        let losses = PendingLosses::default();
+        Ok(Some(Fused {
+            kernels,
+            team,
+            losses,
+        }))
     }
 }
 
@@ -99,11 +106,11 @@ struct Values {
     inv_std: Buffer,
     /// The dropout mask's factors, 0 or 1/(1−p).
     mask: Buffer,
-    /// What goes into the activation; in the last block the logits.
+    /// What goes into the activation; in the output block the logits.
     pre: Buffer,
     /// What comes out of the activation, if dropout follows it.
     activated: Buffer,
-    /// The block's output; row-major `[capacity, outputs]` in the last block.
+    /// The block's output; row-major `[capacity, outputs]` in the output block.
     out: Buffer,
 }
 
@@ -194,12 +201,17 @@ impl Backend for Fused {
     type Real = f32;
     type Buf = Buffer;
     type Saved = Saved;
-    type Kept = Infallible;
+    type Dataset = Infallible;
 
     const PANEL: usize = PANEL;
+    const PENDING_LOSSES: usize = pending::ROOM;
 
     fn alloc(&self, len: usize) -> Result<Buffer> {
         Ok(Buffer::zeros(len))
+    }
+
+    fn buffer_len(&self, buf: &Buffer) -> usize {
+        buf.len()
     }
 
     fn upload(&self, dst: &mut Buffer, src: &[f32]) -> Result<()> {
@@ -218,14 +230,15 @@ impl Backend for Fused {
             Buffer::zeros(capacity * columns)
         };
         let outputs = |on: bool| buffer(on, block.outputs);
-        let normalised = block.batch_norm.is_some();
+        let hidden = block.hidden();
+        let normalised = block.batch_norm().is_some();
         let values = Values {
-            input: buffer(block.layer == 0, block.inputs),
+            input: buffer(block.is_first(), block.inputs),
             x_hat: outputs(normalised),
             inv_std: Buffer::zeros(panels(block.outputs) * PANEL),
-            mask: outputs(block.dropout > 0.0),
+            mask: outputs(hidden.is_some_and(|hidden| hidden.dropout > 0.0)),
             pre: outputs(true),
-            activated: outputs(block.drops_after_activation()),
+            activated: outputs(hidden.is_some_and(Hidden::drops_after_activation)),
             out: outputs(true),
         };
         let rounded = match self.kernels {
@@ -266,28 +279,31 @@ impl Backend for Fused {
         Ok(())
     }
 
-    fn loss(
+    fn start_loss(
         &self,
         logits: &Buffer,
-        classes: usize,
-        labels: &[u32],
-        options: &LossOptions,
+        outputs: usize,
+        targets: BatchTargets<'_, Infallible>,
+        loss: &Loss,
         dlogits: Option<&mut Buffer>,
-    ) -> Result<Loss> {
-        let len = labels.len() * classes;
-        let dlogits = dlogits.map(|d| &mut d[..len]);
-        Ok(softmax_cross_entropy(
-            dlogits,
-            &logits[..len],
-            labels,
-            options,
-        ))
+    ) -> Result<()> {
+        let dlogits = dlogits.map(|d| &mut d[..]);
+        (self.losses).start(logits, outputs, targets.host(), loss, dlogits)
+    }
+
+    fn diverged(&self) -> bool {
+        self.losses.diverged()
+    }
+
+    fn finish_losses(&self, losses: &mut Vec<BatchLoss>) -> Result<()> {
+        self.losses.finish(losses);
+        Ok(())
     }
 
     fn gradient_norm(&self, blocks: &[Block], state: &State<Buffer>) -> Result<f64> {
         let mut sum = SquareSum::default();
         for block in blocks {
-            sum.add_panels(&state.grads[block.weight.clone()]);
+            sum.add_panels(&state.grads[block.linear.weight.clone()]);
             for vector in block.vectors() {
                 sum.add_panels(&state.grads[vector.clone()]);
             }

@@ -28,6 +28,10 @@ impl Folder {
         })
     }
 
+    fn load_test(&self, name: &str) -> Result<Option<TestSet>> {
+        load_test(Some(&self.path(name)), None)
+    }
+
     fn error(&self, name: &str) -> String {
         let error = self.load(name, true).unwrap_err();
         assert_eq!(error.exit_code(), 2, "{error}");
@@ -106,6 +110,62 @@ fn test_files_stay_closed_unless_asked_for() {
     let folder = Folder::new(&[("a.npz", npz(&members))]);
     assert_eq!(folder.load("a.npz", false).unwrap().test, None);
     assert!(folder.error("a.npz").contains("array x_test"));
+}
+
+/// The training files may be damaged: nobody looks into them.
+#[test]
+fn the_test_part_is_read_by_itself() {
+    let folder = Folder::new(&idx_files(label_file(1, &[9])));
+    for name in ["train-images-idx3-ubyte", "train-labels-idx1-ubyte.gz"] {
+        fs::write(folder.path(name), "damaged").unwrap();
+    }
+    let test = folder.load_test(".").unwrap().unwrap();
+    assert_eq!(test.samples.features, Features::U8(vec![6; 4]));
+    assert_eq!((test.samples.labels, test.class_names.len()), (vec![9], 10));
+    assert_eq!(test.image.unwrap().height, 2);
+    assert!(test.notices[0].contains("not the official"));
+
+    let damaged = npy("|u1", false, "(2, 3)", &[7]);
+    let doubles: Vec<u8> = [0.5_f64; 3].iter().flat_map(|x| x.to_le_bytes()).collect();
+    let members = [
+        ("x.npy", damaged),
+        ("y.npy", vec![]),
+        ("x_val.npy", npy("<f8", false, "(1, 3)", &doubles)),
+        ("y_val.npy", vec![]),
+        ("x_test.npy", npy("|u1", false, "(1, 3)", &[1, 2, 3])),
+        ("y_test.npy", y(&[4])),
+    ];
+    let folder = Folder::new(&[("a.npz", npz(&members)), ("a.csv", b"1,2,0\n".to_vec())]);
+    let test = folder.load_test("a.npz").unwrap().unwrap();
+    let expected = Features::F64(vec![1.0, 2.0, 3.0]);
+    assert_eq!(test.samples.features, expected, "as wide as x_val");
+    assert_eq!((test.class_names.len(), test.name.as_str()), (5, "a.npz"));
+    assert!(folder.load_test("a.csv").unwrap().is_none());
+}
+
+#[test]
+fn the_test_part_is_the_one_of_the_whole() {
+    let mut files = idx_files(label_file(1, &[9]));
+    let members = [
+        ("x.npy", x(3, 2)),
+        ("y.npy", y(&[0, 2, 1])),
+        ("x_test.npy", npy("|u1", false, "(2, 2)", &[1, 2, 3, 4])),
+        ("y_test.npy", y(&[2, 0])),
+    ];
+    files.push(("a.npz", npz(&members)));
+    let folder = Folder::new(&files);
+    for name in [".", "a.npz"] {
+        let (all, test) = (folder.load(name, true).unwrap(), folder.load_test(name));
+        let test = test.unwrap().unwrap();
+        assert_eq!(Some(test.samples), all.test);
+        assert_eq!((test.name, test.path), (all.name, all.path));
+        assert_eq!((test.class_names, test.image), (all.class_names, all.image));
+    }
+    change(&mut files, "t10k-labels-idx1-ubyte", b"damaged".to_vec());
+    let error = Folder::new(&files).load_test(".").unwrap_err();
+    assert!(error.to_string().contains("t10k-labels"), "{error}");
+    files.retain(|file| !file.0.starts_with("t10k"));
+    assert!(Folder::new(&files).load_test(".").unwrap().is_none());
 }
 
 #[test]
@@ -363,24 +423,6 @@ fn rows_to_predict_of_each_kind() {
     }
     assert_eq!(file_kind(&folder.path("a.png")).unwrap(), FileKind::Png);
     assert!(read_rows(&folder.path("a.png"), 4, None).is_err());
-}
-
-#[test]
-fn mnist_is_refused_under_these_names() {
-    let path = Path::new("train-images-idx3-ubyte");
-    for file in &known::KNOWN {
-        match refuse_mnist(path, Some(file)) {
-            Ok(passed) => assert_eq!(passed.unwrap().dataset, "Fashion-MNIST"),
-            Err(error) => {
-                assert_eq!(file.dataset, "MNIST");
-                let message = error.to_string();
-                for part in ["handwritten digits", file.name, "apt-get install", "NPZ"] {
-                    assert!(message.contains(part), "{message}");
-                }
-            }
-        }
-    }
-    assert_eq!(refuse_mnist(path, None).unwrap(), None);
 }
 
 /// The real files, where this is run inside the repository.

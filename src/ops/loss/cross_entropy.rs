@@ -1,4 +1,5 @@
-//! Softmax and cross-entropy in one operation (Goodfellow, Bengio, Courville, *Deep Learning*, 2016, sections 3.13 and 6.2.2.3).
+//! Softmax and cross-entropy in one operation (Goodfellow, Bengio, Courville, *Deep Learning*, 2016, sections 3.13 and
+//! 6.2.2.3).
 //!
 //! For one row of logits z `[classes]` with label y:
 //!
@@ -9,8 +10,8 @@
 //!
 //! The right form never overflows (every exponent is ≤ 0, one is 0) and never takes the logarithm of 0.
 //!
-//! With label smoothing ε (Szegedy et al., “Rethinking the Inception Architecture”, CVPR 2016, section 7) and class weights w the mean
-//! over a batch is, as in PyTorch's `CrossEntropyLoss`:
+//! With label smoothing ε (Szegedy et al., “Rethinking the Inception Architecture”, CVPR 2016, section 7) and class
+//! weights w the mean over a batch is, as in PyTorch's `CrossEntropyLoss`:
 //!
 //! ```math
 //! L = \frac{1}{\sum_i w_{y_i}} \sum_i \Big[ (1-\varepsilon)\, w_{y_i} (-\log p_{i y_i})
@@ -19,36 +20,45 @@
 //!
 //! # Backward
 //!
-//! `$\partial(-\log p_c)/\partial z_j = p_j - \delta_{jc}$`: the log-sum-exp gives `$p_j$`, the second term `$-\delta_{jc}$`. Softmax alone would need a full
-//! Jacobian; joined with the logarithm it collapses to a difference. Linear in the two terms of L, with `$W = \sum_i w_{y_i}$`:
+//! `$\partial(-\log p_c)/\partial z_j = p_j - \delta_{jc}$`: the log-sum-exp gives `$p_j$`, the second term
+//! `$-\delta_{jc}$`. Softmax alone would need a full Jacobian; joined with the logarithm it collapses to a difference.
+//! Linear in the two terms of L, with `$W = \sum_i w_{y_i}$`:
 //!
 //! ```math
 //! dz_{ij} = \frac1W \Big[ (1-\varepsilon)\, w_{y_i} (p_{ij} - \delta_{j y_i})
 //!     + \frac{\varepsilon}{C} \big(p_{ij} \textstyle\sum_c w_c - w_j\big) \Big]
 //! ```
 
+use super::batch::BatchLoss;
+use crate::error::{Error, Result};
 use crate::ops::reduce;
 use crate::real::Real;
 use crate::simd::{self, Body};
 
-/// Options of the training objective. The default is plain cross-entropy.
+/// Softmax and cross-entropy with their options. The default is plain cross-entropy.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct LossOptions {
+pub struct CrossEntropy {
     /// ε in `[0, 1]`.
     pub label_smoothing: f64,
     /// One weight ≥ 0 a class; `None` means 1 for all.
     pub class_weights: Option<Vec<f64>>,
 }
 
-/// What one batch gave.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Loss {
-    /// The objective: with smoothing and class weights, the mean over the batch.
-    pub objective: f64,
-    /// Plain cross-entropy, the *sum* over the batch.
-    pub cross_entropy_sum: f64,
-    /// Rows whose largest logit is the label's (the first one on ties; a row with NaN is wrong).
-    pub correct: usize,
+impl CrossEntropy {
+    /// Refuses class weights that are not one per output.
+    pub(super) fn check(&self, outputs: usize) -> Result<()> {
+        match &self.class_weights {
+            Some(weights) if weights.len() != outputs => {
+                let expected = format!("{outputs}, one per output");
+                Err(Error::shape(
+                    "class weights",
+                    expected,
+                    weights.len().to_string(),
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The loss of `logits` `[n, classes]` against `labels` `[n]`; writes dz to `dlogits` if it is given.
@@ -58,8 +68,8 @@ pub fn softmax_cross_entropy<R: Real>(
     dlogits: Option<&mut [R]>,
     logits: &[R],
     labels: &[u32],
-    options: &LossOptions,
-) -> Loss {
+    options: &CrossEntropy,
+) -> BatchLoss {
     let n = labels.len();
     assert!(n > 0 && logits.len().is_multiple_of(n), "whole rows");
     let classes = logits.len() / n;
@@ -81,13 +91,13 @@ struct Rows<'a, R> {
     logits: &'a [R],
     labels: &'a [u32],
     classes: usize,
-    options: &'a LossOptions,
+    options: &'a CrossEntropy,
 }
 
 impl<R: Real> Body for Rows<'_, R> {
-    type Output = Loss;
+    type Output = BatchLoss;
     #[inline(always)]
-    fn run(self) -> Loss {
+    fn run(self) -> BatchLoss {
         let Rows {
             mut dlogits,
             logits,
@@ -105,7 +115,7 @@ impl<R: Real> Body for Rows<'_, R> {
         };
         let spread = options.label_smoothing / classes as f64;
 
-        let mut loss = Loss::default();
+        let mut loss = BatchLoss::default();
         for (i, (z, &y)) in logits.chunks_exact(classes).zip(labels).enumerate() {
             let y = y as usize;
             let m = reduce::max(z);
@@ -179,8 +189,8 @@ mod tests {
     use super::*;
     use crate::ops::gradient::{check, numbers};
 
-    fn options(label_smoothing: f64, class_weights: Option<&[f64]>) -> LossOptions {
-        LossOptions {
+    fn options(label_smoothing: f64, class_weights: Option<&[f64]>) -> CrossEntropy {
+        CrossEntropy {
             label_smoothing,
             class_weights: class_weights.map(<[f64]>::to_vec),
         }

@@ -1,6 +1,6 @@
 //! Softmax cross-entropy, its total with the flag `diverged`, and argmax.
 
-use chainrule::ops::loss::cross_entropy::{LossOptions, argmax, softmax_cross_entropy};
+use chainrule::ops::loss::cross_entropy::{CrossEntropy, argmax, softmax_cross_entropy};
 
 use super::device::{Argument, Device, Loss, NULL, in_every_order};
 use super::{U, assert_same, assert_within, scaled};
@@ -10,7 +10,7 @@ fn loss(
     device: &Device,
     z: &[f32],
     labels: &[u32],
-    options: &LossOptions,
+    options: &CrossEntropy,
     with_gradient: bool,
 ) -> (Vec<f32>, Loss, u32) {
     let (rows, classes) = (labels.len(), z.len() / labels.len());
@@ -71,12 +71,12 @@ fn loss(
     )
 }
 
-fn every_option(classes: usize) -> Vec<LossOptions> {
+fn every_option(classes: usize) -> Vec<CrossEntropy> {
     let weights: Vec<f64> = (0..classes).map(|c| 0.5 + c as f64).collect();
     let mut all = Vec::new();
     for label_smoothing in [0.0, 0.1] {
         for class_weights in [None, Some(weights.clone())] {
-            all.push(LossOptions {
+            all.push(CrossEntropy {
                 label_smoothing,
                 class_weights,
             });
@@ -161,7 +161,7 @@ fn a_non_finite_loss_sets_the_flag() {
         for wrong in [f32::NAN, f32::INFINITY] {
             let mut z = scaled(9 * 10, 1, 2.0);
             z[47] = wrong;
-            let (_, total, diverged) = loss(device, &z, &[3; 9], &LossOptions::default(), true);
+            let (_, total, diverged) = loss(device, &z, &[3; 9], &CrossEntropy::default(), true);
             assert!(!total.objective.is_finite());
             assert_eq!(diverged, 1);
         }
@@ -171,7 +171,7 @@ fn a_non_finite_loss_sets_the_flag() {
 #[test]
 fn weightless_batch_gives_zero() {
     in_every_order(|device| {
-        let options = LossOptions {
+        let options = CrossEntropy {
             label_smoothing: 0.0,
             class_weights: Some(vec![0.0, 1.0]),
         };
@@ -215,7 +215,7 @@ fn winners() {
             assert_eq!(device.download(&winners), expected, "{rows} x {classes}");
 
             let labels = expected;
-            let options = LossOptions::default();
+            let options = CrossEntropy::default();
             let (_, total, _) = loss(device, &z, &labels, &options, false);
             let correct = softmax_cross_entropy(None, &z, &labels, &options).correct;
             assert_eq!(total.correct, correct as u64, "{rows} x {classes}");

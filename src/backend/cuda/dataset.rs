@@ -1,18 +1,19 @@
-//! Samples in the device's keeping: uploaded once, gathered into batches there.
+//! Samples on the device: uploaded once, gathered into batches there.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::device::{Device, Memory, Parameter, Pointer, launch};
 use super::{THREADS, size};
-use crate::backend::Kept;
+use crate::backend::DeviceDataset;
 use crate::data::batches::Augmentation;
 use crate::data::{Features, ImageShape, Normalizer, Samples};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::ops::loss::Targets;
 use crate::rng;
 
 /// Samples on a device with an order of their own.
-pub struct KeptSamples {
+pub struct CudaDataset {
     device: Arc<Device>,
     table: Arc<Table>,
     rows: Memory<u32>,
@@ -49,8 +50,8 @@ struct Augment {
 // SAFETY: the layout of `Augment` in kernels/input.cu.
 unsafe impl Parameter for Augment {}
 
-impl KeptSamples {
-    /// Uploads samples. Doubles are not kept: they are normalised before they are rounded, which only the host can.
+impl CudaDataset {
+    /// Uploads samples. Doubles stay on the host, which normalises them before it rounds them.
     pub(super) fn new(
         device: &Arc<Device>,
         samples: &Samples,
@@ -73,7 +74,7 @@ impl KeptSamples {
     }
 
     fn of(device: &Arc<Device>, table: Arc<Table>) -> Result<Self> {
-        Ok(KeptSamples {
+        Ok(CudaDataset {
             device: device.clone(),
             table,
             rows: device.alloc(0)?,
@@ -87,14 +88,18 @@ impl KeptSamples {
     }
 }
 
-impl Kept<Memory<f32>> for KeptSamples {
+impl DeviceDataset<Memory<f32>> for CudaDataset {
     fn share(&self) -> Result<Self> {
         Self::of(&self.device, self.table.clone())
     }
 
-    fn arrange(&mut self, rows: &[u32], classes: &[u32]) -> Result<()> {
-        let inside = |&row: &u32| (row as usize) < self.table.samples;
-        assert!(rows.iter().all(inside), "rows of the samples");
+    fn set_order(&mut self, rows: &[u32], targets: Targets<'_>) -> Result<()> {
+        let samples = self.table.samples;
+        if let Some(row) = rows.iter().find(|&&row| row as usize >= samples) {
+            let expected = format!("rows below {samples}, the samples");
+            return Err(Error::shape("order", expected, format!("row {row}")));
+        }
+        let Targets::Classes(classes) = targets;
         if rows.len() > self.rows.len() {
             self.rows = self.device.alloc(rows.len())?;
             self.classes = self.device.alloc(rows.len())?;

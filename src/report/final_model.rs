@@ -8,12 +8,10 @@ use super::matrix::{Entry, matrix};
 use super::measure::Measure;
 use super::scale::Scale;
 use super::tiles::{ImageTile, tiles};
-use crate::backend::select::Device;
-use crate::data::{self, ImageShape, LoadOptions, Samples, sample_picture};
-use crate::error::{Error, Result};
+use crate::data::{ImageShape, Samples, sample_picture};
+use crate::error::Result;
 use crate::metrics::correlation::{ConfusedPair, confused_pairs, correlation};
 use crate::metrics::{Confusion, DataPart, Metric};
-use crate::model::Model;
 use crate::model::Predictions;
 use crate::train::{EpochRecord, RunDir, Summary};
 
@@ -23,8 +21,21 @@ const WRONG: usize = 12;
 /// Matrices of more classes are not drawn.
 const MOST_CLASSES: usize = 100;
 
+/// The test samples with what a study's final model predicts for them. It has been tested before; nothing is chosen by what is seen here.
+#[derive(Clone, Debug)]
+pub struct TestResult {
+    /// One name a class.
+    pub class_names: Vec<String>,
+    /// The labelled samples.
+    pub samples: Samples,
+    /// Set if the samples are images.
+    pub image: Option<ImageShape>,
+    /// What the model predicts.
+    pub predictions: Predictions,
+}
+
 /// The run of a study's final model.
-pub(super) struct Learnt {
+pub(super) struct FinalModel {
     pub(super) records: Vec<EpochRecord>,
     /// Once it has ended.
     pub(super) summary: Option<Summary>,
@@ -34,7 +45,7 @@ pub(super) struct Learnt {
     pub(super) tested: Option<std::result::Result<Tested, String>>,
 }
 
-/// What a model says of the test set. It has been tested before; nothing is chosen by what is seen here.
+/// What a model says of the test set.
 pub(super) struct Tested {
     names: Vec<String>,
     confusion: Confusion,
@@ -53,23 +64,25 @@ struct Wrong {
     picture: Option<Vec<u8>>,
 }
 
-impl Learnt {
+impl FinalModel {
     /// Reads a run's folder; none if there is no run yet.
     ///
     /// # Errors
     /// If its records or its settings cannot be read.
-    pub(super) fn read(folder: &Path) -> Result<Option<Self>> {
+    pub(super) fn read(
+        folder: &Path,
+        tested: Option<std::result::Result<TestResult, String>>,
+    ) -> Result<Option<Self>> {
         if !folder.join("config.toml").is_file() {
             return Ok(None);
         }
         let run = RunDir::open(folder)?;
-        let summary = run.summary()?.filter(|s| !s.interrupted);
-        let is_tested = summary.as_ref().is_some_and(|s| s.test_accuracy.is_some());
-        Ok(Some(Learnt {
+        let tested = tested.map(|result| Tested::of(&result?).map_err(|e| e.to_string()));
+        Ok(Some(FinalModel {
             records: run.records()?,
-            summary,
+            summary: run.summary()?.filter(|s| !s.interrupted),
             settings: run.settings()?.to_toml(),
-            tested: is_tested.then(|| Tested::of(folder).map_err(|e| e.to_string())),
+            tested,
         }))
     }
 
@@ -160,38 +173,14 @@ impl Learnt {
 }
 
 impl Tested {
-    /// Lets the model of a run's folder say what the test samples are.
-    fn of(folder: &Path) -> Result<Self> {
-        let model = Model::read(folder)?;
-        let description = &model.description;
-        let settings = &description.settings.data;
-        let data = description.fit(data::load(&LoadOptions {
-            path: settings.path.as_deref(),
-            label: settings.label.as_deref(),
-            test: true,
-        })?)?;
-        if data.hash != description.data_hash {
-            let expected = format!(
-                "the data that the model was trained on ({})",
-                description.data
-            );
-            return Err(Error::format(
-                &data.path,
-                "data set",
-                expected,
-                "another one",
-            ));
-        }
-        let Some(test) = &data.test else {
-            return Err(Error::format(&data.path, "data set", "a test part", "none"));
-        };
-        let found = model.classifier(Device::Cpu)?.predict(test)?;
-        let classes = description.spec.classes;
+    fn of(result: &TestResult) -> Result<Self> {
+        let (samples, predictions) = (&result.samples, &result.predictions);
+        let classes = result.class_names.len();
         Ok(Tested {
-            names: description.class_names.clone(),
-            confusion: Confusion::new(classes, &test.labels, &found.classes)?,
-            correlation: correlation(&found.probabilities, classes),
-            wrong: most_surely_wrong(&found, test, data.image),
+            names: result.class_names.clone(),
+            confusion: Confusion::new(classes, &samples.labels, &predictions.classes)?,
+            correlation: correlation(&predictions.probabilities, classes),
+            wrong: most_surely_wrong(predictions, samples, result.image),
         })
     }
 

@@ -1,0 +1,163 @@
+//! What a batch is to a backend: rows for the first block, targets for the loss, and data sets that lie on the device.
+
+use std::convert::Infallible;
+use std::ops::Range;
+
+use crate::data::batches::Augmentation;
+use crate::error::{Error, Result};
+use crate::ops::loss::Targets;
+
+/// Rows for a block.
+#[derive(Debug)]
+pub enum Input<'a, Buf, R> {
+    /// Pixels of the data set, converted to `$x s_j + t_j$` where they are used.
+    Pixels {
+        /// All samples, row-major `[samples, inputs]`.
+        data: &'a [u8],
+        /// The samples of this batch.
+        rows: &'a [u32],
+        /// Those of the batch after it, if they are known: a backend may prefetch them.
+        next: &'a [u32],
+        /// s `[inputs]`.
+        scale: &'a [R],
+        /// t `[inputs]`.
+        shift: &'a [R],
+    },
+    /// Numbers: the first `rows` rows of a buffer.
+    Values {
+        /// Row-major `[at least rows, inputs]`.
+        buf: &'a Buf,
+        /// Rows in use.
+        rows: usize,
+    },
+}
+
+impl<Buf, R> Clone for Input<'_, Buf, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<Buf, R> Copy for Input<'_, Buf, R> {}
+
+impl<Buf, R> Input<'_, Buf, R> {
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        match self {
+            Input::Pixels { rows, .. } => rows.len(),
+            Input::Values { rows, .. } => *rows,
+        }
+    }
+
+    /// Refuses what cannot be rows of so many values. `buffer_len` is what the buffer of [`Input::Values`] holds.
+    pub(crate) fn check(&self, inputs: usize, buffer_len: impl Fn(&Buf) -> usize) -> Result<()> {
+        match *self {
+            Input::Values { buf, rows } => {
+                let found = buffer_len(buf);
+                if rows.checked_mul(inputs).is_some_and(|len| len <= found) {
+                    return Ok(());
+                }
+                let expected = format!("{rows} rows of {inputs} values");
+                Err(Error::shape("batch", expected, format!("{found} values")))
+            }
+            Input::Pixels {
+                data,
+                rows,
+                next,
+                scale,
+                shift,
+            } => {
+                if (scale.len(), shift.len()) != (inputs, inputs) {
+                    let expected = format!("{inputs} values each, the network's inputs");
+                    let found = format!("{} and {}", scale.len(), shift.len());
+                    return Err(Error::shape("scale and shift", expected, found));
+                }
+                let samples = data.len() / inputs;
+                let mut all = rows.iter().chain(next);
+                match all.find(|&&row| row as usize >= samples) {
+                    None => Ok(()),
+                    Some(row) => {
+                        let expected = format!("rows below {samples}, the samples");
+                        Err(Error::shape("batch", expected, format!("row {row}")))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The targets of a batch's rows.
+#[derive(Debug)]
+pub struct BatchTargets<'a, D> {
+    host: Targets<'a>,
+    uploaded: Option<(&'a D, usize)>,
+}
+
+impl<'a, D> BatchTargets<'a, D> {
+    /// `host`, which are also on the device if a data set was uploaded: with its order, from a place in it on.
+    pub(crate) fn new(host: Targets<'a>, uploaded: Option<(&'a D, usize)>) -> Self {
+        BatchTargets { host, uploaded }
+    }
+
+    /// The targets in this program's memory.
+    pub fn host(&self) -> Targets<'a> {
+        self.host
+    }
+
+    /// The data set on the device that holds them with its order, and from which place on.
+    pub fn uploaded(&self) -> Option<(&'a D, usize)> {
+        self.uploaded
+    }
+}
+
+impl<D> Clone for BatchTargets<'_, D> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<D> Copy for BatchTargets<'_, D> {}
+
+impl<'a, D> From<Targets<'a>> for BatchTargets<'a, D> {
+    fn from(host: Targets<'a>) -> Self {
+        BatchTargets::new(host, None)
+    }
+}
+
+/// Samples that were uploaded to the device once, and the order in which batches take them.
+///
+/// Backends that compute in this program's memory have none: theirs is [`Infallible`].
+pub trait DeviceDataset<Buf>: Send + Sized {
+    /// The same samples, not copied, for an order of their own.
+    fn share(&self) -> Result<Self>;
+
+    /// Sets the order: rows of the samples, and their targets.
+    ///
+    /// # Errors
+    /// If there is no such row, or the device fails.
+    fn set_order(&mut self, rows: &[u32], targets: Targets<'_>) -> Result<()>;
+
+    /// Writes the samples at the places `batch` of the order to `x` `[batch.len(), inputs]`, normalised.
+    ///
+    /// With an augmentation they are augmented first.
+    fn gather(
+        &self,
+        batch: Range<usize>,
+        augmentation: Option<&Augmentation<'_>>,
+        x: &mut Buf,
+    ) -> Result<()>;
+}
+
+impl<Buf> DeviceDataset<Buf> for Infallible {
+    fn share(&self) -> Result<Self> {
+        match *self {}
+    }
+
+    fn set_order(&mut self, _: &[u32], _: Targets<'_>) -> Result<()> {
+        match *self {}
+    }
+
+    fn gather(&self, _: Range<usize>, _: Option<&Augmentation<'_>>, _: &mut Buf) -> Result<()> {
+        match *self {}
+    }
+}

@@ -1,0 +1,64 @@
+//! What `study` and `report` have in common: the final model's test results on the page of its study.
+
+use std::path::{Path, PathBuf};
+
+use crate::backend::select::Device;
+use crate::data::{self, LoadOptions};
+use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::report::{self, TestResult};
+use crate::threads::thread_count;
+use crate::train::RunDir;
+
+/// Writes the page of a study, with what its final model predicts for the test set.
+pub(super) fn write_report(study: &Path, out: &Path) -> Result<PathBuf> {
+    let folder = study.join(report::FINAL);
+    let tested = match is_tested(&folder)? {
+        true => Some(predict_test_set(&folder).map_err(|e| e.to_string())),
+        false => None,
+    };
+    report::write(study, out, tested)
+}
+
+/// Whether the model of a run's folder has been tested.
+fn is_tested(folder: &Path) -> Result<bool> {
+    if !folder.join("config.toml").is_file() {
+        return Ok(false);
+    }
+    let summary = RunDir::open(folder)?.summary()?;
+    Ok(summary.is_some_and(|s| !s.interrupted && s.test_accuracy.is_some()))
+}
+
+/// Lets the model of a run's folder predict the test samples of its data set.
+fn predict_test_set(folder: &Path) -> Result<TestResult> {
+    let model = Model::read(folder)?;
+    let description = &model.description;
+    let settings = &description.settings.data;
+    let data = description.fit(data::load(&LoadOptions {
+        path: settings.path.as_deref(),
+        label: settings.label.as_deref(),
+        test: true,
+    })?)?;
+    if data.hash != description.data_hash {
+        let expected = format!(
+            "the data that the model was trained on ({})",
+            description.data
+        );
+        return Err(Error::format(
+            &data.path,
+            "data set",
+            expected,
+            "another one",
+        ));
+    }
+    let Some(samples) = data.test else {
+        return Err(Error::format(&data.path, "data set", "a test part", "none"));
+    };
+    let mut predictor = model.predictor(Device::Cpu, thread_count(None))?;
+    Ok(TestResult {
+        predictions: predictor.predict(&samples)?,
+        class_names: data.class_names,
+        image: data.image,
+        samples,
+    })
+}

@@ -1,0 +1,121 @@
+//! What a reader finds, and the data set that becomes of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::{Dataset, Features, ImageShape, Samples, known};
+use crate::error::{Error, Result};
+
+/// A data set as its reader gives it.
+pub(super) struct Parts {
+    pub(super) train: Samples,
+    pub(super) validation: Option<Samples>,
+    pub(super) test: Option<Samples>,
+    pub(super) class_names: Option<Vec<String>>,
+    pub(super) image: Option<ImageShape>,
+    pub(super) name: Option<&'static str>,
+    pub(super) notices: Vec<String>,
+}
+
+impl Parts {
+    pub(super) fn into_dataset(self, path: PathBuf) -> Result<Dataset> {
+        let parts = [
+            Some(&self.train),
+            self.validation.as_ref(),
+            self.test.as_ref(),
+        ];
+        let labels = parts.into_iter().flatten().flat_map(|part| &part.labels);
+        let class_names = self.class_names.unwrap_or_else(|| numbered(labels));
+        if class_names.len() < 2 {
+            return Err(Error::format(
+                &path,
+                "labels",
+                "at least two classes",
+                format!("only class {}", class_names.join("")),
+            ));
+        }
+        let name = self.name.map_or_else(|| name_of(&path), str::to_owned);
+        Ok(Dataset {
+            hash: fingerprint(&self.train, self.validation.as_ref()),
+            train: self.train,
+            validation: self.validation,
+            test: self.test,
+            class_names,
+            image: self.image,
+            path,
+            name,
+            notices: self.notices,
+        })
+    }
+}
+
+/// The names of classes that have none: 0, 1, 2, … up to the largest label.
+pub(super) fn numbered<'a>(labels: impl Iterator<Item = &'a u32>) -> Vec<String> {
+    let classes = labels.max().map_or(0, |&label| label + 1);
+    (0..classes).map(|class| class.to_string()).collect()
+}
+
+/// The name of a data set that is not a known one: that of its file or folder.
+pub(super) fn name_of(path: &Path) -> String {
+    let name = match path.file_name() {
+        Some(name) => Some(name.to_owned()),
+        // "." and ".." have no name of their own.
+        None => fs::canonicalize(path)
+            .ok()
+            .and_then(|path| Some(path.file_name()?.to_owned())),
+    };
+    name.map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+/// SHA-256 over number type, sizes, values and labels of both parts.
+fn fingerprint(train: &Samples, validation: Option<&Samples>) -> String {
+    let mut hasher = Sha256::new();
+    for part in [Some(train), validation].into_iter().flatten() {
+        hasher.update(part.features.dtype());
+        hasher.update((part.width as u64).to_le_bytes());
+        hasher.update((part.len() as u64).to_le_bytes());
+        match &part.features {
+            Features::U8(values) => hasher.update(values),
+            Features::F32(values) => update(&mut hasher, values, |x| x.to_le_bytes()),
+            Features::F64(values) => update(&mut hasher, values, |x| x.to_le_bytes()),
+        }
+        update(&mut hasher, &part.labels, |x| x.to_le_bytes());
+    }
+    known::hex(hasher)
+}
+
+fn update<T: Copy, const N: usize>(
+    hasher: &mut Sha256,
+    values: &[T],
+    bytes: impl Fn(T) -> [u8; N],
+) {
+    let mut buffer = Vec::with_capacity(1024 * N);
+    for chunk in values.chunks(1024) {
+        buffer.clear();
+        buffer.extend(chunk.iter().flat_map(|&value| bytes(value)));
+        hasher.update(&buffer);
+    }
+}
+
+impl Features {
+    /// Converts to the other's number type if that is wider.
+    pub(super) fn widen_to(&mut self, other: &Features) {
+        *self = match (std::mem::replace(self, Features::U8(Vec::new())), other) {
+            (Features::U8(v), Features::F32(_)) => {
+                Features::F32(v.into_iter().map(f32::from).collect())
+            }
+            (Features::U8(v), Features::F64(_)) => {
+                Features::F64(v.into_iter().map(f64::from).collect())
+            }
+            (Features::F32(v), Features::F64(_)) => {
+                Features::F64(v.into_iter().map(f64::from).collect())
+            }
+            (same, _) => same,
+        };
+    }
+}
