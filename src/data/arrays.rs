@@ -8,7 +8,7 @@ use zip::ZipArchive;
 use zip::result::ZipError;
 
 use super::npy::{NpyArray, NpyValues};
-use super::open::{Source, unpacked_limit};
+use super::open::{InputFile, unpacked_limit};
 use super::{Features, ImageShape, Samples};
 use crate::error::{Error, Result};
 
@@ -34,7 +34,7 @@ pub(super) struct Arrays {
 impl Arrays {
     /// Opens an NPZ file.
     pub(super) fn open_npz(path: &Path) -> Result<Self> {
-        let mut source = Source::open(path)?;
+        let mut source = InputFile::open(path)?;
         let reader: Box<dyn ReadSeek> = if source.is_gzip() {
             Box::new(Cursor::new(source.read_all()?))
         } else {
@@ -121,7 +121,7 @@ impl Arrays {
         self.array(name, |array| array.read_values())
     }
 
-    /// The number type of samples, as no values of it. Reads no values.
+    /// Reads the number type of samples, and returns it as features without values.
     pub(super) fn number_type(&mut self, name: &str) -> Result<Features> {
         self.array(name, |array| array.read_number_type())
     }
@@ -155,7 +155,7 @@ pub(super) fn read_npy<T>(
     name: &str,
     read: impl FnOnce(NpyArray<'_>) -> Result<T>,
 ) -> Result<T> {
-    let mut source = Source::open(path)?;
+    let mut source = InputFile::open(path)?;
     let limit = source.limit();
     read(NpyArray::new(path, name, &mut source, limit))
 }

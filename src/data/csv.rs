@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use csv::{ErrorKind, ReaderBuilder, StringRecord, Terminator, Trim};
 
-use super::open::Source;
+use super::open::InputFile;
 use super::{Features, MAX_CLASSES, Samples};
 use crate::error::{Error, Result};
 
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 const LABEL_NAMES: [&str; 4] = ["label", "class", "target", "y"];
 
 /// A line feed is added after the file. The last row then ends like all others, and lines can be counted.
-type Reader = csv::Reader<Chain<Source, &'static [u8]>>;
+type Reader = csv::Reader<Chain<InputFile, &'static [u8]>>;
 
 /// A file of labelled rows.
 pub(super) struct CsvTable {
@@ -26,7 +26,7 @@ pub(super) struct CsvTable {
 
 /// Reads labelled rows. `label` is a column's name, or its index from 0; a negative index counts from the end.
 /// Without it the label is the column named label, class, target or y, else the last column.
-pub(super) fn read(source: Source, label: Option<&str>) -> Result<CsvTable> {
+pub(super) fn read(source: InputFile, label: Option<&str>) -> Result<CsvTable> {
     let mut rows = CsvRows::open(source)?;
     let columns = rows.first.cells.len();
     if columns < 2 {
@@ -57,7 +57,7 @@ pub(super) fn read(source: Source, label: Option<&str>) -> Result<CsvTable> {
 }
 
 /// Reads rows of `width` features to predict from. A label column may be present; it is ignored.
-pub(super) fn read_rows(source: Source, width: usize, label: Option<&str>) -> Result<Samples> {
+pub(super) fn read_rows(source: InputFile, width: usize, label: Option<&str>) -> Result<Samples> {
     let mut rows = CsvRows::open(source)?;
     let columns = rows.first.cells.len();
     let layout = if columns == width {
@@ -123,7 +123,7 @@ struct CsvRows {
 }
 
 impl CsvRows {
-    fn open(mut source: Source) -> Result<Self> {
+    fn open(mut source: InputFile) -> Result<Self> {
         let path = source.path().to_owned();
         let delimiter = delimiter(source.peek()?);
         let mut reader = ReaderBuilder::new()

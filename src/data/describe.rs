@@ -19,7 +19,7 @@ pub struct DatasetDescription {
     pub image: Option<ImageShape>,
     /// The training, validation and test part, as far as they exist.
     pub parts: Vec<PartDescription>,
-    /// One name a class.
+    /// One name per class.
     pub class_names: Vec<String>,
     /// What the user should know about how the source was read.
     pub notices: Vec<String>,

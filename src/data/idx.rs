@@ -7,7 +7,7 @@ use std::path::Path;
 use byteorder::{BigEndian, ByteOrder};
 
 use super::ImageShape;
-use super::open::Source;
+use super::open::InputFile;
 use crate::error::{Error, Result};
 
 const IMAGES: u32 = 0x0803;
@@ -41,7 +41,7 @@ pub(super) fn is_idx(head: &[u8]) -> bool {
 
 /// Reads an image file.
 pub(super) fn read_images(path: &Path) -> Result<IdxImages> {
-    let mut source = Source::open(path)?;
+    let mut source = InputFile::open(path)?;
     let (header, sizes) = read_header(&mut source, IMAGES)?;
     let [count, height, width] = sizes[..] else {
         unreachable!("an image header has three sizes")
@@ -61,7 +61,7 @@ pub(super) fn read_images(path: &Path) -> Result<IdxImages> {
 
 /// Reads a label file, and checks that the labels are 0 to 9.
 pub(super) fn read_labels(path: &Path) -> Result<IdxLabels> {
-    let mut source = Source::open(path)?;
+    let mut source = InputFile::open(path)?;
     let (header, sizes) = read_header(&mut source, LABELS)?;
     let labels = read_bytes(
         &mut source,
@@ -80,7 +80,7 @@ pub(super) fn read_labels(path: &Path) -> Result<IdxLabels> {
     Ok(IdxLabels { header, labels })
 }
 
-fn read_header(source: &mut Source, magic: u32) -> Result<(Vec<u8>, Vec<u32>)> {
+fn read_header(source: &mut InputFile, magic: u32) -> Result<(Vec<u8>, Vec<u32>)> {
     let dimensions = (magic & 0xff) as usize;
     let length = 4 + 4 * dimensions;
     let header = source.read_up_to(length as u64)?;
@@ -112,7 +112,7 @@ fn read_header(source: &mut Source, magic: u32) -> Result<(Vec<u8>, Vec<u32>)> {
 }
 
 /// Reads the bytes that the header states. Fewer or more bytes are an error.
-fn read_bytes(source: &mut Source, header: &[u8], sizes: &[u32], what: &str) -> Result<Vec<u8>> {
+fn read_bytes(source: &mut InputFile, header: &[u8], sizes: &[u32], what: &str) -> Result<Vec<u8>> {
     let header = header.len() as u64;
     let product = sizes
         .iter()

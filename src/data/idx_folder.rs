@@ -8,8 +8,8 @@ use super::parts::{Parts, name_of};
 use super::{Features, ImageShape, Samples, TestSet, idx, locate};
 use crate::error::{Error, Result};
 
-/// Images with their labels, and what known files they are.
-struct Pair {
+/// Images with their labels, and whether they are the official files.
+struct LabelledImages {
     samples: Samples,
     shape: ImageShape,
     official: bool,
@@ -17,7 +17,7 @@ struct Pair {
 
 /// Reads the training part and, if asked for, the test part.
 pub(super) fn load(folder: &Path, test: bool) -> Result<Parts> {
-    // Unpacking takes most of the time; the test part is read beside the training part.
+    // Unpacking takes most of the time, so the test part is read in parallel with the training part.
     let (train, test) = thread::scope(|scope| {
         let train = scope.spawn(|| read_pair(folder, known::TRAIN_IMAGES, known::TRAIN_LABELS));
         let test = if test { read_test(folder) } else { Ok(None) };
@@ -65,7 +65,7 @@ pub(super) fn load_test(folder: &Path) -> Result<Option<TestSet>> {
     }))
 }
 
-fn read_test(folder: &Path) -> Result<Option<Pair>> {
+fn read_test(folder: &Path) -> Result<Option<LabelledImages>> {
     let is_there = |name| idx_file(folder, name).is_some();
     let read = || read_pair(folder, known::TEST_IMAGES, known::TEST_LABELS);
     (is_there(known::TEST_IMAGES) || is_there(known::TEST_LABELS))
@@ -93,7 +93,7 @@ pub(super) fn idx_file(folder: &Path, name: &str) -> Option<PathBuf> {
         .find(|path| path.exists())
 }
 
-fn read_pair(folder: &Path, images: &str, labels: &str) -> Result<Pair> {
+fn read_pair(folder: &Path, images: &str, labels: &str) -> Result<LabelledImages> {
     let find = |name: &str, other: &str| {
         idx_file(folder, name).ok_or_else(|| Error::Missing {
             path: folder.join(name),
@@ -124,7 +124,7 @@ fn read_pair(folder: &Path, images: &str, labels: &str) -> Result<Pair> {
         ));
     }
     let is = |known: Option<&KnownFile>, name: &str| known.is_some_and(|known| known.name == name);
-    Ok(Pair {
+    Ok(LabelledImages {
         official: is(images_known, images) && is(labels_known, labels),
         shape: read.shape,
         samples: Samples {
@@ -135,7 +135,7 @@ fn read_pair(folder: &Path, images: &str, labels: &str) -> Result<Pair> {
     })
 }
 
-/// Passes known files of Fashion-MNIST and unknown files, refuses MNIST's, which have the same names.
+/// Accepts known files of Fashion-MNIST and unknown files. Refuses MNIST's, which have the same names.
 fn refuse_mnist(
     path: &Path,
     known: Option<&'static KnownFile>,

@@ -1,4 +1,4 @@
-//! Loading a data set of any kind, decided by what the files hold.
+//! Loading a data set of any kind. The contents of the files decide which kind it is.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::arrays::{Arrays, read_npy};
 use super::idx_folder::{self, idx_file};
 use super::npy::{self, NpyValues};
-use super::open::Source;
+use super::open::InputFile;
 use super::parts::{Parts, name_of, numbered};
 use super::{Dataset, Features, ImageShape, Samples, TestSet, csv, idx, known, locate};
 use crate::error::{Error, Result};
@@ -14,18 +14,19 @@ use crate::error::{Error, Result};
 /// What to load.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LoadOptions<'a> {
-    /// A folder of IDX or NPY files, an NPZ or a CSV file; where not given, [`locate()`] searches.
+    /// A folder of IDX or NPY files, an NPZ file or a CSV file. Without a path [`locate()`] searches for the
+    /// data set.
     pub path: Option<&'a Path>,
-    /// The label column of a CSV file: its name, or its index from 0, negative from the end.
+    /// The label column of a CSV file: its name, or its index from 0; a negative index counts from the end.
     pub label: Option<&'a str>,
-    /// Whether to load the test part. Otherwise its files are not opened.
+    /// Whether to load the test part. If not, its files are not opened.
     pub test: bool,
 }
 
-/// What a file holds, by its first bytes (after unpacking gzip).
+/// The kind of a file, by its first bytes (after unpacking gzip).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
-    /// Anything that is none of the others.
+    /// Any file that is none of the other kinds.
     Csv,
     /// One NumPy array.
     Npy,
@@ -37,9 +38,9 @@ pub enum FileKind {
     Png,
 }
 
-/// Looks into a file to tell its kind.
+/// Reads the first bytes of a file to tell its kind.
 pub fn file_kind(path: &Path) -> Result<FileKind> {
-    Ok(kind_of(Source::open(path)?.peek()?))
+    Ok(kind_of(InputFile::open(path)?.peek()?))
 }
 
 fn kind_of(head: &[u8]) -> FileKind {
@@ -59,8 +60,8 @@ fn kind_of(head: &[u8]) -> FileKind {
 /// Loads and checks a data set.
 ///
 /// # Errors
-/// [`Error::Missing`] if a file is not there; [`Error::Format`] where it holds something else than it should, with place, expected and found;
-/// [`Error::Setting`] for a label column that does not exist.
+/// [`Error::Missing`] if a file does not exist. [`Error::Format`] if a file does not hold what it should, with
+/// place, expected and found. [`Error::Setting`] for a label column that does not exist.
 pub fn load(options: &LoadOptions<'_>) -> Result<Dataset> {
     let path = locate(options.path)?;
     let parts = match Files::find(&path, options.label)? {
@@ -71,8 +72,8 @@ pub fn load(options: &LoadOptions<'_>) -> Result<Dataset> {
     parts.into_dataset(path)
 }
 
-/// Loads and checks the test part of a data set, and opens the other parts' files no further than to tell what the test part's values mean.
-/// `None` if there is no test part; a CSV file has none.
+/// Loads and checks the test part of a data set. The files of the other parts are read only as far as the
+/// values of the test part depend on them. `None` if there is no test part; a CSV file has none.
 ///
 /// # Errors
 /// As [`load`].
@@ -85,15 +86,15 @@ pub fn load_test(path: Option<&Path>, label: Option<&str>) -> Result<Option<Test
     }
 }
 
-/// The files of a data set, opened as far as to tell their kind.
+/// The files of a data set, opened as far as needed to tell their kind.
 enum Files {
-    Csv(Source),
+    Csv(InputFile),
     Arrays(Arrays),
     Idx,
 }
 
 impl Files {
-    /// Looks at a file or folder. Only a CSV file may have a label column.
+    /// Finds out what a file or folder holds. Only a CSV file may have a label column.
     fn find(path: &Path, label: Option<&str>) -> Result<Self> {
         let (files, what) = match path.is_dir() {
             true => (Self::in_folder(path), "a folder"),
@@ -109,7 +110,7 @@ impl Files {
     }
 
     fn in_file(path: &Path) -> Result<Self> {
-        let mut source = Source::open(path)?;
+        let mut source = InputFile::open(path)?;
         let not_a_data_set = |found: &str, instead: &str| {
             let expected = format!("a data set: {instead}");
             Err(Error::format(path, "byte 0", expected, found))
@@ -159,14 +160,15 @@ impl Files {
     }
 }
 
-/// Reads samples without labels, to predict from: CSV (a label column may stand beside the features), NPY, NPZ (its `x`) or IDX images.
+/// Reads samples without labels, to predict from: CSV (a label column may be present), NPY, NPZ (its `x`) or
+/// IDX images.
 ///
 /// The labels of the result are empty.
 ///
 /// # Errors
-/// As [`load`]; also if the rows are not `width` values wide.
+/// As [`load`]; also if the rows do not have `width` values.
 pub fn read_rows(path: &Path, width: usize, label: Option<&str>) -> Result<Samples> {
-    let mut source = Source::open(path)?;
+    let mut source = InputFile::open(path)?;
     let (features, found) = match kind_of(source.peek()?) {
         FileKind::Csv => return csv::read_rows(source, width, label),
         FileKind::Npy => {
@@ -209,10 +211,10 @@ pub fn read_rows(path: &Path, width: usize, label: Option<&str>) -> Result<Sampl
     })
 }
 
-fn load_csv(source: Source, label: Option<&str>) -> Result<Parts> {
+fn load_csv(source: InputFile, label: Option<&str>) -> Result<Parts> {
     let table = csv::read(source, label)?;
     let side = table.samples.width.isqrt();
-    // Tables of pixels are square images; smaller ones than 4×4 are taken for other features.
+    // A row of pixels is a square image. Smaller squares than 4×4 count as other features.
     let image = (side >= 4 && side * side == table.samples.width).then_some(ImageShape {
         height: side,
         width: side,
@@ -273,7 +275,7 @@ fn load_arrays(mut arrays: Arrays, test: bool) -> Result<Parts> {
     })
 }
 
-/// The test part, in the number type that it would have beside the other parts.
+/// Loads the test part, in the number type that it has if the other parts are loaded too.
 fn load_test_arrays(mut arrays: Arrays, path: PathBuf) -> Result<Option<TestSet>> {
     arrays.check_names()?;
     if !arrays.has_part("_test") {

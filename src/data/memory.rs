@@ -10,10 +10,10 @@ use crate::error::{Error, Result};
 use crate::real::Real;
 
 impl Samples {
-    /// The rows of `x` `[samples, features]`, without labels; f32 and f64 are kept as they are.
+    /// The rows of `x` `[samples, features]`, without labels. f32 and f64 keep their type.
     ///
     /// # Errors
-    /// If there is no column, or a value is not finite.
+    /// If `x` has no column, or a value is not finite.
     pub fn from_array<R: Real>(x: ArrayView2<'_, R>) -> Result<Samples> {
         let width = x.ncols();
         if width == 0 {
@@ -36,10 +36,11 @@ impl Samples {
 }
 
 impl Dataset {
-    /// A data set of the rows of `x` `[samples, features]` with one label a row, in `0..classes`.
+    /// A data set of the rows of `x` `[samples, features]`, with one label per row, in `0..classes`.
     ///
     /// # Errors
-    /// If there is no row, there are not as many labels as rows, fewer than two or more than 65536 classes, or as [`Samples::from_array`].
+    /// If `x` has no row, if the number of labels differs from that of rows, or if there are fewer than two or
+    /// more than 65536 classes. Also as [`Samples::from_array`].
     pub fn from_arrays<R: Real>(x: ArrayView2<'_, R>, labels: &[u32]) -> Result<Dataset> {
         let mut train = Samples::from_array(x)?;
         if labels.len() != x.nrows() {
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn invalid_arrays_are_refused() {
         let x = Array2::<f32>::zeros((2, 3));
         assert!(Dataset::from_arrays(x.view(), &[0]).is_err());
         assert!(
@@ -100,7 +101,7 @@ mod tests {
         assert!(Dataset::from_arrays(Array2::<f32>::zeros((2, 0)).view(), &[0, 1]).is_err());
     }
 
-    /// Its fields are public, so anything may be in them.
+    /// The fields of a data set are public, so they may hold anything.
     #[test]
     fn a_data_set_put_together_by_hand_is_checked() {
         let x = Array2::<f32>::zeros((4, 3));

@@ -1,6 +1,6 @@
 //! Data sets: reading, checking, splitting, normalising and augmenting.
 //!
-//! Pixels stay `u8` in memory until a batch needs them; floats keep the width of their file.
+//! Pixels stay `u8` in memory until a batch needs them. Floats keep the width that they have in the file.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -38,7 +38,7 @@ pub use picture::{class_picture, sample_picture};
 pub use split::Split;
 pub use verify::{FileCheck, verify};
 
-/// The most classes that a data set may have; a label beyond is taken for a mistake.
+/// The largest number of classes of a data set. A larger label counts as a mistake.
 pub const MAX_CLASSES: usize = 65536;
 
 /// The values of all samples of one part, row-major `[samples, features]`, as they were stored.
@@ -53,7 +53,7 @@ pub enum Features {
 }
 
 impl Features {
-    /// How many values.
+    /// The number of values.
     pub fn len(&self) -> usize {
         match self {
             Features::U8(values) => values.len(),
@@ -62,12 +62,12 @@ impl Features {
         }
     }
 
-    /// No values at all.
+    /// Whether there are no values.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The first value that is not finite, with its place.
+    /// The first value that is not finite, and its index.
     fn first_not_finite(&self) -> Option<(usize, f64)> {
         match self {
             Features::U8(_) => None,
@@ -99,12 +99,12 @@ pub struct Samples {
     pub features: Features,
     /// Values per sample.
     pub width: usize,
-    /// One class a sample, in `0..classes`.
+    /// One class per sample, in `0..classes`.
     pub labels: Vec<u32>,
 }
 
 impl Samples {
-    /// Checks that these are whole rows of `width` finite values.
+    /// Checks that the samples are whole rows of `width` finite values.
     ///
     /// # Errors
     /// Says what was found instead.
@@ -126,7 +126,7 @@ impl Samples {
         Ok(())
     }
 
-    /// Checks that there is one label a sample, each below `classes`.
+    /// Checks that there is one label per sample, each below `classes`.
     ///
     /// # Errors
     /// Says what was found instead.
@@ -151,12 +151,12 @@ impl Samples {
         Ok(())
     }
 
-    /// How many samples (rows).
+    /// The number of samples (rows).
     pub fn len(&self) -> usize {
         self.features.len().checked_div(self.width).unwrap_or(0)
     }
 
-    /// No samples at all.
+    /// Whether there are no samples.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -167,12 +167,12 @@ impl Samples {
 pub struct ImageShape {
     /// Rows of pixels.
     pub height: usize,
-    /// Pixels a row.
+    /// Pixels per row.
     pub width: usize,
 }
 
 impl ImageShape {
-    /// Pixels an image: height · width.
+    /// Pixels per image: height · width.
     pub fn pixels(self) -> usize {
         self.height * self.width
     }
@@ -184,53 +184,55 @@ impl fmt::Display for ImageShape {
     }
 }
 
-/// A data set, checked: equal counts, labels in range, finite values.
+/// A data set, checked: as many labels as samples, labels in range, finite values.
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    /// What to learn from; the validation part is split off it unless the source brings its own.
+    /// The part to learn from. The validation part is split off it, unless the source has its own.
     pub train: Samples,
     /// The source's own validation part (`x_val`, `y_val`), which replaces the split.
     pub validation: Option<Samples>,
-    /// The source's test part, if it has one and it was asked for.
+    /// The source's test part, if it has one that was asked for.
     pub test: Option<Samples>,
-    /// One name a class.
+    /// One name per class.
     pub class_names: Vec<String>,
     /// Set if the rows are images.
     pub image: Option<ImageShape>,
-    /// Where it was read from.
+    /// The path that it was read from.
     pub path: PathBuf,
-    /// Human name: "Fashion-MNIST" where recognised by checksum, else the file or folder name.
+    /// A name for people: "Fashion-MNIST" if recognised by checksum, else the file or folder name.
     pub name: String,
-    /// SHA-256 over the training and validation values and labels, hexadecimal: what a resumed run compares.
+    /// SHA-256 over the training and validation values and labels, hexadecimal. A resumed run compares it.
     pub hash: String,
-    /// What the user should know about how the source was read: the label column, files that are not the official ones.
+    /// What the user should know about how the source was read, such as the label column, or that files are not
+    /// the official ones.
     pub notices: Vec<String>,
 }
 
-/// The test part of a data set, checked, without the parts that a network learns from.
+/// The test part of a data set, checked, without the parts to learn from.
 #[derive(Clone, Debug)]
 pub struct TestSet {
     /// The labelled samples.
     pub samples: Samples,
-    /// One name a class.
+    /// One name per class.
     pub class_names: Vec<String>,
     /// Set if the rows are images.
     pub image: Option<ImageShape>,
-    /// Where the data set is.
+    /// The path of the data set.
     pub path: PathBuf,
-    /// Human name of the data set, as [`Dataset::name`].
+    /// A name for people, as [`Dataset::name`].
     pub name: String,
     /// What the user should know about how the source was read.
     pub notices: Vec<String>,
 }
 
 impl Dataset {
-    /// How many classes.
+    /// The number of classes.
     pub fn classes(&self) -> usize {
         self.class_names.len()
     }
 
-    /// Checks that the parts are not empty and fit each other and the classes. A data set that was loaded does; one that was put together by hand may not.
+    /// Checks that the parts are not empty, and that they match each other and the classes. A data set that was
+    /// loaded passes; one whose fields were set by hand may not.
     ///
     /// # Errors
     /// Says what was found instead.

@@ -92,7 +92,7 @@ impl<'a> NpyArray<'a> {
         })
     }
 
-    /// Reads the number type of samples, as no values of it.
+    /// Reads the number type of samples, and returns it as features without values.
     pub(super) fn read_number_type(mut self) -> Result<Features> {
         let header = self.read_header()?;
         self.number_type(&header)

@@ -1,4 +1,4 @@
-//! Opening input files, plain or gzip: decided by the first two bytes, never by the name.
+//! Opening input files, plain or compressed by gzip. The first two bytes decide which, never the name.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -10,14 +10,14 @@ use crate::error::{Error, Result};
 
 const BUFFER: usize = 128 << 10;
 
-/// The most that `packed` bytes may unpack to. Deflate reaches 1032:1 on zeros, real data sets stay far below 200:1:
-/// more than that (and more than is harmless) is taken for a decompression bomb.
+/// The largest number of bytes to which `packed` bytes may unpack. Deflate reaches 1032:1 on zeros; real data
+/// sets stay far below 200:1. A larger ratio, from a harmful size on, counts as a decompression bomb.
 pub(super) fn unpacked_limit(packed: u64) -> u64 {
     packed.saturating_mul(200).max(256 << 20)
 }
 
 /// An input file, unpacked while it is read.
-pub(super) struct Source {
+pub(super) struct InputFile {
     path: PathBuf,
     reader: BufReader<Box<dyn Read + Send>>,
     gzip: bool,
@@ -25,8 +25,8 @@ pub(super) struct Source {
     position: u64,
 }
 
-impl Source {
-    /// Opens a file; [`Error::Missing`] if there is none.
+impl InputFile {
+    /// Opens a file; [`Error::Missing`] if it does not exist.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let wrong = |source| Error::io("read", path, source);
         let file = File::open(path).map_err(wrong)?;
@@ -38,7 +38,7 @@ impl Source {
         } else {
             (Box::new(file), size)
         };
-        Ok(Source {
+        Ok(InputFile {
             path: path.to_owned(),
             reader: BufReader::with_capacity(BUFFER, reader),
             gzip,
@@ -47,17 +47,17 @@ impl Source {
         })
     }
 
-    /// The file's name, for messages.
+    /// The path of the file, for messages.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// True if the file is packed.
+    /// Whether the file is compressed.
     pub(super) fn is_gzip(&self) -> bool {
         self.gzip
     }
 
-    /// The most bytes that the contents can have: the file's size, or what it may unpack to.
+    /// The largest number of bytes that the contents can have: the file's size, or that to which it may unpack.
     pub(super) fn limit(&self) -> u64 {
         self.limit
     }
@@ -70,7 +70,7 @@ impl Source {
         Ok(self.reader.buffer())
     }
 
-    /// Reads `count` bytes, or as many as there are. Allocates at most what the file can hold.
+    /// Reads `count` bytes, or fewer if the contents end before. Allocates at most what the file can hold.
     pub(super) fn read_up_to(&mut self, count: u64) -> Result<Vec<u8>> {
         let mut bytes = Vec::with_capacity(count.min(self.limit) as usize);
         match self.by_ref().take(count).read_to_end(&mut bytes) {
@@ -88,7 +88,8 @@ impl Source {
         }
     }
 
-    /// Explains an error of reading: damaged gzip data is bad input, all else is the system's.
+    /// Converts an error of reading: damaged gzip data is bad input, everything else is a failure of the
+    /// system.
     pub(super) fn error(&self, error: io::Error) -> Error {
         damaged(error, |found| {
             Error::format(
@@ -102,7 +103,7 @@ impl Source {
     }
 }
 
-impl Read for Source {
+impl Read for InputFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.reader.read(buffer)?;
         self.position += count as u64;
@@ -116,7 +117,7 @@ impl Read for Source {
     }
 }
 
-/// Turns the errors with which decoders report bad data into an [`Error`]; others come back.
+/// Converts the errors with which decoders report bad data into an [`Error`], and returns others unchanged.
 pub(super) fn damaged(
     error: io::Error,
     explain: impl FnOnce(String) -> Error,
@@ -148,7 +149,7 @@ pub(super) mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("input");
         std::fs::write(&path, bytes).unwrap();
-        Source::open(&path)?.read_all()
+        InputFile::open(&path)?.read_all()
     }
 
     const TEXT: &[u8] = b"the quick brown fox jumps over the lazy dog, the quick brown fox";
@@ -188,7 +189,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_bomb_is_refused() {
+    fn a_decompression_bomb_is_refused() {
         let bomb = gzip(&vec![0; 300 << 20]);
         let error = read(&bomb).unwrap_err();
         assert!(error.to_string().contains("bomb"), "{error}");
@@ -196,7 +197,9 @@ pub(super) mod tests {
 
     #[test]
     fn a_missing_file_is_bad_input() {
-        let error = Source::open(Path::new("/nonexistent/file")).err().unwrap();
+        let error = InputFile::open(Path::new("/nonexistent/file"))
+            .err()
+            .unwrap();
         assert!(matches!(error, Error::Missing { .. }), "{error}");
         assert_eq!(error.exit_code(), 2);
     }

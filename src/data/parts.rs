@@ -1,4 +1,4 @@
-//! What a reader finds, and the data set that becomes of it.
+//! The parts that a reader finds, and the data set that is made of them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::{Dataset, Features, ImageShape, Samples, known};
 use crate::error::{Error, Result};
 
-/// A data set as its reader gives it.
+/// The parts of a data set, as its reader returns them.
 pub(super) struct Parts {
     pub(super) train: Samples,
     pub(super) validation: Option<Samples>,
@@ -51,7 +51,7 @@ impl Parts {
     }
 }
 
-/// The names of classes that have none: 0, 1, 2, … up to the largest label.
+/// Names for classes that have none: 0, 1, 2, … up to the largest label.
 pub(super) fn numbered<'a>(labels: impl Iterator<Item = &'a u32>) -> Vec<String> {
     let classes = labels.max().map_or(0, |&label| label + 1);
     (0..classes).map(|class| class.to_string()).collect()

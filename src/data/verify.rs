@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::idx_folder::idx_file;
 use super::known::{self, FASHION_MNIST, KnownFile};
-use super::open::Source;
+use super::open::InputFile;
 use super::{DatasetDescription, LoadOptions, load, locate};
 use crate::error::{Error, Result};
 
@@ -122,7 +122,7 @@ fn verify_official(folder: &Path, name: &str) -> FileCheck {
             outcome: Err("missing".to_owned()),
         };
     };
-    let contents = Source::open(&path).and_then(|mut source| source.read_all());
+    let contents = InputFile::open(&path).and_then(|mut source| source.read_all());
     let outcome = match contents.map(|bytes| known::recognise(&[&bytes])) {
         Ok(Some(file)) if file.dataset == FASHION_MNIST && file.name == name => {
             Ok(format!("the official {FASHION_MNIST} contents"))

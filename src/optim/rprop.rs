@@ -5,12 +5,18 @@
 //! grows. If the sign flips, the step went past a minimum and Δ shrinks:
 //!
 //! ```math
-//! \Delta \leftarrow \Delta \cdot \begin{cases} 1.2 & g\,g_{\text{prev}} > 0 \\ 0.5 & g\,g_{\text{prev}} < 0 \\ 1 & \text{otherwise} \end{cases}
+//! \Delta \leftarrow \Delta \cdot \begin{cases}
+//! 1.2 & g\,g_{\text{prev}} > 0 \\
+//! 0.5 & g\,g_{\text{prev}} < 0 \\
+//! 1 & \text{otherwise}
+//! \end{cases}
 //! \qquad \text{kept within } [10^{-6}, 50]
 //! ```
 //!
 //! ```math
-//! g \leftarrow 0 \ \text{ if the sign flipped}, \qquad w \leftarrow w - \mathrm{sign}(g)\, \Delta, \qquad g_{\text{prev}} \leftarrow g
+//! g \leftarrow 0 \ \text{ if the sign flipped}, \qquad
+//! w \leftarrow w - \mathrm{sign}(g)\, \Delta, \qquad
+//! g_{\text{prev}} \leftarrow g
 //! ```
 //!
 //! After a flip the weight rests for one step. The stored gradient is then 0, so the next step has factor 1.

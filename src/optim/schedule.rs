@@ -45,21 +45,21 @@ pub enum Schedule {
     Constant,
     /// × gamma every `step_size` steps.
     Step {
-        /// ≥ 1
+        /// Number of steps, at least 1.
         step_size: u64,
-        /// > 0, default 0.1
+        /// The factor, greater than 0, default 0.1.
         gamma: f64,
     },
     /// × gamma at every milestone.
     MultiStep {
         /// Ascending.
         milestones: Vec<u64>,
-        /// > 0, default 0.1
+        /// The factor, greater than 0, default 0.1.
         gamma: f64,
     },
     /// × gamma every step.
     Exponential {
-        /// > 0
+        /// The factor, greater than 0.
         gamma: f64,
     },
     /// Half a cosine wave from the base rate to 0, over the whole run.

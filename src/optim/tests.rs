@@ -89,8 +89,8 @@ fn sgd_is_torch_s() {
     assert_six_steps(Optimizer::Sgd(nesterov), 0.1, &[w, m]);
 }
 
-/// `Adam([w], lr=.1)`, `Adam([w], lr=.1, betas=(.8, .95), eps=1e-3, weight_decay=.1)`, `AdamW([w], lr=.1)`; PyTorch 2.15,
-/// float64.
+/// `Adam([w], lr=.1)`, `Adam([w], lr=.1, betas=(.8, .95), eps=1e-3, weight_decay=.1)`,
+/// `AdamW([w], lr=.1)`; PyTorch 2.15, float64.
 #[test]
 fn adam_is_torch_s() {
     let w = [0.5, -0.6479108966483419, 1.4048110730829697];

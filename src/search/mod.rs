@@ -1,6 +1,6 @@
-//! Searching for good settings: which points to search ([`Space`]), which one to try next ([`sampler`]), which trials to
-//! stop early ([`pruner`]), the file that holds all of it ([`journal`]), and which worker runs which trial
-//! ([`StudyWork`]).
+//! Searching for good settings: which points to search ([`Space`]), which one to try next ([`sampler`]), which
+//! trials to stop early ([`pruner`]), the file that holds all of it ([`journal`]), and which worker runs which
+//! trial ([`StudyWork`]).
 
 pub mod distribution;
 pub mod journal;

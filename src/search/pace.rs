@@ -12,17 +12,17 @@ use crate::error::Result;
 use crate::nn::Layout;
 use crate::settings::Config;
 
-/// The cost of an update beside its products, in multiply-adds for each parameter: an optimiser reads and writes weights
-/// and moments, and does no product.
-const OF_A_PARAMETER: f64 = 20.0;
+/// The cost of an update beside its products, in multiply-adds per parameter. An optimiser reads and writes
+/// weights and moments, and does no product.
+const COST_PER_PARAMETER: f64 = 20.0;
 
 /// The cost of an update whatever its size: barriers, losses, short loops.
-const OF_AN_UPDATE: f64 = 2e6;
+const COST_PER_UPDATE: f64 = 2e6;
 
 /// What a run costs, in multiply-adds. Only ratios are used, so a processor's speed cancels out.
 ///
 /// # Errors
-/// If settings and data make no network.
+/// If the settings do not give a network for these data.
 pub fn cost_of_run(config: &Config, data: &Dataset) -> Result<f64> {
     let config = config.clone().for_data(data)?;
     let spec = config.network(data.train.width, data.classes())?;
@@ -37,7 +37,7 @@ pub fn cost_of_run(config: &Config, data: &Dataset) -> Result<f64> {
     // first layer has two, because its input needs no gradient.
     let first = spec.inputs * spec.hidden.first().unwrap_or(&spec.outputs);
     let products = samples * (3.0 * parameters - first as f64);
-    let epoch = products + updates * (OF_A_PARAMETER * parameters + OF_AN_UPDATE);
+    let epoch = products + updates * (COST_PER_PARAMETER * parameters + COST_PER_UPDATE);
     Ok(epoch * f64::from(config.epochs))
 }
 
@@ -49,9 +49,9 @@ fn cost_of_trial(plan: &Plan, point: &[f64], data: &Dataset) -> Result<f64> {
 /// The costs of a task's trials.
 #[derive(Clone, Debug)]
 enum Costs {
-    /// Of each point of a grid.
+    /// The cost of each point of a grid.
     Each(Vec<f64>),
-    /// Of a trial in the middle of the space, and how many trials there are to be.
+    /// The cost of a trial in the middle of the space, and the number of trials.
     Middle(f64, usize),
 }
 
@@ -71,7 +71,7 @@ impl Costs {
         })
     }
 
-    /// Of all that has no result yet.
+    /// The cost of all trials that have no result yet.
     fn left(&self, plan: &Plan, storage: &Storage, study: &Study) -> f64 {
         match self {
             Costs::Middle(cost, trials) => {
@@ -101,7 +101,7 @@ impl Costs {
         }
     }
 
-    fn one(&self, claim: &Claim) -> f64 {
+    fn of_claim(&self, claim: &Claim) -> f64 {
         match self {
             Costs::Middle(cost, _) => *cost,
             Costs::Each(costs) => costs.get(claim.slot as usize).copied().unwrap_or(0.0),
@@ -113,20 +113,21 @@ impl Costs {
 #[derive(Clone, Debug)]
 pub struct Pace {
     costs: Vec<Costs>,
-    /// What comes after the trials.
+    /// The cost of the work after the trials.
     afterwards: f64,
-    /// What was left when this process began, and what is left now; the running trials count as left.
+    /// The cost that was left when this process began, and the cost that is left now. Running trials count as
+    /// left.
     at_start: f64,
     left: f64,
-    /// What the workers' trials cost, and how much of them is done.
+    /// The cost of each worker's trial, and the share of it that is done.
     running: Vec<(f64, f64)>,
 }
 
 impl Pace {
-    /// For so many workers; what comes after the trials costs so much ([`cost_of_run`]).
+    /// A pace for `workers` workers. `afterwards` is the cost of the work after the trials ([`cost_of_run`]).
     ///
     /// # Errors
-    /// If settings and data make no network.
+    /// If the settings do not give a network for these data.
     pub fn new(
         tasks: &[Task<'_>],
         data: &Dataset,
@@ -145,13 +146,13 @@ impl Pace {
         })
     }
 
-    /// Before the first trial of this process.
+    /// Call this before the first trial of this process.
     pub fn begin(&mut self, tasks: &[Task<'_>], storage: &Storage) {
         self.update(tasks, storage);
         self.at_start = self.left;
     }
 
-    /// When a trial has ended.
+    /// Call this when a trial has ended.
     pub fn update(&mut self, tasks: &[Task<'_>], storage: &Storage) {
         let left = |(costs, task): (&Costs, &Task<'_>)| {
             storage
@@ -161,24 +162,24 @@ impl Pace {
         self.left = self.afterwards + self.costs.iter().zip(tasks).map(left).sum::<f64>();
     }
 
-    /// So much of a worker's trial is done, from 0 to 1.
+    /// Call this when the share `share` of a worker's trial is done, from 0 to 1.
     pub fn advance(&mut self, assignment: Assignment, claim: &Claim, share: f64) {
         if let (Some(running), Some(costs)) = (
             self.running.get_mut(assignment.worker),
             self.costs.get(assignment.task),
         ) {
-            *running = (costs.one(claim), share);
+            *running = (costs.of_claim(claim), share);
         }
     }
 
-    /// A worker's trial has ended.
+    /// Call this when a worker's trial has ended.
     pub fn end(&mut self, assignment: Assignment) {
         if let Some(running) = self.running.get_mut(assignment.worker) {
             *running = (0.0, 0.0);
         }
     }
 
-    /// How long the rest takes, if it goes on as in the time since the beginning.
+    /// The time that the rest takes at the speed since the beginning.
     pub fn time_left(&self, elapsed: Duration) -> Option<Duration> {
         let under_way: f64 = self.running.iter().map(|(cost, share)| cost * share).sum();
         let done = self.at_start - self.left + under_way;

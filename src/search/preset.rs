@@ -146,8 +146,8 @@ impl Outline {
             .collect()
     }
 
-    /// The final model's settings, with those of the best trial; none if no trial is complete. It learns from the training part of its own seed's split, as every run
-    /// does, and is tested.
+    /// The final model's settings, with those of the best trial; `None` if no trial is complete. The final
+    /// model learns from the training part of its own seed's split, as every run does, and is tested.
     ///
     /// # Errors
     /// If the settings do not fit.

@@ -1,4 +1,5 @@
-//! The workers of a process: each takes a trial, runs it, and takes the next, until the budget of all workers is spent.
+//! The workers of a process. Each takes a trial, runs it, and takes the next one, until the budget of all
+//! workers is spent.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -16,22 +17,22 @@ use crate::backend::select::check_device;
 use crate::data::Dataset;
 use crate::error::Result;
 
-/// How often a worker that has nothing to do looks again.
+/// How long a worker without work waits before it looks for work again.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// A study to be worked on.
+/// A study to work on.
 #[derive(Clone, Copy)]
 pub struct Task<'a> {
-    /// What it is.
+    /// The plan of the study.
     pub plan: &'a Plan,
-    /// Trials of all workers of all processes together.
+    /// The number of trials, of all workers of all processes together.
     pub trials: usize,
-    /// Runs of the best so many trials are kept.
+    /// The number of best trials whose runs are kept.
     pub keep: usize,
 }
 
 impl<'a> Task<'a> {
-    /// Every value of a series; its figures are what is wanted, and no run is kept.
+    /// A task that tries every value of a series. Only its figures are needed, so no run is kept.
     pub fn series(plan: &'a Plan) -> Self {
         Task {
             plan,
@@ -41,20 +42,21 @@ impl<'a> Task<'a> {
     }
 }
 
-/// What to do, where and with what.
+/// Studies to work on, with the journal, the data and the number of threads.
 pub struct Search<'a> {
-    /// Studies that do not depend on each other. They are begun in this order; who finds nothing left to begin in one goes on with the next.
+    /// Studies that do not depend on each other. They are begun in this order. A worker that finds no trial to
+    /// begin in one goes on with the next.
     pub tasks: &'a [Task<'a>],
     /// The study file.
     pub journal: &'a Path,
-    /// What is learnt from.
+    /// The data set to learn from.
     pub data: Arc<Dataset>,
-    /// Threads of this process.
+    /// The number of threads of this process.
     pub threads: usize,
 }
 
-/// How many workers a process has for the tasks: one a thread, but no more than there are trials. On a GPU trials follow each other: its kernels would in any
-/// case, and so each trial has the memory to itself.
+/// The number of workers of a process for the tasks: one per thread, but at most one per trial. On a GPU trials
+/// run one after the other. Their kernels would do so anyway, and each trial has the memory to itself.
 pub fn workers(tasks: &[Task<'_>], threads: usize) -> usize {
     let trials = tasks.iter().map(|t| t.trials).sum();
     match tasks.iter().all(|t| t.plan.device() == Device::Cpu) {
@@ -63,25 +65,26 @@ pub fn workers(tasks: &[Task<'_>], threads: usize) -> usize {
     }
 }
 
-/// How a task stands when this process has nothing more to do.
+/// The state of a task when this process has nothing more to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finish {
     /// The budget is spent.
     Done,
     /// Every point of the space has been tried.
     Exhausted,
-    /// Somebody asked to stop.
+    /// The search was asked to stop.
     Interrupted,
 }
 
 impl Search<'_> {
-    /// Checks the plans, joins the studies or begins them, and works until there is nothing left to do. Returns how each task stands.
+    /// Checks the plans, joins or begins the studies, and works until nothing is left to do. Returns the state
+    /// of each task.
     ///
     /// # Errors
-    /// If a plan makes no sense, a study is another one, or the data or the files fail.
+    /// If a plan is invalid, if a study in the file has another plan, or if the data or the files fail.
     pub fn run(&self, watcher: &dyn Watcher) -> Result<Vec<Finish>> {
         self.check()?;
-        // All studies are begun before anybody works, so their order in the file is that of the tasks.
+        // All studies are begun before a worker starts, so that they are in the file in the order of the tasks.
         let mut journal = Journal::join(self.journal)?;
         for task in self.tasks {
             journal = StudyWork::join(journal, task.plan, &self.data.hash)?.leave();
@@ -92,13 +95,13 @@ impl Search<'_> {
             journals.push(Journal::join(self.journal)?);
         }
         let stop = AtomicBool::new(false);
-        let watched = Stoppable {
+        let stoppable = Stoppable {
             watcher,
             stop: &stop,
         };
         let finished: Vec<Result<Vec<Finish>>> = std::thread::scope(|scope| {
             let start =
-                |(number, journal)| scope.spawn(move || self.work(number, journal, &watched));
+                |(number, journal)| scope.spawn(move || self.work(number, journal, &stoppable));
             let handles: Vec<_> = journals.into_iter().enumerate().map(start).collect();
             handles
                 .into_iter()
@@ -129,21 +132,22 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// A worker's loop. If it fails the others end too, their trials going back into the queue.
+    /// The work of one worker. If it fails, the other workers stop too, and their trials go back into the
+    /// queue.
     fn work(
         &self,
         worker: usize,
         journal: Journal,
         watcher: &Stoppable<'_>,
     ) -> Result<Vec<Finish>> {
-        let finishes = self.rounds(worker, journal, watcher);
+        let finishes = self.work_on_tasks(worker, journal, watcher);
         if finishes.is_err() {
             watcher.stop.store(true, Ordering::Relaxed);
         }
         finishes
     }
 
-    fn rounds(
+    fn work_on_tasks(
         &self,
         worker: usize,
         mut journal: Journal,
@@ -158,7 +162,7 @@ impl Search<'_> {
             let mut work = StudyWork::join(journal, self.tasks[task].plan, &self.data.hash)?;
             match self.trial(Assignment { worker, task }, &mut work, watcher)? {
                 Next::Run(_) => waited = 0,
-                // Others are at its last trials; there may be something to begin elsewhere.
+                // Other workers run the last trials of this study. Another study may have trials to begin.
                 Next::Wait => {
                     open.rotate_left(1);
                     waited += 1;
@@ -208,7 +212,8 @@ impl Search<'_> {
         Ok(next)
     }
 
-    /// One, while there are as many open trials as threads; the last ones share what the others have left.
+    /// The number of threads for a trial: one, as long as there are at least as many open trials as threads.
+    /// The last trials share the threads that are free.
     fn threads_of_a_trial(&self, work: &mut StudyWork<'_>) -> Result<usize> {
         let (storage, _) = work.look()?;
         let open = |task: &Task<'_>| {
@@ -221,7 +226,8 @@ impl Search<'_> {
         Ok((self.threads / open.max(1)).max(1))
     }
 
-    /// At the end: whoever was stopped after the last trial has missed nothing; and what a killed worker did not come to tidy.
+    /// Finishes the tasks. A task that was stopped after its last trial is done. Runs that a killed worker
+    /// could not remove are removed.
     fn conclude(&self, finishes: &mut [Finish]) -> Result<()> {
         let journal = Journal::open(self.journal)?;
         let storage = journal.storage();
@@ -233,7 +239,7 @@ impl Search<'_> {
                     *finish = Finish::Done;
                 }
             }
-            // Only if nothing is kept there.
+            // Succeeds only if the folder is empty.
             let _ = std::fs::remove_dir(&folder)
                 .and_then(|()| folder.parent().map_or(Ok(()), std::fs::remove_dir));
         }
@@ -241,25 +247,25 @@ impl Search<'_> {
     }
 }
 
-/// Removes the runs of complete trials that are not among the best. Others' unfinished ones are left alone.
+/// Removes the runs of complete trials that are not among the best. The unfinished runs of other workers stay.
 fn tidy(task: Task<'_>, folder: &Path, storage: &Storage, study: &Study) {
     for trial in ranking(storage, study).into_iter().skip(task.keep) {
         for repeat in 0..task.plan.repeats {
-            // Another worker may have been faster; a folder that stays costs room and nothing else.
+            // Another worker may have removed it already. A folder that stays only takes space.
             let _ =
                 std::fs::remove_dir_all(run_folder(folder, slot(storage, study, trial), repeat));
         }
     }
 }
 
-/// Where the runs of a study's trials are: `<journal>.trials/<study>/<slot>-<repeat>`.
+/// The folder of the runs of a study's trials; a run is in `<journal>.trials/<study>/<slot>-<repeat>`.
 pub fn folder(journal: &Path, study: &str) -> PathBuf {
     let mut name = journal.as_os_str().to_owned();
     name.push(".trials");
     PathBuf::from(name).join(study)
 }
 
-/// Complete trials, the best first; of equals the earlier one.
+/// Complete trials, the best first. Of equal ones the earlier is first.
 pub fn ranking<'s>(storage: &'s Storage, study: &'s Study) -> Vec<&'s Trial> {
     let complete = storage
         .trials(study)

@@ -306,7 +306,7 @@ impl<'a> StudyWork<'a> {
         orphans
             .iter()
             .filter_map(|t| t.owner.as_deref())
-            .for_each(|owner| self.journal.bury(owner));
+            .for_each(|owner| self.journal.forget_worker(owner));
         Ok(())
     }
 }

@@ -25,7 +25,8 @@ pub enum End {
     Interrupted,
 }
 
-/// Watches a search. Every method has a default that does nothing. Workers call the methods from their own threads.
+/// Watches a search. Every method has a default that does nothing. Workers call the methods from their own
+/// threads.
 pub trait Watcher: Sync {
     /// Whether to stop. Asked before every batch.
     fn interrupted(&self) -> bool {

@@ -1,11 +1,12 @@
-//! How much each setting explains of the results of a search: functional analysis of variance over a random forest
-//! (Hutter, Hoos, Leyton-Brown, “An Efficient Approach for Assessing Hyperparameter Importance”, ICML 2014; the forest:
-//! Breiman, “Random Forests”, Machine Learning 45, 2001).
+//! How much of the variance of a search's results each setting explains: functional analysis of variance over a
+//! random forest (Hutter, Hoos, Leyton-Brown, “An Efficient Approach for Assessing Hyperparameter Importance”,
+//! ICML 2014; the forest: Breiman, “Random Forests”, Machine Learning 45, 2001).
 //!
-//! A forest of regression trees replaces the objective, because a tree's averages over all other settings are exact
-//! sums. A tree cuts the unit cube into boxes, its leaves ℓ. Leaf ℓ has a value `$c_\ell$`, and a side `$s_{\ell j}$`
-//! along setting j. The tree's mean is `$\bar f$` and its variance V. Its average over all other settings, at a value x
-//! of setting d, is `$f_d(x)$`. `$I_d$` is the share of the variance that this average has by itself:
+//! A forest of regression trees models the objective, because a tree's averages over all other settings are
+//! exact sums. A tree cuts the unit cube into boxes, its leaves ℓ. Leaf ℓ has a value `$c_\ell$`, and a side
+//! `$s_{\ell j}$` along setting j. The tree has the mean `$\bar f$` and the variance V. Its average over all
+//! other settings, at value x of setting d, is `$f_d(x)$`. `$I_d$` is the share of the variance that this
+//! average explains by itself:
 //!
 //! ```math
 //! \bar f = \sum_\ell c_\ell \prod_j s_{\ell j}, \quad
@@ -14,24 +15,24 @@
 //! I_d = \frac{1}{V} \int_0^1 (f_d(x) - \bar f)^2 \, dx
 //! ```
 //!
-//! What `$\sum_d I_d$` lacks to 1 is due to settings acting together.
+//! The rest, `$1 - \sum_d I_d$`, is due to settings that act together.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::rng::{self, Purpose};
 
-/// Trees of the forest.
+/// The number of trees of the forest.
 const TREES: usize = 64;
 
 /// The importance of each setting, from 0 to 1: the forest's mean of `$I_d$`.
 ///
-/// `points` are places in the unit cube, one for each value. None if there are fewer than two points, or the values are
-/// all the same.
+/// `points` are points of the unit cube, one for each value. `None` if there are fewer than two points, or if
+/// all values are the same.
 ///
 /// # Panics
 ///
-/// If the points have different lengths, or are not as many as the values.
+/// If the points have different lengths, or if the numbers of points and values differ.
 pub fn importance(points: &[Vec<f64>], values: &[f64]) -> Option<Vec<f64>> {
     assert_eq!(points.len(), values.len(), "one value for each point");
     let settings = points.first()?.len();
@@ -48,18 +49,18 @@ pub fn importance(points: &[Vec<f64>], values: &[f64]) -> Option<Vec<f64>> {
             trees += 1.0;
         }
     }
-    // A tree that saw one value only has no variance to explain.
+    // A tree that was grown on equal values has no variance to explain.
     (trees > 0.0).then(|| sum.iter().map(|s| s / trees).collect())
 }
 
-/// As many draws with replacement as there are points.
+/// n draws with replacement from n points.
 fn bootstrap(n: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
     (0..n)
         .map(|_| rng::below(n as u32, || rng.next_u32()) as usize)
         .collect()
 }
 
-/// A box of the unit cube, from low to high along each setting, and its value.
+/// A box of the unit cube: its low and high end along each setting, and its value.
 #[derive(Clone, Debug, PartialEq)]
 struct Leaf {
     sides: Vec<(f64, f64)>,
@@ -67,7 +68,7 @@ struct Leaf {
 }
 
 impl Leaf {
-    /// The product of the sides, without one.
+    /// The product of all sides but that along `setting`.
     fn volume_without(&self, setting: usize) -> f64 {
         let others = self.sides.iter().enumerate().filter(|(j, _)| *j != setting);
         others.map(|(_, (low, high))| high - low).product()
@@ -102,7 +103,7 @@ fn leaves(points: &[Vec<f64>], values: &[f64], sample: Vec<usize>, settings: usi
     grown
 }
 
-/// Setting and place of the cut that leaves the smallest sum of squares; none if no cut lowers it.
+/// Setting and position of the cut that leaves the smallest sum of squares; `None` if no cut lowers it.
 fn best_cut(
     points: &[Vec<f64>],
     values: &[f64],
@@ -113,7 +114,7 @@ fn best_cut(
     let uncut = total * total / sample.len() as f64;
     let cuts = (0..settings)
         .flat_map(|setting| cuts(points, values, sample, setting).map(move |cut| (setting, cut)));
-    // Rounding alone is no gain.
+    // A gain within rounding does not count.
     let mut best = (uncut * (1.0 + 1e-12) + f64::MIN_POSITIVE, None);
     for (setting, (gain, at)) in cuts {
         if gain > best.0 {
@@ -123,7 +124,7 @@ fn best_cut(
     best.1
 }
 
-/// Every cut along a setting: where it is, and by how much it lowers the sum of squares, up to a constant.
+/// Every cut along a setting: by how much it lowers the sum of squares, up to a constant, and its position.
 ///
 /// After a cut the sum of squares is
 /// `$\sum v^2 - (\sum_\text{low} v)^2 / n_\text{low} - (\sum_\text{high} v)^2 / n_\text{high}$`.
@@ -148,7 +149,7 @@ fn cuts<'a>(
     })
 }
 
-/// `$I_d$` of a tree; none if it has no variance.
+/// `$I_d$` of a tree; `None` if the tree has no variance.
 fn shares(leaves: &[Leaf], settings: usize) -> Option<Vec<f64>> {
     let mean: f64 = leaves.iter().map(|l| l.value * l.volume()).sum();
     let variance: f64 = leaves
@@ -185,9 +186,9 @@ mod tests {
         assert!((a - b).abs() <= limit, "{a} and {b}");
     }
 
-    /// Left half 0; right half 4 below, 8 above. Mean 3, variance (2·9 + 1 + 25)/4 = 11. Along x the averages are 0 and
-    /// 6: 9 of the variance.
-    /// Along y they are 2 and 4: 1. The last 1 is the two together.
+    /// The left half has the value 0, the right half 4 below and 8 above. The mean is 3, the variance
+    /// (2·9 + 1 + 25)/4 = 11. Along x the averages are 0 and 6, which explain 9 of the variance. Along y they
+    /// are 2 and 4, which explain 1. The last 1 is due to both together.
     #[test]
     fn a_tree_worked_by_hand() {
         let leaf = |x, y, value| Leaf {
@@ -218,7 +219,7 @@ mod tests {
         );
     }
 
-    /// f = 4x + y has variances 16/12 and 1/12; z does nothing.
+    /// f = 4x + y has the variances 16/12 and 1/12. z does nothing.
     #[test]
     fn a_sum_is_taken_apart() {
         let mut rng = rng::stream(1, Purpose::Forest);

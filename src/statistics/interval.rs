@@ -1,20 +1,22 @@
 //! Wilson's score interval for a proportion (Wilson, “Probable inference, the law of succession, and statistical
 //! inference”, JASA 22, 1927).
 //!
-//! k of n samples are right. Which true proportions p are compatible with that? Those for which `$\hat p = k/n$` is at
-//! most z standard errors away. The standard error is that at p, not that at `$\hat p$`:
+//! k of n samples are right. A true proportion p is compatible with that if `$\hat p = k/n$` is at most z
+//! standard errors away from it. The standard error is that at p, not that at `$\hat p$`:
 //!
 //! ```math
 //! |\hat p - p| \le z \sqrt{\frac{p(1-p)}{n}}
 //! \quad\Longleftrightarrow\quad
-//! p \in \frac{1}{1 + z^2/n} \left( \hat p + \frac{z^2}{2n} \pm z \sqrt{\frac{\hat p (1 - \hat p)}{n} + \frac{z^2}{4 n^2}} \right)
+//! p \in \frac{1}{1 + z^2/n} \left( \hat p + \frac{z^2}{2n}
+//! \pm z \sqrt{\frac{\hat p (1 - \hat p)}{n} + \frac{z^2}{4 n^2}} \right)
 //! ```
 //!
-//! Unlike `$\hat p \pm z\sqrt{\hat p(1-\hat p)/n}$` it stays within 0 and 1 and keeps a width at `$\hat p = 1$`.
+//! Unlike `$\hat p \pm z\sqrt{\hat p(1-\hat p)/n}$` it stays within 0 and 1, and at `$\hat p = 1$` it has a
+//! width.
 
 use serde::Serialize;
 
-/// The two ends, included.
+/// A closed interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Interval {
     /// Lower end.
@@ -23,10 +25,11 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// The 97.5 % point of the normal distribution: 2.5 % are left out on each side.
+/// The 97.5 % quantile of the standard normal distribution, which leaves out 2.5 % on each side.
 const Z: f64 = 1.959_963_984_540_054;
 
-/// The 95 % interval of a proportion of which `successes` of `n` were seen. Without samples it is `[0, 1]`.
+/// The 95 % interval of a proportion, of which `successes` in `n` samples were seen.
+/// Without samples it is `[0, 1]`.
 ///
 /// # Panics
 ///
@@ -44,7 +47,7 @@ pub fn wilson(successes: u64, n: u64) -> Interval {
     let z2 = Z * Z / samples;
     let middle = p + z2 / 2.0;
     let half = (z2 * (p * (1.0 - p) + z2 / 4.0)).sqrt();
-    // At k = 0 and k = n one end is 0 or 1 exactly; rounding must not move it.
+    // At k = 0 and k = n one end is exactly 0 or 1. Rounding must not move it.
     Interval {
         low: if successes == 0 {
             0.0
@@ -82,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn ends_are_symmetric_and_within_the_unit() {
+    fn ends_are_symmetric_and_within_0_and_1() {
         for (k, n) in [(0, 1), (3, 7), (7, 7), (9000, 10_000)] {
             let (a, b) = (wilson(k, n), wilson(n - k, n));
             assert!((a.low + b.high - 1.0).abs() <= 1e-15);

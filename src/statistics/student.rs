@@ -17,13 +17,13 @@ use super::Interval;
 pub struct Mean {
     /// The mean.
     pub mean: f64,
-    /// The standard deviation, with n − 1; none of one measurement.
+    /// The standard deviation, with n − 1; `None` for one measurement.
     pub deviation: Option<f64>,
-    /// The 95 % interval of the mean; none of one measurement.
+    /// The 95 % interval of the mean; `None` for one measurement.
     pub interval: Option<Interval>,
 }
 
-/// Of the values; `None` if there are none.
+/// The mean of the values with its spread and interval; `None` if there are no values.
 pub fn mean(values: &[f64]) -> Option<Mean> {
     let n = values.len() as f64;
     if values.is_empty() {
@@ -51,7 +51,7 @@ pub fn mean(values: &[f64]) -> Option<Mean> {
     })
 }
 
-/// The value below which a share p ≥ 1/2 of a t distribution lies, by bisection.
+/// The p quantile of the t distribution for p ≥ 1/2, by bisection.
 fn quantile(p: f64, freedom: f64) -> f64 {
     let (mut low, mut high) = (0.0, 1e6);
     for _ in 0..200 {
@@ -76,7 +76,7 @@ fn incomplete_beta(x: f64, a: f64, b: f64) -> f64 {
     if x <= 0.0 || x >= 1.0 {
         return x.clamp(0.0, 1.0);
     }
-    // The fraction converges fast below the mean; above it the other tail is computed.
+    // The fraction converges fast below the mean. Above it the other tail is computed.
     if x > (a + 1.0) / (a + b + 2.0) {
         return 1.0 - incomplete_beta(1.0 - x, b, a);
     }
@@ -84,7 +84,7 @@ fn incomplete_beta(x: f64, a: f64, b: f64) -> f64 {
         (libm::lgamma(a + b) - libm::lgamma(a) - libm::lgamma(b) + a * x.ln() + b * (1.0 - x).ln())
             .exp()
             / a;
-    // From the innermost term out: 1 / (1 + d₁ / (1 + d₂ / (1 + …))).
+    // From the innermost term outwards: 1 / (1 + d₁ / (1 + d₂ / (1 + …))).
     let coefficient = |i: u32| {
         let m = f64::from(i / 2);
         match i % 2 {
@@ -104,7 +104,7 @@ mod tests {
 
     /// The published table of the 97.5 % quantile.
     #[test]
-    fn quantiles_are_the_table_s() {
+    fn quantiles_are_those_of_the_table() {
         for (freedom, expected) in [
             (1.0, 12.706),
             (2.0, 4.303),

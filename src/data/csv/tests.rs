@@ -1,11 +1,11 @@
 use super::super::open::tests::gzip;
 use super::*;
 
-fn source(bytes: &[u8]) -> Source {
+fn source(bytes: &[u8]) -> InputFile {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("t.csv");
     std::fs::write(&path, bytes).unwrap();
-    Source::open(&path).unwrap()
+    InputFile::open(&path).unwrap()
 }
 
 fn table(text: &str, label: Option<&str>) -> CsvTable {

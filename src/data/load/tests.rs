@@ -5,11 +5,11 @@ use super::super::npy::tests::{f32s, npy};
 use super::super::open::tests::gzip;
 use super::*;
 
-struct Folder(tempfile::TempDir);
+struct DataFolder(tempfile::TempDir);
 
-impl Folder {
+impl DataFolder {
     fn new(files: &[(&str, Vec<u8>)]) -> Self {
-        let folder = Folder(tempfile::tempdir().unwrap());
+        let folder = DataFolder(tempfile::tempdir().unwrap());
         for (name, bytes) in files {
             fs::write(folder.path(name), bytes).unwrap();
         }
@@ -79,7 +79,7 @@ fn change(files: &mut [(&'static str, Vec<u8>)], name: &str, bytes: Vec<u8>) {
 
 #[test]
 fn a_folder_of_idx_files() {
-    let folder = Folder::new(&idx_files(label_file(1, &[9])));
+    let folder = DataFolder::new(&idx_files(label_file(1, &[9])));
     let data = folder.load(".", true).unwrap();
     assert_eq!(data.train.features, Features::U8(vec![5; 12]));
     assert_eq!(data.train.labels, [0, 7, 1]);
@@ -97,7 +97,7 @@ fn a_folder_of_idx_files() {
 
 #[test]
 fn test_files_stay_closed_unless_asked_for() {
-    let folder = Folder::new(&idx_files(b"damaged".to_vec()));
+    let folder = DataFolder::new(&idx_files(b"damaged".to_vec()));
     assert_eq!(folder.load(".", false).unwrap().test, None);
     assert!(folder.error(".").contains("t10k-labels"));
 
@@ -107,15 +107,15 @@ fn test_files_stay_closed_unless_asked_for() {
         ("x_test.npy", vec![]),
         ("y_test.npy", vec![]),
     ];
-    let folder = Folder::new(&[("a.npz", npz(&members))]);
+    let folder = DataFolder::new(&[("a.npz", npz(&members))]);
     assert_eq!(folder.load("a.npz", false).unwrap().test, None);
     assert!(folder.error("a.npz").contains("array x_test"));
 }
 
-/// The training files may be damaged: nobody looks into them.
+/// The training files may be damaged, because they are not read.
 #[test]
 fn the_test_part_is_read_by_itself() {
-    let folder = Folder::new(&idx_files(label_file(1, &[9])));
+    let folder = DataFolder::new(&idx_files(label_file(1, &[9])));
     for name in ["train-images-idx3-ubyte", "train-labels-idx1-ubyte.gz"] {
         fs::write(folder.path(name), "damaged").unwrap();
     }
@@ -135,7 +135,7 @@ fn the_test_part_is_read_by_itself() {
         ("x_test.npy", npy("|u1", false, "(1, 3)", &[1, 2, 3])),
         ("y_test.npy", y(&[4])),
     ];
-    let folder = Folder::new(&[("a.npz", npz(&members)), ("a.csv", b"1,2,0\n".to_vec())]);
+    let folder = DataFolder::new(&[("a.npz", npz(&members)), ("a.csv", b"1,2,0\n".to_vec())]);
     let test = folder.load_test("a.npz").unwrap().unwrap();
     let expected = Features::F64(vec![1.0, 2.0, 3.0]);
     assert_eq!(test.samples.features, expected, "as wide as x_val");
@@ -144,7 +144,7 @@ fn the_test_part_is_read_by_itself() {
 }
 
 #[test]
-fn the_test_part_is_the_one_of_the_whole() {
+fn the_test_part_alone_equals_that_of_the_whole_data_set() {
     let mut files = idx_files(label_file(1, &[9]));
     let members = [
         ("x.npy", x(3, 2)),
@@ -153,7 +153,7 @@ fn the_test_part_is_the_one_of_the_whole() {
         ("y_test.npy", y(&[2, 0])),
     ];
     files.push(("a.npz", npz(&members)));
-    let folder = Folder::new(&files);
+    let folder = DataFolder::new(&files);
     for name in [".", "a.npz"] {
         let (all, test) = (folder.load(name, true).unwrap(), folder.load_test(name));
         let test = test.unwrap().unwrap();
@@ -162,17 +162,17 @@ fn the_test_part_is_the_one_of_the_whole() {
         assert_eq!((test.class_names, test.image), (all.class_names, all.image));
     }
     change(&mut files, "t10k-labels-idx1-ubyte", b"damaged".to_vec());
-    let error = Folder::new(&files).load_test(".").unwrap_err();
+    let error = DataFolder::new(&files).load_test(".").unwrap_err();
     assert!(error.to_string().contains("t10k-labels"), "{error}");
     files.retain(|file| !file.0.starts_with("t10k"));
-    assert!(Folder::new(&files).load_test(".").unwrap().is_none());
+    assert!(DataFolder::new(&files).load_test(".").unwrap().is_none());
 }
 
 #[test]
 fn incomplete_idx_folders() {
     let mut files = idx_files(label_file(1, &[9]));
     files.remove(1);
-    let message = Folder::new(&files).error(".");
+    let message = DataFolder::new(&files).error(".");
     assert!(
         message.contains("train-labels-idx1-ubyte: no such file"),
         "{message}"
@@ -180,19 +180,19 @@ fn incomplete_idx_folders() {
     let mut files = idx_files(label_file(1, &[9]));
     files.pop();
     assert!(
-        Folder::new(&files)
+        DataFolder::new(&files)
             .error(".")
             .contains("t10k-labels-idx1-ubyte: no such file")
     );
     files.pop();
-    assert_eq!(Folder::new(&files).load(".", true).unwrap().test, None);
-    let folder = Folder::new(&[("notes.txt", vec![])]);
+    assert_eq!(DataFolder::new(&files).load(".", true).unwrap().test, None);
+    let folder = DataFolder::new(&[("notes.txt", vec![])]);
     let message = folder.error(".");
     assert!(
         message.contains("train-images-idx3-ubyte[.gz]") && message.contains("notes.txt"),
         "{message}"
     );
-    assert!(Folder::new(&[]).error(".").contains("no files"));
+    assert!(DataFolder::new(&[]).error(".").contains("no files"));
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn idx_files_that_do_not_fit_each_other() {
         "train-labels-idx1-ubyte.gz",
         label_file(2, &[0, 1]),
     );
-    let message = Folder::new(&files).error(".");
+    let message = DataFolder::new(&files).error(".");
     assert!(message.contains("byte 4: expected 3 labels"), "{message}");
     assert!(message.ends_with("found 2"), "{message}");
 
@@ -213,7 +213,7 @@ fn idx_files_that_do_not_fit_each_other() {
         "t10k-images-idx3-ubyte.gz",
         image_file([1, 2, 3], &[6; 6]),
     );
-    let message = Folder::new(&files).error(".");
+    let message = DataFolder::new(&files).error(".");
     assert!(
         message.contains("images of 2×2 as for training, found 2×3"),
         "{message}"
@@ -234,7 +234,7 @@ fn an_npz_file_and_the_same_folder() {
     let bytes = npz(&members);
     all.push(("a.npz", bytes.clone()));
     all.push(("packed", gzip(&bytes)));
-    let folder = Folder::new(&all);
+    let folder = DataFolder::new(&all);
     for name in ["a.npz", "packed", "."] {
         let data = folder.load(name, true).unwrap();
         let expected = vec![0.0, 0.5, 1.0, 1.5, 2.0, 2.5];
@@ -250,9 +250,9 @@ fn an_npz_file_and_the_same_folder() {
 }
 
 #[test]
-fn npz_files_that_make_no_data_set() {
+fn npz_files_that_are_not_data_sets() {
     let error =
-        |members: &[(&str, Vec<u8>)]| Folder::new(&[("a.npz", npz(members))]).error("a.npz");
+        |members: &[(&str, Vec<u8>)]| DataFolder::new(&[("a.npz", npz(members))]).error("a.npz");
     let message = error(&[
         ("x.npy", x(2, 3)),
         ("y.npy", y(&[0, 1])),
@@ -299,14 +299,14 @@ fn npz_files_that_make_no_data_set() {
 fn damaged_npz_files() {
     let whole = npz(&[("x.npy", x(20, 3)), ("y.npy", y(&[1; 20]))]);
     for length in (4..whole.len()).step_by(7) {
-        let folder = Folder::new(&[("a.npz", whole[..length].to_vec())]);
+        let folder = DataFolder::new(&[("a.npz", whole[..length].to_vec())]);
         folder.error("a.npz");
     }
     // A flipped bit in the packed values of x: found by the checksum, or earlier.
     for byte in (60..120).step_by(3) {
         let mut flipped = whole.clone();
         flipped[byte] ^= 16;
-        Folder::new(&[("a.npz", flipped)]).error("a.npz");
+        DataFolder::new(&[("a.npz", flipped)]).error("a.npz");
     }
 }
 
@@ -322,7 +322,7 @@ fn the_wider_type_wins() {
         ("x_test.npy", pixels),
         ("y_test.npy", y(&[0, 1])),
     ];
-    let data = Folder::new(&[("a.npz", npz(&members))])
+    let data = DataFolder::new(&[("a.npz", npz(&members))])
         .load("a.npz", true)
         .unwrap();
     let expected = Features::F64(vec![1.0, 2.0, 3.0, 4.0]);
@@ -339,7 +339,7 @@ fn the_wider_type_wins() {
 fn csv_files_and_their_images() {
     let row = |label: u8| format!("{}{label}\n", "0.5,".repeat(16));
     let text = row(0) + &row(2);
-    let folder = Folder::new(&[
+    let folder = DataFolder::new(&[
         ("a.csv", text.into_bytes()),
         ("b.csv", b"1,2,3,4,a\n1,2,3,4,b\n".to_vec()),
     ]);
@@ -353,8 +353,8 @@ fn csv_files_and_their_images() {
 }
 
 #[test]
-fn files_that_are_no_data_set() {
-    let folder = Folder::new(&[
+fn files_that_are_not_data_sets() {
+    let folder = DataFolder::new(&[
         ("one.npy", x(2, 2)),
         ("one.idx", image_file([1, 1, 1], &[0])),
         ("one.png", b"\x89PNG\r\n\x1a\n".to_vec()),
@@ -382,11 +382,11 @@ fn files_that_are_no_data_set() {
 }
 
 #[test]
-fn the_hash_sees_type_width_values_and_labels() {
+fn the_hash_depends_on_type_width_values_and_labels() {
     let pixels = |shape: &str, data: &[u8]| npy("|u1", false, shape, data);
     let hash = |x: Vec<u8>, labels: &[u8]| {
         let members = [("x.npy", x), ("y.npy", y(labels))];
-        let folder = Folder::new(&[("a.npz", npz(&members))]);
+        let folder = DataFolder::new(&[("a.npz", npz(&members))]);
         folder.load("a.npz", false).unwrap().hash
     };
     let one = hash(pixels("(2, 2)", &[1, 2, 3, 4]), &[0, 1]);
@@ -406,7 +406,7 @@ fn the_hash_sees_type_width_values_and_labels() {
 
 #[test]
 fn rows_to_predict_of_each_kind() {
-    let folder = Folder::new(&[
+    let folder = DataFolder::new(&[
         ("a.csv", b"1,2,3,4\n5,6,7,8\n".to_vec()),
         ("a.npy", x(2, 4)),
         ("a.npy.gz", gzip(&x(2, 4))),
@@ -425,7 +425,7 @@ fn rows_to_predict_of_each_kind() {
     assert!(read_rows(&folder.path("a.png"), 4, None).is_err());
 }
 
-/// The real files, where this is run inside the repository.
+/// The real files, if the test runs inside of the repository.
 #[test]
 fn the_official_files_are_recognised() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/fashion-mnist");

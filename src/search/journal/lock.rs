@@ -1,8 +1,10 @@
-//! The lock file beside a study file, held while something is appended; readers take none.
+//! The lock file beside a study file. Writers hold it while they append; readers take no lock.
 //!
-//! It is the file `<journal>.lock`, made so that making it fails if it is there. Optuna makes a file or a symbolic link of that name; either keeps the other out.
-//! A process that was killed leaves its lock behind. Whoever has seen the very same lock for 30 s, by its own steady clock, takes it away: an append takes milliseconds. If the
-//! lock names a process of ours on this host that is gone, nobody has to wait.
+//! The lock is the file `<journal>.lock`. Its creation fails if it exists. Optuna creates a file or a symbolic
+//! link of that name, and each program respects the lock of the other. A process that was killed leaves its
+//! lock behind. A waiting process removes a lock that has not changed for 30 s by its own monotonic clock,
+//! which is safe because an append takes milliseconds. It removes the lock at once if the lock names a process
+//! of this program on this host that no longer exists.
 
 use std::fs::{self, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -11,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
-/// A lock that has not changed for so long belongs to nobody any more.
+/// A lock that has not changed for this time is abandoned.
 pub(super) const GRACE: Duration = Duration::from_secs(30);
 
-/// What makes a lock this one: the file behind the name, and when it was made.
+/// The identity of a lock: the file behind the name, and its time of modification.
 type Identity = (u64, u64, Option<std::time::SystemTime>);
 
 fn identity(metadata: &Metadata) -> Identity {
@@ -28,7 +30,7 @@ fn identity(metadata: &Metadata) -> Identity {
     (device, inode, metadata.modified().ok())
 }
 
-/// The lock of a journal, taken.
+/// The lock of a journal, held until it is dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
     path: PathBuf,
@@ -36,7 +38,7 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Waits for the lock and takes it. `holder` is written into it, for people who wonder.
+    /// Waits for the lock and takes it. The name of the holder is written into it.
     ///
     /// # Errors
     /// If the folder cannot be written.
@@ -52,7 +54,7 @@ impl Lock {
                         .write_all(holder.as_bytes())
                         .and_then(|()| file.metadata());
                     let metadata = metadata.map_err(|e| {
-                        // Without a known identity it could not be given back.
+                        // Without a known identity the lock could not be released.
                         let _ = fs::remove_file(&path);
                         Error::io("lock", &path, e)
                     })?;
@@ -75,7 +77,7 @@ impl Lock {
                     }
                     _ => seen = Some((now, Instant::now())),
                 },
-                // Gone since: try again.
+                // The lock was released meanwhile: try again.
                 Err(_) => {
                     seen = None;
                     continue;
@@ -86,7 +88,7 @@ impl Lock {
         }
     }
 
-    /// Whether it is still ours: nobody has taken it for a dead one.
+    /// Whether this process still holds the lock: another one may have removed it as abandoned.
     pub(super) fn is_held(&self) -> bool {
         fs::symlink_metadata(&self.path).is_ok_and(|m| identity(&m) == self.identity)
     }
@@ -95,7 +97,7 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         if self.is_held() {
-            // If it cannot be removed the next one waits for the grace period; nothing is lost.
+            // If it cannot be removed, the next process waits for the grace period; nothing is lost.
             let _ = remove(&self.path, self.identity);
         }
     }
@@ -111,23 +113,25 @@ fn holder_is_gone(lock: &Path) -> bool {
     fs::read_to_string(lock).is_ok_and(|holder| super::worker::is_gone(&holder))
 }
 
-/// Takes a lock away, if it still is the one of this identity. It is renamed first: of two that try, one has it, and neither can remove a newer lock.
+/// Removes a lock if it still has this identity. It is renamed first. Then only one of two processes gets it,
+/// and neither can remove a newer lock.
 fn remove(path: &Path, stale: Identity) -> io::Result<()> {
     if !fs::symlink_metadata(path).is_ok_and(|m| identity(&m) == stale) {
         return Ok(());
     }
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(format!("{}.rename", super::worker::unique()));
-    let aside = PathBuf::from(aside);
-    match fs::rename(path, &aside) {
+    let mut renamed = path.as_os_str().to_owned();
+    renamed.push(format!("{}.rename", super::worker::unique()));
+    let renamed = PathBuf::from(renamed);
+    match fs::rename(path, &renamed) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
         other => other?,
     }
-    if fs::symlink_metadata(&aside).is_ok_and(|m| identity(&m) != stale) {
-        // Between the look and the renaming the lock was given back and taken anew: it goes where it was, unless a third one is there by now.
-        let _ = fs::hard_link(&aside, path);
+    if fs::symlink_metadata(&renamed).is_ok_and(|m| identity(&m) != stale) {
+        // The lock was released and taken again between the check and the renaming. Put it back, unless a third
+        // process has taken it by now.
+        let _ = fs::hard_link(&renamed, path);
     }
-    fs::remove_file(&aside)
+    fs::remove_file(&renamed)
 }
 
 #[cfg(test)]
@@ -167,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_one_s_lock_is_taken_over() {
+    fn an_abandoned_lock_is_taken_over() {
         let dir = tempfile::tempdir().unwrap();
         let journal = dir.path().join("study.journal");
         let grace = Duration::from_millis(100);
@@ -185,11 +189,11 @@ mod tests {
     }
 
     #[test]
-    fn another_s_lock_is_left_alone() {
+    fn the_lock_of_another_process_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let journal = dir.path().join("study.journal");
         let lock = Lock::acquire(&journal, "first", GRACE).unwrap();
-        // Somebody took it for a dead one.
+        // Another process removed the lock as abandoned and took it.
         fs::remove_file(path_of(&journal)).unwrap();
         fs::write(path_of(&journal), "second, and longer").unwrap();
         assert!(!lock.is_held());

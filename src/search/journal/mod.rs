@@ -1,7 +1,8 @@
-//! The study file: an append-only journal that several processes, and Optuna, share.
+//! The study file: an append-only journal that several processes share, and that Optuna can read and write.
 //!
-//! It is one JSON object a line, and its state is the replay of all lines ([`Storage`]); nothing is ever rewritten. A writer takes the lock, reads what others
-//! have written meanwhile, decides, appends whole lines with one write, and syncs ([`Journal::transaction`]).
+//! The file holds one JSON object per line. Its state is the replay of all lines ([`Storage`]); no line is ever
+//! changed. A writer takes the lock, reads the new lines of other writers, decides, appends whole lines with
+//! one write, and syncs ([`Journal::transaction`]).
 
 mod lock;
 mod record;
@@ -18,18 +19,18 @@ pub use storage::{Ignored, Storage, Study, Trial};
 
 use crate::error::{Error, Result};
 use lock::{GRACE, Lock};
-use worker::{Heartbeat, SILENCE, Watch};
+use worker::{DEATH_TIMEOUT, Heartbeat, Liveness};
 
-/// An open study file, with what has been read of it so far.
+/// An open study file, with the state read from it so far.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
     worker: String,
     storage: Storage,
-    /// Bytes and lines that have been replayed.
+    /// The number of bytes, and of lines, that have been replayed.
     offset: u64,
     lines: usize,
-    watch: Watch,
+    liveness: Liveness,
     heartbeat: Option<Heartbeat>,
 }
 
@@ -37,7 +38,7 @@ impl Journal {
     /// Opens an existing file to read it.
     ///
     /// # Errors
-    /// If there is none, or a line of it is no record.
+    /// If the file does not exist, or a line of it is not a record.
     pub fn open(path: &Path) -> Result<Self> {
         let mut journal = Journal {
             path: path.to_owned(),
@@ -45,17 +46,18 @@ impl Journal {
             storage: Storage::default(),
             offset: 0,
             lines: 0,
-            watch: Watch::new(path, SILENCE),
+            liveness: Liveness::new(path, DEATH_TIMEOUT),
             heartbeat: None,
         };
         journal.refresh()?;
         Ok(journal)
     }
 
-    /// Opens a file, or makes an empty one, to work on it: other workers see from now on that this one is alive.
+    /// Opens a file to work on it, and creates it if it does not exist. From now on other workers see that this
+    /// one is alive.
     ///
     /// # Errors
-    /// If it cannot be made, or a line of it is no record.
+    /// If the file cannot be created, or a line of it is not a record.
     pub fn join(path: &Path) -> Result<Self> {
         let made = OpenOptions::new().append(true).create(true).open(path);
         made.map_err(|e| Error::io("open", path, e))?;
@@ -64,7 +66,7 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Where it is.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -74,29 +76,30 @@ impl Journal {
         &self.worker
     }
 
-    /// What has been read so far.
+    /// The state read so far.
     pub fn storage(&self) -> &Storage {
         &self.storage
     }
 
-    /// Whether the trial's worker is one of ours and dead.
+    /// Whether the trial is running but its worker, one of this program's, is dead.
     pub fn is_orphan(&mut self, trial: &Trial) -> bool {
         trial.state() == TrialState::Running
             && trial
                 .owner
                 .as_deref()
-                .is_some_and(|owner| owner != self.worker && self.watch.is_dead(owner))
+                .is_some_and(|owner| owner != self.worker && self.liveness.is_dead(owner))
     }
 
-    /// Forgets a dead worker.
-    pub fn bury(&mut self, worker: &str) {
-        self.watch.bury(worker);
+    /// Removes the sign of life of a dead worker.
+    pub fn forget_worker(&mut self, worker: &str) {
+        self.liveness.forget(worker);
     }
 
-    /// Reads what has been appended since. A last piece without an end of line is left for later: its writer may not be done.
+    /// Reads the lines appended since the last read. A last piece without a line end is left for later, because
+    /// its writer may not be done.
     ///
     /// # Errors
-    /// If it cannot be read, or a line is no record.
+    /// If the file cannot be read, or a line is not a record.
     pub fn refresh(&mut self) -> Result<()> {
         let io = |e| Error::io("read", &self.path, e);
         let mut file = File::open(&self.path).map_err(io)?;
@@ -128,13 +131,13 @@ impl Journal {
                     e,
                 )
             })?;
-            // What others have lost does not concern us.
+            // An ignored record is a conflict between other workers.
             let _ = self.storage.apply(record);
             self.offset += line.len() as u64;
             self.lines += 1;
         }
         if !could_be_torn(&bytes[whole..]) {
-            // Some other file, without an end of line: a writer would cut it off as if it were a torn record.
+            // This is another kind of file. A writer would cut off its last piece as if it were a torn record.
             return Err(Error::format(
                 &self.path,
                 format!("line {}", self.lines + 1),
@@ -145,10 +148,12 @@ impl Journal {
         Ok(())
     }
 
-    /// Under the lock: reads on to the end, lets `decide` say what to append, and appends it whole or not at all.
+    /// Takes the lock, reads to the end of the file, asks `decide` what to append, and appends all of it or
+    /// nothing.
     ///
     /// # Errors
-    /// If `decide` fails, an operation would be ignored, or the file cannot be written; then it is as it was.
+    /// If `decide` fails, an operation would be ignored, or the file cannot be written. The file is then
+    /// unchanged.
     pub fn transaction<T>(
         &mut self,
         decide: impl FnOnce(&Storage) -> Result<(Vec<Operation>, T)>,
@@ -189,7 +194,8 @@ impl Journal {
         Ok(result)
     }
 
-    /// Appends with one write and syncs. A piece of a line that a dead writer left is cut off first; so is what could not be written whole.
+    /// Appends with one write and syncs. First it cuts off a torn line that a dead writer left. If the write
+    /// fails, it cuts off what was written.
     fn append(&self, bytes: &[u8]) -> Result<()> {
         let io = |e| Error::io("write", &self.path, e);
         let mut file = OpenOptions::new()
@@ -207,7 +213,7 @@ impl Journal {
     }
 }
 
-/// Whether a piece without an end of line can be the start of a record.
+/// Whether a piece without a line end can be the start of a record.
 fn could_be_torn(piece: &[u8]) -> bool {
     let start = b"{\"op_code\":";
     let common = piece.len().min(start.len());
@@ -219,7 +225,7 @@ fn parse(line: &[u8]) -> Result<Record, String> {
     Record::parse(text.trim_end_matches(['\n', '\r']))
 }
 
-/// Now, as the journal writes times: UTC with six digits of a second.
+/// The current time in the format of the journal: UTC with six digits of a second.
 pub fn now() -> String {
     let text = humantime::format_rfc3339_micros(SystemTime::now()).to_string();
     format!("{}+00:00", text.trim_end_matches('Z'))

@@ -8,18 +8,18 @@ use serde_json::{Map, Value, json};
 use crate::metrics::Direction;
 use crate::search::distribution::Distribution;
 
-/// What a trial is doing or has come to.
+/// The state of a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrialState {
-    /// A worker is at it.
+    /// A worker runs it.
     Running,
     /// It has a value.
     Complete,
-    /// It was given up early.
+    /// It was pruned.
     Pruned,
-    /// It broke off.
+    /// It failed.
     Fail,
-    /// Nobody has begun it.
+    /// No worker has begun it.
     Waiting,
 }
 
@@ -32,18 +32,18 @@ impl TrialState {
         TrialState::Waiting,
     ];
 
-    /// Whether the trial came to something: its slot of a budget is spent.
+    /// Whether the trial ended with a result, which spends its slot of the budget.
     pub fn has_result(self) -> bool {
         matches!(self, TrialState::Complete | TrialState::Pruned)
     }
 
-    /// Whether nothing about the trial can change any more.
+    /// Whether the trial can no longer change.
     pub fn is_finished(self) -> bool {
         self.has_result() || self == TrialState::Fail
     }
 }
 
-/// Attributes: any JSON by name.
+/// Attributes: JSON values by name.
 pub type Attributes = Map<String, Value>;
 
 /// A parameter of a trial.
@@ -51,16 +51,16 @@ pub type Attributes = Map<String, Value>;
 pub struct Parameter {
     /// Its internal value.
     pub internal: f64,
-    /// What it was drawn from.
+    /// The distribution that it was drawn from.
     pub distribution: Distribution,
 }
 
-/// A new trial with all that is known of it.
+/// A new trial with everything that is known of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewTrial {
-    /// Running, unless said otherwise.
+    /// Its state: running unless the record names another one.
     pub state: TrialState,
-    /// When it began; none if it waits.
+    /// When it began; `None` while it waits.
     pub start: Option<String>,
     /// When it ended.
     pub complete: Option<String>,
@@ -68,16 +68,16 @@ pub struct NewTrial {
     pub values: Option<Vec<f64>>,
     /// Its parameters by name.
     pub params: BTreeMap<String, Parameter>,
-    /// What users and programs noted.
+    /// Attributes that users and programs have set.
     pub user_attrs: Attributes,
-    /// What samplers and pruners noted.
+    /// Attributes that samplers and pruners have set.
     pub system_attrs: Attributes,
     /// Reported values by step.
     pub reports: BTreeMap<u64, f64>,
 }
 
 impl NewTrial {
-    /// One in this state, and nothing else.
+    /// A trial in this state, of which nothing else is known.
     pub fn new(state: TrialState, start: Option<String>) -> Self {
         NewTrial {
             state,
@@ -143,11 +143,11 @@ pub enum Operation {
         key: String,
         value: Value,
     },
-    /// Written by another reader of this format and without meaning here.
+    /// Written by another program, without meaning here.
     Discard,
 }
 
-/// A line: who did what.
+/// A line of the file: an operation and the worker that did it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     /// The process and thread that wrote it.
@@ -157,7 +157,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// Reads a line without its end.
+    /// Parses a line without its line end.
     ///
     /// # Errors
     /// Says what is missing or wrong.
@@ -171,7 +171,7 @@ impl Record {
         })
     }
 
-    /// As a line without its end.
+    /// The line of this record, without its line end.
     pub fn to_line(&self) -> String {
         let mut fields = Map::new();
         let (code, rest) = encode(&self.operation);
@@ -182,7 +182,8 @@ impl Record {
     }
 }
 
-/// Python writes numbers that JSON does not have as bare words; as strings they can be parsed. Text inside of strings stays as it is.
+/// Puts quotes around NaN, Infinity and -Infinity, which Python writes although JSON does not have them. As
+/// strings they can be parsed. Text inside of strings stays as it is.
 fn quote_non_finite(line: &str) -> std::borrow::Cow<'_, str> {
     if !line.contains("NaN") && !line.contains("Infinity") {
         return line.into();
@@ -212,7 +213,7 @@ fn quote_non_finite(line: &str) -> std::borrow::Cow<'_, str> {
     out.into()
 }
 
-/// A float: a number, or one of the words that JSON has no number for.
+/// Reads a float: a number, or one of the words for which JSON has no number.
 fn float(value: &Value) -> Option<f64> {
     match value {
         Value::String(word) => match word.as_str() {
@@ -229,18 +230,18 @@ fn float(value: &Value) -> Option<f64> {
 struct Fields<'a>(&'a Map<String, Value>);
 
 impl<'a> Fields<'a> {
-    /// A field that must be there.
-    fn must(&self, key: &str) -> Result<&'a Value, String> {
+    /// A required field.
+    fn required(&self, key: &str) -> Result<&'a Value, String> {
         self.0.get(key).ok_or_else(|| format!("no {key}"))
     }
 
-    /// A field that may be absent or null.
-    fn may(&self, key: &str) -> Option<&'a Value> {
+    /// An optional field: `None` if it is absent or null.
+    fn optional(&self, key: &str) -> Option<&'a Value> {
         self.0.get(key).filter(|v| !v.is_null())
     }
 
     fn text(&self, key: &str) -> Result<String, String> {
-        let value = self.must(key)?;
+        let value = self.required(key)?;
         value
             .as_str()
             .map(str::to_owned)
@@ -248,11 +249,11 @@ impl<'a> Fields<'a> {
     }
 
     fn optional_text(&self, key: &str) -> Result<Option<String>, String> {
-        self.may(key).map(|_| self.text(key)).transpose()
+        self.optional(key).map(|_| self.text(key)).transpose()
     }
 
     fn count(&self, key: &str) -> Result<u64, String> {
-        let value = self.must(key)?;
+        let value = self.required(key)?;
         value
             .as_u64()
             .ok_or_else(|| wrong(key, "a whole number", value))
@@ -263,7 +264,7 @@ impl<'a> Fields<'a> {
     }
 
     fn float(&self, key: &str) -> Result<f64, String> {
-        let value = self.must(key)?;
+        let value = self.required(key)?;
         float(value).ok_or_else(|| wrong(key, "a number", value))
     }
 
@@ -276,7 +277,7 @@ impl<'a> Fields<'a> {
     }
 
     fn floats(&self, key: &str) -> Result<Option<Vec<f64>>, String> {
-        let Some(value) = self.may(key) else {
+        let Some(value) = self.optional(key) else {
             return Ok(None);
         };
         let list = value
@@ -287,7 +288,7 @@ impl<'a> Fields<'a> {
     }
 
     fn table(&self, key: &str) -> Result<Attributes, String> {
-        match self.may(key) {
+        match self.optional(key) {
             None => Ok(Attributes::new()),
             Some(Value::Object(table)) => Ok(table.clone()),
             Some(other) => Err(wrong(key, "an object", other)),
@@ -299,7 +300,7 @@ impl<'a> Fields<'a> {
         let mut entries = self.table(key)?.into_iter();
         match (entries.next(), entries.next()) {
             (Some(entry), None) => Ok(entry),
-            _ => Err(wrong(key, "an object with one key", self.must(key)?)),
+            _ => Err(wrong(key, "an object with one key", self.required(key)?)),
         }
     }
 }
@@ -342,7 +343,7 @@ fn operation(fields: &Fields<'_>) -> Result<Operation, String> {
             )?,
         },
         6 => {
-            fields.must("values")?;
+            fields.required("values")?;
             let state = fields.state("state")?;
             let at = match state {
                 TrialState::Running => fields.optional_text("datetime_start")?,
@@ -378,7 +379,7 @@ fn operation(fields: &Fields<'_>) -> Result<Operation, String> {
 }
 
 fn directions(fields: &Fields<'_>) -> Result<Vec<Direction>, String> {
-    let value = fields.must("directions")?;
+    let value = fields.required("directions")?;
     let direction = |code: &Value| match code.as_u64() {
         Some(1) => Some(Direction::Minimize),
         Some(2) => Some(Direction::Maximize),
@@ -411,9 +412,9 @@ fn parameter(internal: f64, distribution: &str) -> Result<Parameter, String> {
 }
 
 fn new_trial(fields: &Fields<'_>) -> Result<NewTrial, String> {
-    fields.must("datetime_start")?;
+    fields.required("datetime_start")?;
     let single = fields
-        .may("value")
+        .optional("value")
         .map(|_| fields.float("value").map(|x| vec![x]))
         .transpose()?;
     let mut distributions = fields.table("distributions")?;
@@ -440,7 +441,7 @@ fn new_trial(fields: &Fields<'_>) -> Result<NewTrial, String> {
     }
     Ok(NewTrial {
         state: fields
-            .may("state")
+            .optional("state")
             .map_or(Ok(TrialState::Running), |_| fields.state("state"))?,
         start: fields.optional_text("datetime_start")?,
         complete: fields.optional_text("datetime_complete")?,
@@ -452,7 +453,7 @@ fn new_trial(fields: &Fields<'_>) -> Result<NewTrial, String> {
     })
 }
 
-/// The code of an operation, and its fields in the order in which Optuna writes them.
+/// The code of an operation, and its fields in Optuna's order.
 fn encode(operation: &Operation) -> (u8, Map<String, Value>) {
     let (code, fields) = match operation {
         Operation::CreateStudy { name, directions } => {

@@ -1,7 +1,8 @@
-//! What a study file says: the state that replaying its lines from the top gives. The rules are those of Optuna's journal storage.
+//! The state of a study file: the result of replaying its lines from the top. The rules are those of Optuna's
+//! journal storage.
 //!
-//! A record that does not fit the state is *ignored*: of two workers that claim one trial, the first in the file has it, and whatever the other writes about
-//! it later changes nothing.
+//! A record that does not fit the state is *ignored*. If two workers claim one trial, the first claim in the
+//! file counts, and the other worker's later records about the trial change nothing.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -21,22 +22,22 @@ pub struct Trial {
     pub study: usize,
     /// The worker that runs it, or ran it last.
     pub owner: Option<String>,
-    /// Everything else.
+    /// Its state, parameters, values and attributes.
     pub content: NewTrial,
 }
 
 impl Trial {
-    /// What it is doing or has come to.
+    /// Its state.
     pub fn state(&self) -> TrialState {
         self.content.state
     }
 
-    /// Its objective, if it has one.
+    /// Its objective value, if it has one.
     pub fn value(&self) -> Option<f64> {
         self.content.values.as_ref()?.first().copied()
     }
 
-    /// A parameter as a user knows it.
+    /// The value of a parameter as a user knows it.
     pub fn parameter(&self, name: &str) -> Option<Value> {
         let Parameter {
             internal,
@@ -45,7 +46,7 @@ impl Trial {
         distribution.external(*internal)
     }
 
-    /// The numbers of a list that was noted, such as one for each repeat.
+    /// The numbers in a list among the user attributes, such as one for each repeat.
     pub fn noted(&self, key: &str) -> Vec<f64> {
         let list = self.content.user_attrs.get(key).and_then(Value::as_array);
         list.into_iter()
@@ -62,7 +63,7 @@ impl Trial {
             .map(|(&step, &value)| (step, value))
     }
 
-    /// The number of the first attempt at what this trial does; its own if it is no retry.
+    /// The number of the first attempt if this trial is a retry, else its own number.
     pub fn first_attempt(&self) -> usize {
         let first = self
             .content
@@ -82,9 +83,9 @@ pub struct Study {
     pub name: String,
     /// One direction for each objective.
     pub directions: Vec<Direction>,
-    /// What users and programs noted.
+    /// Attributes that users and programs have set.
     pub user_attrs: Attributes,
-    /// What samplers and pruners noted.
+    /// Attributes that samplers and pruners have set.
     pub system_attrs: Attributes,
     /// Its trials' ids, by number.
     trials: Vec<usize>,
@@ -106,19 +107,19 @@ impl Study {
 /// Why a record changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ignored {
-    /// There is a study of that name already.
+    /// A study of this name exists already.
     StudyExists,
-    /// There is no such study, or it was deleted.
+    /// The study does not exist, or was deleted.
     NoStudy,
-    /// There is no such trial, or its study was deleted.
+    /// The trial does not exist, or its study was deleted.
     NoTrial,
     /// The trial has ended.
     Finished,
-    /// Somebody runs the trial already.
+    /// Another worker runs the trial already.
     Claimed,
     /// The study has a parameter of this name with another kind, logarithm or list of choices.
     OtherDistribution,
-    /// It means nothing here.
+    /// The operation has no meaning here.
     Foreign,
 }
 
@@ -126,7 +127,7 @@ pub enum Ignored {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Storage {
     studies: BTreeMap<usize, Study>,
-    /// By id; those of deleted studies are gone, but their ids stay taken.
+    /// Trials by id. Those of deleted studies are removed, but their ids are not used again.
     trials: HashMap<usize, Trial>,
     next_study: usize,
     next_trial: usize,
@@ -148,7 +149,7 @@ impl Storage {
         study.trials.iter().map(|id| &self.trials[id])
     }
 
-    /// How many of a study's trials came to something.
+    /// The number of a study's trials that ended with a result.
     pub fn results(&self, study: &Study) -> usize {
         self.trials(study)
             .filter(|t| t.state().has_result())
@@ -160,7 +161,7 @@ impl Storage {
         self.trials.get(&id)
     }
 
-    /// The trial of a study with the best first objective among those that are complete; the first one wins ties.
+    /// The complete trial with the best first objective. The first one wins ties.
     pub fn best(&self, study: &Study) -> Option<&Trial> {
         let complete = self
             .trials(study)
@@ -189,7 +190,7 @@ impl Storage {
     /// Replays a record.
     ///
     /// # Errors
-    /// Says why it changed nothing; that is no fault of the file.
+    /// Says why the record changed nothing. The file is not at fault then.
     pub fn apply(&mut self, record: Record) -> Result<(), Ignored> {
         let Record { worker, operation } = record;
         match operation {

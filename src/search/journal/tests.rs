@@ -49,7 +49,7 @@ fn what_one_worker_writes_another_reads() {
     let mut one = Journal::join(&path).unwrap();
     let mut two = Journal::join(&path).unwrap();
     append(&mut one, vec![create("s"), running(0.01)]).unwrap();
-    // Two decides on what one has written.
+    // `two` decides on what `one` has written.
     let number = two
         .transaction(|storage| {
             let study = storage.study("s").unwrap();
@@ -96,7 +96,7 @@ fn a_torn_end_is_not_read_and_then_cut_off() {
 }
 
 #[test]
-fn another_file_is_not_taken_for_a_torn_record() {
+fn another_file_is_not_treated_as_a_torn_record() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("thesis.txt");
     for contents in [
@@ -177,7 +177,7 @@ fn a_missing_or_replaced_file_is_bad_input() {
     );
 }
 
-/// Many threads, one file: every trial is claimed once, and nothing is lost.
+/// Many threads share one file: every trial is claimed once, and nothing is lost.
 #[test]
 fn a_queue_is_shared_without_losses() {
     let dir = tempfile::tempdir().unwrap();

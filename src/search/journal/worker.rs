@@ -1,7 +1,9 @@
-//! Who writes to a study file, and whether they are still alive.
+//! The workers that write to a study file, and whether they are alive.
 //!
-//! The journal itself has no sign of life: a trial whose worker was killed stays running in it for ever. So each of our workers bumps a counter in a file of its own,
-//! `<journal>.alive/<worker>`. Whoever has seen the same count for a minute, by its own steady clock, or knows that the process is gone, takes the worker for dead.
+//! The journal itself does not show whether a worker is alive: a trial whose worker was killed stays running in
+//! it for ever. So each worker of this program increments a counter in a file of its own,
+//! `<journal>.alive/<worker>`. A worker is dead if its process no longer exists, or if its counter has not
+//! changed for a minute by the monotonic clock of the process that watches it.
 
 use std::collections::HashMap;
 use std::fs;
@@ -13,25 +15,30 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
-/// How often a worker shows that it lives.
-const BEAT: Duration = Duration::from_secs(15);
+/// How often a worker increments its counter.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
 
-/// After so long without a beat it is dead.
-pub(super) const SILENCE: Duration = Duration::from_secs(60);
+/// A worker whose counter has not changed for this time is dead.
+pub(super) const DEATH_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How the names of our workers begin.
-const PROJECT: &str = "chainrule-";
+/// The prefix of the names of this program's workers.
+const NAME_PREFIX: &str = "chainrule-";
 
 /// 128 random bits in hexadecimal.
 pub(super) fn unique() -> String {
-    // Every such state has keys of its own, from the system's source of randomness.
+    // Each `RandomState` has keys of its own, from the system's source of randomness.
     let word = || RandomState::new().build_hasher().finish();
     format!("{:016x}{:016x}", word(), word())
 }
 
 /// A new worker's name: `chainrule-<host>-<process>-<unique>`.
 pub(super) fn name() -> String {
-    format!("{PROJECT}{}-{}-{}", host(), std::process::id(), unique())
+    format!(
+        "{NAME_PREFIX}{}-{}-{}",
+        host(),
+        std::process::id(),
+        unique()
+    )
 }
 
 fn host() -> String {
@@ -51,7 +58,7 @@ fn folder(journal: &Path) -> PathBuf {
     name.into()
 }
 
-/// A worker's sign of life, on a thread of its own until it is dropped.
+/// Increments a worker's counter, on a thread of its own, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Heartbeat {
     path: PathBuf,
@@ -60,6 +67,8 @@ pub(super) struct Heartbeat {
 }
 
 impl Heartbeat {
+    /// Creates the counter and starts the thread.
+    ///
     /// # Errors
     /// If the counter cannot be written.
     pub(super) fn start(journal: &Path, worker: &str) -> Result<Self> {
@@ -71,9 +80,9 @@ impl Heartbeat {
         let file = path.clone();
         let thread = std::thread::spawn(move || {
             let mut beats = 0u64;
-            while stopped.recv_timeout(BEAT) == Err(RecvTimeoutError::Timeout) {
+            while stopped.recv_timeout(HEARTBEAT_INTERVAL) == Err(RecvTimeoutError::Timeout) {
                 beats += 1;
-                // A full disk costs a beat; the next one may find room.
+                // If the disk is full, this beat is lost. The next one may succeed.
                 let _ = fs::write(&file, beats.to_string());
             }
         });
@@ -92,32 +101,33 @@ impl Drop for Heartbeat {
             let _ = thread.join();
         }
         let _ = fs::remove_file(&self.path);
-        // Only if it is empty: then this was the last worker.
+        // Succeeds only if the folder is empty: then this was the last worker.
         let _ = self.path.parent().map(fs::remove_dir);
     }
 }
 
-/// Tells the dead from the living.
+/// Finds out which workers are dead.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct Liveness {
     folder: PathBuf,
-    silence: Duration,
-    /// What each worker's file held, and since when.
+    timeout: Duration,
+    /// The content of each worker's file, and since when it has been the same.
     seen: HashMap<String, (Option<String>, Instant)>,
 }
 
-impl Watch {
-    pub(super) fn new(journal: &Path, silence: Duration) -> Self {
-        Watch {
+impl Liveness {
+    pub(super) fn new(journal: &Path, timeout: Duration) -> Self {
+        Liveness {
             folder: folder(journal),
-            silence,
+            timeout,
             seen: HashMap::new(),
         }
     }
 
-    /// Whether this worker is one of ours and dead. Other programs' workers never are: they give no sign of life.
+    /// Whether this worker is one of this program's and dead. Workers of other programs never count as dead,
+    /// because they have no counter.
     pub(super) fn is_dead(&mut self, worker: &str) -> bool {
-        if !worker.starts_with(PROJECT) {
+        if !worker.starts_with(NAME_PREFIX) {
             return false;
         }
         if is_gone(worker) {
@@ -131,20 +141,21 @@ impl Watch {
         if *count != now {
             (*count, *since) = (now, Instant::now());
         }
-        since.elapsed() >= self.silence
+        since.elapsed() >= self.timeout
     }
 
-    /// Removes the sign of life of a worker that is dead.
-    pub(super) fn bury(&mut self, worker: &str) {
+    /// Removes the counter of a dead worker.
+    pub(super) fn forget(&mut self, worker: &str) {
         self.seen.remove(worker);
-        // Another one may have done so, or it never gave a sign.
+        // Another worker may have removed it, or it never existed.
         let _ = fs::remove_file(self.folder.join(worker));
     }
 }
 
-/// Whether a name is that of one of our processes on this host, and there is no such process. A process number can be used again: then its silence decides.
+/// Whether the name is that of a process of this program on this host, and the process no longer exists.
+/// Process numbers are used again, and then the timeout decides.
 pub(super) fn is_gone(worker: &str) -> bool {
-    let Some(rest) = worker.strip_prefix(PROJECT) else {
+    let Some(rest) = worker.strip_prefix(NAME_PREFIX) else {
         return false;
     };
     let mut parts = rest.rsplitn(3, '-');
@@ -161,7 +172,7 @@ fn exists(process: i32) -> bool {
     let Some(process) = Pid::from_raw(process) else {
         return true;
     };
-    // Another user's process exists too, but may not be asked.
+    // Another user's process exists too, although it may not be signalled.
     test_kill_process(process) != Err(rustix::io::Errno::SRCH)
 }
 
@@ -175,23 +186,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_living_the_silent_and_the_foreign() {
+    fn living_silent_and_foreign_workers() {
         let dir = tempfile::tempdir().unwrap();
         let journal = dir.path().join("study.journal");
-        let silence = Duration::from_millis(200);
-        let (me, elsewhere) = (name(), format!("{PROJECT}other-host-1-{}", unique()));
-        let mut watch = Watch::new(&journal, silence);
+        let timeout = Duration::from_millis(200);
+        let (me, elsewhere) = (name(), format!("{NAME_PREFIX}other-host-1-{}", unique()));
+        let mut liveness = Liveness::new(&journal, timeout);
         let beat = Heartbeat::start(&journal, &me).unwrap();
-        assert!(!watch.is_dead(&me) && !watch.is_dead(&elsewhere));
-        std::thread::sleep(silence / 2);
+        assert!(!liveness.is_dead(&me) && !liveness.is_dead(&elsewhere));
+        std::thread::sleep(timeout / 2);
         fs::write(folder(&journal).join(&me), "1").unwrap();
-        assert!(!watch.is_dead(&me));
-        std::thread::sleep(silence * 2 / 3);
-        assert!(!watch.is_dead(&me), "its count has changed");
-        assert!(watch.is_dead(&elsewhere), "it never gave a sign");
+        assert!(!liveness.is_dead(&me));
+        std::thread::sleep(timeout * 2 / 3);
+        assert!(!liveness.is_dead(&me), "its count has changed");
+        assert!(liveness.is_dead(&elsewhere), "it has no counter");
         assert!(
-            !watch.is_dead("f1af3dd8-f7ef-4654-aa51-c8a4ada8cfeb-140498668792704"),
-            "not ours"
+            !liveness.is_dead("f1af3dd8-f7ef-4654-aa51-c8a4ada8cfeb-140498668792704"),
+            "of another program"
         );
         drop(beat);
         assert!(!folder(&journal).exists(), "nothing is left behind");
@@ -204,11 +215,11 @@ mod tests {
         let process = child.id();
         child.wait().unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let mut watch = Watch::new(&dir.path().join("study.journal"), SILENCE);
-        assert!(watch.is_dead(&format!("{PROJECT}{}-{process}-{}", host(), unique())));
-        assert!(!watch.is_dead(&name()));
-        assert!(!watch.is_dead(&format!(
-            "{PROJECT}{}-elsewhere-{process}-{}",
+        let mut liveness = Liveness::new(&dir.path().join("study.journal"), DEATH_TIMEOUT);
+        assert!(liveness.is_dead(&format!("{NAME_PREFIX}{}-{process}-{}", host(), unique())));
+        assert!(!liveness.is_dead(&name()));
+        assert!(!liveness.is_dead(&format!(
+            "{NAME_PREFIX}{}-elsewhere-{process}-{}",
             host(),
             unique()
         )));

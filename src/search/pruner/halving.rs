@@ -1,22 +1,24 @@
-//! Asynchronous successive halving (Jamieson, Talwalkar, “Non-stochastic Best Arm Identification and Hyperparameter Optimization”, AISTATS 2016; Li et al., “A System for
-//! Massively Parallel Hyperparameter Tuning”, MLSys 2020, algorithm 2), in the form that stops trials instead of pausing them.
+//! Asynchronous successive halving (Jamieson, Talwalkar, “Non-stochastic Best Arm Identification and
+//! Hyperparameter Optimization”, AISTATS 2016; Li et al., “A System for Massively Parallel Hyperparameter
+//! Tuning”, MLSys 2020, algorithm 2), in the form that stops trials instead of pausing them.
 //!
-//! Rung k is at step `$r \eta^{s+k}$`. A trial that gets there leaves its value and goes on only if the value is among the best `$1/\eta$` of all that were left there so far (among
-//! one at least). Nobody waits for anybody: the first ones at a rung always pass.
+//! Rung k is at step `$r \eta^{s+k}$`. A trial that reaches it leaves its value there. The trial goes on only
+//! if the value is among the best `$1/\eta$` of all values left there so far, at least one. No trial waits for
+//! others: the first ones at a rung always pass.
 
 use serde_json::Value;
 
 use super::{Pruner, Verdict};
 use crate::search::journal::{Storage, Study, Trial};
 
-/// The rule.
+/// The rule with its constants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SuccessiveHalving {
     /// r: the first rung's step, 1.
     pub min_resource: u64,
-    /// η: one in so many passes a rung, 4.
+    /// η: one of η trials passes a rung, 4.
     pub reduction: u64,
-    /// s: rungs that are left out at the start, 0.
+    /// s: the number of rungs left out at the start, 0.
     pub early_stopping: u32,
 }
 
@@ -30,7 +32,7 @@ impl Default for SuccessiveHalving {
     }
 }
 
-/// The attribute that holds what a trial left at rung k.
+/// The attribute that holds the value that a trial left at rung k.
 fn rung_name(k: u32) -> String {
     format!("completed_rung_{k}")
 }
@@ -40,7 +42,7 @@ fn left_at(trial: &Trial, rung: &str) -> Option<f64> {
 }
 
 impl SuccessiveHalving {
-    /// The verdict among those trials that `competes` says.
+    /// The verdict on a trial among `competitors`.
     pub(super) fn among<'a>(
         &self,
         study: &Study,
@@ -78,7 +80,7 @@ impl SuccessiveHalving {
         verdict
     }
 
-    /// The step of a rung; `None` if it is beyond all numbers.
+    /// The step of a rung; `None` if it does not fit into a u64.
     fn step_of(&self, rung: u32) -> Option<u64> {
         let power = self
             .reduction

@@ -1,14 +1,16 @@
-//! The median stopping rule (Golovin et al., “Google Vizier: A Service for Black-Box Optimization”, KDD 2017, section 3.2.2).
+//! The median stopping rule (Golovin et al., “Google Vizier: A Service for Black-Box Optimization”, KDD 2017,
+//! section 3.2.2).
 
 use super::{Pruner, Verdict};
 use crate::search::journal::{Storage, Study, Trial, TrialState};
 
-/// Gives a trial up if its best report so far is worse than the median of the others' reports at the same step.
+/// Prunes a trial if its best report so far is worse than the median of the other trials' reports at the same
+/// step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Median {
-    /// Trials that must be complete before any is given up: 5.
+    /// The number of trials that must be complete before any is pruned: 5.
     pub startup: usize,
-    /// Steps of a trial before it may be given up: 0.
+    /// The number of steps of a trial before it may be pruned: 0.
     pub warmup: u64,
 }
 
@@ -63,7 +65,7 @@ impl Pruner for Median {
     }
 }
 
-/// The middle one, or the mean of the two middle ones.
+/// The middle value, or the mean of the two middle values.
 fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let (low, high) = (

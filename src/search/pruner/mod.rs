@@ -1,4 +1,4 @@
-//! Which trials to give up early, going by what they report after each epoch.
+//! Which trials to stop early, judged by what they report after each epoch.
 
 mod halving;
 mod hyperband;
@@ -10,22 +10,23 @@ pub use median::Median;
 
 use super::journal::{Storage, Study, Trial};
 
-/// A decision, and what to note on the trial so that others can see how it was made.
+/// A decision, and the attributes to set on the trial, so that others can see how it was made.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Verdict {
-    /// Whether to give the trial up.
+    /// Whether to prune the trial.
     pub prune: bool,
-    /// System attributes of the trial: rungs that it has passed.
+    /// System attributes to set: the trial's values at the rungs that it has reached.
     pub notes: Vec<(String, f64)>,
 }
 
 /// Decides about a running trial.
 pub trait Pruner: Send + Sync {
-    /// After the trial's last report, which is in `trial`. `storage` holds the other trials as they are now.
+    /// Decides after the trial's last report, which is in `trial`. `storage` holds the other trials as they are
+    /// now.
     fn verdict(&self, storage: &Storage, study: &Study, trial: &Trial) -> Verdict;
 }
 
-/// Never gives a trial up.
+/// Never prunes a trial.
 #[derive(Clone, Copy, Debug)]
 pub struct Never;
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::metrics::Direction;
 use crate::search::journal::{NewTrial, Operation, Record, TrialState};
 
-/// A study that maximises, and trials of it one after the other.
+/// A study, and trials of it one after the other.
 struct Script {
     storage: Storage,
 }
@@ -96,7 +96,7 @@ fn halving_by_hand() {
     };
     let mut script = Script::new(Direction::Maximize);
     let [a, b, c, d, e] = std::array::from_fn(|_| script.begin());
-    // Rung 0. The first one always passes; of 2 one passes, of 3 one, of 4 two, of 5 two.
+    // Rung 0. The first one always passes. Of 2 or 3 one passes, of 4 or 5 two.
     assert!(script.report(&asha, a, 1, 0.5), "1st of 1");
     assert!(!script.report(&asha, b, 1, 0.4), "2nd of 2");
     assert!(script.report(&asha, c, 1, 0.6), "1st of 3");
@@ -105,7 +105,7 @@ fn halving_by_hand() {
     // Rung 1 at step 2, among those that got there.
     assert!(script.report(&asha, a, 2, 0.7), "1st of 1");
     assert!(!script.report(&asha, c, 2, 0.65), "2nd of 2");
-    // Between rungs nothing is decided, however bad it is; rung 2 is at step 4.
+    // Between rungs no trial is pruned, however bad it is. Rung 2 is at step 4.
     assert!(script.report(&asha, a, 3, 0.0));
     assert!(script.report(&asha, a, 4, 0.1), "1st of 1");
     assert_eq!(
@@ -113,14 +113,14 @@ fn halving_by_hand() {
         ["completed_rung_0", "completed_rung_1", "completed_rung_2"]
     );
     assert_eq!(script.rungs(b), ["completed_rung_0"]);
-    // A first report far on meets several rungs at once: it is worse than a at the second one.
+    // A late first report meets several rungs at once. It is worse than a at the second one.
     let f = script.begin();
     assert!(!script.report(&asha, f, 2, 0.61));
     assert_eq!(script.rungs(f), ["completed_rung_0", "completed_rung_1"]);
 }
 
 #[test]
-fn halving_of_losses_ties_and_no_numbers() {
+fn halving_of_losses_ties_and_nan() {
     let asha = SuccessiveHalving {
         min_resource: 2,
         ..SuccessiveHalving::default()
@@ -194,19 +194,19 @@ fn an_even_number_of_trials_has_a_median_between_two() {
 
 /// The numbers of the paper's table 1: R = 81, η = 3 gives 5 brackets, of 81, 34, 15, 8 and 5 trials.
 #[test]
-fn hyperband_s_brackets_are_the_paper_s() {
+fn hyperband_brackets_are_those_of_the_paper() {
     let hyperband = Hyperband::new(81);
     assert_eq!(hyperband.brackets(), 5);
     let shares: Vec<_> = (0..5).map(|b| hyperband.share(b)).collect();
     assert_eq!(shares, [81, 34, 15, 8, 5]);
-    // Powers of η are where a floating logarithm fails.
+    // A floating-point logarithm fails at powers of η.
     assert_eq!(Hyperband::new(243).brackets(), 6);
     assert_eq!(Hyperband::new(242).brackets(), 5);
     assert_eq!(Hyperband::new(1).brackets(), 1);
 }
 
 #[test]
-fn trials_are_dealt_to_brackets_in_these_shares() {
+fn trials_are_distributed_over_brackets_by_weight() {
     let hyperband = Hyperband::new(10);
     assert_eq!(
         (0..3).map(|b| hyperband.share(b)).collect::<Vec<_>>(),
@@ -240,7 +240,8 @@ fn brackets_do_not_mix() {
             assert!(script.report(&hyperband, trial, step, value));
             assert!(script.rungs(trial).is_empty());
         }
-        // Values fall: only the first trial of a bracket is its best, but one in three of those so far may pass.
+        // Values fall. Only the first trial of a bracket is its best, but one in three of those so far may
+        // pass.
         let went_on = script.report(&hyperband, trial, first_rung, value);
         assert_eq!(went_on, best[bracket as usize].is_none());
         best[bracket as usize].get_or_insert(value);

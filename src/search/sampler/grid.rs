@@ -3,7 +3,7 @@
 use super::{Observation, Sampler};
 use crate::search::space::{Point, Space};
 
-/// One point after the other; the last parameter changes fastest.
+/// Takes the points in order. The last parameter changes fastest.
 #[derive(Clone, Copy, Debug)]
 pub struct Grid;
 

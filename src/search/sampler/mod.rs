@@ -1,8 +1,9 @@
 //! Which point to try next.
 //!
-//! A sampler proposes points one after the other until one of them is new: no point is tried twice. What [`Random`] and [`Sobol`] propose depends only on the
-//! study's seed and the trial's slot, and what counts as new only on the points of the slots before it; so restarts, retries and the number of workers
-//! change nothing. [`Tpe`] learns from the trials that have ended, and so depends on the order in which they did.
+//! A sampler proposes points until one of them is new: no point is tried twice. The proposals of [`Random`] and
+//! [`Sobol`] depend only on the study's seed and the trial's slot. Which points are new depends only on the
+//! points of the slots before. So restarts, retries and the number of workers change nothing. [`Tpe`] learns
+//! from the trials that have ended, and so depends on the order in which they ended.
 
 mod grid;
 mod parzen;
@@ -19,32 +20,33 @@ pub use tpe::Tpe;
 
 use super::space::{Point, Space};
 
-/// After so many proposals that were not new, the first new point in order is taken: the space is nearly exhausted.
+/// The largest number of proposals. If none of them is new, the space is nearly exhausted, and the first new
+/// point in order is taken.
 const PROPOSALS: usize = 1000;
 
-/// What an earlier trial came to, as a sampler sees it.
+/// An earlier trial, as a sampler sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observation {
-    /// Where it was.
+    /// Its point.
     pub point: Point,
-    /// How it ended, or that it has not.
+    /// How it ended, or that it is running.
     pub outcome: TrialOutcome,
 }
 
-/// How a trial ended. Values are losses: the smaller, the better. Trials that failed are no observations.
+/// How a trial ended. Values are losses: smaller is better. Failed trials are not observed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum TrialOutcome {
-    /// With this loss.
+    /// It ended with this loss.
     Complete(f64),
-    /// Given up after its last report; `None` if it never reported a number.
+    /// It was pruned after this last report (step and loss). `None` if it never reported a number.
     Pruned(Option<(u64, f64)>),
-    /// Not yet.
+    /// It is still running.
     Running,
 }
 
 /// Proposes points.
 pub trait Sampler: Send + Sync {
-    /// Points for the trial of a slot, best first. `history` is in the order of the trials' numbers.
+    /// Points for the trial of a slot, best first. `history` is ordered by the trials' numbers.
     fn proposals<'a>(
         &'a self,
         space: &'a Space,
@@ -52,11 +54,12 @@ pub trait Sampler: Send + Sync {
         history: &'a [Observation],
     ) -> Box<dyn Iterator<Item = Point> + 'a>;
 
-    /// Whether it looks at the history. If not, the points of earlier slots can be computed, and need not have been tried.
+    /// Whether proposals depend on the history. If not, the points of earlier slots can be computed, even if
+    /// they were never tried.
     fn learns(&self) -> bool;
 }
 
-/// The point of a slot; `None` if the space has no further one.
+/// The point of a slot; `None` if the space has no untried point left.
 pub fn point(
     sampler: &dyn Sampler,
     space: &Space,
@@ -66,11 +69,11 @@ pub fn point(
     let mut taken = HashSet::new();
     if sampler.learns() {
         taken.extend(history.iter().map(|o| bits(&o.point)));
-        return fresh(sampler, space, slot, history, &taken);
+        return new_proposal(sampler, space, slot, history, &taken);
     }
     let mut last = None;
     for slot in 0..=slot {
-        let point = fresh(sampler, space, slot, &[], &taken)?;
+        let point = new_proposal(sampler, space, slot, &[], &taken)?;
         taken.insert(bits(&point));
         last = Some(point);
     }
@@ -78,7 +81,7 @@ pub fn point(
 }
 
 /// The first proposal that is not taken.
-fn fresh(
+fn new_proposal(
     sampler: &dyn Sampler,
     space: &Space,
     slot: u32,
@@ -87,7 +90,7 @@ fn fresh(
 ) -> Option<Point> {
     let is_new = |point: &Point| !taken.contains(&bits(point));
     if space.cardinality().is_some_and(|n| taken.len() as u64 >= n)
-        && first_new(space, taken).is_none()
+        && first_untried(space, taken).is_none()
     {
         return None;
     }
@@ -95,16 +98,16 @@ fn fresh(
         .proposals(space, slot, history)
         .take(PROPOSALS)
         .find(is_new);
-    proposed.or_else(|| first_new(space, taken))
+    proposed.or_else(|| first_untried(space, taken))
 }
 
-fn first_new(space: &Space, taken: &HashSet<Vec<u64>>) -> Option<Point> {
+fn first_untried(space: &Space, taken: &HashSet<Vec<u64>>) -> Option<Point> {
     (0..space.cardinality()?)
         .filter_map(|i| space.nth(i))
         .find(|point| !taken.contains(&bits(point)))
 }
 
-/// Points compare by their bits; every grid value is computed in one way only.
+/// The bits of a point, by which points are compared. Every grid value is always computed in the same way.
 fn bits(point: &[f64]) -> Vec<u64> {
     point.iter().map(|x| x.to_bits()).collect()
 }

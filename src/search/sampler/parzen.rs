@@ -1,11 +1,13 @@
-//! The Parzen estimator: a density that is a mixture of kernels, one on each observed point, and a broad one that stands for knowing nothing.
+//! The Parzen estimator: a density that is a mixture of kernels. One kernel is on each observed point, and a
+//! broad one is the prior.
 //!
 //! ```math
 //! p(x) = \sum_k w_k \prod_d p_{k,d}(x_d)
 //! ```
 //!
-//! A numeric kernel is a normal distribution cut off at the ends of the range, in the logarithm where the range is one; on a grid it is that distribution's share of the
-//! value's cell. A categorical kernel gives every choice the same and the observed one more.
+//! A numeric kernel is a normal distribution truncated to the range, in the logarithm if the range is
+//! logarithmic. On a grid the kernel is that distribution's share of the value's cell. A categorical kernel
+//! gives every choice the same weight, and more to the observed one.
 
 use std::f64::consts::{PI, SQRT_2};
 
@@ -16,19 +18,19 @@ use super::random::unit;
 use crate::search::distribution::Distribution;
 use crate::search::space::{Point, Space};
 
-/// The newest so many observations count in full; older ones fade.
+/// The number of newest observations that have full weight. Older ones have less.
 const NEWEST: usize = 25;
 
 /// A mixture over a space.
 pub(super) struct Parzen<'a> {
     weights: Vec<f64>,
-    dimensions: Vec<Kernels<'a>>,
+    dimensions: Vec<ParameterKernels<'a>>,
 }
 
-/// The kernels of a parameter, one for each component of the mixture; the last one is the prior.
-enum Kernels<'a> {
+/// The kernels of a parameter, one per component of the mixture. The last one is the prior.
+enum ParameterKernels<'a> {
     Numeric {
-        axis: Axis<'a>,
+        range: KernelRange<'a>,
         means: Vec<f64>,
         deviations: Vec<f64>,
     },
@@ -37,25 +39,25 @@ enum Kernels<'a> {
 }
 
 impl<'a> Parzen<'a> {
-    /// From points in the order of their trials' numbers.
+    /// Fits the mixture to points, which are ordered by their trials' numbers.
     pub(super) fn new(space: &'a Space, points: &[&[f64]]) -> Self {
-        let mut weights = ages(points.len());
+        let mut weights = age_weights(points.len());
         weights.push(1.0);
         let total: f64 = weights.iter().sum();
         weights.iter_mut().for_each(|w| *w /= total);
         let dimensions = space.distributions().enumerate().map(|(d, distribution)| {
             let seen = points.iter().map(|p| p[d]);
             match distribution {
-                Distribution::Categorical { choices } => {
-                    Kernels::Categorical(categorical(seen, choices.len(), points.len() + 1))
-                }
+                Distribution::Categorical { choices } => ParameterKernels::Categorical(
+                    categorical(seen, choices.len(), points.len() + 1),
+                ),
                 _ => {
-                    let axis = Axis::new(distribution);
-                    let mut means: Vec<f64> = seen.map(|x| axis.to(x)).collect();
-                    means.push((axis.low + axis.high) / 2.0);
-                    let deviations = deviations(&means, axis.low, axis.high);
-                    Kernels::Numeric {
-                        axis,
+                    let range = KernelRange::new(distribution);
+                    let mut means: Vec<f64> = seen.map(|x| range.transform(x)).collect();
+                    means.push((range.low + range.high) / 2.0);
+                    let deviations = deviations(&means, range.low, range.high);
+                    ParameterKernels::Numeric {
+                        range,
                         means,
                         deviations,
                     }
@@ -68,18 +70,20 @@ impl<'a> Parzen<'a> {
         }
     }
 
-    /// A point drawn from it.
+    /// Draws a point.
     pub(super) fn draw(&self, rng: &mut ChaCha8Rng) -> Point {
         let k = pick(&self.weights, unit(rng));
         let dimensions = self.dimensions.iter();
         dimensions
             .map(|kernels| match kernels {
-                Kernels::Categorical(probabilities) => pick(&probabilities[k], unit(rng)) as f64,
-                Kernels::Numeric {
-                    axis,
+                ParameterKernels::Categorical(probabilities) => {
+                    pick(&probabilities[k], unit(rng)) as f64
+                }
+                ParameterKernels::Numeric {
+                    range,
                     means,
                     deviations,
-                } => axis.draw(means[k], deviations[k], rng),
+                } => range.draw(means[k], deviations[k], rng),
             })
             .collect()
     }
@@ -92,27 +96,31 @@ impl<'a> Parzen<'a> {
                 .iter()
                 .zip(point)
                 .map(|(kernels, &x)| match kernels {
-                    Kernels::Categorical(probabilities) => probabilities[k][x as usize].ln(),
-                    Kernels::Numeric {
-                        axis,
+                    ParameterKernels::Categorical(probabilities) => {
+                        probabilities[k][x as usize].ln()
+                    }
+                    ParameterKernels::Numeric {
+                        range,
                         means,
                         deviations,
-                    } => axis.ln(x, means[k], deviations[k]),
+                    } => range.ln(x, means[k], deviations[k]),
                 });
             self.weights[k].ln() + parts.sum::<f64>()
         };
         let parts: Vec<f64> = (0..self.weights.len()).map(component).collect();
-        let most = parts.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        most + parts
-            .iter()
-            .map(|part| (part - most).exp())
-            .sum::<f64>()
-            .ln()
+        let largest = parts.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        largest
+            + parts
+                .iter()
+                .map(|part| (part - largest).exp())
+                .sum::<f64>()
+                .ln()
     }
 }
 
-/// Weights of n observations: all 1 up to 25; of more the oldest rise in a straight line from 1/n to 1.
-fn ages(n: usize) -> Vec<f64> {
+/// Weights of n observations. Up to 25 all are 1. If there are more, the weights of the older ones rise
+/// linearly from 1/n to 1.
+fn age_weights(n: usize) -> Vec<f64> {
     let old = n.saturating_sub(NEWEST);
     let first = 1.0 / n as f64;
     let rise = |i: usize| match old {
@@ -124,7 +132,7 @@ fn ages(n: usize) -> Vec<f64> {
         .collect()
 }
 
-/// The index whose share of [0, 1) holds `unit`.
+/// The index whose share of [0, 1) contains `unit`.
 fn pick(shares: &[f64], unit: f64) -> usize {
     let mut left = unit;
     let found = shares.iter().position(|share| {
@@ -135,7 +143,8 @@ fn pick(shares: &[f64], unit: f64) -> usize {
     found.unwrap_or(shares.len() - 1)
 }
 
-/// Each choice 1/n, the seen one 1 more, made to add up to 1; n is the number of kernels.
+/// The probabilities of the choices in each kernel. Each choice has the weight 1/n, where n is the number of
+/// kernels, and the observed choice has 1 more. The weights are divided by their sum. The prior is uniform.
 fn categorical(seen: impl Iterator<Item = f64>, choices: usize, kernels: usize) -> Vec<Vec<f64>> {
     let base = 1.0 / kernels as f64;
     let total = base * choices as f64 + 1.0;
@@ -148,8 +157,9 @@ fn categorical(seen: impl Iterator<Item = f64>, choices: usize, kernels: usize) 
     seen.map(around).chain(prior).collect()
 }
 
-/// Of each kernel the larger distance to its two neighbours, the prior's mean among them; the outermost have one neighbour. Not less than the range over
-/// min(100, n + 2) for n observations, not more than the range, which the prior has.
+/// The standard deviation of each kernel: the larger distance to its two neighbours, one of which may be the
+/// prior's mean. The outermost kernels have one neighbour. For n observations it is at least the range over
+/// min(100, n + 2), and at most the range. The prior's is the range.
 fn deviations(means: &[f64], low: f64, high: f64) -> Vec<f64> {
     let range = high - low;
     let mut order: Vec<usize> = (0..means.len()).collect();
@@ -171,8 +181,9 @@ fn deviations(means: &[f64], low: f64, high: f64) -> Vec<f64> {
     deviations
 }
 
-/// A parameter's range as kernels see it: in the logarithm if it is one, with half a step on either side on a grid.
-struct Axis<'a> {
+/// A parameter's range as its kernels use it: in the logarithm if the range is logarithmic, and half a step
+/// wider at both ends on a grid.
+struct KernelRange<'a> {
     distribution: &'a Distribution,
     low: f64,
     high: f64,
@@ -180,7 +191,7 @@ struct Axis<'a> {
     step: Option<f64>,
 }
 
-impl<'a> Axis<'a> {
+impl<'a> KernelRange<'a> {
     fn new(distribution: &'a Distribution) -> Self {
         let (low, high, log, step) = match *distribution {
             Distribution::Float {
@@ -198,27 +209,28 @@ impl<'a> Axis<'a> {
             Distribution::Categorical { .. } => unreachable!("choices have no order"),
         };
         let half = step.unwrap_or(0.0) / 2.0;
-        let mut axis = Axis {
+        let mut range = KernelRange {
             distribution,
             low: 0.0,
             high: 0.0,
             log,
             step,
         };
-        (axis.low, axis.high) = (axis.to(low - half), axis.to(high + half));
-        axis
+        (range.low, range.high) = (range.transform(low - half), range.transform(high + half));
+        range
     }
 
-    fn to(&self, x: f64) -> f64 {
+    fn transform(&self, x: f64) -> f64 {
         if self.log { x.ln() } else { x }
     }
 
-    /// A range of a single value: all of the probability is there.
+    /// Whether the range has a single value, which then has all of the probability.
     fn is_point(&self) -> bool {
         self.low >= self.high
     }
 
-    /// A value from a normal distribution, drawn until it is inside of the range; every mean is, so at least a third of all draws are.
+    /// Draws from a normal distribution until a value is inside of the range. Every mean is inside, so at least
+    /// a third of all draws are.
     fn draw(&self, mean: f64, deviation: f64, rng: &mut ChaCha8Rng) -> f64 {
         if self.is_point() {
             return self.distribution.quantile(0.0);
@@ -230,7 +242,8 @@ impl<'a> Axis<'a> {
                 break x;
             }
         };
-        // Through the share of the range: so the value is computed as every other sampler's is, and one grid has one set of bits.
+        // Computed from the share of the range, as in every other sampler, so that a grid value always has the
+        // same bits.
         self.distribution
             .quantile((inside - self.low) / (self.high - self.low))
     }
@@ -243,12 +256,15 @@ impl<'a> Axis<'a> {
         let inside = cumulative(self.high) - cumulative(self.low);
         let density = match self.step {
             None => {
-                let z = (self.to(x) - mean) / deviation;
+                let z = (self.transform(x) - mean) / deviation;
                 return -0.5 * z * z - (deviation * (2.0 * PI).sqrt()).ln() - inside.ln();
             }
-            Some(step) => cumulative(self.to(x + step / 2.0)) - cumulative(self.to(x - step / 2.0)),
+            Some(step) => {
+                cumulative(self.transform(x + step / 2.0))
+                    - cumulative(self.transform(x - step / 2.0))
+            }
         };
-        // Far away the share underflows; it stays comparable.
+        // Far from the mean the share underflows; the lower bound keeps points comparable.
         density.max(1e-300).ln() - inside.ln()
     }
 }
@@ -267,12 +283,12 @@ mod tests {
     }
 
     #[test]
-    fn old_observations_fade() {
-        assert_eq!(ages(3), [1.0; 3]);
-        assert_eq!(ages(25), [1.0; 25]);
-        let ages = ages(29);
+    fn old_observations_have_less_weight() {
+        assert_eq!(age_weights(3), [1.0; 3]);
+        assert_eq!(age_weights(25), [1.0; 25]);
+        let weights = age_weights(29);
         assert_eq!(
-            ages[..4],
+            weights[..4],
             [
                 1.0 / 29.0,
                 1.0 / 29.0 + (28.0 / 29.0) / 3.0,
@@ -280,14 +296,15 @@ mod tests {
                 1.0
             ]
         );
-        assert_eq!(ages[4..], [1.0; 25]);
+        assert_eq!(weights[4..], [1.0; 25]);
     }
 
     /// Worked by hand on [0, 1] with points at 0.1 and 0.2 and the prior's mean at 0.5.
     #[test]
     fn deviations_are_distances_to_neighbours() {
         let found = deviations(&[0.1, 0.2, 0.5], 0.0, 1.0);
-        // 0.1 has one neighbour, 0.1 away, below the least of 1/4; 0.2 has 0.1 and 0.3; the prior has the range.
+        // 0.1 has one neighbour, at distance 0.1, which is below the minimum of 1/4. 0.2 has neighbours at 0.1
+        // and 0.3. The prior has the range.
         let expected = [0.25, 0.3, 1.0];
         assert!(
             found
@@ -304,7 +321,7 @@ mod tests {
         assert_eq!(kernels, [vec![0.25, 0.75], vec![0.5, 0.5]]);
     }
 
-    /// The density integrates to 1 over floats, and adds up to 1 over grids and choices.
+    /// The density integrates to 1 over floats, and sums to 1 over grids and choices.
     #[test]
     fn densities_add_up_to_one() {
         let float = space(&[("lr", "0.001..0.1:log")]);
@@ -338,7 +355,7 @@ mod tests {
         assert!((total - 1.0).abs() <= 1e-9, "{total}");
     }
 
-    /// Draws follow the density that `ln` says.
+    /// Draws follow the density that `ln` gives.
     #[test]
     fn draws_follow_the_density() {
         let grid = space(&[("depth", "1..5"), ("activation", "relu,tanh,elu")]);

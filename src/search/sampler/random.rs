@@ -7,7 +7,7 @@ use super::{Observation, Sampler};
 use crate::rng::{Purpose, stream};
 use crate::search::space::{Point, Space};
 
-/// Every parameter by itself, uniformly (in the logarithm, if its range says so).
+/// Draws every parameter independently and uniformly (in the logarithm, if its range is logarithmic).
 #[derive(Clone, Copy, Debug)]
 pub struct Random {
     /// The study's seed.
@@ -30,7 +30,7 @@ impl Sampler for Random {
     }
 }
 
-/// One random point.
+/// Draws a random point.
 pub(super) fn draw(space: &Space, rng: &mut ChaCha8Rng) -> Point {
     space
         .distributions()
@@ -38,7 +38,7 @@ pub(super) fn draw(space: &Space, rng: &mut ChaCha8Rng) -> Point {
         .collect()
 }
 
-/// Uniform in [0, 1), a multiple of 2⁻⁵³.
+/// Draws uniformly from the multiples of 2⁻⁵³ in [0, 1).
 pub(super) fn unit(rng: &mut ChaCha8Rng) -> f64 {
     (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64
 }

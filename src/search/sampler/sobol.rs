@@ -1,21 +1,23 @@
-//! A scrambled Sobol' sequence (Sobol', “On the distribution of points in a cube and the approximate evaluation of integrals”, USSR Comp. Math. 7, 1967; direction
-//! numbers: Joe, Kuo, SIAM J. Sci. Comput. 30, 2008; scrambling: Owen, “Scrambling Sobol' and Niederreiter–Xing points”, J. Complexity 14, 1998).
+//! A scrambled Sobol' sequence (Sobol', “On the distribution of points in a cube and the approximate evaluation
+//! of integrals”, USSR Comp. Math. 7, 1967; direction numbers: Joe, Kuo, SIAM J. Sci. Comput. 30, 2008;
+//! scrambling: Owen, “Scrambling Sobol' and Niederreiter–Xing points”, J. Complexity 14, 1998).
 //!
-//! Of its first `$2^m$` points each of `$2^m$` equal parts of every parameter's range has exactly one, so numbers of trials that are powers of two are used best. The
-//! scrambling keeps this, and takes away the first point of the plain sequence, which has every parameter at its lower end.
+//! If the range of a parameter is divided into `$2^m$` equal parts, each part has exactly one of the first
+//! `$2^m$` points. So the best numbers of trials are powers of two. Scrambling keeps this property. It also
+//! removes the first point of the plain sequence, which has every parameter at its lower end.
 
 use super::random::draw;
 use super::{Observation, Sampler};
 use crate::rng::{Purpose, stream};
 use crate::search::space::{Point, Space};
 
-/// The library's sequence has so many points; later slots go through another one, with another seed.
+/// The number of points of the library's sequence. Later slots use another sequence, with another seed.
 const LENGTH: u32 = 1 << 16;
 
-/// And so many coordinates; there are fewer settings than that.
+/// The number of coordinates of the library's sequence. There are fewer settings than that.
 const DIMENSIONS: usize = 256;
 
-/// One coordinate a parameter, all workers in one sequence.
+/// Uses one coordinate per parameter. All workers share one sequence.
 #[derive(Clone, Copy, Debug)]
 pub struct Sobol {
     /// The study's seed.
@@ -23,7 +25,7 @@ pub struct Sobol {
 }
 
 impl Sampler for Sobol {
-    /// The sequence's point first. On a coarse grid it may not be new; then random ones.
+    /// The point of the sequence, then random points. On a coarse grid the first point may not be new.
     fn proposals<'a>(
         &'a self,
         space: &'a Space,

@@ -8,7 +8,7 @@ fn space(parameters: &[(&str, &str)]) -> Space {
     space
 }
 
-fn the_study_s() -> Space {
+fn study_space() -> Space {
     space(&[
         ("lr", "0.0005..0.005"),
         ("width", "500..1000"),
@@ -19,7 +19,7 @@ fn the_study_s() -> Space {
     ])
 }
 
-/// Draws of a parameter as shares of its range: uniform if the sampler is right.
+/// Draws of each parameter as shares of its range. They are uniform if the sampler is right.
 fn shares(sampler: &dyn Sampler, space: &Space, n: u32) -> Vec<Vec<f64>> {
     let points: Vec<Point> = (0..n)
         .map(|slot| sampler.proposals(space, slot, &[]).next().unwrap())
@@ -55,10 +55,10 @@ fn distance(sample: &[f64]) -> f64 {
     sorted.iter().enumerate().map(gap).fold(0.0, f64::max)
 }
 
-/// With 2000 draws the distance exceeds 1.95/√n once in a thousand; integers add half of a cell.
+/// With 2000 draws the distance exceeds 1.95/√n once in a thousand. Integers add half of a cell.
 #[test]
 fn random_draws_are_uniform_and_independent() {
-    let (space, n) = (the_study_s(), 2000);
+    let (space, n) = (study_space(), 2000);
     let shares = shares(&Random { seed: 1 }, &space, n);
     for (d, sample) in shares.iter().enumerate() {
         let half_cell = space
@@ -89,7 +89,8 @@ fn random_draws_are_uniform_and_independent() {
     }
 }
 
-/// The defining property: of the first 2^m points each of 2^m equal intervals of every coordinate has exactly one.
+/// The defining property: of the first 2^m points each of 2^m equal intervals of every coordinate has exactly
+/// one.
 #[test]
 fn sobol_points_fill_every_interval_once() {
     let space = space(&[
@@ -114,7 +115,7 @@ fn sobol_points_fill_every_interval_once() {
     );
 }
 
-/// And in two dimensions: 256 points, 16 × 16 squares, one in each.
+/// The same in two dimensions: of 256 points each of 16 × 16 squares has one.
 #[test]
 fn sobol_points_fill_every_square_of_the_first_two_coordinates() {
     let space = space(&[("lr", "0..1"), ("dropout", "0..1")]);
@@ -129,7 +130,7 @@ fn sobol_points_fill_every_square_of_the_first_two_coordinates() {
 
 #[test]
 fn points_depend_on_seed_and_slot_alone() {
-    let space = the_study_s();
+    let space = study_space();
     let samplers: [Box<dyn Sampler>; 2] =
         [Box::new(Random { seed: 5 }), Box::new(Sobol { seed: 5 })];
     for sampler in &samplers {
@@ -187,7 +188,7 @@ fn a_small_space_is_exhausted_without_repeats() {
     }
 }
 
-/// A bowl with one category that matters: its minimum is 0 at lr = 0.01, width 700, tanh.
+/// A bowl with one category that matters. Its minimum is 0 at lr = 0.01, width 700, tanh.
 fn bowl(point: &[f64]) -> f64 {
     (point[0].log10() + 2.0).powi(2)
         + ((point[1] - 700.0) / 250.0).powi(2)

@@ -1,8 +1,10 @@
-//! The tree-structured Parzen estimator (Bergstra, Bardenet, Bengio, Kégl, “Algorithms for Hyper-Parameter Optimization”, NeurIPS 2011), in the multivariate form
-//! (Falkner, Klein, Hutter, “BOHB”, ICML 2018) and with the constants of Optuna 5.
+//! The tree-structured Parzen estimator (Bergstra, Bardenet, Bengio, Kégl, “Algorithms for Hyper-Parameter
+//! Optimization”, NeurIPS 2011), in the multivariate form (Falkner, Klein, Hutter, “BOHB”, ICML 2018) and with
+//! the constants of Optuna 5.
 //!
-//! The trials so far are parted into few good ones and many others, and a density is fitted to either: l to the good ones, g to the others. Expected
-//! improvement grows with `$l(x)/g(x)$` (section 4.1 of the paper). So some points are drawn from l, and the one where the ratio is largest is tried.
+//! The trials so far are split into few good ones and many others. One density is fitted to each group: l to
+//! the good trials, g to the others. Expected improvement grows with `$l(x)/g(x)$` (section 4.1 of the paper).
+//! So points are drawn from l, and the one with the largest ratio is tried.
 
 use super::parzen::Parzen;
 use super::random::draw;
@@ -10,13 +12,13 @@ use super::{Observation, Sampler, TrialOutcome};
 use crate::rng::{Purpose, stream};
 use crate::search::space::{Point, Space};
 
-/// Trials that must have ended before anything is learnt from them.
+/// The number of trials that must have ended before the sampler learns from them.
 const STARTUP: usize = 10;
 
-/// Points drawn from l, of which the best one is proposed.
+/// The number of points drawn from l, of which the best one is proposed.
 const CANDIDATES: usize = 24;
 
-/// The estimator.
+/// The sampler.
 #[derive(Clone, Copy, Debug)]
 pub struct Tpe {
     /// The study's seed.
@@ -52,10 +54,12 @@ impl Sampler for Tpe {
 /// Points of some trials.
 type Points<'a> = Vec<&'a [f64]>;
 
-/// The points of the good trials and of the others, each in the order of their numbers; `None` while too few have ended.
+/// The points of the good trials and of the others, each ordered by the trials' numbers. `None` while too few
+/// trials have ended.
 ///
-/// Complete trials come by their loss, then pruned ones, those that got further first. Of n the best ⌈n/10⌉ are good, at most 25. Running ones count as bad, so that
-/// two workers do not try the same place at once (the constant liar).
+/// Complete trials are ranked by their loss. Pruned trials follow, those with more steps first. Of n trials the
+/// best ⌈n/10⌉ are good, at most 25. Running trials count as bad, so that two workers do not try the same
+/// region at once (the constant liar).
 fn split(history: &[Observation]) -> Option<(Points<'_>, Points<'_>)> {
     let rank = |o: &Observation| match o.outcome {
         TrialOutcome::Complete(loss) => (0, 0, loss),
@@ -114,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn among_pruned_ones_those_that_got_further_are_better() {
+    fn pruned_trials_with_more_steps_are_better() {
         let at = |x: f64, outcome| Observation {
             point: vec![x],
             outcome,

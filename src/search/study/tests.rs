@@ -85,9 +85,10 @@ fn the_budget_is_exact_and_a_second_run_finds_nothing_to_do() {
     assert!(results.iter().all(|r| r.2 <= best));
 }
 
-/// Trials given back, or left by dead workers, at any moment: in the end the same slots have the same points and values.
+/// Trials are given back, or left by dead workers, at any moment. In the end the same slots have the same
+/// points and values.
 #[test]
-fn disturbed_searches_come_to_the_same() {
+fn disturbed_searches_give_the_same_results() {
     let dir = tempfile::tempdir().unwrap();
     for sampler in [SamplerName::Random, SamplerName::Sobol] {
         let plan = plan(sampler);

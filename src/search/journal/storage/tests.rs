@@ -1,6 +1,7 @@
 use super::*;
 
-/// What Optuna wrote: a queued trial, a claimed one, a pruned one, a failed one with a NaN report, one that was left running, an imported one.
+/// A file that Optuna wrote: a queued trial, a claimed one, a pruned one, a failed one with a NaN report, one
+/// that was left running, an imported one.
 const SAMPLE: &str = include_str!("../sample.journal");
 
 fn replay(text: &str) -> (Storage, Vec<Result<(), Ignored>>) {
@@ -13,7 +14,7 @@ fn replay(text: &str) -> (Storage, Vec<Result<(), Ignored>>) {
 }
 
 #[test]
-fn optuna_s_file_says_what_optuna_reads() {
+fn optuna_s_file_gives_the_state_that_optuna_reads() {
     let (storage, effects) = replay(SAMPLE);
     assert_eq!(effects.iter().filter(|e| e.is_err()).count(), 1);
     assert_eq!(effects[4], Err(Ignored::StudyExists));
@@ -44,7 +45,8 @@ fn optuna_s_file_says_what_optuna_reads() {
     );
 }
 
-/// What is written back is what was read. Optuna's own lines come out as they were, but for the spaces inside of a distribution and `64.0`.
+/// Lines are written as they were read. Optuna's own lines differ only in the spaces inside of a distribution
+/// and in `64.0`.
 #[test]
 fn lines_are_written_as_they_were_read() {
     for line in SAMPLE.lines() {
@@ -67,7 +69,8 @@ fn float(low: f64, high: f64, log: bool) -> String {
         .replace("false", &log.to_string())
 }
 
-/// Two workers, a and b, and every rule about what counts and what is ignored; the outcome is the one that Optuna has.
+/// Two workers, a and b, and every rule about which records count and which are ignored. The results are
+/// Optuna's.
 #[test]
 fn conflicts_are_resolved_as_optuna_does() {
     let set = |x: f64, distribution: &str| {
@@ -235,7 +238,7 @@ fn conflicts_are_resolved_as_optuna_does() {
 }
 
 #[test]
-fn what_is_no_record_says_why() {
+fn a_line_that_is_not_a_record_says_why() {
     for (line, word) in [
         ("", "EOF"),
         ("{\"op_code\":4", "EOF"),
