@@ -11,6 +11,7 @@
 //! | how weights change | [`optim`] |
 //! | the same network on a GPU | `kernels/`, `backend::cuda` (feature `cuda`) |
 //! | a whole run, from data to checkpoint | [`train`] |
+//! | a trained network, its file and its use | [`model`] |
 //! | how good settings are searched for | [`search`], [`report`] |
 //! | how fast it is, and against what | [`mod@bench`] |
 //!
@@ -82,38 +83,37 @@
 //! | journal | Optuna's file of a study: a record a line, only appended to |
 //! | sampler, pruner | chooses the next point; decides whether a trial is given up |
 //!
-//! # A run in a few lines
+//! # A run from a program
 //!
 //! ```
 //! use std::sync::Arc;
-//! use chainrule::backend::Plain;
+//!
 //! use chainrule::data::Dataset;
 //! use chainrule::settings::{Config, Settings};
-//! use chainrule::train::{Trainer, fit};
-//! use ndarray::Array2;
+//! use chainrule::train;
+//! use ndarray::{Array2, array};
 //!
-//! # fn main() -> chainrule::Result<()> {
-//! // Two interleaved classes on a line: which third of [0, 1) is x in?
-//! let x = Array2::from_shape_fn((300, 1), |(i, _)| i as f32 / 300.0);
-//! let labels: Vec<u32> = (0..300).map(|i| u32::from((100..200).contains(&i))).collect();
-//! let data = Arc::new(Dataset::from_arrays(x.view(), &labels)?);
+//! fn main() -> chainrule::Result<()> {
+//!     // Is x in the middle third of [0, 1)?
+//!     let x = Array2::from_shape_fn((300, 1), |(i, _)| i as f32 / 300.0);
+//!     let labels: Vec<u32> = (0..300).map(|i| u32::from((100..200).contains(&i))).collect();
+//!     let data = Arc::new(Dataset::from_arrays(x.view(), &labels)?);
 //!
-//! let mut settings = Settings::default();
-//! settings.model.widths = Some(vec![32, 16]);
-//! settings.train.epochs = Some(60);
-//! settings.train.batch_size = Some(20);
-//! settings.optimizer.lr = Some(0.01);
+//!     let mut settings = Settings::default();
+//!     settings.model.widths = Some(vec![32, 16]);
+//!     settings.train.epochs = Some(60);
+//!     settings.train.batch_size = Some(20);
+//!     settings.optimizer.lr = Some(0.01);
 //!
-//! let mut trainer = Trainer::new(Plain::<f32>::new(), Config::new(&settings)?, data, None)?;
-//! // No folder, no records of an earlier part, nobody watching (a callback per epoch: implement `Observer`).
-//! let outcome = fit(&mut trainer, None, Vec::new(), &mut ())?;
-//! assert!(outcome.summary.val_accuracy.unwrap() > 0.9);
+//!     // No folder for the run's files, and no observer.
+//!     let outcome = train::run(Config::new(&settings)?, data, None, &mut ())?;
+//!     assert!(outcome.summary.val_accuracy > Some(0.9));
 //!
-//! let model = trainer.model().expect("an epoch has ended");
-//! let probabilities = model.predict_proba(ndarray::array![[0.1], [0.5]].view())?;
-//! assert!(probabilities[(0, 0)] > 0.5 && probabilities[(1, 1)] > 0.5);
-//! # Ok(())
-//! # }
+//!     let model = outcome.model.expect("an epoch has ended");
+//!     let probabilities = model.predict_proba(array![[0.1], [0.5]].view())?;
+//!     assert!(probabilities[(0, 0)] > 0.5 && probabilities[(1, 1)] > 0.5);
+//!     Ok(())
+//! }
 //! ```
 
 pub mod backend;
@@ -140,3 +140,8 @@ pub mod threads;
 pub mod train;
 
 pub use error::{Error, Result};
+
+/// The README's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
