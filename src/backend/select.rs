@@ -88,8 +88,8 @@ pub trait OnBackend {
     fn run<B: Backend>(self, backend: B) -> Result<Self::Output>;
 }
 
-/// Trains on a device, there on the fastest backend for a precision: on a processor the fused one, where it has kernels for it and `plain` does not
-/// forbid it.
+/// Trains on a device, there on the fastest backend for a precision: on a processor the fused one, where it has kernels
+/// for it and `plain` does not forbid it.
 ///
 /// # Errors
 /// If there is no such device or no backend for the precision, a thread cannot be started, or the work fails.
@@ -110,8 +110,8 @@ pub fn on_backend<W: OnBackend>(
     }
 }
 
-/// Uses a trained network on a device, there on the fastest backend for the precision that it was trained in. One trained in bf16 is used in f32 where
-/// bf16 cannot be.
+/// Uses a trained network on a device, there on the fastest backend for the precision that it was trained in. One
+/// trained in bf16 is used in f32 where bf16 cannot be.
 ///
 /// # Errors
 /// If there is no such device, it cannot compute in that precision, a thread cannot be started, or the work fails.

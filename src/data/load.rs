@@ -59,8 +59,8 @@ fn kind_of(head: &[u8]) -> FileKind {
 /// Loads and checks a data set.
 ///
 /// # Errors
-/// [`Error::Missing`] if a file is not there; [`Error::Format`] where it holds something else than it should, with place, expected and found;
-/// [`Error::Setting`] for a label column that does not exist.
+/// [`Error::Missing`] if a file is not there; [`Error::Format`] where it holds something else than it should, with
+/// place, expected and found; [`Error::Setting`] for a label column that does not exist.
 pub fn load(options: &LoadOptions<'_>) -> Result<Dataset> {
     let path = locate(options.path)?;
     let parts = match Files::find(&path, options.label)? {
@@ -71,8 +71,8 @@ pub fn load(options: &LoadOptions<'_>) -> Result<Dataset> {
     parts.into_dataset(path)
 }
 
-/// Loads and checks the test part of a data set, and opens the other parts' files no further than to tell what the test part's values mean.
-/// `None` if there is no test part; a CSV file has none.
+/// Loads and checks the test part of a data set, and opens the other parts' files no further than to tell what the test
+/// part's values mean. `None` if there is no test part; a CSV file has none.
 ///
 /// # Errors
 /// As [`load`].
@@ -159,7 +159,8 @@ impl Files {
     }
 }
 
-/// Reads samples without labels, to predict from: CSV (a label column may stand beside the features), NPY, NPZ (its `x`) or IDX images.
+/// Reads samples without labels, to predict from: CSV (a label column may stand beside the features), NPY, NPZ (its
+/// `x`) or IDX images.
 ///
 /// The labels of the result are empty.
 ///

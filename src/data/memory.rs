@@ -39,7 +39,8 @@ impl Dataset {
     /// A data set of the rows of `x` `[samples, features]` with one label a row, in `0..classes`.
     ///
     /// # Errors
-    /// If there is no row, there are not as many labels as rows, fewer than two or more than 65536 classes, or as [`Samples::from_array`].
+    /// If there is no row, there are not as many labels as rows, fewer than two or more than 65536 classes, or as
+    /// [`Samples::from_array`].
     pub fn from_arrays<R: Real>(x: ArrayView2<'_, R>, labels: &[u32]) -> Result<Dataset> {
         let mut train = Samples::from_array(x)?;
         if labels.len() != x.nrows() {

@@ -230,7 +230,8 @@ impl Dataset {
         self.class_names.len()
     }
 
-    /// Checks that the parts are not empty and fit each other and the classes. A data set that was loaded does; one that was put together by hand may not.
+    /// Checks that the parts are not empty and fit each other and the classes. A data set that was loaded does; one
+    /// that was put together by hand may not.
     ///
     /// # Errors
     /// Says what was found instead.

@@ -19,8 +19,8 @@ pub(super) fn batches(count: usize, size: usize) -> impl Iterator<Item = Range<u
         .map(move |start| start..count.min(start + size))
 }
 
-/// Mean cross-entropy and accuracy of a network on rows of `samples`. The most probable class of each row is appended to `classes`, if
-/// anybody asks.
+/// Mean cross-entropy and accuracy of a network on rows of `samples`. The most probable class of each row is appended
+/// to `classes`, if anybody asks.
 pub(crate) fn evaluate<B: Backend>(
     mlp: &mut Mlp<B>,
     feed: &mut Feed<B>,

@@ -40,9 +40,9 @@ pub const FINAL: &str = "final";
 /// The report in a study's folder.
 pub const REPORT: &str = "report";
 
-/// Writes `report.html` and, in `figures/`, each chart as SVG and its numbers as CSV. `study` is a study file, or the folder of a study, which has a final
-/// model beside it. `tested` is what that model predicts for the test set, or why that cannot be told; `None` if there is no model, or it has not been tested.
-/// Returns the page's path.
+/// Writes `report.html` and, in `figures/`, each chart as SVG and its numbers as CSV. `study` is a study file, or the
+/// folder of a study, which has a final model beside it. `tested` is what that model predicts for the test set, or why
+/// that cannot be told; `None` if there is no model, or it has not been tested. Returns the page's path.
 ///
 /// # Errors
 /// If the journal or the final model's run cannot be read, there is no trial, or a file cannot be written.
