@@ -111,8 +111,8 @@ pub fn on_backend<W: OnBackend>(
     }
 }
 
-/// Uses a trained network on a device, there on the fastest backend for the precision that it was trained in. One trained in bf16 is used in f32 where
-/// bf16 cannot be.
+/// Uses a trained network on a device, there on the fastest backend for the precision that it was trained in. One
+/// trained in bf16 is used in f32 where bf16 cannot be.
 ///
 /// # Errors
 /// If there is no such device, it cannot compute in that precision, a thread cannot be started, or the work fails.

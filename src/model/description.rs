@@ -57,8 +57,8 @@ impl Description {
         }
     }
 
-    /// The data set with the labels that the network gives its classes. Classes with names are matched by name, so that a file in which one
-    /// does not occur is read as it was meant; classes with numbers keep them.
+    /// The data set with the labels that the network gives its classes. Classes with names are matched by name, so that
+    /// a file in which one does not occur is read as it was meant; classes with numbers keep them.
     ///
     /// # Errors
     /// If the samples have another width, or belong to classes that the network does not know.

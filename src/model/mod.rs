@@ -1,4 +1,5 @@
-//! A trained network: [`Model`] is all that is known of it, as one file holds it, and [`Predictor`] is the network in use.
+//! A trained network: [`Model`] is all that is known of it, as one file holds it, and [`Predictor`] is the network in
+//! use.
 
 mod description;
 mod evaluation;

@@ -25,7 +25,8 @@ pub struct Predictions {
     pub classes: Vec<u32>,
 }
 
-/// A trained network in use. It keeps its weights, buffers and threads from call to call, and can move to another thread.
+/// A trained network in use. It keeps its weights, buffers and threads from call to call, and can move to another
+/// thread.
 ///
 /// The values of samples are those of the data that the network was trained on, before normalisation.
 pub struct Predictor {
@@ -38,8 +39,9 @@ impl Predictor {
     /// Mean cross-entropy and accuracy on the rows `rows` of `samples`, and the most probable class of each row.
     ///
     /// # Errors
-    /// If the samples have another width, a value that is not finite or a label that is none of the network's classes, if there are not as many
-    /// labels as samples, if there is no row or a row is none of the samples, or if the device fails.
+    /// If the samples have another width, a value that is not finite or a label that is none of the network's classes,
+    /// if there are not as many labels as samples, if there is no row or a row is none of the samples, or if the device
+    /// fails.
     pub fn evaluate(&mut self, samples: &Samples, rows: &[u32]) -> Result<(Evaluation, Vec<u32>)> {
         samples.check_values(self.inputs)?;
         samples.check_labels(self.classes)?;
@@ -64,11 +66,12 @@ impl Predictor {
 }
 
 impl Model {
-    /// The network, ready for use on a device in the precision that it was trained in; one trained in bf16 is used in f32 where bf16 cannot be.
-    /// The result does not depend on the number of threads.
+    /// The network, ready for use on a device in the precision that it was trained in; one trained in bf16 is used in
+    /// f32 where bf16 cannot be. The result does not depend on the number of threads.
     ///
     /// # Errors
-    /// If there is no such device, or it cannot compute in that precision; if a thread cannot be started; if the model's parts do not fit each other.
+    /// If there is no such device, or it cannot compute in that precision; if a thread cannot be started; if the
+    /// model's parts do not fit each other.
     pub fn predictor(&self, device: Device, threads: usize) -> Result<Predictor> {
         Ok(Predictor {
             network: on_inference_backend(device, self.precision(), threads, Load(self))?,
@@ -77,8 +80,8 @@ impl Model {
         })
     }
 
-    /// The class probabilities of the rows of `x` `[samples, inputs]`, `[samples, classes]`. The values are those of the data that it was trained
-    /// on, before normalisation. Who predicts more than once keeps a [`Predictor`].
+    /// The class probabilities of the rows of `x` `[samples, inputs]`, `[samples, classes]`. The values are those of
+    /// the data that it was trained on, before normalisation. Who predicts more than once keeps a [`Predictor`].
     ///
     /// # Errors
     /// If a row has another width, or a value is not finite.

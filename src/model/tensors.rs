@@ -13,12 +13,14 @@ use crate::nn::Layout;
 use crate::nn::params::Tensor;
 use crate::real::Real;
 
-/// The one key of a file's metadata that is ours; its value is JSON. One key only: several would be written in no fixed order.
+/// The one key of a file's metadata that is ours; its value is JSON. One key only: several would be written in no fixed
+/// order.
 const METADATA_KEY: &str = "chainrule";
 /// PyTorch's count of batches that a batch norm has seen; written for it, never needed.
 const BATCHES_TRACKED: &str = "num_batches_tracked";
 
-/// A named array to be written. Its bytes are made when their turn comes, so that a file needs no second copy of all its numbers in memory.
+/// A named array to be written. Its bytes are made when their turn comes, so that a file needs no second copy of all
+/// its numbers in memory.
 pub struct Array<'a> {
     name: String,
     shape: Vec<usize>,
@@ -196,7 +198,8 @@ impl<'a> TensorFile<'a> {
         self.len_of(&format!("{}.bias", positions.max()?))
     }
 
-    /// Parameters and running statistics, laid out flat. Every tensor must be there with its shape and finite values, and no other.
+    /// Parameters and running statistics, laid out flat. Every tensor must be there with its shape and finite values,
+    /// and no other.
     pub fn network<R: Real>(&self, layout: &Layout) -> Result<(Vec<R>, Vec<R>)> {
         let known = |name: &str| {
             name.ends_with(BATCHES_TRACKED)

@@ -21,7 +21,8 @@ const WRONG: usize = 12;
 /// Matrices of more classes are not drawn.
 const MOST_CLASSES: usize = 100;
 
-/// The test samples with what a study's final model predicts for them. It has been tested before; nothing is chosen by what is seen here.
+/// The test samples with what a study's final model predicts for them. It has been tested before; nothing is chosen by
+/// what is seen here.
 #[derive(Clone, Debug)]
 pub struct TestResult {
     /// One name a class.

@@ -94,8 +94,8 @@ pub struct History {
     pub summary: Summary,
 }
 
-/// Trains to the last epoch, or until patience, the observer or divergence ends the run; tests the best weights; writes the summary.
-/// `records` are those of a resumed run's epochs. An interrupted run is checkpointed and not tested.
+/// Trains to the last epoch, or until patience, the observer or divergence ends the run; tests the best weights; writes
+/// the summary. `records` are those of a resumed run's epochs. An interrupted run is checkpointed and not tested.
 ///
 /// # Errors
 /// If the device or the run's folder fails.

@@ -1,7 +1,8 @@
 //! Training: the loop, and what a run leaves on disk. [`run()`] is the way in.
 //!
-//! [`Settings`](crate::settings::Settings) (what a user says) → [`Config`](crate::settings::Config) (checked) → [`run()`], which chooses a backend for
-//! [`Trainer`] (one run's state) and [`fit()`] (the loop with its run directory).
+//! [`Settings`](crate::settings::Settings) (what a user says) → [`Config`](crate::settings::Config) (checked) →
+//! [`run()`], which chooses a backend for [`Trainer`] (one run's state) and [`fit()`] (the loop with its run
+//! directory).
 
 mod checkpoint;
 mod fit;

@@ -54,8 +54,9 @@ pub struct Outcome {
     pub was_over: bool,
 }
 
-/// Trains a network and tests it, if the data set has a test part. With `run_dir` the run keeps its files in this folder; if the folder holds the checkpoint of
-/// the same run already, it goes on from there. The settings choose device, precision and threads.
+/// Trains a network and tests it, if the data set has a test part. With `run_dir` the run keeps its files in this
+/// folder; if the folder holds the checkpoint of the same run already, it goes on from there. The settings choose
+/// device, precision and threads.
 ///
 /// # Errors
 /// If settings and data do not fit each other or the run in the folder, or if the device or a file fails.
@@ -142,7 +143,8 @@ impl OnBackend for Run<'_> {
     }
 }
 
-/// Makes the run's folder, or puts the trainer where the run in it was. Returns the folder and the records of the epochs that are done.
+/// Makes the run's folder, or puts the trainer where the run in it was. Returns the folder and the records of the
+/// epochs that are done.
 fn open<B: Backend>(
     options: &RunOptions<'_>,
     trainer: &mut Trainer<B>,
