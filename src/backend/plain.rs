@@ -16,7 +16,7 @@ use crate::ops::linear::{linear_backward_input, linear_backward_parameters, line
 use crate::ops::loss::cross_entropy::{Loss, LossOptions, softmax_cross_entropy};
 use crate::optim::clip::SquareSum;
 use crate::optim::{self, Optimizer, Step};
-use crate::simd::{self, Body};
+use crate::simd;
 
 /// Parameters that one thread updates at a time: four slices of this length fit the second-level cache.
 const UPDATE_CHUNK: usize = 16 * 1024;
@@ -318,11 +318,10 @@ impl<R: Element> Backend for Plain<R> {
         let m = &mut state.m[range.clone()];
         let v = &mut state.v[range];
         let run = |w: &mut [R], g: &[R], m: &mut [R], v: &mut [R]| {
-            simd::dispatch(UpdateBody {
-                optimizer,
-                step,
-                slices: (w, g, m, v),
-            });
+            simd::dispatch(
+                #[inline(always)]
+                || optim::update(optimizer, step, w, g, m, v),
+            );
         };
         if w.len() <= 2 * UPDATE_CHUNK || rayon::current_num_threads() == 1 {
             run(w, g, m, v);
@@ -334,21 +333,5 @@ impl<R: Element> Backend for Plain<R> {
                 .for_each(|(((w, g), m), v)| run(w, g, m, v));
         }
         Ok(())
-    }
-}
-
-/// [`optim::update`] as a loop for [`simd::dispatch`].
-struct UpdateBody<'a, R> {
-    optimizer: &'a Optimizer,
-    step: &'a Step,
-    slices: (&'a mut [R], &'a [R], &'a mut [R], &'a mut [R]),
-}
-
-impl<R: Element> Body for UpdateBody<'_, R> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let (w, g, m, v) = self.slices;
-        optim::update(self.optimizer, self.step, w, g, m, v);
     }
 }

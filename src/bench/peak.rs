@@ -10,7 +10,7 @@ use super::timing;
 use crate::backend::Factors;
 use crate::error::Result;
 use crate::simd::chains::Chains;
-use crate::simd::{self, Body, InstructionSet};
+use crate::simd::{self, InstructionSet};
 use crate::threads::with_threads;
 
 /// The processor, as the system describes it.
@@ -221,7 +221,7 @@ fn bandwidth(bytes: usize, effort: Effort) -> Bandwidth {
     on_each(Part::fill);
     let moved = (share * threads * BYTES_PER_PARAMETER) as f64;
     let speed = best(effort, moved, &mut || {
-        on_each(|part, _| simd::dispatch(Update(part)));
+        on_each(|part, _| part.update());
     });
     Bandwidth {
         bytes: share * threads * 16,
@@ -253,21 +253,20 @@ impl Part {
             *array = vec![0.01; count];
         }
     }
-}
 
-/// An update that touches memory as Adam's does and computes next to nothing.
-struct Update<'a>(&'a mut Part);
-
-impl Body for Update<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let Part { w, m, v, g } = self.0;
-        for (((w, m), v), &g) in w.iter_mut().zip(m).zip(v).zip(&*g) {
-            *m = 0.9_f32.mul_add(*m, 0.1 * g);
-            *v = 0.9_f32.mul_add(*v, 0.1 * g);
-            *w = (-0.001 * *m).mul_add(*v, *w);
-        }
+    /// An update that touches memory as Adam's does and computes next to nothing.
+    fn update(&mut self) {
+        let Part { w, m, v, g } = self;
+        simd::dispatch(
+            #[inline(always)]
+            || {
+                for (((w, m), v), &g) in w.iter_mut().zip(m).zip(v).zip(&*g) {
+                    *m = 0.9_f32.mul_add(*m, 0.1 * g);
+                    *v = 0.9_f32.mul_add(*v, 0.1 * g);
+                    *w = (-0.001 * *m).mul_add(*v, *w);
+                }
+            },
+        );
     }
 }
 

@@ -24,7 +24,7 @@
 
 use super::kernel::PANEL;
 use super::pack::transpose_8x8;
-use crate::simd::{self, Body};
+use crate::simd;
 
 /// Pairs of a row of 16 numbers.
 const HALF: usize = PANEL / 2;
@@ -59,53 +59,39 @@ fn nearest(x: f32) -> u32 {
 
 /// `to[i] = (from[2i], from[2i + 1])`: rows of 16 numbers become rows of 8 pairs.
 pub(crate) fn pack_rows(to: &mut [Pair], from: &[f32]) {
-    simd::dispatch(PackRows { to, from });
+    simd::dispatch(
+        #[inline(always)]
+        || pair_neighbours(to, from),
+    );
 }
 
-struct PackRows<'a> {
-    to: &'a mut [Pair],
-    from: &'a [f32],
-}
-
-impl Body for PackRows<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let PackRows { to, from } = self;
-        assert_eq!(2 * to.len(), from.len());
-        for (to, from) in to.iter_mut().zip(from.chunks_exact(2)) {
-            *to = Pair::new(from[0], from[1]);
-        }
+/// [`pack_rows`], for callers that are compiled for their instruction set.
+#[inline(always)]
+fn pair_neighbours(to: &mut [Pair], from: &[f32]) {
+    assert_eq!(2 * to.len(), from.len());
+    for (to, from) in to.iter_mut().zip(from.chunks_exact(2)) {
+        *to = Pair::new(from[0], from[1]);
     }
 }
 
 /// Rows 2q and 2q + 1 of a panel of 16 columns become row q of pairs; the last row of an odd number is paired with zeros.
 pub(crate) fn pack_pairs(to: &mut [Pair], from: &[f32]) {
-    simd::dispatch(PackPairs { to, from });
-}
-
-struct PackPairs<'a> {
-    to: &'a mut [Pair],
-    from: &'a [f32],
-}
-
-impl Body for PackPairs<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let PackPairs { to, from } = self;
-        let (rows, rest) = from.as_chunks::<PANEL>();
-        let (to, rest_of_to) = to.as_chunks_mut::<PANEL>();
-        assert!(rest.is_empty() && rest_of_to.is_empty());
-        assert_eq!(to.len(), rows.len().div_ceil(2));
-        let zeros = [0.0; PANEL];
-        for (to, rows) in to.iter_mut().zip(rows.chunks(2)) {
-            let (first, second) = (&rows[0], rows.get(1).unwrap_or(&zeros));
-            for (to, (&first, &second)) in to.iter_mut().zip(first.iter().zip(second)) {
-                *to = Pair::new(first, second);
+    let (rows, rest) = from.as_chunks::<PANEL>();
+    let (to, rest_of_to) = to.as_chunks_mut::<PANEL>();
+    assert!(rest.is_empty() && rest_of_to.is_empty());
+    assert_eq!(to.len(), rows.len().div_ceil(2));
+    simd::dispatch(
+        #[inline(always)]
+        || {
+            let zeros = [0.0; PANEL];
+            for (to, rows) in to.iter_mut().zip(rows.chunks(2)) {
+                let (first, second) = (&rows[0], rows.get(1).unwrap_or(&zeros));
+                for (to, (&first, &second)) in to.iter_mut().zip(first.iter().zip(second)) {
+                    *to = Pair::new(first, second);
+                }
             }
-        }
-    }
+        },
+    );
 }
 
 /// Up to 16 rows of 16 numbers become as many columns of pairs, and zeros on their right; `to` takes the first of these 8 rows, as many as it has.
@@ -118,11 +104,7 @@ pub(crate) unsafe fn pack_pairs_transposed(to: &mut [Pair], from: &[f32]) {
     assert!(to.len() <= HALF * PANEL && to.len().is_multiple_of(PANEL));
     let mut rows = [Pair::default(); PANEL * HALF];
     let pairs = from.len() / 2;
-    PackRows {
-        to: &mut rows[..pairs],
-        from,
-    }
-    .run();
+    pair_neighbours(&mut rows[..pairs], from);
     let mut columns = [Pair::default(); HALF * PANEL];
     for half in [0, HALF] {
         // SAFETY: 8 rows of 8 pairs of the one array, and of the other, where rows are twice as long; a pair has the size of an f32.

@@ -25,7 +25,7 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 use super::reduce;
 use crate::gemm::{Beta, Element, gemm};
 use crate::real::Real;
-use crate::simd::{self, Body};
+use crate::simd::{self, LANES};
 
 /// `Y = X Wᵀ + 1bᵀ`.
 pub fn linear_forward<R: Element>(
@@ -44,36 +44,29 @@ pub fn linear_forward<R: Element>(
 /// `y ← y + b` for every row of Y `[n, b.len()]`.
 pub fn add_bias<R: Real>(y: &mut [R], b: &[R]) {
     assert!(y.len().is_multiple_of(b.len()), "whole rows");
-    simd::dispatch(AddBias { y, b });
+    simd::dispatch(
+        #[inline(always)]
+        || add_to_rows(y, b),
+    );
 }
 
-/// The arguments of [`add_bias`], checked.
-struct AddBias<'a, R> {
-    y: &'a mut [R],
-    b: &'a [R],
-}
-
-impl<R: Real> Body for AddBias<'_, R> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let AddBias { y, b } = self;
-        if let Ok(b) = <[R; 16]>::try_from(b) {
-            // The fast backend's panels: a length that the compiler knows.
-            for row in y.as_chunks_mut::<16>().0 {
-                simd::row_by_row();
-                let mut sum = *row;
-                for q in 0..16 {
-                    sum[q] += b[q];
-                }
-                *row = sum;
+#[inline(always)]
+fn add_to_rows<R: Real>(y: &mut [R], b: &[R]) {
+    if let Ok(b) = <[R; LANES]>::try_from(b) {
+        // A width that the compiler knows: b stays in registers.
+        for row in y.as_chunks_mut::<LANES>().0 {
+            simd::row_by_row();
+            let mut sum = *row;
+            for q in 0..LANES {
+                sum[q] += b[q];
             }
-            return;
+            *row = sum;
         }
-        for row in y.chunks_exact_mut(b.len()) {
-            for (y, &b) in row.iter_mut().zip(b) {
-                *y += b;
-            }
+        return;
+    }
+    for row in y.chunks_exact_mut(b.len()) {
+        for (y, &b) in row.iter_mut().zip(b) {
+            *y += b;
         }
     }
 }

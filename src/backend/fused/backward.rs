@@ -5,8 +5,8 @@ use std::ops::Range;
 use super::buffer::{Buffer, Shared};
 use super::rounded::{Rounded, SharedCopies};
 use super::{
-    Fused, Kernels, PANELS_A_LINE, Saved, UpdateBody, Values, Weights, by_columns, from_panels,
-    panels, prefetch, prefetch_pixels, to_panels,
+    Fused, Kernels, PANELS_A_LINE, Saved, Values, apply, by_columns, from_panels, panels, prefetch,
+    prefetch_pixels, to_panels,
 };
 use crate::backend::{Block, Input, Mode, Order, Sink, State};
 use crate::gemm::bf16::Pair;
@@ -18,7 +18,6 @@ use crate::ops::batch_norm::batch_norm_backward;
 use crate::ops::dropout;
 use crate::ops::reduce;
 use crate::optim::StepRule;
-use crate::simd;
 use crate::threads::team::Member;
 
 /// The most panels of W that are transposed at a time: as many as a kernel takes side by side.
@@ -410,14 +409,13 @@ impl Pass<'_> {
     fn apply(&self, place: Range<usize>, g: &[f32]) {
         let Some(rule) = &self.rule else { return };
         // SAFETY: parameters of this member alone.
-        let weights = unsafe {
-            Weights {
-                w: self.params.part(place.clone()),
-                g,
-                m: self.m.part(place.clone()),
-                v: self.v.part(place),
-            }
+        let (w, m, v) = unsafe {
+            (
+                self.params.part(place.clone()),
+                self.m.part(place.clone()),
+                self.v.part(place),
+            )
         };
-        simd::dispatch(UpdateBody { rule, weights });
+        apply(rule, w, g, m, v);
     }
 }

@@ -16,7 +16,7 @@ use crate::ops::activation::{Activation, activation_forward};
 use crate::ops::batch_norm::{batch_norm_evaluate, batch_norm_forward};
 use crate::ops::dropout::{self, Mask};
 use crate::ops::linear::add_bias;
-use crate::simd::{self, Body};
+use crate::simd;
 use crate::threads::team::Member;
 
 /// A forward under way: what all members share. Every buffer is in panels of `rows` rows.
@@ -135,76 +135,59 @@ fn convert(x: Input<'_, Buffer, f32>, columns: usize, own: Range<usize>, to: &mu
             scale,
             shift,
             ..
-        } => simd::dispatch(ConvertPixels {
-            data,
-            rows,
-            scale,
-            shift,
-            own,
-            to,
-        }),
+        } => simd::dispatch(
+            #[inline(always)]
+            || convert_pixels(data, rows, scale, shift, own, to),
+        ),
         Input::Values { buf, rows } => {
             to_panels(to, &buf[..rows * columns], columns, own.start * PANEL)
         }
     }
 }
 
-/// The arguments of [`convert`] for pixels.
-struct ConvertPixels<'a> {
-    data: &'a [u8],
-    rows: &'a [u32],
-    scale: &'a [f32],
-    shift: &'a [f32],
+/// [`convert`] for pixels.
+#[inline(always)]
+fn convert_pixels(
+    data: &[u8],
+    rows: &[u32],
+    scale: &[f32],
+    shift: &[f32],
     own: Range<usize>,
-    to: &'a mut [f32],
-}
-
-impl Body for ConvertPixels<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let ConvertPixels {
-            data,
-            rows,
-            scale,
-            shift,
-            own,
-            to,
-        } = self;
-        let columns = scale.len();
-        let pixels_of = |row: u32, panel: usize| {
-            let start = row as usize * columns;
-            &data[start + panel * PANEL..start + columns]
-        };
-        if own.is_empty() {
-            return;
-        }
-        // Samples lie anywhere in memory, where the processor does not expect them: the next line's pixels are asked for before the first of these are converted.
-        for &row in rows {
-            prefetch_pixels(pixels_of(row, own.start));
-        }
-        for (panel, lines) in own.clone().zip(to.chunks_exact_mut(rows.len() * PANEL)) {
-            let (lines, _) = lines.as_chunks_mut::<PANEL>();
-            let ahead = panel + PANELS_A_LINE;
-            if (panel - own.start).is_multiple_of(PANELS_A_LINE) && ahead < own.end {
-                for &row in rows {
-                    prefetch_pixels(pixels_of(row, ahead));
-                }
+    to: &mut [f32],
+) {
+    let columns = scale.len();
+    let pixels_of = |row: u32, panel: usize| {
+        let start = row as usize * columns;
+        &data[start + panel * PANEL..start + columns]
+    };
+    if own.is_empty() {
+        return;
+    }
+    // Samples lie anywhere in memory, where the processor does not expect them: the next line's pixels are asked for before the first of these are converted.
+    for &row in rows {
+        prefetch_pixels(pixels_of(row, own.start));
+    }
+    for (panel, lines) in own.clone().zip(to.chunks_exact_mut(rows.len() * PANEL)) {
+        let (lines, _) = lines.as_chunks_mut::<PANEL>();
+        let ahead = panel + PANELS_A_LINE;
+        if (panel - own.start).is_multiple_of(PANELS_A_LINE) && ahead < own.end {
+            for &row in rows {
+                prefetch_pixels(pixels_of(row, ahead));
             }
-            let j = panel * PANEL;
-            let whole = (scale[j..].first_chunk(), shift[j..].first_chunk());
-            if let (Some(scale), Some(shift)) = whole {
-                for (line, &row) in lines.iter_mut().zip(rows) {
-                    simd::row_by_row();
-                    let pixels = pixels_of(row, panel).first_chunk();
-                    *line = convert_line(pixels.expect("a whole panel"), scale, shift);
-                }
-            } else {
-                for (line, &row) in lines.iter_mut().zip(rows) {
-                    *line = [0.0; PANEL];
-                    for (q, &pixel) in pixels_of(row, panel).iter().enumerate() {
-                        line[q] = f32::from(pixel) * scale[j + q] + shift[j + q];
-                    }
+        }
+        let j = panel * PANEL;
+        let whole = (scale[j..].first_chunk(), shift[j..].first_chunk());
+        if let (Some(scale), Some(shift)) = whole {
+            for (line, &row) in lines.iter_mut().zip(rows) {
+                simd::row_by_row();
+                let pixels = pixels_of(row, panel).first_chunk();
+                *line = convert_line(pixels.expect("a whole panel"), scale, shift);
+            }
+        } else {
+            for (line, &row) in lines.iter_mut().zip(rows) {
+                *line = [0.0; PANEL];
+                for (q, &pixel) in pixels_of(row, panel).iter().enumerate() {
+                    line[q] = f32::from(pixel) * scale[j + q] + shift[j + q];
                 }
             }
         }

@@ -44,7 +44,7 @@ use crate::gemm::kernel::{Kernel, PANEL};
 use crate::ops::loss::cross_entropy::{Loss, LossOptions, softmax_cross_entropy};
 use crate::optim::clip::SquareSum;
 use crate::optim::{Optimizer, Step, StepRule};
-use crate::simd::{self, Body};
+use crate::simd;
 use crate::threads::team::{Member, Team};
 pub use buffer::Buffer;
 use buffer::Shared;
@@ -167,27 +167,12 @@ fn from_panels(rows: &mut [f32], panels: &[f32], columns: usize) {
     }
 }
 
-/// The optimiser's slices of some parameters.
-struct Weights<'a> {
-    w: &'a mut [f32],
-    g: &'a [f32],
-    m: &'a mut [f32],
-    v: &'a mut [f32],
-}
-
-/// [`StepRule::apply`] as a loop for [`simd::dispatch`].
-struct UpdateBody<'a> {
-    rule: &'a StepRule<f32>,
-    weights: Weights<'a>,
-}
-
-impl Body for UpdateBody<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let Weights { w, g, m, v } = self.weights;
-        self.rule.apply(w, g, m, v);
-    }
+/// The optimiser's step for some parameters, compiled for this processor.
+fn apply(rule: &StepRule<f32>, w: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
+    simd::dispatch(
+        #[inline(always)]
+        || rule.apply(w, g, m, v),
+    );
 }
 
 impl Backend for Fused {
@@ -310,16 +295,14 @@ impl Backend for Fused {
             let own = member.share(range.len());
             let own = range.start + own.start..range.start + own.end;
             // SAFETY: the shares of the members do not overlap.
-            let weights = unsafe {
-                Weights {
-                    w: params.part(own.clone()),
-                    g: &grads[own.clone()],
-                    m: m.part(own.clone()),
-                    v: v.part(own),
-                }
+            let (w, m, v) = unsafe {
+                (
+                    params.part(own.clone()),
+                    m.part(own.clone()),
+                    v.part(own.clone()),
+                )
             };
-            let rule = &rule;
-            simd::dispatch(UpdateBody { rule, weights });
+            apply(&rule, w, &grads[own], m, v);
         });
         Ok(())
     }
