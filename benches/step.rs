@@ -110,7 +110,7 @@ fn steps<B: Backend<Real = f32>>(c: &mut Criterion, name: &str, backend: impl Fn
 }
 
 fn bench(c: &mut Criterion) {
-    steps(c, "step/plain", Plain::<f32>::new);
+    steps(c, "step/plain", || Plain::<f32>::new(1));
     #[cfg(target_arch = "x86_64")]
     if let Ok(Some(_)) = Fused::new(1, Factors::F32) {
         for threads in [1, 2] {

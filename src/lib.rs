@@ -58,7 +58,7 @@
 //! settings.train.batch_size = Some(20);
 //! settings.optimizer.lr = Some(0.01);
 //!
-//! let mut trainer = Trainer::new(Plain::<f32>::new(), Config::new(&settings)?, data, None)?;
+//! let mut trainer = Trainer::new(Plain::<f32>::new(1), Config::new(&settings)?, data, None)?;
 //! // No folder, no records of an earlier part, nobody watching (a callback per epoch: implement `Observer`).
 //! let outcome = fit(&mut trainer, None, Vec::new(), &mut ())?;
 //! assert!(outcome.summary.val_accuracy.unwrap() > 0.9);

@@ -24,7 +24,6 @@ use crate::ops::activation::Activation;
 use crate::ops::dropout::Mask;
 use crate::ops::loss::cross_entropy::{Loss, LossOptions, argmax};
 use crate::optim::{Optimizer, Step, clip};
-use crate::real::Real as _;
 #[cfg(feature = "cuda")]
 pub use cuda::Cuda;
 #[cfg(target_arch = "x86_64")]
@@ -290,10 +289,7 @@ pub trait Backend: Send {
     const LATE_LOSSES: usize = 0;
 
     /// What computes, in words.
-    fn describe(&self) -> String {
-        let threads = rayon::current_num_threads();
-        format!("{}, {threads} threads", Self::Real::NAME)
-    }
+    fn describe(&self) -> String;
 
     /// A buffer of `len` zeros.
     fn alloc(&self, len: usize) -> Result<Self::Buf>;

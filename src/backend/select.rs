@@ -107,7 +107,7 @@ pub fn on_backend<W: OnBackend>(
         return on_cuda(index, work);
     }
     let factors = match precision {
-        Precision::F64 => return work.run(Plain::<f64>::new()),
+        Precision::F64 => return work.run(Plain::<f64>::new(threads)),
         Precision::F32 => Factors::F32,
         Precision::Bf16 => Factors::Bf16,
     };
@@ -116,7 +116,7 @@ pub fn on_backend<W: OnBackend>(
         return work.run(fused);
     }
     match factors {
-        Factors::F32 => work.run(Plain::<f32>::new()),
+        Factors::F32 => work.run(Plain::<f32>::new(threads)),
         Factors::Bf16 => Err(no_bf16("train.precision")),
     }
 }

@@ -82,9 +82,8 @@ pub(super) fn run(args: &AnalyzeArgs) -> Result<()> {
         ));
     };
     let classes = description.spec.classes;
-    let found = args
-        .model
-        .on_threads(|| model.classifier(args.model.device)?.predict(test))?;
+    let mut classifier = model.classifier(args.model.device, args.model.threads()?)?;
+    let found = classifier.predict(test)?;
     let outputs = if args.logits {
         &found.logits
     } else {

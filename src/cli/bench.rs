@@ -23,7 +23,7 @@ use crate::bench::timing;
 use crate::error::Error;
 use crate::error::Result;
 use crate::text::table;
-use crate::threads::with_threads;
+use crate::threads::thread_count;
 
 /// What `bench` takes.
 #[derive(Debug, Args)]
@@ -138,8 +138,8 @@ pub(super) fn run(args: &BenchArgs) -> Result<()> {
         [] => [Part::Products, Part::Steps].into(),
         only => only.iter().copied().collect(),
     };
-    let threads = args.threads.map(|n| n as usize);
-    let machine = with_threads(threads, Machine::describe)??;
+    let threads = thread_count(args.threads.map(|n| n as usize))?;
+    let machine = Machine::describe(threads)?;
     let progress = Progress::new(args.quiet);
     let effort = Effort::new(args.quick);
 
@@ -199,8 +199,7 @@ fn measure_products(
         for shape in SHAPES {
             progress.next(&format!("product {shape} on {}", in_threads(threads)));
             for layout in Layout::ALL {
-                let measure = || products::measure(shape, layout, peak, effort);
-                found.push(with_threads(Some(threads), measure)??);
+                found.push(products::measure(shape, layout, threads, peak, effort)?);
             }
         }
     }
@@ -215,22 +214,22 @@ fn measure_steps(
 ) -> Result<Vec<Step>> {
     let pixels = Pixels::random(784, 10);
     let threads = limits.0.threads;
-    with_threads(Some(threads), || {
-        let measure = |network: &Network| {
-            progress.next(&format!("step of {}", network.name));
-            #[cfg(target_arch = "x86_64")]
-            if let Some(fused) = Fused::new(threads, precision)? {
-                return steps::measure(fused, precision, network, &pixels, limits, effort);
+    let computing = (threads, precision);
+    let measure = |network: &Network| {
+        progress.next(&format!("step of {}", network.name));
+        #[cfg(target_arch = "x86_64")]
+        if let Some(fused) = Fused::new(threads, precision)? {
+            return steps::measure(fused, computing, network, &pixels, limits, effort);
+        }
+        match precision {
+            Factors::F32 => {
+                let plain = Plain::new(threads);
+                steps::measure(plain, computing, network, &pixels, limits, effort)
             }
-            match precision {
-                Factors::F32 => {
-                    steps::measure(Plain::new(), precision, network, &pixels, limits, effort)
-                }
-                Factors::Bf16 => Err(no_bf16("precision")),
-            }
-        };
-        Network::all().iter().map(measure).collect()
-    })?
+            Factors::Bf16 => Err(no_bf16("precision")),
+        }
+    };
+    Network::all().iter().map(measure).collect()
 }
 
 /// What is being measured: on a terminal in one line that goes away, else a line each, on standard error.

@@ -95,9 +95,8 @@ pub(super) fn run(args: &EvalArgs) -> Result<()> {
         output::note(&format!("note: {notice}"));
     }
     let (part, rows) = select(args.split, &model, &data)?;
-    let (loss, confusion) = args
-        .model
-        .on_threads(|| evaluate(&model, args.model.device, &rows))?;
+    let threads = args.model.threads()?;
+    let (loss, confusion) = evaluate(&model, args.model.device, threads, &rows)?;
     let scores = Scores::new(&confusion);
     if !args.model.json {
         return output::print(&in_words(args, &model, &data, part, loss, &confusion)?);
@@ -207,8 +206,13 @@ fn short(hash: &str) -> &str {
 }
 
 /// Mean cross-entropy, and who was taken for what.
-fn evaluate(model: &Model, device: Device, parts: &[Rows<'_>]) -> Result<(f64, Confusion)> {
-    let mut classifier = model.classifier(device)?;
+fn evaluate(
+    model: &Model,
+    device: Device,
+    threads: usize,
+    parts: &[Rows<'_>],
+) -> Result<(f64, Confusion)> {
+    let mut classifier = model.classifier(device, threads)?;
     let (mut loss, mut labels, mut classes) = (0.0, Vec::new(), Vec::new());
     for (samples, rows) in parts {
         let (evaluation, found) = classifier.evaluate(samples, rows)?;

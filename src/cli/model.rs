@@ -7,7 +7,7 @@ use clap::Args;
 use crate::backend::select::Device;
 use crate::error::Result;
 use crate::model::Model;
-use crate::threads::{MAX_THREADS, with_threads};
+use crate::threads::{MAX_THREADS, thread_count};
 
 /// The model's flags.
 #[derive(Debug, Args)]
@@ -51,8 +51,8 @@ impl ModelArgs {
         self.label.is_some()
     }
 
-    /// Runs `f` on the threads that were asked for.
-    pub(super) fn on_threads<T: Send>(&self, f: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-        with_threads(self.threads.map(usize::from), f)?
+    /// The number of threads to use.
+    pub(super) fn threads(&self) -> Result<usize> {
+        thread_count(self.threads.map(usize::from))
     }
 }

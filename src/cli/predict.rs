@@ -70,7 +70,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<()> {
         output::check_parent(path)?;
     }
     let model = args.model.read()?;
-    let outcomes = args.model.on_threads(|| predict(args, &model))?;
+    let outcomes = predict(args, &model)?;
     let classes = &model.description.class_names;
     if let Some(path) = &args.out {
         durable::write(path, &as_csv(&outcomes, classes)?)?;
@@ -92,7 +92,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<()> {
 }
 
 fn predict<'a>(args: &'a PredictArgs, model: &Model) -> Result<Vec<Outcome<'a>>> {
-    let mut classifier = model.classifier(args.model.device)?;
+    let mut classifier = model.classifier(args.model.device, args.model.threads()?)?;
     let label = args.model.label(model);
     let one = |path: &'a PathBuf| {
         let (kind, samples) = read(path, &model.description, label)?;

@@ -52,7 +52,7 @@ pub struct StudyArgs {
 /// Runs the command.
 pub(super) fn run(args: &StudyArgs) -> Result<()> {
     let start = Instant::now();
-    let base = Base::new(args.common.fixed()?);
+    let base = Base::new(args.common.fixed()?)?;
     let outline = Outline::new(
         args.preset,
         &base.settings,
@@ -156,7 +156,6 @@ fn final_model(
     }
     let work = Final {
         quiet: args.common.quiet,
-        threads: base.threads,
         data: base.load(true)?,
         config,
         folder: &folder,
@@ -182,7 +181,6 @@ fn other_winner(folder: &Path, error: &Error) -> Error {
 
 struct Final<'a> {
     quiet: bool,
-    threads: usize,
     data: Arc<Dataset>,
     config: Config,
     folder: &'a Path,
@@ -208,15 +206,7 @@ impl OnBackend for Final<'_> {
         if !self.quiet {
             output::note("final model, with the settings of the best trial");
         }
-        let threads = Some(self.threads);
-        let outcome = train_with_progress(
-            &mut trainer,
-            &run,
-            records,
-            self.quiet,
-            threads,
-            self.interrupt,
-        )?;
+        let outcome = train_with_progress(&mut trainer, &run, records, self.quiet, self.interrupt)?;
         Ok(outcome.summary)
     }
 }

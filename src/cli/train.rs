@@ -16,7 +16,7 @@ use crate::data::{self, Dataset, LoadOptions};
 use crate::error::{Error, Result};
 use crate::model::tensors::{self, TensorFile};
 use crate::settings::{Config, Settings};
-use crate::threads::{thread_count, with_threads};
+use crate::threads::thread_count;
 use crate::train::{EpochRecord, Outcome, RunDir, Summary, Trainer, fit};
 
 /// What `train` takes.
@@ -73,7 +73,7 @@ pub(super) fn run(args: TrainArgs) -> Result<()> {
     };
     let dataset = Arc::new(data::load(&options)?);
     let (device, precision) = (config.device, config.precision);
-    let threads = thread_count(config.threads);
+    let threads = thread_count(config.threads)?;
     let work = Run {
         args: &args,
         config,
@@ -112,7 +112,7 @@ fn train<B: Backend>(
         .as_deref()
         .map(TensorFile::read)
         .transpose()?;
-    let (threads, resolved) = (config.threads, config.resolved.clone());
+    let resolved = config.resolved.clone();
     let spans_run = config.schedule.spans_run();
     let mut trainer = Trainer::new(backend, config, dataset, init_from.as_ref())?;
 
@@ -136,7 +136,7 @@ fn train<B: Backend>(
     if args.resume.is_some() && is_over(&trainer) {
         return report_over(args, &run, &trainer);
     }
-    let outcome = train_with_progress(&mut trainer, &run, records, args.quiet, threads, interrupt)?;
+    let outcome = train_with_progress(&mut trainer, &run, records, args.quiet, interrupt)?;
     if let Some(path) = &args.save {
         save(path, &trainer)?;
     }
@@ -149,16 +149,13 @@ pub(super) fn train_with_progress<B: Backend>(
     run: &RunDir,
     records: Vec<EpochRecord>,
     quiet: bool,
-    threads: Option<usize>,
     interrupt: Arc<AtomicBool>,
 ) -> Result<Outcome> {
-    with_threads(threads, || {
-        let mut progress = Progress::new(quiet, interrupt, trainer.config().epochs);
-        introduce(&progress, trainer, run, &records);
-        let outcome = fit(trainer, Some(run), records, &mut progress);
-        progress.finish();
-        outcome
-    })?
+    let mut progress = Progress::new(quiet, interrupt, trainer.config().epochs);
+    introduce(&progress, trainer, run, &records);
+    let outcome = fit(trainer, Some(run), records, &mut progress);
+    progress.finish();
+    outcome
 }
 
 /// Set by Ctrl-C and SIGTERM; a second signal ends the program at once.

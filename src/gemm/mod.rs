@@ -124,8 +124,9 @@ impl Element for f64 {
     }
 }
 
-/// `C ← AB + βC` for A `[m, k]`, B `[k, n]`, C `[m, n]` with any strides, on as many threads as the current rayon pool has.
+/// `C ← AB + βC` for A `[m, k]`, B `[k, n]`, C `[m, n]` with any strides, on so many threads.
 ///
+/// The bits do not depend on the number of threads.
 /// An empty sum (k = 0) is 0.
 ///
 /// # Panics
@@ -135,6 +136,7 @@ pub fn gemm<R: Element>(
     b: ArrayView2<'_, R>,
     beta: Beta,
     mut c: ArrayViewMut2<'_, R>,
+    threads: usize,
 ) {
     let (m, k) = a.dim();
     let n = b.ncols();
@@ -143,7 +145,6 @@ pub fn gemm<R: Element>(
     if m == 0 || n == 0 {
         return;
     }
-    let threads = rayon::current_num_threads();
     if threads == 1 || m * n * k < PARALLEL_WORK {
         // SAFETY: the shapes fit, and the view is borrowed mutably.
         unsafe { multiply(a, b, beta, c.as_mut_ptr(), c.strides()) };
@@ -228,7 +229,7 @@ mod tests {
                         Beta::Accumulate => integers::<R>(m, n, 3),
                     };
                     let (mut ours, mut reference) = (start.clone(), start);
-                    gemm(a, b, beta, ours.view_mut());
+                    gemm(a, b, beta, ours.view_mut(), 2);
                     naive(a, b, beta, reference.view_mut());
                     assert_eq!(ours, reference, "{m}×{n}×{k} {beta:?}");
                 }
@@ -266,6 +267,7 @@ mod tests {
             b.view(),
             Beta::Overwrite,
             wide.slice_mut(s![..;2, ..;3]),
+            1,
         );
         let mut expected = Array2::zeros((9, 7));
         naive(a.view(), b.view(), Beta::Overwrite, expected.view_mut());
@@ -321,9 +323,9 @@ mod tests {
             });
             for (v, (a, b)) in views.into_iter().enumerate() {
                 let mut c = old.clone();
-                gemm(a, b, Beta::Accumulate, c.view_mut());
+                gemm(a, b, Beta::Accumulate, c.view_mut(), 1);
                 let mut c_t = old.t().as_standard_layout().to_owned();
-                gemm(a, b, Beta::Accumulate, c_t.view_mut().reversed_axes());
+                gemm(a, b, Beta::Accumulate, c_t.view_mut().reversed_axes(), 1);
                 for (at, e) in expected.indexed_iter() {
                     assert_eq!(c[at].to_bits(), e.to_bits(), "{m}×{n}×{k} view {v} {at:?}");
                     assert_eq!(
@@ -341,11 +343,7 @@ mod tests {
         let a = Array2::from_shape_fn((m, k), |(i, j)| value(i * 31 + j));
         let b = Array2::from_shape_fn((k, n), |(i, j)| value(i * 17 + j * 3 + 5));
         let mut c = Array2::from_elem((m, n), R::ZERO);
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
-        pool.install(|| gemm(a.view(), b.t().t(), Beta::Overwrite, c.view_mut()));
+        gemm(a.view(), b.t().t(), Beta::Overwrite, c.view_mut(), threads);
         c.iter().map(|x| x.to_f64().to_bits()).collect()
     }
 
@@ -384,7 +382,7 @@ mod tests {
         let b = Array2::from_shape_fn((k, n), |(i, j)| value(i * 523 + j + 11) as f32);
         let t: Vec<f64> = (0..n).map(|i| value(i * 7 + 3)).collect();
         let mut c = Array2::from_elem((m, n), f32::NAN);
-        gemm(a.view(), b.view(), Beta::Overwrite, c.view_mut());
+        gemm(a.view(), b.view(), Beta::Overwrite, c.view_mut(), 2);
         let bt: Vec<f64> = b
             .outer_iter()
             .map(|row| row.iter().zip(&t).map(|(&x, t)| f64::from(x) * t).sum())

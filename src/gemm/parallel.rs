@@ -1,21 +1,13 @@
 //! A product on several threads: C is cut into a piece a thread, k is not cut.
-//!
-//! The threads are those of a [`Team`] and not rayon's, whose workers sleep as soon as they find nothing to do. A product of a small network takes some tens of microseconds: by the time
-//! that a sleeper runs, the others have done its work. Members of a team look out for the next product for some milliseconds before they sleep.
 
 use std::ops::Range;
-use std::sync::Mutex;
 
 use ndarray::{ArrayView2, ArrayViewMut2, s};
 
 use super::{Beta, COLUMN_GRAIN, Element, ROW_GRAIN, multiply};
-use crate::threads::lock;
-use crate::threads::team::Team;
+use crate::threads::on_team;
 
-/// Teams that no product is using. Starting threads takes longer than most products, so a process keeps as many teams as it had products at a time.
-static IDLE: Mutex<Vec<Team>> = Mutex::new(Vec::new());
-
-/// `C ← AB + βC` on so many threads; on the calling one if no more can be started, or if it is a member of a team at work.
+/// `C ← AB + βC` on so many threads.
 pub(super) fn product<R: Element>(
     a: ArrayView2<'_, R>,
     b: ArrayView2<'_, R>,
@@ -23,35 +15,19 @@ pub(super) fn product<R: Element>(
     mut c: ArrayViewMut2<'_, R>,
     threads: usize,
 ) {
-    let team = match Team::in_region() {
-        true => None,
-        false => idle_team(threads).or_else(|| Team::new(threads).ok()),
-    };
-    let Some(team) = team else {
-        // SAFETY: the shapes were compared in `gemm`, and the view is borrowed mutably.
-        return unsafe { multiply(a, b, beta, c.as_mut_ptr(), c.strides()) };
-    };
     let start = Start(c.as_mut_ptr());
     let (m, n) = c.dim();
     let strides = c.strides();
-    team.run(|member| {
-        let Some([rows, columns]) = piece([0..m, 0..n], threads, member.index()) else {
+    on_team(threads, |member| {
+        let Some([rows, columns]) = piece([0..m, 0..n], member.size(), member.index()) else {
             return;
         };
         let offset = rows.start as isize * strides[0] + columns.start as isize * strides[1];
         let a = a.slice(s![rows, ..]);
         let b = b.slice(s![.., columns]);
-        // SAFETY: as above; pieces do not overlap, and the view outlives the region.
+        // SAFETY: `gemm` compared the shapes; pieces do not overlap, and the view outlives the region.
         unsafe { multiply(a, b, beta, start.at(offset), strides) };
     });
-    lock(&IDLE).push(team);
-}
-
-/// Takes a team of this size out of [`IDLE`].
-fn idle_team(threads: usize) -> Option<Team> {
-    let mut idle = lock(&IDLE);
-    let place = idle.iter().position(|team| team.size() == threads)?;
-    Some(idle.swap_remove(place))
 }
 
 /// Where C starts, for all members.
@@ -137,25 +113,6 @@ mod tests {
                 );
             }
         }
-    }
-
-    /// From inside a region there is nobody to share with, and waiting for one would never end. Teams that wait for work go on waiting.
-    #[test]
-    fn a_member_of_a_team_multiplies_alone() {
-        let a = Array2::from_shape_fn((120, 40), |(i, j)| ((i * 7 + j) % 5) as f32);
-        let expected = a.dot(&a.t());
-        // A size that no other test has.
-        let threads = 5;
-        let multiply = || {
-            let mut c = Array2::from_elem((120, 120), f32::NAN);
-            product(a.view(), a.t(), Beta::Overwrite, c.view_mut(), threads);
-            assert_eq!(c, expected);
-        };
-        multiply();
-        let team = Team::new(2).unwrap();
-        team.run(|_| multiply());
-        let idle = idle_team(threads).expect("the team of the first product");
-        assert_eq!(idle.size(), threads);
     }
 
     #[test]

@@ -24,6 +24,7 @@ use crate::nn::{Layout, Mlp, NetworkSpec};
 use crate::ops::loss::cross_entropy::{LossOptions, argmax, softmax};
 use crate::real::Real;
 use crate::settings::{Config, Settings};
+use crate::threads::thread_count;
 use tensors::TensorFile;
 
 /// The file's format; another number is refused.
@@ -226,32 +227,32 @@ impl Model {
             return Err(Error::shape("x", expected, x.ncols().to_string()));
         }
         let predictions = self
-            .classifier(Device::Cpu)?
+            .classifier(Device::Cpu, thread_count(None)?)?
             .predict(&Samples::from_array(x)?)?;
         let shape = (x.nrows(), spec.classes);
         let probabilities = Array2::from_shape_vec(shape, predictions.probabilities);
         Ok(probabilities.expect("one probability per row and class"))
     }
 
-    /// The network, ready for use on a device in the precision that it was trained in; one trained in bf16 is used in f32 where bf16 cannot be.
+    /// The network, ready for use on a device and so many threads in the precision that it was trained in; one trained in bf16 is used in f32 where bf16 cannot be.
     ///
     /// # Errors
     /// If there is no such device, or it cannot compute in that precision.
-    pub fn classifier(&self, device: Device) -> Result<Box<dyn Classifier>> {
+    pub fn classifier(&self, device: Device, threads: usize) -> Result<Box<dyn Classifier>> {
         if let Device::Cuda(index) = device {
             return self.on_cuda(index);
         }
         match self.precision() {
-            Precision::F64 => return Ok(Box::new(self.load(Plain::<f64>::new())?)),
+            Precision::F64 => return Ok(Box::new(self.load(Plain::<f64>::new(threads))?)),
             #[cfg(target_arch = "x86_64")]
             Precision::Bf16 => {
-                if let Some(fused) = Fused::new(rayon::current_num_threads(), Factors::Bf16)? {
+                if let Some(fused) = Fused::new(threads, Factors::Bf16)? {
                     return Ok(Box::new(self.load(fused)?));
                 }
             }
             _ => {}
         }
-        Ok(Box::new(self.load(Plain::<f32>::new())?))
+        Ok(Box::new(self.load(Plain::<f32>::new(threads))?))
     }
 
     #[cfg(feature = "cuda")]

@@ -54,6 +54,8 @@ pub struct Options {
     pub init: Init,
     /// Options of the loss.
     pub loss: LossOptions,
+    /// Threads of the network in f64.
+    pub threads: usize,
 }
 
 /// The result for one tensor.
@@ -205,7 +207,7 @@ impl Probe {
 /// # Errors
 /// If the network is invalid, or a batch norm would see a batch of one.
 pub fn gradcheck(spec: &NetworkSpec, options: &Options) -> Result<Report> {
-    gradcheck_on(Plain::<f64>::new(), spec, options)
+    gradcheck_on(Plain::<f64>::new(options.threads), spec, options)
 }
 
 /// Checks the gradients that a backend computes. See the [module's docs](self).
@@ -274,7 +276,11 @@ pub fn gradcheck_on<B: Backend>(
 
 /// A network at a random point: no parameter is at a special value (γ = 1, b = 0) where a wrong formula might look right.
 fn probe(spec: &NetworkSpec, options: &Options, rng: &mut impl Rng) -> Result<Probe> {
-    let mlp = Mlp::new(Plain::<f64>::new(), spec.clone(), options.rows)?;
+    let mlp = Mlp::new(
+        Plain::<f64>::new(options.threads),
+        spec.clone(),
+        options.rows,
+    )?;
     let (mut params, running) = init::draw(spec, options.init, options.seed);
     for block in &mlp.layout().blocks {
         for x in params[block.bias.start..block.parameters().end].iter_mut() {
@@ -454,6 +460,7 @@ mod tests {
             seed: 1,
             limit: 1e-5,
             init: Init::default(),
+            threads: 1,
             loss: LossOptions {
                 label_smoothing: 0.1,
                 class_weights: Some(vec![1.0, 0.5, 3.0]),

@@ -116,12 +116,16 @@ fn map<R: Real>(y: &mut [R], x: &[R], f: impl Fn(R) -> R) {
     assert_eq!(y.len(), x.len());
     simd::dispatch(
         #[inline(always)]
-        || {
-            for (y, &x) in y.iter_mut().zip(x) {
-                *y = f(x);
-            }
-        },
+        move || map_loop(y, x, f),
     );
+}
+
+// The function comes by value: what it captures stays in registers, whatever is written to y.
+#[inline(always)]
+fn map_loop<R: Real>(y: &mut [R], x: &[R], f: impl Fn(R) -> R) {
+    for (y, &x) in y.iter_mut().zip(x) {
+        *y = f(x);
+    }
 }
 
 /// `dy[i] ← f'(saved[i]) · dy[i]`, compiled for this processor.
@@ -129,12 +133,15 @@ fn scale<R: Real>(dy: &mut [R], saved: &[R], derivative: impl Fn(R) -> R) {
     assert_eq!(dy.len(), saved.len());
     simd::dispatch(
         #[inline(always)]
-        || {
-            for (dy, &saved) in dy.iter_mut().zip(saved) {
-                *dy *= derivative(saved);
-            }
-        },
+        move || scale_loop(dy, saved, derivative),
     );
+}
+
+#[inline(always)]
+fn scale_loop<R: Real>(dy: &mut [R], saved: &[R], derivative: impl Fn(R) -> R) {
+    for (dy, &saved) in dy.iter_mut().zip(saved) {
+        *dy *= derivative(saved);
+    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::metrics::Confusion;
 use crate::metrics::correlation::{ConfusedPair, confused_pairs, correlation};
 use crate::model::Model;
 use crate::model::Predictions;
+use crate::threads::thread_count;
 use crate::train::{EpochRecord, RunDir, Summary};
 
 /// Images that are shown of those that are most surely wrong.
@@ -182,7 +183,9 @@ impl Tested {
         let Some(test) = &data.test else {
             return Err(Error::format(&data.path, "data set", "a test part", "none"));
         };
-        let found = model.classifier(Device::Cpu)?.predict(test)?;
+        let found = model
+            .classifier(Device::Cpu, thread_count(None)?)?
+            .predict(test)?;
         let classes = description.spec.classes;
         Ok(Tested {
             names: description.class_names.clone(),

@@ -16,7 +16,6 @@ use crate::backend::select::{OnBackend, on_backend};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::settings::Config;
-use crate::threads::with_threads;
 use crate::train::{self, Control, EpochRecord, Observer, RunDir, Summary, Trainer, fit};
 
 /// How a trial ended.
@@ -89,7 +88,6 @@ impl Worker<'_> {
             let run = Repeat {
                 data: self.data.clone(),
                 folder: &folder,
-                threads,
                 report: &mut report,
                 config: &config,
             };
@@ -144,7 +142,6 @@ fn notes(summaries: &[Summary]) -> Attributes {
 struct Repeat<'a, 'b, 'c> {
     data: Arc<Dataset>,
     folder: &'a Path,
-    threads: usize,
     config: &'a Config,
     report: &'a mut Report<'b, 'c>,
 }
@@ -163,9 +160,7 @@ impl OnBackend for Repeat<'_, '_, '_> {
         let mut trainer = Trainer::new(backend, self.config.clone(), self.data, None)?;
         let run = RunDir::create(Some(self.folder), &self.config.resolved)?;
         let report = self.report;
-        let outcome = with_threads(Some(self.threads), || {
-            fit(&mut trainer, Some(&run), Vec::new(), report)
-        })??;
+        let outcome = fit(&mut trainer, Some(&run), Vec::new(), report)?;
         Ok(outcome.summary)
     }
 }

@@ -95,6 +95,8 @@ pub const LANES: usize = 16;
 ///
 /// The closure, and every function that it calls in its loop, must be `#[inline(always)]`.
 /// Else they are compiled for the portable set only.
+/// A function that the loop calls for each number comes to it by value, as an argument of an inlined function.
+/// A captured one would be read from memory again after each store.
 /// A name in [`VARIABLE`] that cannot be served counts as absent here; the program refuses it at its start.
 #[inline]
 pub fn dispatch<T>(body: impl FnOnce() -> T) -> T {

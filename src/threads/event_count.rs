@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// (acquire) a group complete sees all that its members wrote before they arrived (release).
 #[derive(Default)]
 #[repr(align(128))]
-pub(super) struct Count {
+pub(super) struct EventCount {
     word: AtomicU64,
     lock: Mutex<()>,
     wake: Condvar,
@@ -31,7 +31,7 @@ const ONE: u64 = 2;
 /// In the word: somebody will never arrive. More than any count, so that it ends all waiting.
 const POISON: u64 = 1 << 63;
 
-impl Count {
+impl EventCount {
     /// Adds an arrival, and gives the number of arrivals at which its group of `size` is complete.
     pub(super) fn arrive(&self, size: u64) -> u64 {
         let before = self.word.fetch_add(ONE, AcqRel);

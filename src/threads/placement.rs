@@ -12,19 +12,19 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// Where each member was when it began its last region.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct Placement {
     processors: usize,
     /// Empty if nobody is to be moved.
     members: Vec<AtomicUsize>,
 }
 
-impl Places {
-    /// Places of so many members; none if they are more than there are processors, or where the system does not tell.
+impl Placement {
+    /// Placement of so many members; none if they are more than there are processors, or where the system does not tell.
     pub(super) fn new(members: usize, processors: usize) -> Self {
         let watch = cfg!(target_os = "linux") && members <= processors;
         let watched = if watch { members } else { 0 };
         let nowhere = || AtomicUsize::new(usize::MAX);
-        Places {
+        Placement {
             processors,
             members: (0..watched).map(|_| nowhere()).collect(),
         }
@@ -128,23 +128,23 @@ mod tests {
                 eprintln!("skipped: one processor");
                 return;
             }
-            let places = Places::new(2, processors);
-            places.tell(0);
-            let shared = places.members[0].load(Relaxed);
+            let placement = Placement::new(2, processors);
+            placement.tell(0);
+            let shared = placement.members[0].load(Relaxed);
             let mut only = CpuSet::new();
             only.set(shared);
             sched_setaffinity(None, &only).unwrap();
             // Allowed nowhere else it stays.
             let mut tried = None;
-            places.part(1, &mut tried);
-            assert_eq!(places.members[1].load(Relaxed), shared);
+            placement.part(1, &mut tried);
+            assert_eq!(placement.members[1].load(Relaxed), shared);
             assert!(tried.is_some());
             sched_setaffinity(None, &allowed).unwrap();
-            places.tell(0);
-            let before = places.members[0].load(Relaxed);
-            places.part(1, &mut None);
+            placement.tell(0);
+            let before = placement.members[0].load(Relaxed);
+            placement.part(1, &mut None);
             if processors > 2 {
-                assert_ne!(places.members[1].load(Relaxed), before);
+                assert_ne!(placement.members[1].load(Relaxed), before);
             }
             assert_eq!(sched_getaffinity(None).unwrap(), allowed);
         };
@@ -157,10 +157,10 @@ mod tests {
 
     #[test]
     fn more_members_than_processors_are_left_alone() {
-        let places = Places::new(3, 2);
-        places.tell(2);
+        let placement = Placement::new(3, 2);
+        placement.tell(2);
         let mut tried = None;
-        places.part(2, &mut tried);
+        placement.part(2, &mut tried);
         assert!(tried.is_none());
     }
 

@@ -17,8 +17,8 @@ use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use super::event_count::{Count, lock};
-use super::placement::Places;
+use super::event_count::{EventCount, lock};
+use super::placement::Placement;
 use crate::error::{Error, Result};
 
 /// Looks at a count before the thread gives its turns to others: some tens of microseconds, more than the loops of a step are apart and less than anyone would miss.
@@ -49,16 +49,16 @@ pub struct Member<'t> {
 struct Shared {
     size: usize,
     spins: u32,
-    places: Places,
+    placement: Placement,
     /// The closure of the region under way; null tells the threads to end.
     job: AtomicPtr<Job>,
     panics: Mutex<Vec<Box<dyn Any + Send>>>,
     /// Counts the regions begun.
-    start: Count,
+    start: EventCount,
     /// [`Member::barrier`].
-    barrier: Count,
+    barrier: EventCount,
     /// Apart from `barrier`, because here each member arrives once a region, even if it panics.
-    end: Count,
+    end: EventCount,
 }
 
 /// A closure without its type.
@@ -83,12 +83,12 @@ impl Team {
         let shared = Arc::new(Shared {
             size: members,
             spins: if members <= processors { SPINS } else { 0 },
-            places: Places::new(members, processors),
+            placement: Placement::new(members, processors),
             job: AtomicPtr::new(ptr::null_mut()),
             panics: Mutex::default(),
-            start: Count::default(),
-            barrier: Count::default(),
-            end: Count::default(),
+            start: EventCount::default(),
+            barrier: EventCount::default(),
+            end: EventCount::default(),
         });
         let mut team = Team {
             shared,
@@ -105,6 +105,11 @@ impl Team {
                 .push(thread.map_err(|e| Error::io("start thread", Path::new(&name), e))?);
         }
         Ok(team)
+    }
+
+    /// A team of the calling thread, which starts none.
+    pub(crate) fn alone() -> Self {
+        Team::new(1).expect("no thread is started")
     }
 
     /// Members, the calling thread included.
@@ -137,7 +142,7 @@ impl Team {
         let (turn, shared) = (lock(&self.turn), &*self.shared);
         IN_REGION.set(true);
         shared.job.store(ptr::from_ref(job).cast_mut(), Relaxed);
-        shared.places.tell(0);
+        shared.placement.tell(0);
         shared.start.arrive(1);
         // SAFETY: the caller keeps the closure borrowed until this function returns, and nothing between here and `end` can unwind, for `take_part` catches what the closure throws.
         // The other members borrow job and closure by the pointer; they do so after `start` and before they arrive at `end`, and this thread stays here until all have arrived.
@@ -190,7 +195,7 @@ impl Shared {
         loop {
             regions += 1;
             self.start.wait(regions, self.spins);
-            self.places.part(index, &mut tried);
+            self.placement.part(index, &mut tried);
             let job = self.job.load(Relaxed);
             if job.is_null() {
                 return;
@@ -220,7 +225,7 @@ impl Shared {
     }
 
     /// Arrives and waits for all other members; false if one will never come.
-    fn pass(&self, count: &Count) -> bool {
+    fn pass(&self, count: &EventCount) -> bool {
         let goal = count.arrive(self.size as u64);
         count.wait(goal, self.spins)
     }

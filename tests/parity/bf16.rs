@@ -73,7 +73,7 @@ fn a_layer_is_off_by_its_roundings() {
         let Some(fused) = fused(2) else { return };
         let spec = spec(inputs, &[], classes);
         let (logits, grads) = gradients(fused, &spec, rows);
-        let (exact_logits, exact_grads) = gradients(Plain::<f32>::new(), &spec, rows);
+        let (exact_logits, exact_grads) = gradients(Plain::<f32>::new(1), &spec, rows);
         let (params, _) = init::draw::<f32>(&spec, Init::default(), 3);
         let x = |i: usize, j: usize| f64::from(value(i * inputs + j));
         for i in 0..rows {
@@ -119,7 +119,7 @@ fn deep_gradients_are_near_those_of_f32() {
         let Some(fused) = fused(2) else { return };
         let spec = spec(inputs, hidden, classes);
         let (_, grads) = gradients(fused, &spec, rows);
-        let (_, exact) = gradients(Plain::<f32>::new(), &spec, rows);
+        let (_, exact) = gradients(Plain::<f32>::new(1), &spec, rows);
         let mut start = 0;
         for (inputs, outputs) in spec.layers() {
             let end = start + inputs * outputs;

@@ -132,7 +132,7 @@ impl Case {
     }
 
     fn check_on(&self, name: &str, threads: &[usize]) {
-        let plain = self.run(Plain::<f32>::new());
+        let plain = self.run(Plain::<f32>::new(1));
         for &threads in threads {
             let Some(fused) = Fused::new(threads, Factors::F32).unwrap() else {
                 eprintln!(

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::buffer::{Buffer, Shared};
+use super::buffer::Buffer;
 use super::rounded::{Rounded, SharedCopies};
 use super::{
     Fused, Kernels, PANELS_A_LINE, Saved, Values, apply, by_columns, from_panels, panels, prefetch,
@@ -18,6 +18,7 @@ use crate::ops::batch_norm::batch_norm_backward;
 use crate::ops::dropout;
 use crate::ops::reduce;
 use crate::optim::StepRule;
+use crate::threads::SharedSlice;
 use crate::threads::team::Member;
 
 /// The most panels of W that are transposed at a time: as many as a kernel takes side by side.
@@ -34,13 +35,13 @@ struct Pass<'a> {
     block: &'a Block,
     rows: usize,
     products: Products<'a>,
-    dy: Shared<'a>,
-    dx: Option<Shared<'a>>,
+    dy: SharedSlice<'a>,
+    dx: Option<SharedSlice<'a>>,
     saved: &'a Values,
-    params: Shared<'a>,
-    grads: Shared<'a>,
-    m: Shared<'a>,
-    v: Shared<'a>,
+    params: SharedSlice<'a>,
+    grads: SharedSlice<'a>,
+    m: SharedSlice<'a>,
+    v: SharedSlice<'a>,
     mode: Mode,
     /// The pixels of the next batch, if this is the first block.
     ahead: Option<Ahead<'a>>,
@@ -60,11 +61,11 @@ struct Ahead<'a> {
 struct Operands<'a, E> {
     kernel: Kernel<E>,
     /// X, for sums over rows; the members only read it.
-    x: Shared<'a, E>,
+    x: SharedSlice<'a, E>,
     /// dY, for sums over its columns.
-    dy_along_columns: Shared<'a, E>,
+    dy_along_columns: SharedSlice<'a, E>,
     /// dY, for sums over its rows.
-    dy_along_rows: Shared<'a, E>,
+    dy_along_rows: SharedSlice<'a, E>,
 }
 
 enum Products<'a> {
@@ -74,11 +75,16 @@ enum Products<'a> {
 }
 
 impl<'a> Products<'a> {
-    fn new(kernels: &Kernels, x: &'a Buffer, dy: Shared<'a>, rounded: &'a mut Rounded) -> Self {
+    fn new(
+        kernels: &Kernels,
+        x: &'a Buffer,
+        dy: SharedSlice<'a>,
+        rounded: &'a mut Rounded,
+    ) -> Self {
         match *kernels {
             Kernels::F32(kernel) => Products::F32(Operands {
                 kernel,
-                x: Shared::read_only(x),
+                x: SharedSlice::read_only(x),
                 dy_along_columns: dy,
                 dy_along_rows: dy,
             }),
@@ -118,7 +124,7 @@ impl Fused {
             dy[..panels.len()].copy_from_slice(panels);
         }
         let Saved { values, rounded } = saved;
-        let dy = Shared::new(dy);
+        let dy = SharedSlice::new(dy);
         let ahead = match x {
             Input::Pixels {
                 data, next: rows, ..
@@ -135,12 +141,12 @@ impl Fused {
             rows,
             products,
             dy,
-            dx: dx.as_deref_mut().map(|dx| Shared::new(dx)),
+            dx: dx.as_deref_mut().map(|dx| SharedSlice::new(dx)),
             saved: values,
-            params: Shared::new(&mut state.params),
-            grads: Shared::new(&mut state.grads),
-            m: Shared::new(&mut state.m),
-            v: Shared::new(&mut state.v),
+            params: SharedSlice::new(&mut state.params),
+            grads: SharedSlice::new(&mut state.grads),
+            m: SharedSlice::new(&mut state.m),
+            v: SharedSlice::new(&mut state.v),
             mode,
             ahead,
             rule: match sink {
@@ -235,7 +241,7 @@ impl Pass<'_> {
     fn input_gradient<E: Operand>(
         &self,
         operands: &Operands<'_, E>,
-        dx: Shared<'_>,
+        dx: SharedSlice<'_>,
         own: Range<usize>,
     ) {
         let outputs = self.block.outputs;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::buffer::{Buffer, Shared};
+use super::buffer::Buffer;
 use super::rounded::{self, SharedCopies};
 use super::{
     Fused, Kernels, PANELS_A_LINE, Saved, Values, by_columns, from_panels, panels, prefetch_pixels,
@@ -17,6 +17,7 @@ use crate::ops::batch_norm::{batch_norm_evaluate, batch_norm_forward};
 use crate::ops::dropout::{self, Mask};
 use crate::ops::linear::add_bias;
 use crate::simd;
+use crate::threads::SharedSlice;
 use crate::threads::team::Member;
 
 /// A forward under way: what all members share. Every buffer is in panels of `rows` rows.
@@ -24,10 +25,10 @@ struct Pass<'a> {
     block: &'a Block,
     rows: usize,
     /// X.
-    x: Shared<'a>,
+    x: SharedSlice<'a>,
     products: Products<'a>,
     params: &'a [f32],
-    running: Shared<'a>,
+    running: SharedSlice<'a>,
     saved: SharedValues<'a>,
     mode: Mode,
 }
@@ -41,12 +42,12 @@ enum Products<'a> {
 
 /// [`Values`] in the hands of a team.
 struct SharedValues<'a> {
-    x_hat: Shared<'a>,
-    inv_std: Shared<'a>,
-    mask: Shared<'a>,
-    pre: Shared<'a>,
-    activated: Shared<'a>,
-    out: Shared<'a>,
+    x_hat: SharedSlice<'a>,
+    inv_std: SharedSlice<'a>,
+    mask: SharedSlice<'a>,
+    pre: SharedSlice<'a>,
+    activated: SharedSlice<'a>,
+    out: SharedSlice<'a>,
 }
 
 impl Fused {
@@ -70,12 +71,12 @@ impl Fused {
             activated,
             out,
         } = values;
-        let converted = Shared::new(input);
+        let converted = SharedSlice::new(input);
         let pass = Pass {
             block,
             rows,
             x: match x {
-                Input::Values { buf, .. } if !first => Shared::read_only(buf),
+                Input::Values { buf, .. } if !first => SharedSlice::read_only(buf),
                 _ => converted,
             },
             products: match self.kernels {
@@ -83,14 +84,14 @@ impl Fused {
                 Kernels::Bf16(kernel) => Products::Bf16(kernel, rounded.x.shared()),
             },
             params: &state.params,
-            running: Shared::new(&mut state.running),
+            running: SharedSlice::new(&mut state.running),
             saved: SharedValues {
-                x_hat: Shared::new(x_hat),
-                inv_std: Shared::new(inv_std),
-                mask: Shared::new(mask),
-                pre: Shared::new(pre),
-                activated: Shared::new(activated),
-                out: Shared::new(out),
+                x_hat: SharedSlice::new(x_hat),
+                inv_std: SharedSlice::new(inv_std),
+                mask: SharedSlice::new(mask),
+                pre: SharedSlice::new(pre),
+                activated: SharedSlice::new(activated),
+                out: SharedSlice::new(out),
             },
             mode,
         };
@@ -244,7 +245,7 @@ impl Pass<'_> {
     }
 
     /// `Z = X Wᵀ` for these rows and panels.
-    fn multiply(&self, z: Shared<'_>, rows: Range<usize>, own: Range<usize>) {
+    fn multiply(&self, z: SharedSlice<'_>, rows: Range<usize>, own: Range<usize>) {
         match &self.products {
             Products::F32(kernel) => self.multiply_f32(*kernel, z, rows, own),
             Products::Bf16(kernel, x) => {
@@ -262,7 +263,13 @@ impl Pass<'_> {
         }
     }
 
-    fn multiply_f32(&self, kernel: Kernel, z: Shared<'_>, rows: Range<usize>, own: Range<usize>) {
+    fn multiply_f32(
+        &self,
+        kernel: Kernel,
+        z: SharedSlice<'_>,
+        rows: Range<usize>,
+        own: Range<usize>,
+    ) {
         let inputs = self.block.inputs;
         let panel = self.rows * PANEL;
         for (row, m) in blocks(rows.len(), ROWS, 1) {

@@ -45,9 +45,9 @@ use crate::ops::loss::cross_entropy::{Loss, LossOptions, softmax_cross_entropy};
 use crate::optim::clip::SquareSum;
 use crate::optim::{Optimizer, Step, StepRule};
 use crate::simd;
+use crate::threads::SharedSlice;
 use crate::threads::team::{Member, Team};
 pub use buffer::Buffer;
-use buffer::Shared;
 use rounded::Rounded;
 
 /// Kernels for [`Factors`].
@@ -183,6 +183,10 @@ impl Backend for Fused {
 
     const PANEL: usize = PANEL;
 
+    fn describe(&self) -> String {
+        format!("f32, {} threads", self.team.size())
+    }
+
     fn alloc(&self, len: usize) -> Result<Buffer> {
         Ok(Buffer::zeros(len))
     }
@@ -289,8 +293,11 @@ impl Backend for Fused {
     ) -> Result<()> {
         let rule = optimizer.at(step);
         let grads = &state.grads[..];
-        let params = Shared::new(&mut state.params);
-        let (m, v) = (Shared::new(&mut state.m), Shared::new(&mut state.v));
+        let params = SharedSlice::new(&mut state.params);
+        let (m, v) = (
+            SharedSlice::new(&mut state.m),
+            SharedSlice::new(&mut state.v),
+        );
         self.team.run(|member| {
             let own = member.share(range.len());
             let own = range.start + own.start..range.start + own.end;

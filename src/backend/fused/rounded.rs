@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
-use super::buffer::{Buffer, Shared};
+use super::buffer::Buffer;
 use super::panels;
 use crate::backend::Block;
 use crate::gemm::bf16::{Pair, pack_pairs, pack_rows};
 use crate::gemm::kernel::{Kernel, NOTHING, Operand, PANEL, Product, Walk};
 use crate::gemm::pack::Line;
 use crate::gemm::params::{DEPTH, ROWS, blocks};
+use crate::threads::SharedSlice;
 
 /// The most panels of W that are rounded at a time: as many as a kernel takes side by side.
 const MOST_SIDE_BY_SIDE: usize = 2;
@@ -51,16 +52,16 @@ impl Copies {
     /// For the members of a team.
     pub(super) fn shared(&mut self) -> SharedCopies<'_> {
         SharedCopies {
-            along_columns: Shared::new(self.along_columns.operands_mut()),
-            along_rows: Shared::new(self.along_rows.operands_mut()),
+            along_columns: SharedSlice::new(self.along_columns.operands_mut()),
+            along_rows: SharedSlice::new(self.along_rows.operands_mut()),
         }
     }
 
     /// To read only.
     pub(super) fn read_only(&self) -> SharedCopies<'_> {
         SharedCopies {
-            along_columns: Shared::read_only(self.along_columns.operands()),
-            along_rows: Shared::read_only(self.along_rows.operands()),
+            along_columns: SharedSlice::read_only(self.along_columns.operands()),
+            along_rows: SharedSlice::read_only(self.along_rows.operands()),
         }
     }
 }
@@ -68,8 +69,8 @@ impl Copies {
 /// [`Copies`] in the hands of a team.
 #[derive(Clone, Copy)]
 pub(super) struct SharedCopies<'a> {
-    pub along_columns: Shared<'a, Pair>,
-    pub along_rows: Shared<'a, Pair>,
+    pub along_columns: SharedSlice<'a, Pair>,
+    pub along_rows: SharedSlice<'a, Pair>,
 }
 
 impl SharedCopies<'_> {
@@ -92,13 +93,13 @@ impl SharedCopies<'_> {
 pub(super) struct Forward<'a> {
     pub kernel: Kernel<Pair>,
     /// X along its columns.
-    pub x: Shared<'a, Pair>,
+    pub x: SharedSlice<'a, Pair>,
     /// W in panels of outputs, `[inputs][16]` each.
     pub w: &'a [f32],
     pub inputs: usize,
     /// Rows of X and Z.
     pub rows: usize,
-    pub z: Shared<'a>,
+    pub z: SharedSlice<'a>,
 }
 
 impl Forward<'_> {
