@@ -45,7 +45,7 @@ pub enum Order {
 /// What the products of a backend in f32 multiply. They add up in f32 in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
-pub enum Factors {
+pub enum ProductPrecision {
     /// The numbers themselves.
     #[default]
     F32,

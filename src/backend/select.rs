@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::backend::Cuda;
 #[cfg(target_arch = "x86_64")]
 use crate::backend::Fused;
-use crate::backend::{Backend, Factors, Plain};
+use crate::backend::{Backend, Plain, ProductPrecision};
 use crate::error::{Error, Result};
 
 /// Numbers to compute with.
@@ -106,18 +106,18 @@ pub fn on_backend<W: OnBackend>(
         }
         return on_cuda(index, work);
     }
-    let factors = match precision {
+    let products = match precision {
         Precision::F64 => return work.run(Plain::<f64>::new(threads)),
-        Precision::F32 => Factors::F32,
-        Precision::Bf16 => Factors::Bf16,
+        Precision::F32 => ProductPrecision::F32,
+        Precision::Bf16 => ProductPrecision::Bf16,
     };
     #[cfg(target_arch = "x86_64")]
-    if !plain && let Some(fused) = Fused::new(threads, factors)? {
+    if !plain && let Some(fused) = Fused::new(threads, products)? {
         return work.run(fused);
     }
-    match factors {
-        Factors::F32 => work.run(Plain::<f32>::new(threads)),
-        Factors::Bf16 => Err(no_bf16("train.precision")),
+    match products {
+        ProductPrecision::F32 => work.run(Plain::<f32>::new(threads)),
+        ProductPrecision::Bf16 => Err(no_bf16("train.precision")),
     }
 }
 

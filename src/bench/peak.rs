@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::timing;
-use crate::backend::Factors;
+use crate::backend::ProductPrecision;
 use crate::error::Result;
 use crate::simd::chains::Chains;
 use crate::simd::{self, InstructionSet};
@@ -155,9 +155,9 @@ impl Peak {
     }
 
     /// Operations in a second on a number of threads that was measured; those of f32 for bf16 too if the processor has no others.
-    pub fn flops_on(&self, threads: usize, factors: Factors) -> Option<f64> {
-        let speeds = match (factors, &self.bf16_flops) {
-            (Factors::Bf16, Some(speeds)) => speeds,
+    pub fn flops_on(&self, threads: usize, products: ProductPrecision) -> Option<f64> {
+        let speeds = match (products, &self.bf16_flops) {
+            (ProductPrecision::Bf16, Some(speeds)) => speeds,
             _ => &self.f32_flops,
         };
         let speed = speeds.iter().find(|s| s.threads == threads)?;
@@ -302,9 +302,9 @@ mod tests {
             instruction_set: "portable",
             last_level_cache: Some(1600),
         };
-        assert_eq!(peak.flops_on(2, Factors::F32), Some(20.0));
-        assert_eq!(peak.flops_on(3, Factors::F32), None);
-        assert_eq!(peak.flops_on(1, Factors::Bf16), Some(30.0));
+        assert_eq!(peak.flops_on(2, ProductPrecision::F32), Some(20.0));
+        assert_eq!(peak.flops_on(3, ProductPrecision::F32), None);
+        assert_eq!(peak.flops_on(1, ProductPrecision::Bf16), Some(30.0));
         assert_eq!(peak.bandwidth_on(1, 100, &machine), Some(3.0));
         assert_eq!(peak.bandwidth_on(2, 101, &machine), Some(2.5));
     }

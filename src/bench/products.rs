@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::peak::Peak;
 use super::timing::{self, Comparison, Effort};
-use crate::backend::Factors;
+use crate::backend::ProductPrecision;
 use crate::error::{Error, Result};
 use crate::gemm::{Beta, gemm, yardstick};
 
@@ -176,7 +176,7 @@ pub fn measure(
     }
     let unmeasured = || Error::Check(format!("no peak was measured on {threads} threads"));
     let limit = peak
-        .flops_on(threads, Factors::F32)
+        .flops_on(threads, ProductPrecision::F32)
         .ok_or_else(unmeasured)?;
     let flops_per_second = shape.flops() / times.ours;
     Ok(Product {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::peak::{BYTES_PER_PARAMETER, Machine, Peak};
 use super::timing;
-use crate::backend::{Backend, Factors, Order};
+use crate::backend::{Backend, Order, ProductPrecision};
 use crate::data::{Features, Normalizer, Samples};
 use crate::error::{Error, Result};
 use crate::nn::init::{self, Init};
@@ -101,7 +101,7 @@ pub struct Step {
     #[serde(flatten)]
     pub time: StepTime,
     /// What products multiply.
-    pub precision: Factors,
+    pub precision: ProductPrecision,
     /// Threads.
     pub threads: usize,
     /// The least that products would take.
@@ -139,7 +139,7 @@ pub struct StepTime {
 /// If the device fails, if a loss is not finite, or if `peak` was not measured on so many threads.
 pub fn measure<B: Backend<Real = f32>>(
     backend: B,
-    (threads, precision): (usize, Factors),
+    (threads, precision): (usize, ProductPrecision),
     network: &Network,
     pixels: &Pixels,
     (machine, peak): (&Machine, &Peak),
@@ -351,7 +351,7 @@ mod tests {
         let on = |threads| {
             measure(
                 Plain::new(threads),
-                (threads, Factors::F32),
+                (threads, ProductPrecision::F32),
                 &network,
                 &pixels,
                 (&machine, &peak),

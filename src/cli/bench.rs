@@ -14,7 +14,7 @@ use crate::backend::select::Device;
 use crate::backend::select::no_bf16;
 #[cfg(not(feature = "cuda"))]
 use crate::backend::select::no_cuda;
-use crate::backend::{Factors, Plain};
+use crate::backend::{Plain, ProductPrecision};
 use crate::bench::peak::{self, Bandwidth, Machine, Peak, Speed, one_and};
 use crate::bench::products::{self, Layout, Product, SHAPES};
 use crate::bench::steps::{self, Network, Pixels, Step, StepTime};
@@ -46,7 +46,7 @@ pub struct BenchArgs {
     only: Vec<Part>,
     /// What the products of the steps multiply
     #[arg(long, value_enum, default_value_t)]
-    precision: Factors,
+    precision: ProductPrecision,
     /// Where to compute: cpu, cuda or cuda:N (the N-th NVIDIA GPU, from 0)
     #[arg(long, value_name = "NAME", default_value_t)]
     device: Device,
@@ -167,7 +167,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<()> {
 
 #[cfg(feature = "cuda")]
 fn on_cuda(index: usize, args: &BenchArgs) -> Result<()> {
-    if args.precision == Factors::Bf16 {
+    if args.precision == ProductPrecision::Bf16 {
         let why = format!("expected f32 with device {}, found bf16", args.device);
         return Err(Error::setting("precision", why));
     }
@@ -207,7 +207,7 @@ fn measure_products(
 }
 
 fn measure_steps(
-    precision: Factors,
+    precision: ProductPrecision,
     limits: (&Machine, &Peak),
     effort: steps::Effort,
     progress: &Progress,
@@ -222,11 +222,11 @@ fn measure_steps(
             return steps::measure(fused, computing, network, &pixels, limits, effort);
         }
         match precision {
-            Factors::F32 => {
+            ProductPrecision::F32 => {
                 let plain = Plain::new(threads);
                 steps::measure(plain, computing, network, &pixels, limits, effort)
             }
-            Factors::Bf16 => Err(no_bf16("precision")),
+            ProductPrecision::Bf16 => Err(no_bf16("precision")),
         }
     };
     Network::all().iter().map(measure).collect()
@@ -392,7 +392,7 @@ fn steps_table(steps: &[Step]) -> String {
     }));
     let mut text = table::align(&rows, 1);
     let threads = steps.first().map_or(1, |s| s.threads);
-    let bf16 = steps.iter().any(|s| s.precision == Factors::Bf16);
+    let bf16 = steps.iter().any(|s| s.precision == ProductPrecision::Bf16);
     text += &format!(
         "on {}{}; the bound is products + optimiser\n",
         in_threads(threads),

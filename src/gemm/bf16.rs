@@ -22,8 +22,8 @@
 //! | [`pack_pairs`] | `[k][16]` | `[⌈k/2⌉][16]` pairs | the second one, W of XWᵀ, and both of dYᵀX |
 //! | [`pack_pairs_transposed`] | `[columns][16]` | `[8][16]` pairs | the second one, W of dY·W, 16 rows of k at a time |
 
-use super::kernel::PANEL;
 use super::pack::transpose_8x8;
+use super::params::PANEL;
 use crate::simd;
 
 /// Pairs of a row of 16 numbers.

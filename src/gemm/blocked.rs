@@ -9,9 +9,9 @@
 
 use std::cell::RefCell;
 
-use super::kernel::{Kernel, NOTHING, PANEL, Product, Walk};
+use super::kernel::{ALayout, Kernel, KernelCall};
 use super::pack::{Line, Source, pack, unpack};
-use super::params::{DEPTH, PANELS, ROWS, THIN, blocks};
+use super::params::{DEPTH, PANEL, PANELS, ROWS, THIN, blocks};
 
 /// Working memory of a thread, which only grows: after the first products nothing is allocated.
 #[derive(Default)]
@@ -165,7 +165,7 @@ impl Oriented {
         lines: &mut Vec<Line>,
         (row, rows): (usize, usize),
         (depth_start, depth): (usize, usize),
-    ) -> (*const f32, Walk) {
+    ) -> (*const f32, ALayout) {
         let from = self.a.from(row, depth_start);
         let lines = room(lines, depth.div_ceil(PANEL) * rows);
         for (q, lines) in lines.chunks_exact_mut(rows).enumerate() {
@@ -173,10 +173,10 @@ impl Oriented {
             // SAFETY: a part of A; a kernel exists only on processors with AVX2.
             unsafe { pack(lines, from.from(0, q * PANEL), width) };
         }
-        let walk = Walk::Panels {
+        let layout = ALayout::Panels {
             panel: PANEL * rows,
         };
-        (lines.as_ptr().cast(), walk)
+        (lines.as_ptr().cast(), layout)
     }
 
     /// Where a block of B can be read, and the strides between its rows and panels.
@@ -209,7 +209,7 @@ impl Oriented {
     /// As for [`product`]; the block lies inside the matrices, `a` and `b` are its packed parts.
     unsafe fn multiply(
         &self,
-        (a, walk): (*const f32, Walk),
+        (a, a_layout): (*const f32, ALayout),
         (b, b_row, b_panel): (*const f32, usize, usize),
         (row, rows): (usize, usize),
         block: &Block,
@@ -226,12 +226,12 @@ impl Oriented {
             (0.., 1) => block.panels - usize::from(last_width < PANEL),
             _ => 0,
         };
-        let whole = Product {
+        let whole = KernelCall {
             m: rows,
             k: block.depth,
             panels: direct,
             a,
-            walk,
+            a_layout,
             b,
             b_row,
             b_panel,
@@ -239,8 +239,7 @@ impl Oriented {
             c_row: c_row as usize,
             c_panel: PANEL,
             accumulate: block.accumulate,
-            beside: NOTHING,
-            beside_panel: 0,
+            prefetch: None,
         };
         // SAFETY: the caller's promise; the scratch panel is as large as the rows of the block.
         unsafe {
@@ -258,7 +257,7 @@ impl Oriented {
                     };
                     pack(lines, from, width);
                 }
-                self.kernel.run(&Product {
+                self.kernel.run(&KernelCall {
                     panels: 1,
                     b: b.add(panel * b_panel),
                     c: lines.as_mut_ptr().cast(),

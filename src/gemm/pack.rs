@@ -1,6 +1,6 @@
 //! Copies into panels: the layout that kernels read in order, `[rows][16]`, whatever the matrix's own layout is.
 
-use super::kernel::PANEL;
+use super::params::PANEL;
 
 /// A row of a panel: one cache line.
 #[derive(Clone, Copy, Debug, Default)]

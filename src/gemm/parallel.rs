@@ -1,14 +1,51 @@
-//! A product on several threads: C is cut into a piece a thread, k is not cut.
+//! A product on one or several threads: C is cut into a piece a thread, k is not cut.
 
 use std::ops::Range;
 
 use ndarray::{ArrayView2, ArrayViewMut2, s};
 
-use super::{Beta, COLUMN_GRAIN, Element, ROW_GRAIN, multiply};
+use super::element::{Beta, Element, multiply};
 use crate::threads::on_team;
 
-/// `C ← AB + βC` on so many threads.
-pub(super) fn product<R: Element>(
+/// Rows of C are split between threads at multiples of this number. It is a multiple of every micro-kernel's tile height.
+pub const ROW_GRAIN: usize = 48;
+/// Columns of C are split between threads at multiples of this number. It is a multiple of every micro-kernel's tile width.
+pub const COLUMN_GRAIN: usize = 64;
+
+/// Products below this many multiply-adds stay on one thread: waking a second one costs more than it saves (about 10 µs of work).
+const PARALLEL_WORK: usize = 1 << 18;
+
+/// `C ← AB + βC` for A `[m, k]`, B `[k, n]`, C `[m, n]` with any strides, on so many threads.
+///
+/// The bits do not depend on the number of threads.
+/// An empty sum (k = 0) is 0.
+///
+/// # Panics
+/// If the shapes do not fit: that is a mistake of the caller and never of its input.
+pub fn gemm<R: Element>(
+    a: ArrayView2<'_, R>,
+    b: ArrayView2<'_, R>,
+    beta: Beta,
+    mut c: ArrayViewMut2<'_, R>,
+    threads: usize,
+) {
+    let (m, k) = a.dim();
+    let n = b.ncols();
+    assert_eq!(b.nrows(), k, "rows of B against columns of A");
+    assert_eq!(c.dim(), (m, n), "C against rows of A and columns of B");
+    if m == 0 || n == 0 {
+        return;
+    }
+    if threads == 1 || m * n * k < PARALLEL_WORK {
+        // SAFETY: the shapes fit, and the view is borrowed mutably.
+        unsafe { multiply(a, b, beta, c.as_mut_ptr(), c.strides()) };
+    } else {
+        product(a, b, beta, c, threads);
+    }
+}
+
+/// `C ← AB + βC` on several threads.
+fn product<R: Element>(
     a: ArrayView2<'_, R>,
     b: ArrayView2<'_, R>,
     beta: Beta,

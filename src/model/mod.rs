@@ -15,7 +15,7 @@ use crate::backend::select::no_cuda;
 use crate::backend::select::{Device, Precision};
 use crate::backend::{Backend, Mode, Plain};
 #[cfg(target_arch = "x86_64")]
-use crate::backend::{Factors, Fused};
+use crate::backend::{Fused, ProductPrecision};
 use crate::data::{Dataset, ImageShape, Normalizer, Samples};
 use crate::error::{Error, Result};
 use crate::metrics::Evaluation;
@@ -246,7 +246,7 @@ impl Model {
             Precision::F64 => return Ok(Box::new(self.load(Plain::<f64>::new(threads))?)),
             #[cfg(target_arch = "x86_64")]
             Precision::Bf16 => {
-                if let Some(fused) = Fused::new(threads, Factors::Bf16)? {
+                if let Some(fused) = Fused::new(threads, ProductPrecision::Bf16)? {
                     return Ok(Box::new(self.load(fused)?));
                 }
             }

@@ -9,10 +9,14 @@
 //! `CHAINRULE_KERNEL=portable|avx2|avx512` forces a set, for tests and comparisons.
 
 pub mod chains;
+#[cfg(target_arch = "x86_64")]
+mod prefetch;
 
 use std::sync::OnceLock;
 
 use crate::error::{Error, Result};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use prefetch::prefetch;
 
 /// The environment variable that forces an instruction set.
 pub const VARIABLE: &str = "CHAINRULE_KERNEL";

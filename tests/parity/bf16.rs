@@ -1,6 +1,6 @@
 //! Products in bf16: near those in f32, by as much as the rounding explains, and the same bits on any number of threads.
 
-use chainrule::backend::{Backend, Factors, Fused, Input, Plain};
+use chainrule::backend::{Backend, Fused, Input, Plain, ProductPrecision};
 use chainrule::nn::init::{self, Init};
 use chainrule::nn::{Mlp, NetworkSpec, Update};
 use chainrule::ops::activation::Activation;
@@ -13,7 +13,7 @@ use super::Case;
 const UNIT: f64 = 1.0 / 256.0;
 
 fn fused(threads: usize) -> Option<Fused> {
-    let fused = Fused::new(threads, Factors::Bf16).unwrap();
+    let fused = Fused::new(threads, ProductPrecision::Bf16).unwrap();
     if fused.is_none() {
         eprintln!("skipped: this processor has no kernels, or CHAINRULE_KERNEL forbids them");
     }

@@ -2,8 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use crate::gemm::kernel::{Operand, PANEL};
-use crate::gemm::pack::Line;
+use crate::gemm::{Line, Operand, PANEL};
 
 /// Whole panel rows of f32: a vector of them never crosses a cache line.
 #[derive(Clone, Debug, Default)]

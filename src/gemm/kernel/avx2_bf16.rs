@@ -4,8 +4,8 @@
 
 use core::arch::x86_64::*;
 
-use super::tile::{Factors, rows_of_tiles, tile};
-use super::{Product, heights};
+use super::call::{KernelCall, heights};
+use super::tile::{Multiplicand, rows_of_tiles, tile};
 use crate::gemm::bf16::Pair;
 
 /// Eight pairs.
@@ -16,7 +16,7 @@ impl Pairs {
     /// The first number of every pair, from the lower halves.
     #[inline(always)]
     unsafe fn first(self) -> __m256 {
-        // SAFETY: the promise of `Factors`; likewise below.
+        // SAFETY: the promise of `Multiplicand`; likewise below.
         unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<16>(self.0)) }
     }
 
@@ -31,9 +31,9 @@ impl Pairs {
     }
 }
 
-impl Factors for Pairs {
+impl Multiplicand for Pairs {
     type Operand = Pair;
-    type Sums = __m256;
+    type Accumulator = __m256;
 
     #[inline(always)]
     unsafe fn broadcast(from: *const Pair) -> Self {
@@ -60,9 +60,9 @@ impl Factors for Pairs {
 /// # Safety
 /// The promise of [`super::Kernel::run`], on a processor with AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn product(product: &Product<Pair>) {
-    for panel in 0..product.panels {
+pub(super) unsafe fn product(call: &KernelCall<Pair>) {
+    for panel in 0..call.panels {
         // SAFETY: the caller's promise.
-        unsafe { rows_of_tiles!(product, Pairs, panel, 2, [1 2 3 4]) }
+        unsafe { rows_of_tiles!(call, Pairs, panel, 2, [1 2 3 4]) }
     }
 }

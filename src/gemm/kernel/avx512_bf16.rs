@@ -4,17 +4,17 @@
 use core::arch::x86_64::*;
 use core::mem::transmute;
 
-use super::tile::{Factors, rows_of_tiles, tile};
-use super::{Product, heights};
+use super::call::{KernelCall, heights};
+use super::tile::{Multiplicand, rows_of_tiles, tile};
 use crate::gemm::bf16::Pair;
 
 /// Sixteen pairs.
 #[derive(Clone, Copy)]
 struct Pairs(__m512i);
 
-impl Factors for Pairs {
+impl Multiplicand for Pairs {
     type Operand = Pair;
-    type Sums = __m512;
+    type Accumulator = __m512;
 
     #[inline(always)]
     unsafe fn broadcast(from: *const Pair) -> Self {
@@ -44,16 +44,16 @@ impl Factors for Pairs {
 /// # Safety
 /// The promise of [`super::Kernel::run`], on a processor with AVX-512 F and BF16.
 #[target_feature(enable = "avx512f,avx512bf16")]
-pub(super) unsafe fn product(product: &Product<Pair>) {
-    let pairs = product.panels / 2;
+pub(super) unsafe fn product(call: &KernelCall<Pair>) {
+    let pairs = call.panels / 2;
     for pair in 0..pairs {
         // SAFETY: the caller's promise.
-        unsafe { rows_of_tiles!(product, Pairs, 2 * pair, 2, [1 2 3 4 5 6 7 8 9 10 11 12 13 14]) }
+        unsafe { rows_of_tiles!(call, Pairs, 2 * pair, 2, [1 2 3 4 5 6 7 8 9 10 11 12 13 14]) }
     }
-    if product.panels % 2 == 1 {
+    if call.panels % 2 == 1 {
         // SAFETY: as above.
         unsafe {
-            rows_of_tiles!(product, Pairs, 2 * pairs, 1,
+            rows_of_tiles!(call, Pairs, 2 * pairs, 1,
                 [1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24])
         }
     }
