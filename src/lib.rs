@@ -14,12 +14,24 @@
 //! | how good settings are searched for | [`search`], [`report`] |
 //! | how fast it is, and against what | [`mod@bench`] |
 //!
-//! Dependencies point one way; the right side uses the left:
+//! # The house
+//!
+//! A module uses only what stands below it; modules on one line do not use each other. A test holds this.
 //!
 //! ```text
-//! real error rng durable text statistics metrics  <-  simd threads  <-  gemm  <-  ops optim  <-  backend  <-  nn  <-  settings model  <-  train  <-  search  <-  report  <-  cli
-//!                                                            data  <-  backend  train
-//!                                                        gemm  nn  train  <-  bench  <-  cli
+//! cli
+//! report bench
+//! search
+//! train
+//! model
+//! settings
+//! nn
+//! backend
+//! ops
+//! gemm
+//! text simd threads optim data statistics
+//! metrics real rng durable
+//! error
 //! ```
 //!
 //! # Symbols
@@ -35,6 +47,40 @@
 //! | m, v | as the parameters | moments of the optimiser |
 //!
 //! All matrices are row-major. Everything is generic over [`real::Real`], `f32` or `f64`.
+//!
+//! # Glossary
+//!
+//! | term | meaning |
+//! |---|---|
+//! | sample, batch | one row of the data; the rows of one update |
+//! | step, update | forward, loss, backward and optimiser for one batch |
+//! | epoch | one pass over the training part |
+//! | run | a training from its first to its last epoch, and the folder that it writes |
+//! | settings, config | what a person said (each key may be absent); the same with defaults, checked |
+//! | spec | sizes and options of a network, without numbers |
+//! | layout | which slice of a flat buffer is which tensor |
+//! | block | Linear, and in hidden blocks batch norm, dropout and activation |
+//! | running statistics | means and variances that a batch norm uses in evaluation |
+//! | targets | what the loss compares the outputs with: today one class a sample |
+//! | loss, objective | the function that is minimised; its value for a batch, smoothing and weights included |
+//! | pending loss | the loss of a step that a device has begun and not yet delivered |
+//! | metric, monitor | a score with a name and a direction; the metric that decides which epoch is the best |
+//! | device dataset | samples that a device keeps in its own memory |
+//! | panel | 16 neighbouring columns of a matrix, stored row by row; kernels read panels in order |
+//! | pack | copy a matrix into panels |
+//! | micro-kernel, tile | the innermost loop of a product; the part of C that it keeps in registers |
+//! | accumulators | the registers in which a micro-kernel sums |
+//! | epilogue | what is done to a product's columns while they are in cache |
+//! | prefetch | ask for memory before it is needed |
+//! | flush | replace numbers too small for full precision (subnormals) by 0 |
+//! | team, member, region | threads that work together; one of them; the closure that all of them run |
+//! | event count | a counter that threads wait for |
+//! | placement, assignment | on which processor a thread runs; which trial a worker runs |
+//! | study, trial, repeat | points of one search in a journal; one point; one run of it |
+//! | series, sweep | one setting with its values; several series |
+//! | plan | what a study's workers must agree on: space, sampler, pruner, settings |
+//! | journal | Optuna's file of a study: a record a line, only appended to |
+//! | sampler, pruner | chooses the next point; decides whether a trial is given up |
 //!
 //! # A run in a few lines
 //!

@@ -7,6 +7,7 @@ mod completions;
 mod eval;
 mod golden;
 mod gradcheck;
+mod older;
 mod predict;
 #[path = "../reference/mod.rs"]
 mod reference;

@@ -2,6 +2,7 @@
 #![cfg(target_arch = "x86_64")]
 
 mod bf16;
+mod hashes;
 
 use chainrule::backend::{Backend, Fused, Input, Mode, Order, Plain, ProductPrecision};
 use chainrule::nn::init::{self, Init};
