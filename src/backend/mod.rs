@@ -1,8 +1,15 @@
 //! Where a network's blocks are computed: one trait, at block level, so that what a backend fuses stays inside it.
 //!
-//! A [`Block`] is `Linear [BatchNorm] [Dropout] [activation]`; the last block of a network is its Linear alone. [`Plain`] calls the
-//! functions of [`crate::ops`] one by one and is the one to read; with the feature `cuda` there is one that launches kernels of the same names on a GPU. The network ([`crate::nn::Mlp`]) is written once, over this trait;
-//! it owns parameters and saved values as the backend's buffers, blocks own nothing.
+//! A [`Block`] is `Linear [BatchNorm] [Dropout] [activation]`; the last block of a network is its Linear alone.
+//!
+//! | backend | how it computes |
+//! |---|---|
+//! | [`Plain`] | calls the functions of [`crate::ops`] one by one, in f32 or f64: the one to read |
+//! | `Fused` | does the same inside the products, while numbers are in cache, in f32 or with bf16 products |
+//! | `Cuda` | launches kernels of the same names on a GPU, with the feature `cuda` |
+//!
+//! The network ([`crate::nn::Mlp`]) is written once, over this trait.
+//! It owns parameters and saved values as the backend's buffers, blocks own nothing.
 
 #[cfg(feature = "cuda")]
 pub mod cuda;

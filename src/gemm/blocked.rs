@@ -1,9 +1,18 @@
 //! The loops round the kernels: which operand becomes panels, what is packed, in which blocks.
 //!
-//! Either operand may play the panels' part: `$C = AB$` has the panels in B and its vectors along the columns of C, `$C^\top = B^\top A^\top$` has them in
-//! A. [`product`] takes the one that moves less memory; the bits are the same. Then, in BLIS's numbering of the loops round the micro-kernel:
+//! Either operand may be the one in panels.
+//! `$C = AB$` has the panels in B, and its vectors along the columns of C; `$C^\top = B^\top A^\top$` has them in A.
+//! [`product`] takes the one that moves less memory; the bits are the same.
 //!
-//! 1. loop 5 over blocks of panels, 2. loop 4 over blocks of k, 3. loop 3 over blocks of rows, and in the kernel 4. loop 2 over panels, 5. loop 1 over tiles.
+//! The loops round the micro-kernel, in BLIS's numbering, from the outermost inwards:
+//!
+//! | loop | over |
+//! |---|---|
+//! | 4 | blocks of k |
+//! | 5 | blocks of panels |
+//! | 3 | blocks of rows |
+//! | 2 | panels, in the kernel |
+//! | 1 | tiles, in the kernel |
 //!
 //! Loop 4 is never cut between threads: its later blocks go on from the sums of the earlier ones.
 
@@ -35,7 +44,8 @@ fn room(lines: &mut Vec<Line>, count: usize) -> &mut [Line] {
 /// `C ← AB + βC` for A `[m, k]`, B `[k, n]`, C `[m, n]` with any strides, on the calling thread.
 ///
 /// # Safety
-/// The three matrices have these sizes; C's elements are distinct and overlap neither A nor B, and are initialised if it accumulates.
+/// The three matrices have these sizes.
+/// C's elements are distinct and overlap neither A nor B, and are initialised if it accumulates.
 pub(super) unsafe fn product(
     kernel: Kernel,
     [m, k, n]: [usize; 3],
@@ -83,7 +93,10 @@ struct Oriented {
 }
 
 impl Oriented {
-    /// Estimated time, in multiply-adds: those of whole panels, 4 for each number copied (it comes from outside the first-level cache), 8 if it is transposed too.
+    /// Estimated time, in multiply-adds.
+    ///
+    /// Whole panels are multiplied.
+    /// A copied number counts 4, as it comes from outside the first-level cache, and 8 if it is transposed too.
     fn cost(&self) -> usize {
         let [m, k, n] = self.shape;
         let copied = |stride: isize| if stride == 1 { 4 } else { 8 };
@@ -121,7 +134,7 @@ impl Oriented {
             // SAFETY: the blocks lie inside the matrices.
             unsafe {
                 if m <= ROWS {
-                    // A single block of rows: each panel is used up right after it was packed, from the first-level cache.
+                    // A single block of rows: each panel is used up from the first-level cache, right after packing.
                     let a = self.pack_rows(a, (0, m), (depth_start, depth));
                     for (first, panels) in blocks(panels, self.kernel.side_by_side, 1) {
                         let block = block(first, panels);
@@ -155,8 +168,9 @@ impl Oriented {
         PANEL.min(self.shape[2] - panel * PANEL)
     }
 
-    /// Packs a block of A into panels of its own, which the kernel reads row by row: it costs less than to walk through pages and cache sets that A's rows share, even where C has few
-    /// columns.
+    /// Packs a block of A into panels of its own, which the kernel reads row by row.
+    ///
+    /// Even where C has few columns it costs less than to read through pages and cache sets that A's rows share.
     ///
     /// # Safety
     /// The block lies inside A.

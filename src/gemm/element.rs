@@ -24,9 +24,12 @@ pub trait Element: Real {
     /// `C ← AB + βC` on raw parts, on the calling thread.
     ///
     /// # Safety
-    /// For all i < m, j < n, p < k the addresses `a + i·rsa + p·csa`, `b + p·rsb + j·csb` (readable) and `c + i·rsc + j·csc`
-    /// (writable, initialised if `beta` is not 0) are inside live allocations, no two (i, j) give the same element of C, and C
-    /// overlaps neither A nor B. Strides are in elements.
+    /// Strides are in elements. For all i < m, j < n, p < k these addresses are inside live allocations:
+    ///
+    /// * `a + i·rsa + p·csa` and `b + p·rsb + j·csb`, readable;
+    /// * `c + i·rsc + j·csc`, writable, and initialised if `beta` is not 0.
+    ///
+    /// No two (i, j) give the same element of C, and C overlaps neither A nor B.
     #[allow(clippy::too_many_arguments)]
     unsafe fn gemm_raw(
         shape: [usize; 3],
@@ -83,7 +86,8 @@ impl Element for f64 {
 /// On the calling thread; C begins at `c` and has these strides.
 ///
 /// # Safety
-/// B has as many rows as A has columns; C is a mutable view or a piece of one that is the calling thread's alone, of as many rows as A and as many columns as B.
+/// B has as many rows as A has columns, and C as many rows as A and columns as B.
+/// C is a mutable view, or a piece of one that is the calling thread's alone.
 pub(super) unsafe fn multiply<R: Element>(
     a: ArrayView2<'_, R>,
     b: ArrayView2<'_, R>,
@@ -98,7 +102,8 @@ pub(super) unsafe fn multiply<R: Element>(
         Beta::Accumulate => R::ONE,
     };
     let strides = |s: &[isize]| [s[0], s[1]];
-    // SAFETY: views only hold addresses inside their array; C, by the caller's promise, overlaps no other view, and its elements are initialised and distinct.
+    // SAFETY: views only hold addresses inside their array.
+    // By the caller's promise C overlaps no other view, and its elements are initialised and distinct.
     unsafe {
         R::gemm_raw(
             [m, k, n],

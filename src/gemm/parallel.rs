@@ -7,12 +7,14 @@ use ndarray::{ArrayView2, ArrayViewMut2, s};
 use super::element::{Beta, Element, multiply};
 use crate::threads::on_team;
 
-/// Rows of C are split between threads at multiples of this number. It is a multiple of every micro-kernel's tile height.
+/// Rows of C are split between threads at multiples of this number: a multiple of every micro-kernel's tile height.
 pub const ROW_GRAIN: usize = 48;
-/// Columns of C are split between threads at multiples of this number. It is a multiple of every micro-kernel's tile width.
+/// Columns of C are split between threads at multiples of this number: a multiple of every micro-kernel's tile width.
 pub const COLUMN_GRAIN: usize = 64;
 
-/// Products below this many multiply-adds stay on one thread: waking a second one costs more than it saves (about 10 µs of work).
+/// Products below this many multiply-adds stay on one thread: waking a second one costs more than it saves.
+///
+/// They are about 10 µs of work.
 const PARALLEL_WORK: usize = 1 << 18;
 
 /// `C ← AB + βC` for A `[m, k]`, B `[k, n]`, C `[m, n]` with any strides, on so many threads.
@@ -79,7 +81,9 @@ impl<R> Start<R> {
     }
 }
 
-/// The rows and columns of a thread: C is halved along its longer side until every piece is one thread's share. A small C has fewer pieces than there are threads.
+/// The rows and columns of a thread: C is halved along its longer side until every piece is one thread's share.
+///
+/// A small C has fewer pieces than there are threads.
 fn piece(
     [rows, columns]: [Range<usize>; 2],
     threads: usize,

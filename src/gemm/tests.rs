@@ -93,7 +93,7 @@ fn gaps_stay_untouched() {
     }
 }
 
-/// Beyond every block size, with odd and reversed strides and either operand in the panels' part: always the same chain of multiply-adds.
+/// Always the same chain: beyond every block size, with odd and reversed strides, and with either operand in panels.
 #[test]
 fn f32_is_one_chain_per_element() {
     #[cfg(target_arch = "x86_64")]

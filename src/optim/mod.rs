@@ -36,7 +36,7 @@
 //! for the rest of the run: at 4 units of the last place `$0.9 \cdot 4 = 3.6$` rounds to 4 again. The mean of g² gets
 //! there too, by 0.99 after 8 700 steps, by 0.999 after 87 000. So no rule leaves anything there:
 //!
-//! * In every [`SWEEP`]-th step [`update`] sets to 0 what has decayed below [`Real::TINY`], `$2^{-100}$` in f32, among the
+//! * In every [`FLUSH_INTERVAL`]-th step [`update`] sets to 0 what has decayed below [`Real::TINY`], `$2^{-100}$` in f32, among the
 //!   weights (they decay under weight decay) and the m. With ε = 1e-8 such an m moves its weight by less than
 //!   `$10^{-22}\eta$`. In between nothing falls further than from there to the end of the normal numbers,
 //!   `$2^{-126}$`, as long as it keeps a third of itself a step.
@@ -74,8 +74,8 @@ use sgd::SgdStep;
 use crate::error::{Error, Result};
 use crate::real::Real;
 
-/// Every so many steps numbers that have all but vanished become 0: see [the module's docs](self).
-pub const SWEEP: u64 = 16;
+/// Every so many steps tiny values are flushed to 0: see [the module's docs](self).
+pub const FLUSH_INTERVAL: u64 = 16;
 
 /// One optimiser's step for one element.
 pub trait Rule<R: Real>: Copy + Send + Sync {
@@ -148,7 +148,8 @@ pub fn apply<R: Real, U: Rule<R>>(rule: U, w: &mut [R], g: &[R], m: &mut [R], v:
 #[derive(Clone, Copy, Debug)]
 pub struct StepRule<R> {
     rule: AnyRule<R>,
-    swept: bool,
+    /// Whether tiny values are flushed in this step.
+    flushes: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -169,8 +170,8 @@ impl Optimizer {
             Optimizer::RmsProp(rmsprop) => AnyRule::RmsProp(rmsprop.at(step)),
             Optimizer::Rprop(rprop) => AnyRule::Rprop(rprop.at(step)),
         };
-        let swept = step.t.is_multiple_of(SWEEP);
-        StepRule { rule, swept }
+        let flushes = step.t.is_multiple_of(FLUSH_INTERVAL);
+        StepRule { rule, flushes }
     }
 }
 
@@ -180,24 +181,24 @@ impl<R: Real> StepRule<R> {
     /// Inlined, so that a caller compiled for a wider instruction set gets wider loops; the bits are the same.
     #[inline(always)]
     pub fn apply(&self, w: &mut [R], g: &[R], m: &mut [R], v: &mut [R]) {
-        let (swept, zero) = (self.swept, R::ZERO);
+        let (flushes, zero) = (self.flushes, R::ZERO);
         // A λ of 0 is written as a constant, for a loop without it.
         match self.rule {
-            AnyRule::Sgd(rule) => run(rule, swept, w, g, m, v),
+            AnyRule::Sgd(rule) => run(rule, flushes, w, g, m, v),
             AnyRule::Adam(rule) if rule.l2 == zero => {
-                run(AdamStep { l2: zero, ..rule }, swept, w, g, m, v);
+                run(AdamStep { l2: zero, ..rule }, flushes, w, g, m, v);
             }
-            AnyRule::Adam(rule) => run(rule, swept, w, g, m, v),
+            AnyRule::Adam(rule) => run(rule, flushes, w, g, m, v),
             AnyRule::RmsProp(rule) if rule.weight_decay == zero => {
                 let weight_decay = zero;
                 let rule = RmsPropStep {
                     weight_decay,
                     ..rule
                 };
-                run(rule, swept, w, g, m, v);
+                run(rule, flushes, w, g, m, v);
             }
-            AnyRule::RmsProp(rule) => run(rule, swept, w, g, m, v),
-            AnyRule::Rprop(rule) => run(rule, swept, w, g, m, v),
+            AnyRule::RmsProp(rule) => run(rule, flushes, w, g, m, v),
+            AnyRule::Rprop(rule) => run(rule, flushes, w, g, m, v),
         }
     }
 }
@@ -216,19 +217,26 @@ pub fn update<R: Real>(
 }
 
 #[inline(always)]
-fn run<R: Real, U: Rule<R>>(rule: U, swept: bool, w: &mut [R], g: &[R], m: &mut [R], v: &mut [R]) {
-    if swept {
-        apply(Swept(rule), w, g, m, v);
+fn run<R: Real, U: Rule<R>>(
+    rule: U,
+    flushes: bool,
+    w: &mut [R],
+    g: &[R],
+    m: &mut [R],
+    v: &mut [R],
+) {
+    if flushes {
+        apply(Flushed(rule), w, g, m, v);
     } else {
         apply(rule, w, g, m, v);
     }
 }
 
-/// A rule, and then 0 for what has all but vanished. In every step it would cost up to a half of the loop's time.
+/// A rule that then flushes tiny values to 0. In every step it would cost up to a half of the loop's time.
 #[derive(Clone, Copy, Debug)]
-struct Swept<U>(U);
+struct Flushed<U>(U);
 
-impl<R: Real, U: Rule<R>> Rule<R> for Swept<U> {
+impl<R: Real, U: Rule<R>> Rule<R> for Flushed<U> {
     #[inline(always)]
     fn update(&self, w: R, g: R, m: R, v: R) -> (R, R, R) {
         let (w, m, v) = self.0.update(w, g, m, v);

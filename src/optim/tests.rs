@@ -299,7 +299,7 @@ fn go_dark<R: Real>(
     w.iter().map(|w| w.to_f64()).collect()
 }
 
-/// 0.9 to the power of 830 is 1e-38: without the sweep every m here becomes subnormal and stays so; v (0.99, 0.999) and
+/// 0.9 to the power of 830 is 1e-38: without the flush every m here becomes subnormal and stays so; v (0.99, 0.999) and
 /// decaying weights follow later.
 #[test]
 fn weights_in_the_dark_leave_no_subnormal_number() {

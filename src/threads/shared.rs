@@ -13,7 +13,7 @@ pub(crate) struct SharedSlice<'a, T = f32> {
     lifetime: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: a handle does nothing by itself; whoever takes parts of it promises that they are not another member's.
+// SAFETY: a handle does nothing by itself. Who takes a part promises that it is not another member's.
 unsafe impl<T: Send + Sync> Send for SharedSlice<'_, T> {}
 // SAFETY: as above.
 unsafe impl<T: Send + Sync> Sync for SharedSlice<'_, T> {}
@@ -40,7 +40,8 @@ impl<'a, T: Send + Sync> SharedSlice<'a, T> {
     /// A part to write.
     ///
     /// # Safety
-    /// Until the next barrier nobody else reads or writes any of it, and this member holds no other reference to any of it.
+    /// Until the next barrier nobody else reads or writes any of it.
+    /// This member holds no other reference to any of it.
     pub(crate) unsafe fn part(self, range: Range<usize>) -> &'a mut [T] {
         assert!(range.start <= range.end && range.end <= self.len);
         // SAFETY: inside the slice; exclusive by the caller's promise.

@@ -11,7 +11,7 @@ use crate::optim::adam::AdamStep;
 use crate::optim::rmsprop::RmsPropStep;
 use crate::optim::rprop::RpropStep;
 use crate::optim::sgd::SgdStep;
-use crate::optim::{Optimizer, SWEEP, Step};
+use crate::optim::{FLUSH_INTERVAL, Optimizer, Step};
 
 /// Most blocks of threads that add squares, and how many numbers each takes at least.
 const SUM_BLOCKS: u32 = 256;
@@ -136,7 +136,7 @@ pub(super) fn launch_rule(
     let at = |buf: &Memory<f32>| buf.at(range.start, range.len());
     let w = at(&state.params);
     let (g, m, v) = (at(&state.grads), at(&state.m), at(&state.v));
-    let swept = u32::from(step.t.is_multiple_of(SWEEP));
+    let swept = u32::from(step.t.is_multiple_of(FLUSH_INTERVAL));
     let k = &device.kernels;
     // SAFETY: the four have `count` numbers from there on; the types are the kernels'.
     unsafe {

@@ -1,4 +1,6 @@
-//! The reverse: dY through activation, dropout and batch norm, then dX from the old weights, then dW, which goes into the optimiser as it is made.
+//! The reverse: dY through activation, dropout and batch norm, then dX from the old weights, then dW.
+//!
+//! dW goes into the optimiser as it is made.
 
 use std::ops::Range;
 

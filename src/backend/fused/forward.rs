@@ -106,7 +106,7 @@ impl Fused {
             let rounds = match &pass.products {
                 Products::F32(_) => false,
                 Products::Bf16(_, copies) => {
-                    // SAFETY: panels of this member alone; of X each was written by this member, or is written by nobody.
+                    // SAFETY: panels of this member alone. Those of X it has written itself, or nobody writes.
                     own.for_each(|p| unsafe { copies.round(p, pass.x.read(pass.panel(p))) });
                     true
                 }
@@ -131,7 +131,8 @@ impl Pass<'_> {
         let block = self.block;
         let all = panels(block.outputs);
         let own = member.share(all);
-        // Batch norm's input goes where the block's output will be; without it the product is the activation's input already.
+        // Batch norm's input goes where the block's output will be.
+        // Without batch norm the product is the activation's input already.
         let z = match &block.batch_norm {
             Some(_) => self.saved.out,
             None => self.saved.pre,

@@ -59,7 +59,8 @@ fn convert_pixels(
     if own.is_empty() {
         return;
     }
-    // Samples lie anywhere in memory, where the processor does not expect them: the next line's pixels are asked for before the first of these are converted.
+    // Samples lie anywhere in memory, where the processor does not expect them.
+    // So the next line's pixels are asked for before the first of these are converted.
     for &row in rows {
         prefetch_pixels(pixels_of(row, own.start));
     }

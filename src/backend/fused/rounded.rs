@@ -18,7 +18,8 @@ pub(super) struct Rounded {
 pub(super) struct Copies {
     /// Neighbours along columns, `[panels][rows][8]` pairs: for sums over columns.
     along_columns: Buffer,
-    /// Neighbours along rows, `[panels][⌈rows/2⌉][16]` pairs, the last row of an odd number with zeros: for sums over rows.
+    /// Neighbours along rows, `[panels][⌈rows/2⌉][16]` pairs: for sums over rows.
+    /// The last row of an odd number is paired with zeros.
     along_rows: Buffer,
 }
 

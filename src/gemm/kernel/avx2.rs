@@ -1,5 +1,7 @@
-//! AVX2 and FMA: tiles of 6 × 16. They need 12 of the 16 registers for sums, two for a row of B and one for an element of A; and 12 independent chains keep two
-//! multiply-add units of latency 4 or 5 busy.
+//! AVX2 and FMA: tiles of 6 × 16.
+//!
+//! They need 12 of the 16 registers for accumulators, two for a row of B and one for an element of A.
+//! 12 independent chains keep two multiply-add units of latency 4 or 5 busy.
 
 use core::arch::x86_64::*;
 

@@ -1,6 +1,9 @@
-//! Pairs of bf16 for every processor with AVX2: each is widened to two f32, of which its bits are the upper halves, and added in two multiply-adds, in the order of
-//! the instruction that AVX-512 has for it. Tiles of 4 × 16: 8 registers for sums, four for a widened row of B, two for a widened pair of A and one for the mask; a fifth
-//! row would leave too few.
+//! Pairs of bf16 for every processor with AVX2: tiles of 4 × 16.
+//!
+//! A pair is widened to two f32, of which its bits are the upper halves, and added in two multiply-adds.
+//! Their order is that of the instruction that AVX-512 has for it.
+//! The tiles need 8 registers for accumulators, four for a widened row of B, two for a widened pair of A and one for the mask.
+//! A fifth row would leave too few.
 
 use core::arch::x86_64::*;
 

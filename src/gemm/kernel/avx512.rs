@@ -1,5 +1,8 @@
-//! AVX-512: tiles of 14 × 32, two panels side by side. They need 28 of the 32 registers for sums and two for a row of B; elements of A are broadcast by the
-//! multiply-add itself. An odd last panel runs in tiles of 24 × 16: 24 sums, one register of B.
+//! AVX-512: tiles of 14 × 32, two panels side by side.
+//!
+//! They need 28 of the 32 registers for accumulators and two for a row of B.
+//! Elements of A are broadcast by the multiply-add itself.
+//! An odd last panel runs in tiles of 24 × 16: 24 accumulators, one register of B.
 
 use core::arch::x86_64::*;
 

@@ -1,5 +1,6 @@
-//! Pairs of bf16 with AVX-512's instruction for them, VDPBF16PS: twice as many multiply-adds an instruction as for f32, in the same tiles as there: 14 × 32, and 24 × 16 for an
-//! odd last panel.
+//! Pairs of bf16 with AVX-512's instruction for them, VDPBF16PS: twice as many multiply-adds an instruction as for f32.
+//!
+//! The tiles are the same as there: 14 × 32, and 24 × 16 for an odd last panel.
 
 use core::arch::x86_64::*;
 use core::mem::transmute;
@@ -30,7 +31,8 @@ impl Multiplicand for Pairs {
 
     #[inline(always)]
     unsafe fn mul_add(self, x: Self, sum: __m512) -> __m512 {
-        // SAFETY: as above; the vector types are the same 512 bits. The broadcast comes last, where the instruction can read it from memory itself.
+        // SAFETY: as above; the vector types are the same 512 bits.
+        // The broadcast comes last, where the instruction can read it from memory itself.
         unsafe {
             let (a, b) = (
                 transmute::<__m512i, __m512bh>(self.0),

@@ -1,4 +1,4 @@
-//! Kernels of bf16 pairs, each alone: against sums in f64, and the emulation bit for bit against the chain that the contract promises.
+//! Kernels of bf16 pairs, each alone: against sums in f64, and the emulation bit for bit against the contract's chain.
 
 use super::*;
 use crate::gemm::bf16::{Pair, pack_pairs, pack_rows};
@@ -221,7 +221,9 @@ fn irrational(i: usize) -> f32 {
     ((i * 7919 % 1013) as f32 * 0.37).sin()
 }
 
-/// Against the exact sum of the rounded operands: within the bound of a chain of k roundings, `k·2⁻²⁴·Σ|ab|`, and somewhat for `(1 + 2⁻²⁴)ᵏ`.
+/// Against the exact sum of the rounded operands.
+///
+/// The bound is that of a chain of k roundings, `k·2⁻²⁴·Σ|ab|`, and somewhat more for `(1 + 2⁻²⁴)ᵏ`.
 #[test]
 fn sums_are_close_to_those_in_f64() {
     every_case(irrational, |name, kernel, case| {

@@ -6,22 +6,29 @@
 //! C \leftarrow A B + \beta C, \qquad A: [m, k],\; B: [k, 16 \cdot panels],\; C: [m, 16 \cdot panels]
 //! ```
 //!
-//! It goes through C in tiles of a few rows and one or two panels, which it holds in registers while it runs through k: for every p it loads one row of the
-//! panel, broadcasts one element of A a row, and multiplies and adds (Goto, van de Geijn, “Anatomy of High-Performance Matrix Multiplication”, ACM TOMS 34(3),
-//! 2008; Van Zee, van de Geijn, “BLIS”, ACM TOMS 41(3), 2015).
+//! It goes through C in tiles of a few rows and one or two panels, which it holds in registers while it runs through k.
+//! For every p it loads one row of the panel, broadcasts one element of A a row, and multiplies and adds.
+//! (Goto, van de Geijn, “Anatomy of High-Performance Matrix Multiplication”, ACM TOMS 34(3), 2008;
+//! Van Zee, van de Geijn, “BLIS”, ACM TOMS 41(3), 2015.)
 //!
-//! What is multiplied is an [`Operand`]: an f32, or a pair of bf16 that are neighbours along k, in which case every k here counts pairs. Sums are always f32.
+//! What is multiplied is an [`Operand`]: an f32, or a pair of bf16 that are neighbours along k.
+//! With pairs every k here counts pairs. Sums are always f32.
 //!
 //! # The contract
 //!
-//! * Element (i, j) is one chain of fused multiply-adds over p = 0, 1, …, k − 1, which starts at 0, or at the old C if it accumulates. So the bits depend
-//!   neither on the tile's height nor on the vector's width, and a product whose k is cut into blocks gives the same bits as a whole one.
-//! * A pair is two links of that chain, its *second* bf16 first: that is the order of the processor's own instruction (Intel, “Software Developer's Manual”, VDPBF16PS), so the
-//!   order is 1, 0, 3, 2, …. A product of two bf16 has at most 16 significant bits and enters the sum exactly. The emulation keeps to this everywhere; the instruction itself takes
-//!   subnormal bf16 and sums for zeros, and its roundings inside a pair are the processor's own.
+//! * Element (i, j) is one chain of fused multiply-adds over p = 0, 1, …, k − 1.
+//!   It starts at 0, or at the old C if it accumulates.
+//!   So the bits depend neither on the tile's height nor on the vector's width.
+//!   A product whose k is cut into blocks gives the same bits as a whole one.
+//! * A pair is two links of that chain, its *second* bf16 first, so the order is 1, 0, 3, 2, ….
+//!   That is the order of the processor's own instruction (Intel, “Software Developer's Manual”, VDPBF16PS).
+//!   A product of two bf16 has at most 16 significant bits and enters the sum exactly.
+//!   The emulation keeps to this everywhere.
+//!   The instruction itself takes subnormal bf16 and sums for zeros, and rounds inside a pair in its own way.
 //! * β = 0 never reads C.
-//! * Heights are balanced (`heights`): 100 rows in tiles of at most 6 are 15 of 6 and 2 of 5, and no tile is a waste of mostly empty rows.
-//! * A panel is read and written in full. Edges are the caller's business: it pads.
+//! * Heights are balanced (`heights`): 100 rows in tiles of at most 6 are 15 of 6 and 2 of 5.
+//!   So no tile has mostly empty rows.
+//! * A panel is read and written in full. The caller pads.
 
 mod avx2;
 mod avx2_bf16;
@@ -53,7 +60,9 @@ pub(crate) unsafe trait Operand: Copy + Send + Sync {
     /// The kernels for an instruction set, which the processor must have; `None` if there are none for it.
     fn kernel(set: InstructionSet) -> Option<Kernel<Self>>;
 
-    /// Up to 16 rows of 16 numbers become as many columns of a panel of B, and zeros on their right; `to` takes the first rows, as many as it has.
+    /// Up to 16 rows of 16 numbers become as many columns of a panel of B, and zeros on their right.
+    ///
+    /// `to` takes the first rows, as many as it has.
     ///
     /// # Safety
     /// The processor has AVX2.
@@ -150,8 +159,9 @@ impl<E: Operand> Kernel<E> {
     /// Runs a call.
     ///
     /// # Safety
-    /// Every address that the call's fields describe is inside live allocations, A and B readable, C writable (and initialised if it accumulates); C
-    /// overlaps neither A nor B, and nobody else touches it meanwhile.
+    /// Every address that the call's fields describe is inside live allocations.
+    /// A and B are readable, C is writable, and initialised if it accumulates.
+    /// C overlaps neither A nor B, and nobody else touches it meanwhile.
     #[inline]
     pub(crate) unsafe fn run(self, call: &KernelCall<E>) {
         // SAFETY: the caller's promise; the instruction set was the processor's when `self` was made.

@@ -1,4 +1,6 @@
-//! The body of every kernel, once, over a vector type. It is inlined into functions that are compiled for their instruction set.
+//! The loops of every kernel, once, over a vector type.
+//!
+//! They are inlined into functions that are compiled for their instruction set.
 
 use core::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T0, _mm_prefetch};
 use std::ops::Range;
@@ -103,7 +105,8 @@ pub(super) unsafe fn tile<F: Multiplicand, const ROWS: usize, const VECTORS: usi
                 while left > 0 {
                     let steps = left.min(F::Operand::ROW);
                     let mut q = 0;
-                    // Four steps at a time save instructions; all of a row at a time and the compiler hoists loads until registers spill.
+                    // Four steps at a time save instructions.
+                    // With all of a row at a time the compiler would hoist loads until registers spill.
                     while q + UNROLLED <= steps {
                         for q in q..q + UNROLLED {
                             step::<F, ROWS, VECTORS>(

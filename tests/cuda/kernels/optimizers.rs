@@ -1,7 +1,7 @@
-//! Optimisers and clipping. The rules give the same bits as on the CPU, step after step, sweeps included.
+//! Optimisers and clipping. The rules give the same bits as on the CPU, step after step, flushes included.
 
 use chainrule::optim::clip::{SquareSum, scale};
-use chainrule::optim::{Adam, AdamW, Optimizer, RmsProp, Rprop, SWEEP, Sgd, Step, update};
+use chainrule::optim::{Adam, AdamW, FLUSH_INTERVAL, Optimizer, RmsProp, Rprop, Sgd, Step, update};
 
 use super::device::{
     AdamRule, Argument, Device, NULL, RmsPropRule, RpropRule, SgdRule, in_every_order,
@@ -53,7 +53,7 @@ fn adam_rule(rule: chainrule::optim::adam::AdamStep<f32>, swept: u32) -> AdamRul
 
 /// The kernel's name and its rule for one step.
 fn rule(optimizer: &Optimizer, step: &Step) -> (&'static str, Box<dyn Argument>) {
-    let swept = u32::from(step.t.is_multiple_of(SWEEP));
+    let swept = u32::from(step.t.is_multiple_of(FLUSH_INTERVAL));
     match optimizer {
         Optimizer::Sgd(sgd) => {
             let r = sgd.at::<f32>(step);
@@ -108,7 +108,7 @@ fn walk(device: &Device, optimizer: &Optimizer, count: usize, clipped: bool) {
     let factor = if clipped { 0.3_f32 } else { 1.0 };
     let (running, device_factor) = (device.upload(&[0_u32]), device.upload(&[factor]));
     let gradient_scale: &dyn Argument = if clipped { &device_factor } else { &NULL };
-    for t in 1..=SWEEP + 1 {
+    for t in 1..=FLUSH_INTERVAL + 1 {
         let mut g = scaled(count, t as u32, 0.1_f32.powi(t as i32 % 5));
         g.iter_mut().step_by(3).for_each(|g| *g *= 1e-36);
         let step = Step {
