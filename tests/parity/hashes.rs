@@ -43,7 +43,7 @@ fn pixel(i: usize, j: usize) -> u8 {
     let mixed = (i * 784 + j).wrapping_mul(2_654_435_761) >> 7;
     let noise = mixed % 256;
     let class = if j % 10 == i % 10 { 60 } else { 0 };
-    if mixed / 256 % 2 == 0 {
+    if (mixed / 256).is_multiple_of(2) {
         class as u8
     } else {
         (noise * 3 / 4 + class) as u8
