@@ -47,3 +47,20 @@ pub fn thread_count(given: Option<usize>) -> Result<usize> {
     let threads = named.filter(|&n: &usize| n > 0).unwrap_or_else(cores);
     Ok(threads.min(MAX_THREADS))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_threads_is_checked() {
+        assert_eq!(thread_count(Some(1)).unwrap(), 1);
+        assert_eq!(thread_count(Some(MAX_THREADS)).unwrap(), MAX_THREADS);
+        for given in [0, MAX_THREADS + 1, usize::MAX] {
+            let message = thread_count(Some(given)).unwrap_err().to_string();
+            let expected = format!("train.threads: expected from 1 to 1024 threads, found {given}");
+            assert_eq!(message, expected);
+        }
+        assert!((1..=MAX_THREADS).contains(&thread_count(None).unwrap()));
+    }
+}

@@ -15,6 +15,9 @@ use crate::optim::clip::SquareSum;
 use crate::optim::{Optimizer, Step};
 use crate::threads::SharedSlice;
 
+// The rows of a panel are added to a norm as they lie.
+const _: () = assert!(PANEL == SquareSum::LANES);
+
 impl Backend for Fused {
     type Real = f32;
     type Buf = Buffer;
@@ -98,9 +101,9 @@ impl Backend for Fused {
     fn gradient_norm(&self, blocks: &[Block], state: &State<Buffer>) -> Result<f64> {
         let mut sum = SquareSum::default();
         for block in blocks {
-            sum.add_panels(&state.grads[block.weight.clone()]);
+            sum.add_lanes(&state.grads[block.weight.clone()]);
             for vector in block.vectors() {
-                sum.add_panels(&state.grads[vector.clone()]);
+                sum.add_lanes(&state.grads[vector.clone()]);
             }
         }
         Ok(sum.norm())
