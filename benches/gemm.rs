@@ -30,7 +30,7 @@ fn bench(c: &mut Criterion) {
         let name = format!("{m}x{n}x{k}");
         for (layout, b) in [("B", b.view()), ("Bt", transposed.t())] {
             group.bench_function(BenchmarkId::new(format!("ours/{layout}"), &name), |bench| {
-                bench.iter(|| gemm(a.view(), b, Beta::Overwrite, out.view_mut()));
+                bench.iter(|| gemm(a.view(), b, Beta::Overwrite, out.view_mut(), 1));
             });
             group.bench_function(
                 BenchmarkId::new(format!("matrixmultiply/{layout}"), &name),

@@ -30,13 +30,13 @@ fn linear(c: &mut Criterion) {
     let (mut y, dy) = (matrix(ROWS, UNITS), matrix(ROWS, UNITS));
     let (mut dw, mut db, mut dx) = (w.clone(), b.clone(), x.clone());
     group.bench_function("forward", |bench| {
-        bench.iter(|| linear_forward(y.view_mut(), x.view(), w.view(), &b));
+        bench.iter(|| linear_forward(y.view_mut(), x.view(), w.view(), &b, 1));
     });
     group.bench_function("backward_parameters", |bench| {
-        bench.iter(|| linear_backward_parameters(dw.view_mut(), &mut db, dy.view(), x.view()));
+        bench.iter(|| linear_backward_parameters(dw.view_mut(), &mut db, dy.view(), x.view(), 1));
     });
     group.bench_function("backward_input", |bench| {
-        bench.iter(|| linear_backward_input(dx.view_mut(), dy.view(), w.view()));
+        bench.iter(|| linear_backward_input(dx.view_mut(), dy.view(), w.view(), 1));
     });
     group.finish();
 }

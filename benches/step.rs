@@ -2,7 +2,7 @@
 
 use chainrule::backend::{Backend, Input, Order, Plain};
 #[cfg(target_arch = "x86_64")]
-use chainrule::backend::{Factors, Fused};
+use chainrule::backend::{Fused, ProductPrecision};
 use chainrule::nn::init::{self, Init};
 use chainrule::nn::spec::hidden_widths;
 use chainrule::nn::{Mlp, NetworkSpec, Update};
@@ -110,12 +110,12 @@ fn steps<B: Backend<Real = f32>>(c: &mut Criterion, name: &str, backend: impl Fn
 }
 
 fn bench(c: &mut Criterion) {
-    steps(c, "step/plain", Plain::<f32>::new);
+    steps(c, "step/plain", || Plain::<f32>::new(1));
     #[cfg(target_arch = "x86_64")]
-    if let Ok(Some(_)) = Fused::new(1, Factors::F32) {
+    if let Ok(Some(_)) = Fused::new(1, ProductPrecision::F32) {
         for threads in [1, 2] {
             let fused = || {
-                Fused::new(threads, Factors::F32)
+                Fused::new(threads, ProductPrecision::F32)
                     .ok()
                     .flatten()
                     .expect("as before")

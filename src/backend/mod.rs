@@ -34,7 +34,6 @@ use crate::gemm::Element;
 use crate::ops::loss::cross_entropy::argmax;
 use crate::ops::loss::{BatchLoss, Loss};
 use crate::optim::{Optimizer, Step, clip};
-use crate::real::Real as _;
 pub use batch::{BatchTargets, DeviceDataset, Input};
 pub use block::{BatchNormSlices, Block, BlockKind, Hidden, LinearSlices, Mode, Order, Source};
 #[cfg(feature = "cuda")]
@@ -46,7 +45,7 @@ pub use plain::Plain;
 /// What the products of a backend in f32 multiply. They add up in f32 in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
-pub enum Factors {
+pub enum ProductPrecision {
     /// The numbers themselves.
     #[default]
     F32,
@@ -108,10 +107,7 @@ pub trait Backend: Send + 'static {
     const PENDING_LOSSES: usize;
 
     /// What computes, in words.
-    fn describe(&self) -> String {
-        let threads = rayon::current_num_threads();
-        format!("{}, {threads} threads", Self::Real::NAME)
-    }
+    fn describe(&self) -> String;
 
     /// A buffer of `len` zeros.
     fn alloc(&self, len: usize) -> Result<Self::Buf>;

@@ -5,7 +5,6 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
-use rayon::prelude::*;
 
 use super::pending::{self, PendingLosses};
 use super::{Backend, BatchTargets, Block, BlockKind, Hidden, Input, Mode, Order, Sink, State};
@@ -16,23 +15,26 @@ use crate::ops::batch_norm::{batch_norm_backward, batch_norm_evaluate, batch_nor
 use crate::ops::linear::{linear_backward_input, linear_backward_parameters, linear_forward};
 use crate::ops::loss::{BatchLoss, Loss};
 use crate::optim::clip::SquareSum;
-use crate::optim::{self, Optimizer, Step};
-use crate::simd::{self, Body};
+use crate::optim::{Optimizer, Step};
+use crate::simd;
+use crate::threads::{SharedSlice, on_team};
 
-/// Parameters that one thread updates at a time: four slices of this length fit the second-level cache.
-const UPDATE_CHUNK: usize = 16 * 1024;
+/// Up to this many parameters one thread updates alone: waking others would cost more than it saves.
+const UPDATE_ALONE: usize = 32 * 1024;
 
-/// Calls [`crate::ops`] one by one, in f32 or f64. Products and updates use as many threads as the current rayon pool has.
-#[derive(Debug, Default)]
+/// Calls [`crate::ops`] one by one, in f32 or f64.
+#[derive(Debug)]
 pub struct Plain<R> {
+    threads: usize,
     losses: PendingLosses,
     real: PhantomData<R>,
 }
 
 impl<R> Plain<R> {
-    /// A backend with no loss pending.
-    pub fn new() -> Self {
+    /// A backend whose products and updates run on this number of threads.
+    pub fn new(threads: usize) -> Self {
         Plain {
+            threads,
             losses: PendingLosses::default(),
             real: PhantomData,
         }
@@ -114,6 +116,10 @@ impl<R: Element> Backend for Plain<R> {
     const PANEL: usize = 1;
     const PENDING_LOSSES: usize = pending::ROOM;
 
+    fn describe(&self) -> String {
+        format!("{}, {} threads", R::NAME, self.threads)
+    }
+
     fn alloc(&self, len: usize) -> Result<Vec<R>> {
         Ok(vec![R::ZERO; len])
     }
@@ -176,7 +182,7 @@ impl<R: Element> Backend for Plain<R> {
         let linear = |z: &mut [R]| {
             let z = ArrayViewMut2::from_shape((x.rows(), block.outputs), z).expect("n rows");
             let bias = &params[block.linear.bias.clone()];
-            linear_forward(z, x_view, block.weight_view(params), bias);
+            linear_forward(z, x_view, block.weight_view(params), bias, self.threads);
         };
         let out = &mut out[..len];
         let hidden = match &block.kind {
@@ -275,14 +281,14 @@ impl<R: Element> Backend for Plain<R> {
         if let Some(dx) = dx {
             let dx = ArrayViewMut2::from_shape((n, block.inputs), &mut dx[..n * block.inputs])
                 .expect("n rows of inputs");
-            linear_backward_input(dx, dy, block.weight_view(&state.params));
+            linear_backward_input(dx, dy, block.weight_view(&state.params), self.threads);
         }
         let (dw, db) = state.grads.split_at_mut(block.linear.bias.start);
         let dw = &mut dw[block.linear.weight.clone()];
         let dw = ArrayViewMut2::from_shape((block.outputs, block.inputs), dw)
             .expect("the layout gives dW its size");
         let x = Self::input_view(x, block.inputs, &saved.input);
-        linear_backward_parameters(dw, &mut db[..block.outputs], dy, x);
+        linear_backward_parameters(dw, &mut db[..block.outputs], dy, x, self.threads);
         match sink {
             Sink::Store => Ok(()),
             Sink::Update { optimizer, step } => {
@@ -330,42 +336,31 @@ impl<R: Element> Backend for Plain<R> {
         state: &mut State<Vec<R>>,
         range: Range<usize>,
     ) -> Result<()> {
-        let w = &mut state.params[range.clone()];
+        let rule = optimizer.at(step);
         let g = &state.grads[range.clone()];
-        let m = &mut state.m[range.clone()];
-        let v = &mut state.v[range];
-        let run = |w: &mut [R], g: &[R], m: &mut [R], v: &mut [R]| {
-            simd::dispatch(UpdateBody {
-                optimizer,
-                step,
-                slices: (w, g, m, v),
-            });
-        };
-        if w.len() <= 2 * UPDATE_CHUNK || rayon::current_num_threads() == 1 {
-            run(w, g, m, v);
+        let w = SharedSlice::new(&mut state.params[range.clone()]);
+        let m = SharedSlice::new(&mut state.m[range.clone()]);
+        let v = SharedSlice::new(&mut state.v[range]);
+        let threads = if g.len() <= UPDATE_ALONE {
+            1
         } else {
-            w.par_chunks_mut(UPDATE_CHUNK)
-                .zip(g.par_chunks(UPDATE_CHUNK))
-                .zip(m.par_chunks_mut(UPDATE_CHUNK))
-                .zip(v.par_chunks_mut(UPDATE_CHUNK))
-                .for_each(|(((w, g), m), v)| run(w, g, m, v));
-        }
+            self.threads
+        };
+        on_team(threads, |member| {
+            let own = member.share(g.len());
+            // SAFETY: the shares of the members do not overlap.
+            let (w, m, v) = unsafe {
+                (
+                    w.part(own.clone()),
+                    m.part(own.clone()),
+                    v.part(own.clone()),
+                )
+            };
+            simd::dispatch(
+                #[inline(always)]
+                || rule.apply(w, &g[own], m, v),
+            );
+        });
         Ok(())
-    }
-}
-
-/// [`optim::update`] as a loop for [`simd::dispatch`].
-struct UpdateBody<'a, R> {
-    optimizer: &'a Optimizer,
-    step: &'a Step,
-    slices: (&'a mut [R], &'a [R], &'a mut [R], &'a mut [R]),
-}
-
-impl<R: Element> Body for UpdateBody<'_, R> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let (w, g, m, v) = self.slices;
-        optim::update(self.optimizer, self.step, w, g, m, v);
     }
 }

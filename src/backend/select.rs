@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::backend::Cuda;
 #[cfg(target_arch = "x86_64")]
 use crate::backend::Fused;
-use crate::backend::{Backend, Factors, Plain};
+use crate::backend::{Backend, Plain, ProductPrecision};
 use crate::error::{Error, Result};
 use crate::threads::check_threads;
 
@@ -138,7 +138,7 @@ pub fn on_inference_backend<W: OnBackend>(
 /// Whether this processor has kernels for bf16.
 fn has_bf16() -> Result<bool> {
     #[cfg(target_arch = "x86_64")]
-    return Ok(Fused::new(1, Factors::Bf16)?.is_some());
+    return Ok(Fused::new(1, ProductPrecision::Bf16)?.is_some());
     #[cfg(not(target_arch = "x86_64"))]
     Ok(false)
 }
@@ -150,18 +150,18 @@ fn on_cpu<W: OnBackend>(
     work: W,
 ) -> Result<W::Output> {
     let threads = check_threads(threads)?;
-    let factors = match precision {
-        Precision::F64 => return work.run(Plain::<f64>::new()),
-        Precision::F32 => Factors::F32,
-        Precision::Bf16 => Factors::Bf16,
+    let products = match precision {
+        Precision::F64 => return work.run(Plain::<f64>::new(threads)),
+        Precision::F32 => ProductPrecision::F32,
+        Precision::Bf16 => ProductPrecision::Bf16,
     };
     #[cfg(target_arch = "x86_64")]
-    if !plain && let Some(fused) = Fused::new(threads, factors)? {
+    if !plain && let Some(fused) = Fused::new(threads, products)? {
         return work.run(fused);
     }
-    match factors {
-        Factors::F32 => work.run(Plain::<f32>::new()),
-        Factors::Bf16 => Err(no_bf16("train.precision")),
+    match products {
+        ProductPrecision::F32 => work.run(Plain::<f32>::new(threads)),
+        ProductPrecision::Bf16 => Err(no_bf16("train.precision")),
     }
 }
 

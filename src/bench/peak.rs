@@ -7,11 +7,11 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::timing;
-use crate::backend::Factors;
+use crate::backend::ProductPrecision;
 use crate::error::Result;
 use crate::simd::chains::Chains;
-use crate::simd::{self, Body, InstructionSet};
-use crate::threads::with_threads;
+use crate::simd::{self, InstructionSet};
+use crate::threads::team::Team;
 
 /// The processor, as the system describes it.
 #[derive(Clone, Debug, Serialize)]
@@ -29,15 +29,15 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Asks the system; `threads` are those of the current rayon pool.
+    /// Asks the system; `threads` are those to measure on.
     ///
     /// # Errors
     /// If an instruction set is forced that this processor does not have.
-    pub fn describe() -> Result<Self> {
+    pub fn describe(threads: usize) -> Result<Self> {
         Ok(Machine {
             cpu: cpu_name(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
-            threads: rayon::current_num_threads(),
+            threads,
             instruction_set: InstructionSet::chosen()?.name(),
             last_level_cache: last_level_cache(),
         })
@@ -142,22 +142,22 @@ impl Peak {
         let cache = machine.last_level_cache.unwrap_or(USUAL_CACHE);
         let array = (cache / 4 * 5).clamp(IN_MEMORY.0, IN_MEMORY.1);
         for threads in one_and(machine.threads) {
-            with_threads(Some(threads), || {
-                peak.f32_flops.push(arithmetic(Chains::f32(), effort));
-                if let (Some(chains), Some(speeds)) = (Chains::bf16(), &mut peak.bf16_flops) {
-                    speeds.push(arithmetic(chains, effort));
-                }
-                peak.cache_bytes.push(bandwidth(IN_CACHE, effort));
-                peak.memory_bytes.push(bandwidth(4 * array, effort));
-            })?;
+            let team = Team::new(threads)?;
+            peak.f32_flops
+                .push(arithmetic(Chains::f32(), effort, &team));
+            if let (Some(chains), Some(speeds)) = (Chains::bf16(), &mut peak.bf16_flops) {
+                speeds.push(arithmetic(chains, effort, &team));
+            }
+            peak.cache_bytes.push(bandwidth(IN_CACHE, effort, &team));
+            peak.memory_bytes.push(bandwidth(4 * array, effort, &team));
         }
         Ok(peak)
     }
 
     /// Operations in a second on a number of threads that was measured; those of f32 for bf16 too if the processor has no others.
-    pub fn flops_on(&self, threads: usize, factors: Factors) -> Option<f64> {
-        let speeds = match (factors, &self.bf16_flops) {
-            (Factors::Bf16, Some(speeds)) => speeds,
+    pub fn flops_on(&self, threads: usize, products: ProductPrecision) -> Option<f64> {
+        let speeds = match (products, &self.bf16_flops) {
+            (ProductPrecision::Bf16, Some(speeds)) => speeds,
             _ => &self.f32_flops,
         };
         let speed = speeds.iter().find(|s| s.threads == threads)?;
@@ -190,50 +190,38 @@ pub fn one_and(threads: usize) -> impl Iterator<Item = usize> {
         .take(if threads == 1 { 1 } else { 2 })
 }
 
-/// The best speed of `chains` on every thread of the current pool at once.
-fn arithmetic(chains: Chains, effort: Effort) -> Speed {
+/// The best speed of `chains` on every thread of a team at once.
+fn arithmetic(chains: Chains, effort: Effort, team: &Team) -> Speed {
     // About 2 ms: long enough for the start of the threads not to count, short enough to fit between two interruptions.
     const ROUNDS: usize = 1_000_000;
     let per_thread = (ROUNDS * chains.flops()) as f64;
-    best(
-        effort,
-        per_thread * rayon::current_num_threads() as f64,
-        &mut || {
-            rayon::broadcast(|_| chains.run(ROUNDS));
-        },
-    )
+    let operations = per_thread * team.size() as f64;
+    best(effort, operations, team, |_| chains.run(ROUNDS))
 }
 
 /// The best speed of an update of as many parameters as fill `bytes` with w, m, v and g, each thread on its own part.
-fn bandwidth(bytes: usize, effort: Effort) -> Bandwidth {
-    let threads = rayon::current_num_threads();
+fn bandwidth(bytes: usize, effort: Effort, team: &Team) -> Bandwidth {
+    let threads = team.size();
     let share = bytes / 16 / threads;
     let parts: Vec<Mutex<Part>> = (0..threads).map(|_| Mutex::new(Part::default())).collect();
+    let own = |index: usize| parts[index].lock().unwrap_or_else(|e| e.into_inner());
     // Written first by the thread that uses it, so that it lies in memory next to that thread.
-    let on_each = |f: fn(&mut Part, usize)| {
-        rayon::broadcast(|context| {
-            let mut part = parts[context.index()]
-                .lock()
-                .unwrap_or_else(|e| e.into_inner());
-            f(&mut part, share);
-        });
-    };
-    on_each(Part::fill);
+    team.run(|member| own(member.index()).fill(share));
     let moved = (share * threads * BYTES_PER_PARAMETER) as f64;
-    let speed = best(effort, moved, &mut || {
-        on_each(|part, _| simd::dispatch(Update(part)));
-    });
+    let speed = best(effort, moved, team, |index| own(index).update());
     Bandwidth {
         bytes: share * threads * 16,
         speed,
     }
 }
 
-fn best(effort: Effort, work: f64, call: &mut dyn FnMut()) -> Speed {
-    let seconds = timing::batches(effort.repeats, effort.repeat, call);
+/// The best speed of a call that does so much work, in which each member of a team is told its index.
+fn best(effort: Effort, work: f64, team: &Team, call: impl Fn(usize) + Sync) -> Speed {
+    let mut on_team = || team.run(|member| call(member.index()));
+    let seconds = timing::batches(effort.repeats, effort.repeat, &mut on_team);
     let least = seconds.into_iter().fold(f64::INFINITY, f64::min);
     Speed {
-        threads: rayon::current_num_threads(),
+        threads: team.size(),
         per_second: work / least,
     }
 }
@@ -253,21 +241,20 @@ impl Part {
             *array = vec![0.01; count];
         }
     }
-}
 
-/// An update that touches memory as Adam's does and computes next to nothing.
-struct Update<'a>(&'a mut Part);
-
-impl Body for Update<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let Part { w, m, v, g } = self.0;
-        for (((w, m), v), &g) in w.iter_mut().zip(m).zip(v).zip(&*g) {
-            *m = 0.9_f32.mul_add(*m, 0.1 * g);
-            *v = 0.9_f32.mul_add(*v, 0.1 * g);
-            *w = (-0.001 * *m).mul_add(*v, *w);
-        }
+    /// An update that touches memory as Adam's does and computes next to nothing.
+    fn update(&mut self) {
+        let Part { w, m, v, g } = self;
+        simd::dispatch(
+            #[inline(always)]
+            || {
+                for (((w, m), v), &g) in w.iter_mut().zip(m).zip(v).zip(&*g) {
+                    *m = 0.9_f32.mul_add(*m, 0.1 * g);
+                    *v = 0.9_f32.mul_add(*v, 0.1 * g);
+                    *w = (-0.001 * *m).mul_add(*v, *w);
+                }
+            },
+        );
     }
 }
 
@@ -315,9 +302,9 @@ mod tests {
             instruction_set: "portable",
             last_level_cache: Some(1600),
         };
-        assert_eq!(peak.flops_on(2, Factors::F32), Some(20.0));
-        assert_eq!(peak.flops_on(3, Factors::F32), None);
-        assert_eq!(peak.flops_on(1, Factors::Bf16), Some(30.0));
+        assert_eq!(peak.flops_on(2, ProductPrecision::F32), Some(20.0));
+        assert_eq!(peak.flops_on(3, ProductPrecision::F32), None);
+        assert_eq!(peak.flops_on(1, ProductPrecision::Bf16), Some(30.0));
         assert_eq!(peak.bandwidth_on(1, 100, &machine), Some(3.0));
         assert_eq!(peak.bandwidth_on(2, 101, &machine), Some(2.5));
     }
@@ -328,7 +315,7 @@ mod tests {
             repeats: 1,
             repeat: Duration::ZERO,
         };
-        let found = with_threads(Some(3), || bandwidth(16 * 3 * 10 + 5, effort)).unwrap();
+        let found = bandwidth(16 * 3 * 10 + 5, effort, &Team::new(3).unwrap());
         assert_eq!((found.bytes, found.speed.threads), (16 * 3 * 10, 3));
         assert!(found.speed.per_second.is_finite() && found.speed.per_second > 0.0);
     }

@@ -1,11 +1,12 @@
 //! The matrix products of training steps, and one square, in the layouts that training has.
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
+use rayon::ThreadPoolBuilder;
 use serde::Serialize;
 
 use super::peak::Peak;
 use super::timing::{self, Comparison, Effort};
-use crate::backend::Factors;
+use crate::backend::ProductPrecision;
 use crate::error::{Error, Result};
 use crate::gemm::{Beta, gemm, yardstick};
 
@@ -144,21 +145,30 @@ pub struct Product {
     pub percent_of_peak: f64,
 }
 
-/// Times a product on the threads of the current rayon pool.
+/// Times a product on so many threads.
 ///
 /// # Errors
-/// If both sides do not give the same numbers, or if `peak` was not measured on so many threads.
-pub fn measure(shape: Shape, layout: Layout, peak: &Peak, effort: Effort) -> Result<Product> {
-    let threads = rayon::current_num_threads();
+/// If the threads cannot be started, if both sides do not give the same numbers, or if `peak` was not measured on so many threads.
+pub fn measure(
+    shape: Shape,
+    layout: Layout,
+    threads: usize,
+    peak: &Peak,
+    effort: Effort,
+) -> Result<Product> {
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build();
+    let pool = pool.map_err(|e| Error::setting("threads", e.to_string()))?;
     let operands = Operands::new(shape, layout);
     let (a, b) = (operands.a(), operands.b());
     let mut our_c = Array2::from_elem((shape.m, shape.n), f32::NAN);
     let mut their_c = our_c.clone();
-    let times = timing::compare(
-        effort,
-        &mut || gemm(a, b, Beta::Overwrite, our_c.view_mut()),
-        &mut || matrixmultiply(a, b, their_c.view_mut(), threads),
-    );
+    let times = pool.install(|| {
+        timing::compare(
+            effort,
+            &mut || gemm(a, b, Beta::Overwrite, our_c.view_mut(), threads),
+            &mut || matrixmultiply(a, b, their_c.view_mut(), threads),
+        )
+    });
     if !agree(&our_c, &their_c) {
         return Err(Error::Check(format!(
             "{shape} {layout}: not the numbers of matrixmultiply"
@@ -166,7 +176,7 @@ pub fn measure(shape: Shape, layout: Layout, peak: &Peak, effort: Effort) -> Res
     }
     let unmeasured = || Error::Check(format!("no peak was measured on {threads} threads"));
     let limit = peak
-        .flops_on(threads, Factors::F32)
+        .flops_on(threads, ProductPrecision::F32)
         .ok_or_else(unmeasured)?;
     let flops_per_second = shape.flops() / times.ours;
     Ok(Product {
@@ -186,7 +196,9 @@ pub fn agree(c: &Array2<f32>, d: &Array2<f32>) -> bool {
     c.dim() == d.dim() && c.iter().zip(d).all(close)
 }
 
-/// `C ← AB` by `matrixmultiply`, which has no threads of its own here: the longer side of C is cut into one piece a thread.
+/// `C ← AB` by `matrixmultiply`, which has no threads of its own here.
+///
+/// The longer side of C is cut into one piece a thread, for the threads of the rayon pool that this is called in.
 pub fn matrixmultiply(
     a: ArrayView2<'_, f32>,
     b: ArrayView2<'_, f32>,

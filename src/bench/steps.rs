@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::peak::{BYTES_PER_PARAMETER, Machine, Peak};
 use super::timing;
-use crate::backend::{Backend, Factors, Order};
+use crate::backend::{Backend, Order, ProductPrecision};
 use crate::data::{Features, Normalizer, Samples};
 use crate::error::{Error, Result};
 use crate::nn::init::{self, Init};
@@ -101,7 +101,7 @@ pub struct Step {
     #[serde(flatten)]
     pub time: StepTime,
     /// What products multiply.
-    pub precision: Factors,
+    pub precision: ProductPrecision,
     /// Threads.
     pub threads: usize,
     /// The least that products would take.
@@ -131,19 +131,20 @@ pub struct StepTime {
     pub flops_per_second: f64,
 }
 
-/// Times training steps of a network on the threads of the current rayon pool, on random pixels and labels; `precision` is what `backend` multiplies.
+/// Times training steps of a network on random pixels and labels.
+///
+/// `threads` and `precision` are those of `backend`.
 ///
 /// # Errors
 /// If the device fails, if a loss is not finite, or if `peak` was not measured on so many threads.
 pub fn measure<B: Backend<Real = f32>>(
     backend: B,
-    precision: Factors,
+    (threads, precision): (usize, ProductPrecision),
     network: &Network,
     pixels: &Pixels,
     (machine, peak): (&Machine, &Peak),
     effort: Effort,
 ) -> Result<Step> {
-    let threads = rayon::current_num_threads();
     let time = time(backend, network, pixels, effort, 1)?;
     let unmeasured = || Error::Check(format!("no peak was measured on {threads} threads"));
     let flops = peak.flops_on(threads, precision).ok_or_else(unmeasured)?;
@@ -354,18 +355,14 @@ mod tests {
         };
         let pixels = Pixels::random(6, 10);
         let on = |threads| {
-            let run = || {
-                let limits = (&machine, &peak);
-                measure(
-                    Plain::new(),
-                    Factors::F32,
-                    &network,
-                    &pixels,
-                    limits,
-                    effort,
-                )
-            };
-            crate::threads::with_threads(Some(threads), run).unwrap()
+            measure(
+                Plain::new(threads),
+                (threads, ProductPrecision::F32),
+                &network,
+                &pixels,
+                (&machine, &peak),
+                effort,
+            )
         };
         let step = on(1).unwrap();
         // 6·5 + 5 weights and biases, 2·5 of the batch norm, 5·10 + 10.

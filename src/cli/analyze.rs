@@ -82,9 +82,7 @@ pub(super) fn run(args: &AnalyzeArgs) -> Result<()> {
         ..
     } = description.fit_test(test)?;
     let classes = description.spec.outputs;
-    let found = args
-        .model
-        .on_threads(|| args.model.predictor(&model)?.predict(&test))?;
+    let found = args.model.predictor(&model)?.predict(&test)?;
     let outputs = if args.logits {
         &found.logits
     } else {

@@ -14,7 +14,7 @@ use crate::backend::select::Device;
 use crate::backend::select::no_bf16;
 #[cfg(not(feature = "cuda"))]
 use crate::backend::select::no_cuda;
-use crate::backend::{Factors, Plain};
+use crate::backend::{Plain, ProductPrecision};
 use crate::bench::peak::{self, Bandwidth, Machine, Peak, Speed, one_and};
 use crate::bench::products::{self, Layout, Product, SHAPES};
 use crate::bench::steps::{self, Network, Pixels, Step, StepTime};
@@ -23,7 +23,7 @@ use crate::bench::timing;
 use crate::error::Error;
 use crate::error::Result;
 use crate::text::table;
-use crate::threads::{MAX_THREADS, with_threads};
+use crate::threads::{MAX_THREADS, thread_count};
 
 /// What `bench` takes.
 #[derive(Debug, Args)]
@@ -46,7 +46,7 @@ pub struct BenchArgs {
     only: Vec<Part>,
     /// What the products of the steps multiply
     #[arg(long, value_enum, default_value_t)]
-    precision: Factors,
+    precision: ProductPrecision,
     /// Where to compute: cpu, cuda or cuda:N (the N-th NVIDIA GPU, from 0)
     #[arg(long, value_name = "NAME", default_value_t)]
     device: Device,
@@ -138,8 +138,8 @@ pub(super) fn run(args: &BenchArgs) -> Result<()> {
         [] => [Part::Products, Part::Steps].into(),
         only => only.iter().copied().collect(),
     };
-    let threads = args.threads.map(usize::from);
-    let machine = with_threads(threads, Machine::describe)??;
+    let threads = thread_count(args.threads.map(usize::from))?;
+    let machine = Machine::describe(threads)?;
     let progress = Progress::new(args.quiet);
     let effort = Effort::new(args.quick);
 
@@ -167,7 +167,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<()> {
 
 #[cfg(feature = "cuda")]
 fn on_cuda(index: usize, args: &BenchArgs) -> Result<()> {
-    if args.precision == Factors::Bf16 {
+    if args.precision == ProductPrecision::Bf16 {
         let why = format!("expected f32 with device {}, found bf16", args.device);
         return Err(Error::setting("precision", why));
     }
@@ -199,8 +199,7 @@ fn measure_products(
         for shape in SHAPES {
             progress.next(&format!("product {shape} on {}", in_threads(threads)));
             for layout in Layout::ALL {
-                let measure = || products::measure(shape, layout, peak, effort);
-                found.push(with_threads(Some(threads), measure)??);
+                found.push(products::measure(shape, layout, threads, peak, effort)?);
             }
         }
     }
@@ -208,29 +207,29 @@ fn measure_products(
 }
 
 fn measure_steps(
-    precision: Factors,
+    precision: ProductPrecision,
     limits: (&Machine, &Peak),
     effort: steps::Effort,
     progress: &Progress,
 ) -> Result<Vec<Step>> {
     let pixels = Pixels::random(784, 10);
     let threads = limits.0.threads;
-    with_threads(Some(threads), || {
-        let measure = |network: &Network| {
-            progress.next(&format!("step of {}", network.name));
-            #[cfg(target_arch = "x86_64")]
-            if let Some(fused) = Fused::new(threads, precision)? {
-                return steps::measure(fused, precision, network, &pixels, limits, effort);
+    let computing = (threads, precision);
+    let measure = |network: &Network| {
+        progress.next(&format!("step of {}", network.name));
+        #[cfg(target_arch = "x86_64")]
+        if let Some(fused) = Fused::new(threads, precision)? {
+            return steps::measure(fused, computing, network, &pixels, limits, effort);
+        }
+        match precision {
+            ProductPrecision::F32 => {
+                let plain = Plain::new(threads);
+                steps::measure(plain, computing, network, &pixels, limits, effort)
             }
-            match precision {
-                Factors::F32 => {
-                    steps::measure(Plain::new(), precision, network, &pixels, limits, effort)
-                }
-                Factors::Bf16 => Err(no_bf16("precision")),
-            }
-        };
-        Network::all().iter().map(measure).collect()
-    })?
+            ProductPrecision::Bf16 => Err(no_bf16("precision")),
+        }
+    };
+    Network::all().iter().map(measure).collect()
 }
 
 /// What is being measured: on a terminal in one line that goes away, else a line each, on standard error.
@@ -393,7 +392,7 @@ fn steps_table(steps: &[Step]) -> String {
     }));
     let mut text = table::align(&rows, 1);
     let threads = steps.first().map_or(1, |s| s.threads);
-    let bf16 = steps.iter().any(|s| s.precision == Factors::Bf16);
+    let bf16 = steps.iter().any(|s| s.precision == ProductPrecision::Bf16);
     text += &format!(
         "on {}{}; the bound is products + optimiser\n",
         in_threads(threads),

@@ -103,9 +103,7 @@ pub(super) fn run(args: &EvalArgs) -> Result<()> {
     for notice in &selection.notices {
         output::note(&format!("note: {notice}"));
     }
-    let (loss, confusion) = args
-        .model
-        .on_threads(|| evaluate(args, &model, &selection.rows))?;
+    let (loss, confusion) = evaluate(args, &model, &selection.rows)?;
     let scores = Scores::new(&confusion);
     if !args.model.json {
         return output::print(&in_words(args, &model, &selection, loss, &confusion)?);

@@ -55,7 +55,7 @@ fn predict_test_set(folder: &Path) -> Result<TestResult> {
     let Some(samples) = data.test else {
         return Err(Error::format(&data.path, "data set", "a test part", "none"));
     };
-    let mut predictor = model.predictor(Device::Cpu, thread_count(None))?;
+    let mut predictor = model.predictor(Device::Cpu, thread_count(None)?)?;
     Ok(TestResult {
         predictions: predictor.predict(&samples)?,
         class_names: data.class_names,

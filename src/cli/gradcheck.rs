@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::nn::NetworkSpec;
 use crate::nn::gradcheck::{Options, Report, TensorReport, gradcheck, gradcheck_on};
 use crate::settings::{Config, Settings};
-use crate::threads::with_threads;
+use crate::threads::thread_count;
 
 /// Rows of the random batch unless `--batch-size` says otherwise: enough for batch statistics, few enough for seconds.
 const ROWS: usize = 8;
@@ -105,8 +105,9 @@ pub(super) fn run(args: GradcheckArgs) -> Result<()> {
         limit,
         init: config.init,
         loss: config.loss.clone(),
+        threads: thread_count(config.threads)?,
     };
-    let (report, precision) = with_threads(config.threads, || check(device, &spec, &options))??;
+    let (report, precision) = check(device, &spec, &options)?;
     if args.json {
         output::print_json(&report)?;
     } else {

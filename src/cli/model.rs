@@ -8,7 +8,7 @@ use crate::backend::select::Device;
 use crate::error::Result;
 use crate::model::{Model, Predictor};
 use crate::settings::Label;
-use crate::threads::{MAX_THREADS, thread_count, with_threads};
+use crate::threads::{MAX_THREADS, thread_count};
 
 /// The model's flags.
 #[derive(Debug, Args)]
@@ -55,11 +55,7 @@ impl ModelArgs {
 
     /// The model, ready for use where the user wants it.
     pub(super) fn predictor(&self, model: &Model) -> Result<Predictor> {
-        model.predictor(self.device, thread_count(self.threads.map(usize::from)))
-    }
-
-    /// Runs `f` on the threads that were asked for.
-    pub(super) fn on_threads<T: Send>(&self, f: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-        with_threads(self.threads.map(usize::from), f)?
+        let threads = thread_count(self.threads.map(usize::from))?;
+        model.predictor(self.device, threads)
     }
 }

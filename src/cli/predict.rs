@@ -69,7 +69,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<()> {
         output::check_parent(path)?;
     }
     let model = args.model.read()?;
-    let outcomes = args.model.on_threads(|| predict(args, &model))?;
+    let outcomes = predict(args, &model)?;
     let classes = &model.description.class_names;
     if let Some(path) = &args.out {
         durable::write(path, &as_csv(&outcomes, classes)?)?;

@@ -77,7 +77,7 @@ fn name(text: &str) -> Result<String, String> {
 /// Runs the command.
 pub(super) fn run(args: &SearchArgs) -> Result<()> {
     let mut space = Space::default();
-    let base = Base::new(args.common.searched(&mut space)?);
+    let base = Base::new(args.common.searched(&mut space)?)?;
     let plan = Plan {
         name: args.name.clone(),
         space,

@@ -113,14 +113,14 @@ pub(super) struct Base {
 }
 
 impl Base {
-    pub(super) fn new(mut settings: Settings) -> Self {
+    pub(super) fn new(mut settings: Settings) -> Result<Self> {
         let seed = settings.train.seed.take().unwrap_or(0);
-        let threads = thread_count(settings.train.threads.take());
-        Base {
+        let threads = thread_count(settings.train.threads.take())?;
+        Ok(Base {
             settings,
             seed,
             threads,
-        }
+        })
     }
 
     /// The data; trials never see the test part.

@@ -50,7 +50,7 @@ pub struct StudyArgs {
 /// Runs the command.
 pub(super) fn run(args: &StudyArgs) -> Result<()> {
     let start = Instant::now();
-    let base = Base::new(args.common.fixed()?);
+    let base = Base::new(args.common.fixed()?)?;
     let outline = Outline::new(
         args.preset,
         &base.settings,

@@ -58,7 +58,7 @@ enum SweepPreset {
 
 /// Runs the command.
 pub(super) fn run(args: &SweepArgs) -> Result<()> {
-    let base = Base::new(args.common.fixed()?);
+    let base = Base::new(args.common.fixed()?)?;
     let plans: Vec<Plan> = series(args)?
         .iter()
         .map(|s| {

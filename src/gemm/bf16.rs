@@ -1,30 +1,37 @@
-//! bfloat16, the upper half of an f32 (8 bits of exponent, 7 of fraction), and the layouts in which products multiply it.
+//! bfloat16, the upper half of an f32 (8 bits of exponent, 7 of fraction), and how it lies for products.
 //!
 //! # Rounding
 //!
 //! To the nearest, ties to the even one, by adding just under half a unit of the last place that stays:
 //!
 //! ```math
-//! \mathrm{bf16}(x) = \Bigl\lfloor \bigl(\mathrm{bits}(x) + \mathtt{7fff}_{16} + \text{lowest bit that stays}\bigr) / 2^{16} \Bigr\rfloor
+//! \mathrm{bf16}(x) =
+//!     \bigl\lfloor (\mathrm{bits}(x) + \mathtt{7fff}_{16} + \text{lowest bit that stays}) / 2^{16} \bigr\rfloor
 //! ```
 //!
-//! The sum carries into the exponent where it must, so numbers from `$2^{127}(2 - 2^{-8})$` on become infinite, as IEEE 754 asks. NaN stays NaN, of its sign, and quiet. Subnormal numbers
-//! are rounded like all others, to multiples of `$2^{-133}$` (the processor's own VCVTNEPS2BF16 makes them zero).
+//! The sum carries into the exponent where it must.
+//! So numbers from `$2^{127}(2 - 2^{-8})$` on become infinite, as IEEE 754 asks.
+//! NaN stays NaN, of its sign, and quiet.
+//! Subnormal numbers are rounded like all others, to multiples of `$2^{-133}$`.
+//! (The processor's own VCVTNEPS2BF16 makes them zero.)
 //!
 //! # Layouts
 //!
-//! Kernels take bf16 in [`Pair`]s of neighbours along k. The second operand's panels of 16 columns are `[⌈k/2⌉][16]` pairs, one cache line for two rows. The first operand has its rows in
-//! panels of 16 columns, `[⌈k/16⌉][rows][8]` pairs, or is itself a second operand's panel, walked by columns. All come from panels of f32, `[k][16]`:
+//! Kernels take bf16 in [`Pair`]s of neighbours along k.
+//! The second operand's panels of 16 columns are `[⌈k/2⌉][16]` pairs, one cache line for two rows.
+//! The first operand has its rows in panels of 16 columns, `[⌈k/16⌉][rows][8]` pairs.
+//! Or it lies as a second operand does, and is read by columns.
+//! All come from panels of f32, `[k][16]`:
 //!
 //! | function | from | to | makes |
 //! |---|---|---|---|
 //! | [`pack_rows`] | `[rows][16]` | `[rows][8]` pairs | the first operand: X of XWᵀ, dY of dY·W |
 //! | [`pack_pairs`] | `[k][16]` | `[⌈k/2⌉][16]` pairs | the second one, W of XWᵀ, and both of dYᵀX |
-//! | [`pack_pairs_transposed`] | `[columns][16]` | `[8][16]` pairs | the second one, W of dY·W, 16 rows of k at a time |
+//! | [`pack_pairs_transposed`] | `[columns][16]` | `[8][16]` pairs | the second one, W of dY·W, 16 of k at a time |
 
-use super::kernel::PANEL;
 use super::pack::transpose_8x8;
-use crate::simd::{self, Body};
+use super::params::PANEL;
+use crate::simd;
 
 /// Pairs of a row of 16 numbers.
 const HALF: usize = PANEL / 2;
@@ -59,56 +66,46 @@ fn nearest(x: f32) -> u32 {
 
 /// `to[i] = (from[2i], from[2i + 1])`: rows of 16 numbers become rows of 8 pairs.
 pub(crate) fn pack_rows(to: &mut [Pair], from: &[f32]) {
-    simd::dispatch(PackRows { to, from });
+    simd::dispatch(
+        #[inline(always)]
+        || pair_neighbours(to, from),
+    );
 }
 
-struct PackRows<'a> {
-    to: &'a mut [Pair],
-    from: &'a [f32],
-}
-
-impl Body for PackRows<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let PackRows { to, from } = self;
-        assert_eq!(2 * to.len(), from.len());
-        for (to, from) in to.iter_mut().zip(from.chunks_exact(2)) {
-            *to = Pair::new(from[0], from[1]);
-        }
+/// [`pack_rows`], for callers that are compiled for their instruction set.
+#[inline(always)]
+fn pair_neighbours(to: &mut [Pair], from: &[f32]) {
+    assert_eq!(2 * to.len(), from.len());
+    for (to, from) in to.iter_mut().zip(from.chunks_exact(2)) {
+        *to = Pair::new(from[0], from[1]);
     }
 }
 
-/// Rows 2q and 2q + 1 of a panel of 16 columns become row q of pairs; the last row of an odd number is paired with zeros.
+/// Rows 2q and 2q + 1 of a panel of 16 columns become row q of pairs.
+///
+/// The last row of an odd number is paired with zeros.
 pub(crate) fn pack_pairs(to: &mut [Pair], from: &[f32]) {
-    simd::dispatch(PackPairs { to, from });
-}
-
-struct PackPairs<'a> {
-    to: &'a mut [Pair],
-    from: &'a [f32],
-}
-
-impl Body for PackPairs<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let PackPairs { to, from } = self;
-        let (rows, rest) = from.as_chunks::<PANEL>();
-        let (to, rest_of_to) = to.as_chunks_mut::<PANEL>();
-        assert!(rest.is_empty() && rest_of_to.is_empty());
-        assert_eq!(to.len(), rows.len().div_ceil(2));
-        let zeros = [0.0; PANEL];
-        for (to, rows) in to.iter_mut().zip(rows.chunks(2)) {
-            let (first, second) = (&rows[0], rows.get(1).unwrap_or(&zeros));
-            for (to, (&first, &second)) in to.iter_mut().zip(first.iter().zip(second)) {
-                *to = Pair::new(first, second);
+    let (rows, rest) = from.as_chunks::<PANEL>();
+    let (to, rest_of_to) = to.as_chunks_mut::<PANEL>();
+    assert!(rest.is_empty() && rest_of_to.is_empty());
+    assert_eq!(to.len(), rows.len().div_ceil(2));
+    simd::dispatch(
+        #[inline(always)]
+        || {
+            let zeros = [0.0; PANEL];
+            for (to, rows) in to.iter_mut().zip(rows.chunks(2)) {
+                let (first, second) = (&rows[0], rows.get(1).unwrap_or(&zeros));
+                for (to, (&first, &second)) in to.iter_mut().zip(first.iter().zip(second)) {
+                    *to = Pair::new(first, second);
+                }
             }
-        }
-    }
+        },
+    );
 }
 
-/// Up to 16 rows of 16 numbers become as many columns of pairs, and zeros on their right; `to` takes the first of these 8 rows, as many as it has.
+/// Up to 16 rows of 16 numbers become as many columns of pairs, and zeros on their right.
+///
+/// `to` takes the first of these 8 rows, as many as it has.
 ///
 /// # Safety
 /// The processor has AVX2.
@@ -118,14 +115,10 @@ pub(crate) unsafe fn pack_pairs_transposed(to: &mut [Pair], from: &[f32]) {
     assert!(to.len() <= HALF * PANEL && to.len().is_multiple_of(PANEL));
     let mut rows = [Pair::default(); PANEL * HALF];
     let pairs = from.len() / 2;
-    PackRows {
-        to: &mut rows[..pairs],
-        from,
-    }
-    .run();
+    pair_neighbours(&mut rows[..pairs], from);
     let mut columns = [Pair::default(); HALF * PANEL];
     for half in [0, HALF] {
-        // SAFETY: 8 rows of 8 pairs of the one array, and of the other, where rows are twice as long; a pair has the size of an f32.
+        // SAFETY: 8 rows of 8 pairs of each array; the rows of `columns` are twice as long. A pair has an f32's size.
         unsafe {
             transpose_8x8(
                 rows.as_ptr().add(half * HALF).cast(),
@@ -156,14 +149,14 @@ mod tests {
         }
     }
 
-    /// The upper 16 bits that a number is rounded to, by both halves of a pair and by every loop.
+    /// The upper 16 bits that a number is rounded to, by both halves of a pair.
     fn round(x: f32) -> u16 {
         let Pair(bits) = Pair::new(x, x);
         assert_eq!(bits >> 16, bits & 0xffff);
         (bits >> 16) as u16
     }
 
-    /// Every bf16, what lies halfway to the next one, and one unit in the last place of an f32 beside each, against distances in f64, which are exact.
+    /// Every bf16, the f32 halfway to the next one, and the f32 beside each: against distances in f64, which are exact.
     #[test]
     fn finite_numbers_go_to_the_nearest_and_ties_to_even() {
         for low in 0..0x7f80_u16 {

@@ -1,17 +1,26 @@
 //! The loops round the kernels: which operand becomes panels, what is packed, in which blocks.
 //!
-//! Either operand may play the panels' part: `$C = AB$` has the panels in B and its vectors along the columns of C, `$C^\top = B^\top A^\top$` has them in
-//! A. [`product`] takes the one that moves less memory; the bits are the same. Then, in BLIS's numbering of the loops round the micro-kernel:
+//! Either operand may be the one in panels.
+//! `$C = AB$` has the panels in B, and its vectors along the columns of C; `$C^\top = B^\top A^\top$` has them in A.
+//! [`product`] takes the one that moves less memory; the bits are the same.
 //!
-//! 1. loop 5 over blocks of panels, 2. loop 4 over blocks of k, 3. loop 3 over blocks of rows, and in the kernel 4. loop 2 over panels, 5. loop 1 over tiles.
+//! The loops round the micro-kernel, in BLIS's numbering, from the outermost inwards:
+//!
+//! | loop | over |
+//! |---|---|
+//! | 4 | blocks of k |
+//! | 5 | blocks of panels |
+//! | 3 | blocks of rows |
+//! | 2 | panels, in the kernel |
+//! | 1 | tiles, in the kernel |
 //!
 //! Loop 4 is never cut between threads: its later blocks go on from the sums of the earlier ones.
 
 use std::cell::RefCell;
 
-use super::kernel::{Kernel, NOTHING, PANEL, Product, Walk};
+use super::kernel::{ALayout, Kernel, KernelCall};
 use super::pack::{Line, Source, pack, unpack};
-use super::params::{DEPTH, PANELS, ROWS, THIN, blocks};
+use super::params::{DEPTH, PANEL, PANELS, ROWS, THIN, blocks};
 
 /// Working memory of a thread, which only grows: after the first products nothing is allocated.
 #[derive(Default)]
@@ -35,7 +44,8 @@ fn room(lines: &mut Vec<Line>, count: usize) -> &mut [Line] {
 /// `C ← AB + βC` for A `[m, k]`, B `[k, n]`, C `[m, n]` with any strides, on the calling thread.
 ///
 /// # Safety
-/// The three matrices have these sizes; C's elements are distinct and overlap neither A nor B, and are initialised if it accumulates.
+/// The three matrices have these sizes.
+/// C's elements are distinct and overlap neither A nor B, and are initialised if it accumulates.
 pub(super) unsafe fn product(
     kernel: Kernel,
     [m, k, n]: [usize; 3],
@@ -83,7 +93,10 @@ struct Oriented {
 }
 
 impl Oriented {
-    /// Estimated time, in multiply-adds: those of whole panels, 4 for each number copied (it comes from outside the first-level cache), 8 if it is transposed too.
+    /// Estimated time, in multiply-adds.
+    ///
+    /// Whole panels are multiplied.
+    /// A copied number counts 4, as it comes from outside the first-level cache, and 8 if it is transposed too.
     fn cost(&self) -> usize {
         let [m, k, n] = self.shape;
         let copied = |stride: isize| if stride == 1 { 4 } else { 8 };
@@ -121,7 +134,7 @@ impl Oriented {
             // SAFETY: the blocks lie inside the matrices.
             unsafe {
                 if m <= ROWS {
-                    // A single block of rows: each panel is used up right after it was packed, from the first-level cache.
+                    // A single block of rows: each panel is used up from the first-level cache, right after packing.
                     let a = self.pack_rows(a, (0, m), (depth_start, depth));
                     for (first, panels) in blocks(panels, self.kernel.side_by_side, 1) {
                         let block = block(first, panels);
@@ -155,8 +168,9 @@ impl Oriented {
         PANEL.min(self.shape[2] - panel * PANEL)
     }
 
-    /// Packs a block of A into panels of its own, which the kernel reads row by row: it costs less than to walk through pages and cache sets that A's rows share, even where C has few
-    /// columns.
+    /// Packs a block of A into panels of its own, which the kernel reads row by row.
+    ///
+    /// Even where C has few columns it costs less than to read through pages and cache sets that A's rows share.
     ///
     /// # Safety
     /// The block lies inside A.
@@ -165,7 +179,7 @@ impl Oriented {
         lines: &mut Vec<Line>,
         (row, rows): (usize, usize),
         (depth_start, depth): (usize, usize),
-    ) -> (*const f32, Walk) {
+    ) -> (*const f32, ALayout) {
         let from = self.a.from(row, depth_start);
         let lines = room(lines, depth.div_ceil(PANEL) * rows);
         for (q, lines) in lines.chunks_exact_mut(rows).enumerate() {
@@ -173,10 +187,10 @@ impl Oriented {
             // SAFETY: a part of A; a kernel exists only on processors with AVX2.
             unsafe { pack(lines, from.from(0, q * PANEL), width) };
         }
-        let walk = Walk::Panels {
+        let layout = ALayout::Panels {
             panel: PANEL * rows,
         };
-        (lines.as_ptr().cast(), walk)
+        (lines.as_ptr().cast(), layout)
     }
 
     /// Where a block of B can be read, and the strides between its rows and panels.
@@ -209,7 +223,7 @@ impl Oriented {
     /// As for [`product`]; the block lies inside the matrices, `a` and `b` are its packed parts.
     unsafe fn multiply(
         &self,
-        (a, walk): (*const f32, Walk),
+        (a, a_layout): (*const f32, ALayout),
         (b, b_row, b_panel): (*const f32, usize, usize),
         (row, rows): (usize, usize),
         block: &Block,
@@ -226,12 +240,12 @@ impl Oriented {
             (0.., 1) => block.panels - usize::from(last_width < PANEL),
             _ => 0,
         };
-        let whole = Product {
+        let whole = KernelCall {
             m: rows,
             k: block.depth,
             panels: direct,
             a,
-            walk,
+            a_layout,
             b,
             b_row,
             b_panel,
@@ -239,8 +253,7 @@ impl Oriented {
             c_row: c_row as usize,
             c_panel: PANEL,
             accumulate: block.accumulate,
-            beside: NOTHING,
-            beside_panel: 0,
+            prefetch: None,
         };
         // SAFETY: the caller's promise; the scratch panel is as large as the rows of the block.
         unsafe {
@@ -258,7 +271,7 @@ impl Oriented {
                     };
                     pack(lines, from, width);
                 }
-                self.kernel.run(&Product {
+                self.kernel.run(&KernelCall {
                     panels: 1,
                     b: b.add(panel * b_panel),
                     c: lines.as_mut_ptr().cast(),

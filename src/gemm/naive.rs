@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-use super::Beta;
+use super::element::Beta;
 use crate::real::Real;
 
 /// `$C_{ij} \leftarrow \sum_p A_{ip} B_{pj} + \beta C_{ij}$`, summed in f64 and rounded once.

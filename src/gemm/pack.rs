@@ -1,6 +1,6 @@
 //! Copies into panels: the layout that kernels read in order, `[rows][16]`, whatever the matrix's own layout is.
 
-use super::kernel::PANEL;
+use super::params::PANEL;
 
 /// A row of a panel: one cache line.
 #[derive(Clone, Copy, Debug, Default)]
@@ -89,7 +89,8 @@ pub(crate) unsafe fn pack(panel: &mut [Line], from: Source, width: usize) {
 /// Writes the first `width` columns of a panel to the matrix that begins at `to`, with these strides.
 ///
 /// # Safety
-/// The matrix has `panel.len()` rows and `width` ≤ 16 columns of writable elements that nobody else touches, and the processor has AVX2.
+/// The matrix has `panel.len()` rows and `width` ≤ 16 columns of writable elements that nobody else touches.
+/// The processor has AVX2.
 #[target_feature(enable = "avx2,fma")]
 pub(crate) unsafe fn unpack(panel: &[Line], to: *mut f32, [row, column]: [isize; 2], width: usize) {
     // SAFETY: every address is one of the matrix, by the caller's promise.

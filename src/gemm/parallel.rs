@@ -1,57 +1,72 @@
-//! A product on several threads: C is cut into a piece a thread, k is not cut.
-//!
-//! The threads are those of a [`Team`] and not rayon's, whose workers sleep as soon as they find nothing to do. A product of a small network takes some tens of microseconds: by the time
-//! that a sleeper runs, the others have done its work. Members of a team look out for the next product for some milliseconds before they sleep.
+//! A product on one or several threads: C is cut into a piece a thread, k is not cut.
 
 use std::ops::Range;
-use std::sync::Mutex;
 
 use ndarray::{ArrayView2, ArrayViewMut2, s};
 
-use super::{Beta, COLUMN_GRAIN, Element, ROW_GRAIN, multiply};
-use crate::threads::lock;
-use crate::threads::team::Team;
+use super::element::{Beta, Element, multiply};
+use crate::threads::on_team;
 
-/// Teams that no product is using. Starting threads takes longer than most products, so a process keeps as many teams as it had products at a time.
-static IDLE: Mutex<Vec<Team>> = Mutex::new(Vec::new());
+/// Rows of C are split between threads at multiples of this number: a multiple of every micro-kernel's tile height.
+pub const ROW_GRAIN: usize = 48;
+/// Columns of C are split between threads at multiples of this number: a multiple of every micro-kernel's tile width.
+pub const COLUMN_GRAIN: usize = 64;
 
-/// `C ← AB + βC` on so many threads; on the calling one if no more can be started, or if it is a member of a team at work.
-pub(super) fn product<R: Element>(
+/// Products below this many multiply-adds stay on one thread: waking a second one costs more than it saves.
+///
+/// They are about 10 µs of work.
+const PARALLEL_WORK: usize = 1 << 18;
+
+/// `C ← AB + βC` for A `[m, k]`, B `[k, n]`, C `[m, n]` with any strides, on so many threads.
+///
+/// The bits do not depend on the number of threads.
+/// An empty sum (k = 0) is 0.
+///
+/// # Panics
+/// If the shapes do not fit: that is a mistake of the caller and never of its input.
+pub fn gemm<R: Element>(
     a: ArrayView2<'_, R>,
     b: ArrayView2<'_, R>,
     beta: Beta,
     mut c: ArrayViewMut2<'_, R>,
     threads: usize,
 ) {
-    let team = match Team::in_region() {
-        true => None,
-        false => idle_team(threads).or_else(|| Team::new(threads).ok()),
-    };
-    let Some(team) = team else {
-        // SAFETY: the shapes were compared in `gemm`, and the view is borrowed mutably.
-        return unsafe { multiply(a, b, beta, c.as_mut_ptr(), c.strides()) };
-    };
+    let (m, k) = a.dim();
+    let n = b.ncols();
+    assert_eq!(b.nrows(), k, "rows of B against columns of A");
+    assert_eq!(c.dim(), (m, n), "C against rows of A and columns of B");
+    if m == 0 || n == 0 {
+        return;
+    }
+    if threads == 1 || m * n * k < PARALLEL_WORK {
+        // SAFETY: the shapes fit, and the view is borrowed mutably.
+        unsafe { multiply(a, b, beta, c.as_mut_ptr(), c.strides()) };
+    } else {
+        product(a, b, beta, c, threads);
+    }
+}
+
+/// `C ← AB + βC` on several threads.
+fn product<R: Element>(
+    a: ArrayView2<'_, R>,
+    b: ArrayView2<'_, R>,
+    beta: Beta,
+    mut c: ArrayViewMut2<'_, R>,
+    threads: usize,
+) {
     let start = Start(c.as_mut_ptr());
     let (m, n) = c.dim();
     let strides = c.strides();
-    team.run(|member| {
-        let Some([rows, columns]) = piece([0..m, 0..n], threads, member.index()) else {
+    on_team(threads, |member| {
+        let Some([rows, columns]) = piece([0..m, 0..n], member.size(), member.index()) else {
             return;
         };
         let offset = rows.start as isize * strides[0] + columns.start as isize * strides[1];
         let a = a.slice(s![rows, ..]);
         let b = b.slice(s![.., columns]);
-        // SAFETY: as above; pieces do not overlap, and the view outlives the region.
+        // SAFETY: `gemm` compared the shapes; pieces do not overlap, and the view outlives the region.
         unsafe { multiply(a, b, beta, start.at(offset), strides) };
     });
-    lock(&IDLE).push(team);
-}
-
-/// Takes a team of this size out of [`IDLE`].
-fn idle_team(threads: usize) -> Option<Team> {
-    let mut idle = lock(&IDLE);
-    let place = idle.iter().position(|team| team.size() == threads)?;
-    Some(idle.swap_remove(place))
 }
 
 /// Where C starts, for all members.
@@ -66,7 +81,9 @@ impl<R> Start<R> {
     }
 }
 
-/// The rows and columns of a thread: C is halved along its longer side until every piece is one thread's share. A small C has fewer pieces than there are threads.
+/// The rows and columns of a thread: C is halved along its longer side until every piece is one thread's share.
+///
+/// A small C has fewer pieces than there are threads.
 fn piece(
     [rows, columns]: [Range<usize>; 2],
     threads: usize,
@@ -137,25 +154,6 @@ mod tests {
                 );
             }
         }
-    }
-
-    /// From inside a region there is nobody to share with, and waiting for one would never end. Teams that wait for work go on waiting.
-    #[test]
-    fn a_member_of_a_team_multiplies_alone() {
-        let a = Array2::from_shape_fn((120, 40), |(i, j)| ((i * 7 + j) % 5) as f32);
-        let expected = a.dot(&a.t());
-        // A size that no other test has.
-        let threads = 5;
-        let multiply = || {
-            let mut c = Array2::from_elem((120, 120), f32::NAN);
-            product(a.view(), a.t(), Beta::Overwrite, c.view_mut(), threads);
-            assert_eq!(c, expected);
-        };
-        multiply();
-        let team = Team::new(2).unwrap();
-        team.run(|_| multiply());
-        let idle = idle_team(threads).expect("the team of the first product");
-        assert_eq!(idle.size(), threads);
     }
 
     #[test]

@@ -1,16 +1,36 @@
-//! Block sizes, each with its reason. A panel of B is 16 columns wide, so a row of it is one cache line.
+//! The width of a panel, and block sizes, each with its reason.
 
-/// Rows of a panel of B that are multiplied at a time (KC): 25 KB, which stay in a first-level cache of 32 KB while every tile of A's rows passes over them.
+use crate::simd::LANES;
+
+/// Columns of a panel: two AVX2 registers, one of AVX-512. A row of f32 is one cache line.
+pub(crate) const PANEL: usize = LANES;
+
+/// Rows of a panel of B that are multiplied at a time (KC).
+///
+/// They are 25 KB and stay in a first-level cache of 32 KB while every tile of A's rows passes over them.
 pub(crate) const DEPTH: usize = 400;
 
-/// Rows of A that are multiplied at a time (MC): with DEPTH columns 250 KB, half of a second-level cache of 512 KB, where they stay while every panel of B passes.
+/// Rows of A that are multiplied at a time (MC).
+///
+/// With [`DEPTH`] columns they are 250 KB, half of a second-level cache of 512 KB.
+/// They stay there while every panel of B passes.
 pub(crate) const ROWS: usize = 160;
 
-/// Panels of B that are packed at a time if A has several row blocks (NC / 16): with DEPTH rows 1.6 MB, a share of the last-level cache.
+/// Panels of B that are packed at a time if A has several row blocks (NC / 16).
+///
+/// With [`DEPTH`] rows they are 1.6 MB, a share of the last-level cache.
 pub(crate) const PANELS: usize = 64;
+
+/// The most panels that a kernel takes side by side.
+pub(crate) const MOST_SIDE_BY_SIDE: usize = 2;
 
 /// Up to this many rows of A a panel of B is read where it lies: it is used too seldom to repay a copy.
 pub(crate) const THIN: usize = 24;
+
+/// Panels of outputs whose tiles of a weight gradient are computed by one call, which shares what a call costs.
+///
+/// The tiles and their part of dY fit the first-level cache.
+pub(crate) const WEIGHT_TILES: usize = 2;
 
 /// Cuts `length` into the fewest blocks of at most `most`, all but the last of one size, a multiple of `unit`.
 pub(crate) fn blocks(

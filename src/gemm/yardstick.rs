@@ -17,8 +17,8 @@ pub fn matrixmultiply(
     assert_eq!(c.dim(), (m, n), "C against rows of A and columns of B");
     let (sa, sb) = (a.strides(), b.strides());
     let sc = [c.strides()[0], c.strides()[1]];
-    // SAFETY: views only hold addresses inside their array, and their shapes fit each other; C is a mutable view, so it overlaps
-    // no other one and its elements are distinct.
+    // SAFETY: views only hold addresses inside their array, and their shapes fit each other.
+    // C is a mutable view, so it overlaps no other one and its elements are distinct.
     unsafe {
         matrixmultiply::sgemm(
             m,

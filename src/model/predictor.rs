@@ -92,7 +92,7 @@ impl Model {
             return Err(Error::shape("x", expected, x.ncols().to_string()));
         }
         let samples = Samples::from_array(x)?;
-        let mut predictor = self.predictor(Device::Cpu, thread_count(None))?;
+        let mut predictor = self.predictor(Device::Cpu, thread_count(None)?)?;
         let predictions = predictor.predict(&samples)?;
         let shape = (x.nrows(), spec.outputs);
         let probabilities = Array2::from_shape_vec(shape, predictions.probabilities);
@@ -237,7 +237,7 @@ mod tests {
         deep.model.batch_norm = Some(false);
         for settings in [Settings::default(), deep] {
             let (model, samples) = (model(&settings), pixels(530));
-            let mut plain = Load(&model).run(Plain::<f32>::new()).unwrap();
+            let mut plain = Load(&model).run(Plain::<f32>::new(1)).unwrap();
             let expected = plain.predict(&samples).unwrap();
             let rows: Vec<u32> = (0..530).rev().step_by(2).collect();
             let evaluated = plain.evaluate(&samples, &rows).unwrap();

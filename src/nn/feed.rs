@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn rows_and_batches_are_checked() {
-        let backend = Plain::<f32>::new();
+        let backend = Plain::<f32>::new(1);
         let mut feed = Feed::new(&backend, Normalizer::identity(2), 2).unwrap();
         let three = samples(2, vec![0, 1, 0]);
         let rows = feed.rows(&backend, &three, vec![2, 0, 1]).unwrap();

@@ -62,6 +62,8 @@ pub struct Options {
     pub init: Init,
     /// The loss.
     pub loss: Loss,
+    /// Threads of the network in f64.
+    pub threads: usize,
 }
 
 /// The result for one tensor.
@@ -211,7 +213,7 @@ impl Probe {
 /// # Errors
 /// If the network is invalid, or a batch norm would see a batch of one.
 pub fn gradcheck(spec: &NetworkSpec, options: &Options) -> Result<Report> {
-    gradcheck_on(Plain::<f64>::new(), spec, options)
+    gradcheck_on(Plain::<f64>::new(options.threads), spec, options)
 }
 
 /// Checks the gradients that a backend computes. See the [module's docs](self).
@@ -305,7 +307,11 @@ fn check_size(spec: &NetworkSpec, rows: usize) -> Result<()> {
 ///
 /// No parameter is at a special value (γ = 1, b = 0), where a wrong formula might look right.
 fn probe(spec: &NetworkSpec, options: &Options, rng: &mut impl Rng) -> Result<Probe> {
-    let mlp = Mlp::new(Plain::<f64>::new(), spec.clone(), options.rows)?;
+    let mlp = Mlp::new(
+        Plain::<f64>::new(options.threads),
+        spec.clone(),
+        options.rows,
+    )?;
     let (mut params, running) = init::draw(spec, options.init, options.seed);
     for block in &mlp.layout().blocks {
         for x in params[block.linear.bias.start..block.parameters().end].iter_mut() {
@@ -483,6 +489,7 @@ mod tests {
             seed: 1,
             limit: 1e-5,
             init: Init::default(),
+            threads: 1,
             loss: Loss::CrossEntropy(CrossEntropy {
                 label_smoothing: 0.1,
                 class_weights: Some(vec![1.0, 0.5, 3.0]),

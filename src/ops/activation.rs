@@ -23,7 +23,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI};
 use serde::{Deserialize, Serialize};
 
 use crate::real::Real;
-use crate::simd::{self, Body};
+use crate::simd;
 
 /// Slope of leaky_relu left of 0.
 pub const LEAKY_SLOPE: f64 = 0.01;
@@ -114,54 +114,33 @@ pub fn activation_backward<R: Real>(kind: Activation, dy: &mut [R], x: &[R], y: 
 /// `y[i] = f(x[i])`, compiled for this processor.
 fn map<R: Real>(y: &mut [R], x: &[R], f: impl Fn(R) -> R) {
     assert_eq!(y.len(), x.len());
-    simd::dispatch(Map { y, x, f });
+    simd::dispatch(
+        #[inline(always)]
+        move || map_loop(y, x, f),
+    );
 }
 
-struct Map<'a, R, F> {
-    y: &'a mut [R],
-    x: &'a [R],
-    f: F,
-}
-
-impl<R: Real, F: Fn(R) -> R> Body for Map<'_, R, F> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let Map { y, x, f } = self;
-        for (y, &x) in y.iter_mut().zip(x) {
-            *y = f(x);
-        }
+// The function comes by value: what it captures stays in registers, whatever is written to y.
+#[inline(always)]
+fn map_loop<R: Real>(y: &mut [R], x: &[R], f: impl Fn(R) -> R) {
+    for (y, &x) in y.iter_mut().zip(x) {
+        *y = f(x);
     }
 }
 
 /// `dy[i] ← f'(saved[i]) · dy[i]`, compiled for this processor.
 fn scale<R: Real>(dy: &mut [R], saved: &[R], derivative: impl Fn(R) -> R) {
     assert_eq!(dy.len(), saved.len());
-    simd::dispatch(Scale {
-        dy,
-        saved,
-        derivative,
-    });
+    simd::dispatch(
+        #[inline(always)]
+        move || scale_loop(dy, saved, derivative),
+    );
 }
 
-struct Scale<'a, R, F> {
-    dy: &'a mut [R],
-    saved: &'a [R],
-    derivative: F,
-}
-
-impl<R: Real, F: Fn(R) -> R> Body for Scale<'_, R, F> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let Scale {
-            dy,
-            saved,
-            derivative,
-        } = self;
-        for (dy, &saved) in dy.iter_mut().zip(saved) {
-            *dy *= derivative(saved);
-        }
+#[inline(always)]
+fn scale_loop<R: Real>(dy: &mut [R], saved: &[R], derivative: impl Fn(R) -> R) {
+    for (dy, &saved) in dy.iter_mut().zip(saved) {
+        *dy *= derivative(saved);
     }
 }
 

@@ -31,15 +31,12 @@
 //! So forward saves `$\hat x$` and s, and backward needs nothing else.
 
 use crate::real::Real;
-use crate::simd::{self, Body};
+use crate::simd::{self, LANES};
 
 /// Added to the variance before the root.
 pub const EPSILON: f64 = 1e-5;
 /// Weight of a new batch in the running estimates.
 pub const MOMENTUM: f64 = 0.1;
-
-/// Columns that go through the rows together, their sums in registers.
-const LANES: usize = 16;
 
 /// Training mode: normalises X with its own statistics, saves `x_hat` `[n, features]` and `inv_std` `[features]` for the backward, and
 /// updates the running estimates.
@@ -57,7 +54,7 @@ pub fn batch_norm_forward<R: Real>(
     let features = gamma.len();
     assert_whole_rows(x, features);
     assert_eq!((y.len(), x_hat.len()), (x.len(), x.len()));
-    simd::dispatch(Forward {
+    let forward = Forward {
         y,
         x_hat,
         inv_std: &mut inv_std[..features],
@@ -66,10 +63,14 @@ pub fn batch_norm_forward<R: Real>(
         x,
         gamma,
         beta: &beta[..features],
-    });
+    };
+    simd::dispatch(
+        #[inline(always)]
+        || forward.run(),
+    );
 }
 
-/// The arguments of [`batch_norm_forward`], checked.
+/// A forward under way, which goes through the rows once for every [`LANES`] columns, with their sums in registers.
 struct Forward<'a, R> {
     y: &'a mut [R],
     x_hat: &'a mut [R],
@@ -81,14 +82,13 @@ struct Forward<'a, R> {
     beta: &'a [R],
 }
 
-impl<R: Real> Body for Forward<'_, R> {
-    type Output = ();
+impl<R: Real> Forward<'_, R> {
     #[inline(always)]
     fn run(mut self) {
         let features = self.gamma.len();
         let whole = features / LANES * LANES;
         for j in (0..whole).step_by(LANES) {
-            // A panel is one group of columns, of a width that the compiler knows.
+            // Where the rows are this short, the compiler knows how far they lie apart.
             match features {
                 LANES => self.columns::<LANES>(LANES, j),
                 _ => self.columns::<LANES>(features, j),
@@ -98,9 +98,7 @@ impl<R: Real> Body for Forward<'_, R> {
             self.columns::<1>(features, j);
         }
     }
-}
 
-impl<R: Real> Forward<'_, R> {
     /// Columns `j..j + W`.
     #[inline(always)]
     fn columns<const W: usize>(&mut self, features: usize, j: usize) {
@@ -190,17 +188,21 @@ pub fn batch_norm_backward<R: Real>(
     let features = gamma.len();
     assert_whole_rows(dy, features);
     assert_eq!(x_hat.len(), dy.len());
-    simd::dispatch(Backward {
+    let backward = Backward {
         dy,
         dgamma: &mut dgamma[..features],
         dbeta: &mut dbeta[..features],
         x_hat,
         inv_std: &inv_std[..features],
         gamma,
-    });
+    };
+    simd::dispatch(
+        #[inline(always)]
+        || backward.run(),
+    );
 }
 
-/// The arguments of [`batch_norm_backward`], checked.
+/// A backward under way, in groups of columns as in [`Forward`].
 struct Backward<'a, R> {
     dy: &'a mut [R],
     dgamma: &'a mut [R],
@@ -210,8 +212,7 @@ struct Backward<'a, R> {
     gamma: &'a [R],
 }
 
-impl<R: Real> Body for Backward<'_, R> {
-    type Output = ();
+impl<R: Real> Backward<'_, R> {
     #[inline(always)]
     fn run(mut self) {
         let features = self.gamma.len();
@@ -226,9 +227,7 @@ impl<R: Real> Body for Backward<'_, R> {
             self.columns::<1>(features, j);
         }
     }
-}
 
-impl<R: Real> Backward<'_, R> {
     /// Columns `j..j + W`.
     #[inline(always)]
     fn columns<const W: usize>(&mut self, features: usize, j: usize) {

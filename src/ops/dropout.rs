@@ -15,7 +15,7 @@
 
 use crate::real::Real;
 use crate::rng;
-use crate::simd::{self, Body};
+use crate::simd;
 
 /// Which mask: everything that it depends on but the element's position.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,38 +37,56 @@ impl Mask {
     /// `x[i] ← m[i]/(1−p) · x[i]`, in place: forward on activations, backward on their gradients.
     pub fn apply<R: Real>(&self, x: &mut [R]) {
         assert!((0.0..1.0).contains(&self.p), "dropout in [0, 1)");
-        simd::dispatch(Apply { mask: self, x });
+        simd::dispatch(
+            #[inline(always)]
+            || self.apply_blocks(x),
+        );
     }
-}
 
-impl Mask {
+    #[inline(always)]
+    fn apply_blocks<R: Real>(&self, x: &mut [R]) {
+        let Mask {
+            seed,
+            layer,
+            step,
+            p,
+        } = *self;
+        let threshold = (p * 4_294_967_296.0) as u32;
+        let scale = R::from_f64(1.0 / (1.0 - p));
+        let choose = |word: u32| if word >= threshold { scale } else { R::ZERO };
+        let mut words = [[0; COUNTERS]; 4];
+        for (block, chunk) in x.chunks_mut(4 * COUNTERS).enumerate() {
+            let first = (block * COUNTERS) as u32;
+            let counter = [first, layer, step as u32, (step >> 32) as u32];
+            rng::philox4x32_consecutive(&mut words, counter, rng::key(seed));
+            // A product, not a choice: NaN and infinity of a dropped unit stay visible.
+            for (i, group) in chunk.chunks_exact_mut(4).enumerate() {
+                for (x, words) in group.iter_mut().zip(&words) {
+                    *x *= choose(words[i]);
+                }
+            }
+            let last = chunk.len() / 4;
+            for (x, words) in chunk[4 * last..].iter_mut().zip(&words) {
+                *x *= choose(words[last]);
+            }
+        }
+    }
+
     /// The factors of elements `first..first + out.len()`: 1/(1−p) or 0. [`multiply`] by them is what [`Mask::apply`] does, for callers that keep
     /// another order than the row-major one, or need the mask twice.
     pub fn factors<R: Real>(&self, first: usize, out: &mut [R]) {
         assert!((0.0..1.0).contains(&self.p), "dropout in [0, 1)");
-        simd::dispatch(Factors {
-            mask: self,
-            first,
-            out,
-        });
+        simd::dispatch(
+            #[inline(always)]
+            || self.draw(first, out),
+        );
     }
-}
 
-/// The arguments of [`Mask::factors`], checked.
-struct Factors<'a, R> {
-    mask: &'a Mask,
-    first: usize,
-    out: &'a mut [R],
-}
-
-impl<R: Real> Body for Factors<'_, R> {
-    type Output = ();
     #[inline(always)]
-    fn run(self) {
-        let Factors { mask, first, out } = self;
-        let threshold = (mask.p * 4_294_967_296.0) as u32;
-        let scale = R::from_f64(1.0 / (1.0 - mask.p));
-        let [low, high] = [mask.step as u32, (mask.step >> 32) as u32];
+    fn draw<R: Real>(&self, first: usize, out: &mut [R]) {
+        let threshold = (self.p * 4_294_967_296.0) as u32;
+        let scale = R::from_f64(1.0 / (1.0 - self.p));
+        let [low, high] = [self.step as u32, (self.step >> 32) as u32];
         let mut words = [[0; COUNTERS]; 4];
         let mut drawn = [R::ZERO; 4 * COUNTERS];
         // The first element may stand anywhere in its counter's group of four.
@@ -76,8 +94,8 @@ impl<R: Real> Body for Factors<'_, R> {
         let mut counter = first / 4;
         let mut rest = out;
         while !rest.is_empty() {
-            let counters = [counter as u32, mask.layer, low, high];
-            rng::philox4x32_consecutive(&mut words, counters, rng::key(mask.seed));
+            let counters = [counter as u32, self.layer, low, high];
+            rng::philox4x32_consecutive(&mut words, counters, rng::key(self.seed));
             let choose = |word: u32| if word >= threshold { scale } else { R::ZERO };
             let [w0, w1, w2, w3] = &words;
             for i in 0..COUNTERS {
@@ -96,62 +114,14 @@ impl<R: Real> Body for Factors<'_, R> {
 /// `x[i] ← factors[i] · x[i]`. A product, not a choice: NaN and infinity of a dropped unit stay visible.
 pub fn multiply<R: Real>(x: &mut [R], factors: &[R]) {
     assert_eq!(x.len(), factors.len());
-    simd::dispatch(Multiply { x, factors });
-}
-
-/// The arguments of [`multiply`], checked.
-struct Multiply<'a, R> {
-    x: &'a mut [R],
-    factors: &'a [R],
-}
-
-impl<R: Real> Body for Multiply<'_, R> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let Multiply { x, factors } = self;
-        for (x, &factor) in x.iter_mut().zip(factors) {
-            *x *= factor;
-        }
-    }
-}
-
-/// The arguments of [`Mask::apply`], checked.
-struct Apply<'a, R> {
-    mask: &'a Mask,
-    x: &'a mut [R],
-}
-
-impl<R: Real> Body for Apply<'_, R> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let Mask {
-            seed,
-            layer,
-            step,
-            p,
-        } = *self.mask;
-        let threshold = (p * 4_294_967_296.0) as u32;
-        let scale = R::from_f64(1.0 / (1.0 - p));
-        let choose = |word: u32| if word >= threshold { scale } else { R::ZERO };
-        let mut words = [[0; COUNTERS]; 4];
-        for (block, chunk) in self.x.chunks_mut(4 * COUNTERS).enumerate() {
-            let first = (block * COUNTERS) as u32;
-            let counter = [first, layer, step as u32, (step >> 32) as u32];
-            rng::philox4x32_consecutive(&mut words, counter, rng::key(seed));
-            // A product, not a choice: NaN and infinity of a dropped unit stay visible.
-            for (i, group) in chunk.chunks_exact_mut(4).enumerate() {
-                for (x, words) in group.iter_mut().zip(&words) {
-                    *x *= choose(words[i]);
-                }
+    simd::dispatch(
+        #[inline(always)]
+        || {
+            for (x, &factor) in x.iter_mut().zip(factors) {
+                *x *= factor;
             }
-            let last = chunk.len() / 4;
-            for (x, words) in chunk[4 * last..].iter_mut().zip(&words) {
-                *x *= choose(words[last]);
-            }
-        }
-    }
+        },
+    );
 }
 
 #[cfg(test)]

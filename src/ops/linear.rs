@@ -19,13 +19,15 @@
 //!
 //! Three products of the same size: a training step costs 6 operations (3 multiplications, 3 additions) per weight and sample, 4 in
 //! the first layer, whose dX nobody needs.
+//!
+//! The products run on as many threads as they are told; the bits do not depend on it.
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 use super::reduce;
 use crate::gemm::{Beta, Element, gemm};
 use crate::real::Real;
-use crate::simd::{self, Body};
+use crate::simd::{self, LANES};
 
 /// `Y = X Wᵀ + 1bᵀ`.
 pub fn linear_forward<R: Element>(
@@ -33,9 +35,10 @@ pub fn linear_forward<R: Element>(
     x: ArrayView2<'_, R>,
     w: ArrayView2<'_, R>,
     b: &[R],
+    threads: usize,
 ) {
     assert_eq!(b.len(), w.nrows(), "one bias per output");
-    gemm(x, w.t(), Beta::Overwrite, y.view_mut());
+    gemm(x, w.t(), Beta::Overwrite, y.view_mut(), threads);
     if !b.is_empty() {
         add_bias(y.as_slice_mut().expect("Y is contiguous"), b);
     }
@@ -44,36 +47,29 @@ pub fn linear_forward<R: Element>(
 /// `y ← y + b` for every row of Y `[n, b.len()]`.
 pub fn add_bias<R: Real>(y: &mut [R], b: &[R]) {
     assert!(y.len().is_multiple_of(b.len()), "whole rows");
-    simd::dispatch(AddBias { y, b });
+    simd::dispatch(
+        #[inline(always)]
+        || add_to_rows(y, b),
+    );
 }
 
-/// The arguments of [`add_bias`], checked.
-struct AddBias<'a, R> {
-    y: &'a mut [R],
-    b: &'a [R],
-}
-
-impl<R: Real> Body for AddBias<'_, R> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let AddBias { y, b } = self;
-        if let Ok(b) = <[R; 16]>::try_from(b) {
-            // The fast backend's panels: a length that the compiler knows.
-            for row in y.as_chunks_mut::<16>().0 {
-                simd::row_by_row();
-                let mut sum = *row;
-                for q in 0..16 {
-                    sum[q] += b[q];
-                }
-                *row = sum;
+#[inline(always)]
+fn add_to_rows<R: Real>(y: &mut [R], b: &[R]) {
+    if let Ok(b) = <[R; LANES]>::try_from(b) {
+        // A width that the compiler knows: b stays in registers.
+        for row in y.as_chunks_mut::<LANES>().0 {
+            simd::row_by_row();
+            let mut sum = *row;
+            for q in 0..LANES {
+                sum[q] += b[q];
             }
-            return;
+            *row = sum;
         }
-        for row in y.chunks_exact_mut(b.len()) {
-            for (y, &b) in row.iter_mut().zip(b) {
-                *y += b;
-            }
+        return;
+    }
+    for row in y.chunks_exact_mut(b.len()) {
+        for (y, &b) in row.iter_mut().zip(b) {
+            *y += b;
         }
     }
 }
@@ -84,8 +80,9 @@ pub fn linear_backward_parameters<R: Element>(
     db: &mut [R],
     dy: ArrayView2<'_, R>,
     x: ArrayView2<'_, R>,
+    threads: usize,
 ) {
-    gemm(dy.t(), x, Beta::Overwrite, dw);
+    gemm(dy.t(), x, Beta::Overwrite, dw, threads);
     db.fill(R::ZERO);
     reduce::add_rows(dy.as_slice().expect("dY is contiguous"), db);
 }
@@ -95,8 +92,9 @@ pub fn linear_backward_input<R: Element>(
     dx: ArrayViewMut2<'_, R>,
     dy: ArrayView2<'_, R>,
     w: ArrayView2<'_, R>,
+    threads: usize,
 ) {
-    gemm(dy, w, Beta::Overwrite, dx);
+    gemm(dy, w, Beta::Overwrite, dx, threads);
 }
 
 #[cfg(test)]
@@ -110,17 +108,17 @@ mod tests {
         let x = array![[1.0_f32, 2.0, 3.0], [-1.0, 0.5, 2.0]];
         let w = array![[2.0_f32, 0.0, 1.0], [1.0, -1.0, 3.0]];
         let mut y = Array2::from_elem((2, 2), f32::NAN);
-        linear_forward(y.view_mut(), x.view(), w.view(), &[10.0, -1.0]);
+        linear_forward(y.view_mut(), x.view(), w.view(), &[10.0, -1.0], 1);
         assert_eq!(y, array![[15.0, 7.0], [10.0, 3.5]]);
 
         let dy = array![[1.0_f32, 2.0], [-1.0, 0.5]];
         let mut dw = Array2::from_elem((2, 3), f32::NAN);
         let mut db = [f32::NAN; 2];
-        linear_backward_parameters(dw.view_mut(), &mut db, dy.view(), x.view());
+        linear_backward_parameters(dw.view_mut(), &mut db, dy.view(), x.view(), 1);
         assert_eq!(dw, array![[2.0, 1.5, 1.0], [1.5, 4.25, 7.0]]);
         assert_eq!(db, [0.0, 2.5]);
         let mut dx = Array2::from_elem((2, 3), f32::NAN);
-        linear_backward_input(dx.view_mut(), dy.view(), w.view());
+        linear_backward_input(dx.view_mut(), dy.view(), w.view(), 1);
         assert_eq!(dx, array![[4.0, -2.0, 7.0], [-1.5, -0.5, 0.5]]);
     }
 
@@ -135,14 +133,14 @@ mod tests {
             let wv = |w: &[f64]| Array2::from_shape_vec((outputs, inputs), w.to_vec()).unwrap();
             let forward = |x: &[f64], w: &[f64], b: &[f64]| {
                 let mut y = Array2::from_elem((n, outputs), f64::NAN);
-                linear_forward(y.view_mut(), xv(x).view(), wv(w).view(), b);
+                linear_forward(y.view_mut(), xv(x).view(), wv(w).view(), b, 1);
                 dot(&u, y.as_slice().unwrap())
             };
             let dy = ArrayView2::from_shape((n, outputs), &u).unwrap();
             let (mut dw, mut dx) = (wv(&w), xv(&x));
             let mut db = vec![f64::NAN; outputs];
-            linear_backward_parameters(dw.view_mut(), &mut db, dy, xv(&x).view());
-            linear_backward_input(dx.view_mut(), dy, wv(&w).view());
+            linear_backward_parameters(dw.view_mut(), &mut db, dy, xv(&x).view(), 1);
+            linear_backward_input(dx.view_mut(), dy, wv(&w).view(), 1);
             check("dW", &w, dw.as_slice().unwrap(), |w| forward(&x, w, &b));
             check("db", &b, &db, |b| forward(&x, &w, b));
             check("dX", &x, dx.as_slice().unwrap(), |x| forward(x, &w, &b));

@@ -1,10 +1,7 @@
 //! Sums with one fixed order, so that the result never depends on threads or on the width of a vector register.
 
 use crate::real::Real;
-use crate::simd::{self, Body};
-
-/// Virtual lanes of a row reduction: a multiple of every vector register's lanes.
-const LANES: usize = 16;
+use crate::simd::{self, LANES};
 
 /// Sums a row: 16 running sums over `i mod 16`, then a binary tree over the lanes.
 #[inline]
@@ -48,36 +45,29 @@ pub fn add_rows<R: Real>(x: &[R], sums: &mut [R]) {
         sums.is_empty() || x.len().is_multiple_of(sums.len()),
         "whole rows"
     );
-    simd::dispatch(AddRows { x, sums });
+    simd::dispatch(
+        #[inline(always)]
+        || add_columns(x, sums),
+    );
 }
 
-/// The arguments of [`add_rows`], checked.
-struct AddRows<'a, R> {
-    x: &'a [R],
-    sums: &'a mut [R],
-}
-
-impl<R: Real> Body for AddRows<'_, R> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let AddRows { x, sums } = self;
-        if let Ok(total) = <&mut [R; LANES]>::try_from(&mut *sums) {
-            // As wide as the lanes: the sums stay in registers.
-            let mut lanes = *total;
-            for row in x.as_chunks::<LANES>().0 {
-                simd::row_by_row();
-                for q in 0..LANES {
-                    lanes[q] += row[q];
-                }
+#[inline(always)]
+fn add_columns<R: Real>(x: &[R], sums: &mut [R]) {
+    if let Ok(total) = <&mut [R; LANES]>::try_from(&mut *sums) {
+        // A width that the compiler knows: the sums stay in registers.
+        let mut lanes = *total;
+        for row in x.as_chunks::<LANES>().0 {
+            simd::row_by_row();
+            for q in 0..LANES {
+                lanes[q] += row[q];
             }
-            *total = lanes;
-            return;
         }
-        for row in x.chunks_exact(sums.len().max(1)) {
-            for (sum, &value) in sums.iter_mut().zip(row) {
-                *sum += value;
-            }
+        *total = lanes;
+        return;
+    }
+    for row in x.chunks_exact(sums.len().max(1)) {
+        for (sum, &value) in sums.iter_mut().zip(row) {
+            *sum += value;
         }
     }
 }

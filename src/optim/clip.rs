@@ -13,8 +13,6 @@
 
 use crate::real::Real;
 
-const LANES: usize = 16;
-
 /// The square of a norm, summed part by part.
 ///
 /// The sum runs in f64 over 16 lanes, which are joined by one fixed tree. Lane j mod 16 adds, in ascending
@@ -23,14 +21,17 @@ const LANES: usize = 16;
 /// no square overflows.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SquareSum {
-    lanes: [f64; LANES],
+    lanes: [f64; Self::LANES],
 }
 
 impl SquareSum {
+    /// Sums that run side by side.
+    pub const LANES: usize = 16;
+
     /// Adds a row-major matrix `[units, inputs]`. A vector has 1 input.
     pub fn add_rows<R: Real>(&mut self, gradients: &[R], inputs: usize) {
         for (unit, row) in gradients.chunks_exact(inputs).enumerate() {
-            let lane = &mut self.lanes[unit % LANES];
+            let lane = &mut self.lanes[unit % Self::LANES];
             *lane = row.iter().fold(*lane, |sum, g| {
                 let g = g.to_f64();
                 sum + g * g
@@ -38,9 +39,9 @@ impl SquareSum {
         }
     }
 
-    /// Adds panels of 16 units, `[⌈units/16⌉][inputs][16]`, padded with zeros.
-    pub fn add_panels<R: Real>(&mut self, gradients: &[R]) {
-        for units in gradients.chunks_exact(LANES) {
+    /// Adds rows of 16 units each, one for every lane.
+    pub fn add_lanes<R: Real>(&mut self, gradients: &[R]) {
+        for units in gradients.chunks_exact(Self::LANES) {
             for (lane, g) in self.lanes.iter_mut().zip(units) {
                 let g = g.to_f64();
                 *lane += g * g;
@@ -51,7 +52,7 @@ impl SquareSum {
     /// The norm of what was added.
     pub fn norm(&self) -> f64 {
         let mut lanes = self.lanes;
-        let mut width = LANES;
+        let mut width = Self::LANES;
         while width > 1 {
             width /= 2;
             for i in 0..width {
@@ -92,18 +93,23 @@ mod tests {
         assert!(norm(&[1.0_f32, f32::NAN]).is_nan());
     }
 
-    /// 19 units of 3 inputs, row-major and in panels: the same bits.
+    /// 19 units of 3 inputs, row-major, and with 16 units side by side: the same bits.
     #[test]
     fn the_layout_changes_no_bit() {
         let g = |unit: usize, input: usize| ((unit * 3 + input) as f64 * 0.7).sin();
         let rows: Vec<f64> = (0..19 * 3).map(|i| g(i / 3, i % 3)).collect();
-        let panels: Vec<f64> = (0..2 * 3 * LANES)
-            .map(|i| (i / (3 * LANES) * LANES + i % LANES, i / LANES % 3))
+        let lanes: Vec<f64> = (0..2 * 3 * SquareSum::LANES)
+            .map(|i| {
+                (
+                    i / (3 * SquareSum::LANES) * SquareSum::LANES + i % SquareSum::LANES,
+                    i / SquareSum::LANES % 3,
+                )
+            })
             .map(|(unit, input)| if unit < 19 { g(unit, input) } else { 0.0 })
             .collect();
         let (mut a, mut b) = (SquareSum::default(), SquareSum::default());
         a.add_rows(&rows, 3);
-        b.add_panels(&panels);
+        b.add_lanes(&lanes);
         assert_eq!(a.norm().to_bits(), b.norm().to_bits());
     }
 

@@ -1,7 +1,8 @@
-//! Independent chains of multiply-adds that never leave the registers: what the arithmetic units can do when nothing else is asked.
+//! Independent chains of multiply-adds that never leave the registers: what the arithmetic units can do at most.
 //!
-//! A fused multiply-add takes about 4 cycles and two can start in each, so at least 8 chains are needed to keep both units
-//! busy; here there are 12, or 16 where there are 32 registers. Each chain computes `c ← c/2 + 1/2`, which stays near 1 forever.
+//! A fused multiply-add takes about 4 cycles and two can start in each.
+//! So at least 8 chains are needed to keep both units busy; here there are 12, or 16 where there are 32 registers.
+//! Each chain computes `c ← c/2 + 1/2`, which stays near 1 forever.
 
 use std::hint::black_box;
 

@@ -1,18 +1,22 @@
 //! One source of a loop, compiled once per instruction set, chosen while the program runs.
 //!
-//! A [`Body`] is a loop in plain Rust. [`dispatch`] calls it through a function that is compiled for the widest vectors this processor has, into which it is
-//! inlined, so that the compiler turns it into vector instructions of that width. Multiply-adds are written as `mul_add`: they are one rounded operation on every machine, in
-//! hardware where there is one. So all sets give the same bits. (Products are apart: they have kernels of their own, see [`gemm`](crate::gemm).)
+//! A loop is plain Rust in a closure.
+//! [`dispatch`] inlines it into a function that is compiled for the widest vectors of this processor.
+//! The compiler then turns it into vector instructions of that width.
+//! Multiply-adds are written as `mul_add`, which is one rounded operation on every machine.
+//! So all sets give the same bits.
 //!
 //! `CHAINRULE_KERNEL=portable|avx2|avx512` forces a set, for tests and comparisons.
-//!
-//! A loop is divided among threads by a [team](crate::threads::team).
 
 pub mod chains;
+#[cfg(target_arch = "x86_64")]
+mod prefetch;
 
 use std::sync::OnceLock;
 
 use crate::error::{Error, Result};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use prefetch::prefetch;
 
 /// The environment variable that forces an instruction set.
 pub const VARIABLE: &str = "CHAINRULE_KERNEL";
@@ -86,24 +90,27 @@ impl InstructionSet {
     }
 }
 
-/// A loop. Implementations of `run` must be `#[inline(always)]`, or they are compiled for the portable set only.
-pub trait Body {
-    /// What the loop gives.
-    type Output;
-    /// Runs it.
-    fn run(self) -> Self::Output;
-}
+/// Numbers that loops over columns take together, and lanes of sums whose order is fixed.
+///
+/// It is a multiple of the f32 lanes of every set: two registers of AVX2, one of AVX-512.
+pub const LANES: usize = 16;
 
-/// Runs a loop with the instruction set in use. A name in [`VARIABLE`] that cannot be served counts as absent here; the program refuses it at its start.
+/// Runs a loop with the instruction set in use.
+///
+/// The closure, and every function that it calls in its loop, must be `#[inline(always)]`.
+/// Else they are compiled for the portable set only.
+/// A function that the loop calls for each number comes to it by value, as an argument of an inlined function.
+/// A captured one would be read from memory again after each store.
+/// A name in [`VARIABLE`] that cannot be served counts as absent here; the program refuses it at its start.
 #[inline]
-pub fn dispatch<B: Body>(body: B) -> B::Output {
+pub fn dispatch<T>(body: impl FnOnce() -> T) -> T {
     run_with(set(), body)
 }
 
-/// Stands in a loop over rows of a known width, one vector register wide, that is to take one row after the other.
+/// Keeps a loop over rows of one vector register taking one row after the other.
 ///
-/// Without it compilers are tempted to take 16 rows at a time instead, and then to gather and scatter their columns, which is several times slower. It is no instruction, only a
-/// statement that they may not repeat or reorder.
+/// Without it compilers may take 16 rows at a time and gather and scatter their columns, which is several times slower.
+/// It is no instruction, only a statement that compilers may not repeat or reorder.
 #[inline(always)]
 pub fn row_by_row() {
     // Others than these have no stable `asm!`, or no gathers.
@@ -123,9 +130,9 @@ pub fn set() -> InstructionSet {
 
 /// Runs a loop with a given set, which the processor must have.
 #[inline]
-fn run_with<B: Body>(set: InstructionSet, body: B) -> B::Output {
+fn run_with<T>(set: InstructionSet, body: impl FnOnce() -> T) -> T {
     match set {
-        InstructionSet::Portable => body.run(),
+        InstructionSet::Portable => body(),
         // SAFETY: a set is only ever chosen after the processor was asked for its features.
         #[cfg(target_arch = "x86_64")]
         InstructionSet::Avx2 => unsafe { avx2(body) },
@@ -133,40 +140,25 @@ fn run_with<B: Body>(set: InstructionSet, body: B) -> B::Output {
         #[cfg(target_arch = "x86_64")]
         InstructionSet::Avx512 => unsafe { avx512(body) },
         #[cfg(not(target_arch = "x86_64"))]
-        InstructionSet::Avx2 | InstructionSet::Avx512 => body.run(),
+        InstructionSet::Avx2 | InstructionSet::Avx512 => body(),
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn avx2<B: Body>(body: B) -> B::Output {
-    body.run()
+fn avx2<T>(body: impl FnOnce() -> T) -> T {
+    body()
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
-fn avx512<B: Body>(body: B) -> B::Output {
-    body.run()
+fn avx512<T>(body: impl FnOnce() -> T) -> T {
+    body()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    struct Chain<'a>(&'a [f32], &'a mut [f32]);
-
-    impl Body for Chain<'_> {
-        type Output = f32;
-        #[inline(always)]
-        fn run(self) -> f32 {
-            let mut sum = 0.0_f32;
-            for (y, &x) in self.1.iter_mut().zip(self.0) {
-                *y = x.mul_add(x, -1.1) / 3.7;
-                sum = y.mul_add(x, sum);
-            }
-            sum
-        }
-    }
 
     #[test]
     fn sets_are_named_as_they_are_chosen() {
@@ -183,7 +175,18 @@ mod tests {
                 continue;
             }
             let mut y = vec![f32::NAN; x.len()];
-            let sum = run_with(set, Chain(&x, &mut y));
+            let sum = run_with(
+                set,
+                #[inline(always)]
+                || {
+                    let mut sum = 0.0_f32;
+                    for (y, &x) in y.iter_mut().zip(&x) {
+                        *y = x.mul_add(x, -1.1) / 3.7;
+                        sum = y.mul_add(x, sum);
+                    }
+                    sum
+                },
+            );
             let bits: Vec<u32> = y.iter().map(|y| y.to_bits()).collect();
             results.push((sum.to_bits(), bits));
         }

@@ -7,21 +7,26 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Counts arrivals in groups, and lets threads wait until a group is complete. Alone on its cache lines, of which some processors fetch two at a time.
+/// Counts arrivals in groups, and lets threads wait until a group is complete.
 ///
-/// Everything is in one word, which only read-modify-writes change while several threads look at it. So each change continues the release sequences of those before it: who finds
-/// (acquire) a group complete sees all that its members wrote before they arrived (release).
+/// It is alone on its cache lines, of which some processors fetch two at a time.
+///
+/// Everything is in one word, which only read-modify-writes change while several threads look at it.
+/// So each change continues the release sequences of those before it.
+/// A thread that finds a group complete (acquire) sees all that its members wrote before they arrived (release).
 #[derive(Default)]
 #[repr(align(128))]
-pub(super) struct Count {
+pub(super) struct EventCount {
     word: AtomicU64,
     lock: Mutex<()>,
     wake: Condvar,
 }
 
-/// How long a thread that has looked often enough goes on looking between turns that it leaves to others. A thread that is parked and woken may be put on the processor of the one
-/// that wakes it, while another stands idle; and if it is parked at each meeting, it never looks busy enough to be moved away, and two threads go on on one processor. In this time
-/// it does.
+/// How long a waiting thread yields its turns to others before it is parked.
+///
+/// A thread that is parked and woken may be put on the processor of the one that wakes it, while another stands idle.
+/// If it were parked at each meeting, it would never look busy enough to be moved away.
+/// Two threads would then go on on one processor.
 const YIELDING: Duration = Duration::from_millis(5);
 
 /// In the word: somebody may be parked.
@@ -31,8 +36,8 @@ const ONE: u64 = 2;
 /// In the word: somebody will never arrive. More than any count, so that it ends all waiting.
 const POISON: u64 = 1 << 63;
 
-impl Count {
-    /// Adds an arrival, and gives the number of arrivals at which its group of `size` is complete.
+impl EventCount {
+    /// Adds an arrival. Gives the number of arrivals at which its group of `size` is complete.
     pub(super) fn arrive(&self, size: u64) -> u64 {
         let before = self.word.fetch_add(ONE, AcqRel);
         let arrivals = before / ONE;
@@ -43,11 +48,16 @@ impl Count {
         goal
     }
 
-    /// Waits for the arrival of that number, looking `spins` times before it gives its turns to others, and for [`YIELDING`] before it parks the thread. False if the count is poisoned.
+    /// Waits for the arrival of that number. False if the count is poisoned.
     ///
-    /// No wake-up is lost. The arrival that reaches the goal and the last `fetch_or` of a sleeper change the same word, one after the other. If the arrival is first, the sleeper finds
-    /// the goal reached and does not sleep. If it is second and finds the bit set, its `wake` waits for the lock, which the sleeper gives up only by sleeping. If it is second and finds
-    /// the bit cleared, then by a `wake` for an earlier goal, under the lock, so when this sleeper slept: it is notified too and comes to `fetch_or` again, which was to be the last.
+    /// It looks `spins` times, then yields for [`YIELDING`], then parks the thread.
+    ///
+    /// No wake-up is lost.
+    /// The arrival that reaches the goal and a sleeper's last `fetch_or` change the same word, one after the other.
+    /// If the arrival is first, the sleeper finds the goal reached and does not sleep.
+    /// If it is second and finds the bit set, its `wake` waits for the lock, which the sleeper only gives up to sleep.
+    /// If it is second and finds the bit cleared, an earlier `wake` cleared it while this sleeper slept.
+    /// Then the sleeper was notified and comes to another `fetch_or`, so that this was not its last.
     pub(super) fn wait(&self, goal: u64, spins: u32) -> bool {
         let goal = (goal * ONE).min(POISON);
         for _ in 0..=spins {

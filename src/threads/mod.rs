@@ -1,12 +1,23 @@
-//! Threads that work together: a [team] with its barrier, how members wait, and on which processors they run.
+//! Threads that work together.
 //!
 //! Who computes a column never changes its bits.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `team.rs` | a fixed set of threads that run one closure together, with a barrier |
+//! | `idle.rs` | teams that wait between one call and the next |
+//! | `shared.rs` | a slice whose parts the members of a team write |
+//! | `event_count.rs` | how threads wait for each other |
+//! | `placement.rs` | on which processors the members run |
 
 mod event_count;
+mod idle;
 mod placement;
+mod shared;
 pub mod team;
 
-pub(crate) use event_count::lock;
+pub(crate) use idle::on_team;
+pub(crate) use shared::SharedSlice;
 
 use crate::error::{Error, Result};
 
@@ -23,23 +34,33 @@ pub(crate) fn check_threads(threads: usize) -> Result<usize> {
 }
 
 /// The number of threads to use: the one given, else `RAYON_NUM_THREADS`, else one per core.
-pub fn thread_count(given: Option<usize>) -> usize {
-    let variable = || std::env::var("RAYON_NUM_THREADS").ok()?.parse().ok();
-    given
-        .or_else(variable)
-        .filter(|&threads| threads > 0)
-        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
-}
-
-/// Runs `f` on a pool of so many threads; `None` takes rayon's choice (`RAYON_NUM_THREADS`, else one per core).
 ///
 /// # Errors
-/// If there are 0 threads or more than 1024, or the system cannot start them.
-pub fn with_threads<T: Send>(threads: Option<usize>, f: impl FnOnce() -> T + Send) -> Result<T> {
-    let threads = threads.map(check_threads).transpose()?;
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads.unwrap_or(0))
-        .build();
-    let pool = pool.map_err(|e| Error::setting("train.threads", e.to_string()))?;
-    Ok(pool.install(f))
+/// If the one given is 0 or more than 1024.
+pub fn thread_count(given: Option<usize>) -> Result<usize> {
+    if let Some(threads) = given {
+        return check_threads(threads);
+    }
+    let variable = std::env::var("RAYON_NUM_THREADS");
+    let named = variable.ok().and_then(|text| text.parse().ok());
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = named.filter(|&n: &usize| n > 0).unwrap_or_else(cores);
+    Ok(threads.min(MAX_THREADS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_threads_is_checked() {
+        assert_eq!(thread_count(Some(1)).unwrap(), 1);
+        assert_eq!(thread_count(Some(MAX_THREADS)).unwrap(), MAX_THREADS);
+        for given in [0, MAX_THREADS + 1, usize::MAX] {
+            let message = thread_count(Some(given)).unwrap_err().to_string();
+            let expected = format!("train.threads: expected from 1 to 1024 threads, found {given}");
+            assert_eq!(message, expected);
+        }
+        assert!((1..=MAX_THREADS).contains(&thread_count(None).unwrap()));
+    }
 }

@@ -1,8 +1,10 @@
 //! Processors of a team: two members on one of them, while another stands idle, are moved apart.
 //!
-//! A thread that was parked may wake up on the processor of the one that woke it: in a virtual machine an idle processor may count as one that is not there. The scheduler leaves the two
-//! together as long as neither has been off that processor for a while (its caches count as warm), and members that meet thousands of times a second never are: a team of two then runs
-//! at the speed of one for seconds.
+//! A thread that was parked may wake up on the processor of the one that woke it.
+//! (In a virtual machine an idle processor may count as one that is not there.)
+//! The scheduler leaves two threads together until one has been off that processor for a while: its caches are warm.
+//! Members that meet thousands of times a second never are off it.
+//! A team of two then runs at the speed of one for seconds.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -12,19 +14,19 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// Where each member was when it began its last region.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct Placement {
     processors: usize,
     /// Empty if nobody is to be moved.
     members: Vec<AtomicUsize>,
 }
 
-impl Places {
-    /// Places of so many members; none if they are more than there are processors, or where the system does not tell.
+impl Placement {
+    /// For so many members. Nobody is moved if they are more than the processors, or where the system does not tell.
     pub(super) fn new(members: usize, processors: usize) -> Self {
         let watch = cfg!(target_os = "linux") && members <= processors;
         let watched = if watch { members } else { 0 };
         let nowhere = || AtomicUsize::new(usize::MAX);
-        Places {
+        Placement {
             processors,
             members: (0..watched).map(|_| nowhere()).collect(),
         }
@@ -38,7 +40,9 @@ impl Places {
         }
     }
 
-    /// Moves the calling member off if one before it is on the same processor and another one stands idle; `tried` is when it last tried.
+    /// Moves the calling member off if one before it is on the same processor and another processor stands idle.
+    ///
+    /// `tried` is when it last tried.
     #[inline]
     pub(super) fn part(&self, index: usize, tried: &mut Option<Instant>) {
         if self.members.len() <= 1 {
@@ -51,8 +55,8 @@ impl Places {
             return;
         }
         *tried = Some(Instant::now());
-        // With so few that want to run, and two of them here, there is an idle one. Beside other work a member is better off here: it shares a processor with somebody who waits for it, and not
-        // with somebody who does not.
+        // With so few that want to run, and two of them here, there is an idle processor.
+        // Beside other work a member is better off here: it shares a processor with one that waits for it.
         if system::runnable().is_some_and(|threads| threads <= self.processors) {
             let taken = self.members.iter().map(|place| place.load(Relaxed));
             self.members[index].store(system::leave(taken), Relaxed);
@@ -82,7 +86,9 @@ mod system {
         runnable.parse().ok()
     }
 
-    /// Moves the calling thread to a processor that it may use and that is not `taken`, if there is one: it is allowed there alone for a moment. Returns where it is then.
+    /// Moves the calling thread to a processor that it may use and that is not `taken`, if there is one.
+    ///
+    /// It is allowed there alone for a moment. Returns where it is then.
     pub(super) fn leave(taken: impl Iterator<Item = usize>) -> usize {
         if let Ok(allowed) = sched_getaffinity(None) {
             let mut free = allowed;
@@ -128,23 +134,23 @@ mod tests {
                 eprintln!("skipped: one processor");
                 return;
             }
-            let places = Places::new(2, processors);
-            places.tell(0);
-            let shared = places.members[0].load(Relaxed);
+            let placement = Placement::new(2, processors);
+            placement.tell(0);
+            let shared = placement.members[0].load(Relaxed);
             let mut only = CpuSet::new();
             only.set(shared);
             sched_setaffinity(None, &only).unwrap();
             // Allowed nowhere else it stays.
             let mut tried = None;
-            places.part(1, &mut tried);
-            assert_eq!(places.members[1].load(Relaxed), shared);
+            placement.part(1, &mut tried);
+            assert_eq!(placement.members[1].load(Relaxed), shared);
             assert!(tried.is_some());
             sched_setaffinity(None, &allowed).unwrap();
-            places.tell(0);
-            let before = places.members[0].load(Relaxed);
-            places.part(1, &mut None);
+            placement.tell(0);
+            let before = placement.members[0].load(Relaxed);
+            placement.part(1, &mut None);
             if processors > 2 {
-                assert_ne!(places.members[1].load(Relaxed), before);
+                assert_ne!(placement.members[1].load(Relaxed), before);
             }
             assert_eq!(sched_getaffinity(None).unwrap(), allowed);
         };
@@ -157,10 +163,10 @@ mod tests {
 
     #[test]
     fn more_members_than_processors_are_left_alone() {
-        let places = Places::new(3, 2);
-        places.tell(2);
+        let placement = Placement::new(3, 2);
+        placement.tell(2);
         let mut tried = None;
-        places.part(2, &mut tried);
+        placement.part(2, &mut tried);
         assert!(tried.is_none());
     }
 

@@ -1,10 +1,13 @@
 //! A thread team: a fixed set of threads that run one closure together, with a barrier inside.
 //!
-//! A training step is many short loops with a dependency after each. A fork and a join per loop would cost more than the loop, so a step is one region, [`Team::run`], whose members
-//! divide each loop by fixed ranges, [`Member::share`], and meet between loops, [`Member::barrier`]. Which member computes what depends on sizes alone, never on timing.
+//! A training step is many short loops with a dependency after each.
+//! A fork and a join per loop would cost more than the loop.
+//! So several loops are one region, [`Team::run`].
+//! Its members divide each loop by fixed ranges, [`Member::share`], and meet between loops, [`Member::barrier`].
+//! Which member computes what depends on sizes alone, never on timing.
 //!
-//! Who waits spins for a bounded while, then gives its turns to others for some milliseconds, and is parked after that. Where there are more members than processors nobody spins: it
-//! would only keep those from running who are waited for.
+//! A waiting member spins for a bounded while, then yields for some milliseconds, and is parked after that.
+//! Where there are more members than processors nobody spins: it would only keep the others from running.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -17,11 +20,13 @@ use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use super::event_count::{Count, lock};
-use super::placement::Places;
+use super::event_count::{EventCount, lock};
+use super::placement::Placement;
 use crate::error::{Error, Result};
 
-/// Looks at a count before the thread gives its turns to others: some tens of microseconds, more than the loops of a step are apart and less than anyone would miss.
+/// Looks at a count before a waiting thread yields.
+///
+/// They take some tens of microseconds, which is more than the loops of a step are apart.
 const SPINS: u32 = 1 << 11;
 
 thread_local! {
@@ -49,16 +54,16 @@ pub struct Member<'t> {
 struct Shared {
     size: usize,
     spins: u32,
-    places: Places,
+    placement: Placement,
     /// The closure of the region under way; null tells the threads to end.
     job: AtomicPtr<Job>,
     panics: Mutex<Vec<Box<dyn Any + Send>>>,
     /// Counts the regions begun.
-    start: Count,
+    start: EventCount,
     /// [`Member::barrier`].
-    barrier: Count,
+    barrier: EventCount,
     /// Apart from `barrier`, because here each member arrives once a region, even if it panics.
-    end: Count,
+    end: EventCount,
 }
 
 /// A closure without its type.
@@ -83,12 +88,12 @@ impl Team {
         let shared = Arc::new(Shared {
             size: members,
             spins: if members <= processors { SPINS } else { 0 },
-            places: Places::new(members, processors),
+            placement: Placement::new(members, processors),
             job: AtomicPtr::new(ptr::null_mut()),
             panics: Mutex::default(),
-            start: Count::default(),
-            barrier: Count::default(),
-            end: Count::default(),
+            start: EventCount::default(),
+            barrier: EventCount::default(),
+            end: EventCount::default(),
         });
         let mut team = Team {
             shared,
@@ -107,6 +112,11 @@ impl Team {
         Ok(team)
     }
 
+    /// A team of the calling thread, which starts none.
+    pub(crate) fn alone() -> Self {
+        Team::new(1).expect("no thread is started")
+    }
+
     /// Members, the calling thread included.
     pub fn size(&self) -> usize {
         self.shared.size
@@ -117,11 +127,14 @@ impl Team {
         IN_REGION.get()
     }
 
-    /// Runs `body` once on each member, the calling thread being member 0, and returns when all have finished. Allocates nothing. Callers from several threads take turns; a team of
-    /// one just calls `body`.
+    /// Runs `body` once on each member, and returns when all have finished.
+    ///
+    /// The calling thread is member 0. Nothing is allocated.
+    /// Callers from several threads take turns. A team of one just calls `body`.
     ///
     /// # Panics
-    /// If a member panicked, with what it said; the team can be used again. If called inside a region of this or another team of more than one: two teams could wait for each other.
+    /// If a member panicked, with its message; the team can be used again.
+    /// If called inside a region of this or another team of more than one: two teams could wait for each other.
     pub fn run(&self, body: impl Fn(Member<'_>) + Sync) {
         if self.shared.size == 1 {
             return body(Member::new(&self.shared, 0));
@@ -137,10 +150,12 @@ impl Team {
         let (turn, shared) = (lock(&self.turn), &*self.shared);
         IN_REGION.set(true);
         shared.job.store(ptr::from_ref(job).cast_mut(), Relaxed);
-        shared.places.tell(0);
+        shared.placement.tell(0);
         shared.start.arrive(1);
-        // SAFETY: the caller keeps the closure borrowed until this function returns, and nothing between here and `end` can unwind, for `take_part` catches what the closure throws.
-        // The other members borrow job and closure by the pointer; they do so after `start` and before they arrive at `end`, and this thread stays here until all have arrived.
+        // SAFETY: the caller keeps the closure borrowed until this function returns.
+        // Nothing between here and `end` can unwind, for `take_part` catches what the closure throws.
+        // The other members borrow job and closure by the pointer, after `start` and before they arrive at `end`.
+        // This thread stays here until all have arrived.
         unsafe { shared.take_part(job, 0) };
         shared.pass(&shared.end);
         IN_REGION.set(false);
@@ -190,13 +205,14 @@ impl Shared {
         loop {
             regions += 1;
             self.start.wait(regions, self.spins);
-            self.places.part(index, &mut tried);
+            self.placement.part(index, &mut tried);
             let job = self.job.load(Relaxed);
             if job.is_null() {
                 return;
             }
-            // SAFETY: `run_job` stored the pointer before the arrival at `start` that was waited for, and keeps both job and closure borrowed until this member has arrived at `end`,
-            // below. Its next store comes after that.
+            // SAFETY: `run_job` stored the pointer before the arrival at `start` that was waited for.
+            // It keeps both job and closure borrowed until this member has arrived at `end`, below.
+            // Its next store comes after that.
             unsafe { self.take_part(&*job, index) };
             // Without waiting: the next thing to wait for is the next region.
             self.end.arrive(self.size as u64);
@@ -220,7 +236,7 @@ impl Shared {
     }
 
     /// Arrives and waits for all other members; false if one will never come.
-    fn pass(&self, count: &Count) -> bool {
+    fn pass(&self, count: &EventCount) -> bool {
         let goal = count.arrive(self.size as u64);
         count.wait(goal, self.spins)
     }
@@ -245,7 +261,9 @@ impl<'t> Member<'t> {
         self.shared.size
     }
 
-    /// Waits until every member has come here. What any of them wrote before, all of them see after. Every member must come to a barrier equally often, or the region never ends.
+    /// Waits until every member has come here. What any of them wrote before, all of them see after.
+    ///
+    /// Every member must come to a barrier equally often, or the region never ends.
     ///
     /// # Panics
     /// If another member panicked: it will not come.
@@ -256,7 +274,10 @@ impl<'t> Member<'t> {
         }
     }
 
-    /// This member's part of `0..count`. The parts are contiguous, in the order of the members, and differ by at most 1 in length; they depend on count, index and size alone.
+    /// This member's part of `0..count`.
+    ///
+    /// The parts are contiguous, in the order of the members, and differ by at most 1 in length.
+    /// They depend on count, index and size alone.
     pub fn share(&self, count: usize) -> Range<usize> {
         let (length, longer) = (count / self.size(), count % self.size());
         let start = self.index * length + self.index.min(longer);
@@ -277,7 +298,8 @@ mod tests {
         (0..size).map(|_| AtomicUsize::new(0)).collect()
     }
 
-    /// Rounds in which each member writes its number and then reads all of them. The accesses are relaxed: only the barriers order them.
+    /// Rounds in which each member writes its number and then reads all of them.
+    /// The accesses are relaxed: only the barriers order them.
     fn sum(team: &Team, rounds: usize, pause: Duration) -> usize {
         let (written, total) = (counters(team.size()), AtomicUsize::new(0));
         team.run(|member| {

@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::model::Model;
 use crate::model::tensors::{self, TensorFile};
 use crate::settings::Config;
-use crate::threads::{thread_count, with_threads};
+use crate::threads::thread_count;
 
 /// Where a run keeps its files.
 #[derive(Clone, Copy, Debug, Default)]
@@ -91,13 +91,12 @@ pub fn run_with(
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
     let (device, precision) = (config.device, config.precision);
-    let threads = thread_count(config.threads);
+    let threads = thread_count(config.threads)?;
     let work = Run {
         config,
         data,
         options,
         observer,
-        threads,
     };
     on_backend(device, precision, threads, options.plain, work)
 }
@@ -107,7 +106,6 @@ struct Run<'a> {
     data: Arc<Dataset>,
     options: &'a RunOptions<'a>,
     observer: &'a mut dyn Observer,
-    threads: usize,
 }
 
 impl OnBackend for Run<'_> {
@@ -127,10 +125,8 @@ impl OnBackend for Run<'_> {
             });
         }
         let observer = self.observer;
-        let History { records, summary } = with_threads(Some(self.threads), || {
-            observer.start(&Start::of(&trainer, run_dir));
-            fit(&mut trainer, run_dir, records, observer)
-        })??;
+        observer.start(&Start::of(&trainer, run_dir));
+        let History { records, summary } = fit(&mut trainer, run_dir, records, observer)?;
         if let Some(path) = options.save {
             save(path, &trainer)?;
         }

@@ -9,7 +9,7 @@ mod emulator;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use chainrule::backend::{Factors, Fused, Input, Order};
+use chainrule::backend::{Fused, Input, Order, ProductPrecision};
 use chainrule::nn::init::{self, Init};
 use chainrule::nn::spec::hidden_widths;
 use chainrule::nn::{Mlp, NetworkSpec, Update};
@@ -52,7 +52,7 @@ fn count(
     batch: usize,
     batch_norm: bool,
     threads: usize,
-    factors: Factors,
+    precision: ProductPrecision,
 ) -> Option<usize> {
     let spec = NetworkSpec {
         inputs: 784,
@@ -64,7 +64,7 @@ fn count(
         order: Order::DropoutActivation,
     };
     let (params, running) = init::draw(&spec, Init::default(), 0);
-    let mut mlp = Mlp::new(Fused::new(threads, factors).unwrap()?, spec, batch).unwrap();
+    let mut mlp = Mlp::new(Fused::new(threads, precision).unwrap()?, spec, batch).unwrap();
     mlp.load(&params, &running).unwrap();
     let data: Vec<u8> = (0..batch * 784).map(|i| (i * 37 % 251) as u8).collect();
     let rows: Vec<u32> = (0..batch as u32).collect();
@@ -169,9 +169,16 @@ fn steps_3_to_50_allocate_nothing() {
             ("small16", vec![500], 0.0, 16, true),
             ("w50", vec![50], 0.0, 100, true),
         ] {
-            for factors in [Factors::F32, Factors::Bf16] {
-                match count(hidden.clone(), dropout, batch, batch_norm, threads, factors) {
-                    Some(found) => assert_eq!(found, 0, "{name} on {threads}, {factors:?}"),
+            for precision in [ProductPrecision::F32, ProductPrecision::Bf16] {
+                match count(
+                    hidden.clone(),
+                    dropout,
+                    batch,
+                    batch_norm,
+                    threads,
+                    precision,
+                ) {
+                    Some(found) => assert_eq!(found, 0, "{name} on {threads}, {precision:?}"),
                     None => eprintln!("skipped: this processor has no kernels"),
                 }
             }

@@ -71,7 +71,7 @@ fn dropout_drops_the_same_units() {
         for (block, seed, step) in [(0, 7, 0), (0, u64::MAX, 1 << 33), (1, 7, 12)] {
             let block = &layout.blocks[block];
             let found = masked(&cuda, block, seed, step);
-            assert_eq!(found, masked(&Plain::new(), block, seed, step));
+            assert_eq!(found, masked(&Plain::new(1), block, seed, step));
             let share = found.iter().filter(|&&d| d).count() as f64 / found.len() as f64;
             assert!((0.2..0.4).contains(&share), "{share}");
         }
@@ -177,7 +177,7 @@ fn without_batch_norm_all_bits_equal_the_cpus() {
             let spec = spec(false, activation, 0.2, order);
             let optimizer = optimizers.next().unwrap();
             let run = format!("{} with {optimizer:?}", spec.describe());
-            let (losses, _, cpu) = train(Plain::new(), &spec, &optimizer, &loss, 0.0);
+            let (losses, _, cpu) = train(Plain::new(1), &spec, &optimizer, &loss, 0.0);
             let (found, _, own) = train(machine::backend(), &spec, &optimizer, &loss, 0.0);
             for (found, expected) in found.iter().zip(&losses) {
                 let error = (found - expected).abs() / expected.abs();
@@ -197,7 +197,7 @@ fn with_batch_norm_losses_agree() {
         // own size, so weights differ. The losses do not depend on this bias.
         let spec = spec(true, Activation::Silu, 0.2, Order::DropoutActivation);
         let loss = Loss::default();
-        let (losses, ..) = train(Plain::new(), &spec, &optimizer, &loss, clip_norm);
+        let (losses, ..) = train(Plain::new(1), &spec, &optimizer, &loss, clip_norm);
         let (found, ..) = train(machine::backend(), &spec, &optimizer, &loss, clip_norm);
         for (found, expected) in found.iter().zip(&losses) {
             let error = (found - expected).abs() / expected.abs();

@@ -35,7 +35,7 @@ const REFERENCE: &str = "[model]\nwidths = [64, 32]\ndropout = 0.2\n[train]\nepo
 #[test]
 fn a_run_matches_the_cpus_up_to_rounding() {
     let data = Arc::new(machine::fashion(1000, 300));
-    let (cpu, _) = run(Plain::new(), REFERENCE, &data);
+    let (cpu, _) = run(Plain::new(1), REFERENCE, &data);
     let (own, _) = run(machine::backend(), REFERENCE, &data);
     assert_eq!(own.records.len(), 3);
     for (own, cpu) in own.records.iter().zip(&cpu.records) {
@@ -67,7 +67,7 @@ fn a_run_without_batch_norm_has_the_cpus_bits() {
         [train]\nepochs = 2\nbatch_size = 37\nlabel_smoothing = 0.1\n[optimizer]\nname = \"sgd\"\nlr = 0.05\nmomentum = 0.9\n\
         [schedule]\nname = \"onecycle\"\nby = \"update\"\n";
     let data = Arc::new(machine::fashion(600, 0));
-    let (cpu, expected) = run(Plain::new(), toml, &data);
+    let (cpu, expected) = run(Plain::new(1), toml, &data);
     let (own, params) = run(machine::backend(), toml, &data);
     for (own, cpu) in own.records.iter().zip(&cpu.records) {
         assert!(relative(own.train_loss, cpu.train_loss) <= 1e-12);
@@ -92,7 +92,7 @@ fn f32_and_f64_samples() {
     let singles = ndarray::Array2::from_shape_fn((120, 5), |(i, j)| x(i, j) as f32);
     let singles = Arc::new(Dataset::from_arrays(singles.view(), &labels).unwrap());
     for data in [doubles, singles] {
-        let (cpu, expected) = run(Plain::new(), toml, &data);
+        let (cpu, expected) = run(Plain::new(1), toml, &data);
         let (own, params) = run(machine::backend(), toml, &data);
         assert!(params == expected, "{}", data.train.features.dtype());
         assert_eq!(own.summary.val_accuracy, cpu.summary.val_accuracy);
@@ -166,7 +166,7 @@ fn a_diverging_run_ends_where_the_cpus_does() {
         let bits = params.iter().map(|x| x.to_bits()).collect();
         (trainer.progress, bits, stopper.seen)
     }
-    let (cpu, expected, seen) = diverge(Plain::new(), toml, &data);
+    let (cpu, expected, seen) = diverge(Plain::new(1), toml, &data);
     let (own, params, counted) = diverge(machine::backend(), toml, &data);
     assert!(
         own.diverged && cpu.update > 1,
@@ -182,7 +182,7 @@ fn a_diverging_run_ends_where_the_cpus_does() {
 fn more_batches_than_slots() {
     let toml = "[data]\nvalidation = 0.1\n[model]\nwidths = [8]\nbatch_norm = false\n[train]\nepochs = 1\nbatch_size = 4\n";
     let data = Arc::new(machine::fashion(700, 0));
-    let (cpu, expected) = run(Plain::new(), toml, &data);
+    let (cpu, expected) = run(Plain::new(1), toml, &data);
     let (own, params) = run(machine::backend(), toml, &data);
     assert!(params == expected, "the same bits");
     let of = |o: &History| {
@@ -199,7 +199,7 @@ fn a_model_evaluates_as_on_the_cpu() {
     let data = Arc::new(machine::fashion(500, 300));
     machine::backend();
     let mut trainer =
-        Trainer::new(Plain::<f32>::new(), config(REFERENCE), data.clone(), None).unwrap();
+        Trainer::new(Plain::<f32>::new(1), config(REFERENCE), data.clone(), None).unwrap();
     fit(&mut trainer, None, Vec::new(), &mut ()).unwrap();
     let (model, test) = (trainer.model().unwrap(), data.test.as_ref().unwrap());
     let on = |device| {

@@ -12,14 +12,14 @@ use reference::{CASES, assert_close};
 fn every_case_in_f64() {
     CASES
         .iter()
-        .for_each(|name| follow(Plain::<f64>::new(), name));
+        .for_each(|name| follow(Plain::<f64>::new(1), name));
 }
 
 #[test]
 fn every_case_in_f32() {
     CASES
         .iter()
-        .for_each(|name| follow(Plain::<f32>::new(), name));
+        .for_each(|name| follow(Plain::<f32>::new(1), name));
 }
 
 /// The comparison must notice differences.

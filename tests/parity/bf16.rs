@@ -1,6 +1,6 @@
 //! Products in bf16: they differ from f32 by at most the rounding, and have the same bits on any number of threads.
 
-use chainrule::backend::{Backend, Factors, Fused, Input, Plain};
+use chainrule::backend::{Backend, Fused, Input, Plain, ProductPrecision};
 use chainrule::nn::init::{self, Init};
 use chainrule::nn::{Mlp, NetworkSpec, Update};
 use chainrule::ops::activation::Activation;
@@ -13,7 +13,7 @@ use super::Case;
 const UNIT: f64 = 1.0 / 256.0;
 
 fn fused(threads: usize) -> Option<Fused> {
-    let fused = Fused::new(threads, Factors::Bf16).unwrap();
+    let fused = Fused::new(threads, ProductPrecision::Bf16).unwrap();
     if fused.is_none() {
         eprintln!("skipped: this processor has no kernels, or CHAINRULE_KERNEL forbids them");
     }
@@ -74,7 +74,7 @@ fn errors_of_a_layer_are_within_the_rounding() {
         let Some(fused) = fused(2) else { return };
         let spec = spec(inputs, &[], classes);
         let (logits, grads) = gradients(fused, &spec, rows);
-        let (exact_logits, exact_grads) = gradients(Plain::<f32>::new(), &spec, rows);
+        let (exact_logits, exact_grads) = gradients(Plain::<f32>::new(1), &spec, rows);
         let (params, _) = init::draw::<f32>(&spec, Init::default(), 3);
         let x = |i: usize, j: usize| f64::from(value(i * inputs + j));
         for i in 0..rows {
@@ -120,7 +120,7 @@ fn deep_gradients_are_near_those_of_f32() {
         let Some(fused) = fused(2) else { return };
         let spec = spec(inputs, hidden, classes);
         let (_, grads) = gradients(fused, &spec, rows);
-        let (_, exact) = gradients(Plain::<f32>::new(), &spec, rows);
+        let (_, exact) = gradients(Plain::<f32>::new(1), &spec, rows);
         let mut start = 0;
         for (inputs, outputs) in spec.layers() {
             let end = start + inputs * outputs;

@@ -4,7 +4,7 @@
 //! t·n, t·n + 1, … modulo 2,000, n being the network's batch size. Initial weights and dropout masks: seed 0. Adam.
 //! Hashed are all parameters and then all running statistics, in layout order, as little-endian f32.
 
-use chainrule::backend::{Backend, Factors, Fused, Input};
+use chainrule::backend::{Backend, Fused, Input, ProductPrecision};
 use chainrule::bench::steps::Network;
 use chainrule::nn::init::{self, Init};
 use chainrule::nn::{Mlp, Update};
@@ -43,7 +43,7 @@ fn pixel(i: usize, j: usize) -> u8 {
     let mixed = (i * 784 + j).wrapping_mul(2_654_435_761) >> 7;
     let noise = mixed % 256;
     let class = if j % 10 == i % 10 { 60 } else { 0 };
-    if mixed / 256 % 2 == 0 {
+    if (mixed / 256).is_multiple_of(2) {
         class as u8
     } else {
         (noise * 3 / 4 + class) as u8
@@ -107,7 +107,7 @@ fn five_networks_have_their_hashes() {
     for (network, (name, expected)) in Network::all().iter().zip(HASHES) {
         assert_eq!(network.name, name);
         for threads in [1, 2] {
-            let Some(fused) = Fused::new(threads, Factors::F32).unwrap() else {
+            let Some(fused) = Fused::new(threads, ProductPrecision::F32).unwrap() else {
                 eprintln!(
                     "skipped: this processor has no kernels, or CHAINRULE_KERNEL forbids them"
                 );

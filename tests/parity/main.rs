@@ -4,7 +4,7 @@
 mod bf16;
 mod hashes;
 
-use chainrule::backend::{Backend, Factors, Fused, Input, Mode, Order, Plain};
+use chainrule::backend::{Backend, Fused, Input, Mode, Order, Plain, ProductPrecision};
 use chainrule::nn::init::{self, Init};
 use chainrule::nn::spec::hidden_widths;
 use chainrule::nn::{Mlp, NetworkSpec, Update};
@@ -133,9 +133,9 @@ impl Case {
     }
 
     fn check_on(&self, name: &str, threads: &[usize]) {
-        let plain = self.run(Plain::<f32>::new());
+        let plain = self.run(Plain::<f32>::new(1));
         for &threads in threads {
-            let Some(fused) = Fused::new(threads, Factors::F32).unwrap() else {
+            let Some(fused) = Fused::new(threads, ProductPrecision::F32).unwrap() else {
                 eprintln!(
                     "skipped: this processor has no kernels, or CHAINRULE_KERNEL forbids them"
                 );

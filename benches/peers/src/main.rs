@@ -130,7 +130,7 @@ fn compare(shape: Shape, layout: Layout, peer: Peer, threads: usize, effort: Eff
     let (a, b) = (operands.a(), operands.b());
     let mut our_c = Array2::from_elem((shape.m, shape.n), f32::NAN);
     let mut their_c = our_c.clone();
-    gemm(a, b, Beta::Overwrite, our_c.view_mut());
+    gemm(a, b, Beta::Overwrite, our_c.view_mut(), threads);
     peer.multiply(a, b, their_c.view_mut(), threads);
     assert!(
         agree(&our_c, &their_c),
@@ -139,7 +139,7 @@ fn compare(shape: Shape, layout: Layout, peer: Peer, threads: usize, effort: Eff
     );
     timing::compare(
         effort,
-        &mut || gemm(a, b, Beta::Overwrite, our_c.view_mut()),
+        &mut || gemm(a, b, Beta::Overwrite, our_c.view_mut(), threads),
         &mut || peer.multiply(a, b, their_c.view_mut(), threads),
     )
 }

@@ -1,33 +1,29 @@
-//! The reverse: dY through activation, dropout and batch norm, then dX from the old weights, then dW, which goes into the optimiser as it is made.
+//! The reverse: dY through activation, dropout and batch norm, then dX from the old weights, then dW.
+//!
+//! dW goes into the optimiser as it is made.
 
 use std::ops::Range;
 
-use super::buffer::{Buffer, Shared};
+use super::buffer::Buffer;
+use super::engine::{Fused, Kernels};
+use super::input::{PANELS_A_LINE, prefetch_pixels};
+use super::layout::{by_columns, from_panels, panels, to_panels};
 use super::rounded::{Rounded, SharedCopies};
-use super::{
-    Fused, Kernels, PANELS_A_LINE, Saved, UpdateBody, Values, Weights, by_columns, from_panels,
-    panels, prefetch, prefetch_pixels, to_panels,
-};
+use super::saved::{Saved, Values};
+use super::update::apply;
 use crate::backend::{Block, Input, Mode, Order, Sink, State};
-use crate::gemm::bf16::Pair;
-use crate::gemm::kernel::{Kernel, NOTHING, Operand, PANEL, Product, Walk};
-use crate::gemm::pack::Line;
-use crate::gemm::params::{DEPTH, ROWS, blocks};
+use crate::gemm::{Operand, PANEL, Pair, PanelProducts, WeightTile};
 use crate::ops::activation::activation_backward;
 use crate::ops::batch_norm::batch_norm_backward;
 use crate::ops::dropout;
 use crate::ops::reduce;
 use crate::optim::StepRule;
-use crate::simd;
+use crate::threads::SharedSlice;
 use crate::threads::team::Member;
 
-/// The most panels of W that are transposed at a time: as many as a kernel takes side by side.
-const MOST_SIDE_BY_SIDE: usize = 2;
-
-/// Panels of outputs whose blocks of dW are computed together, so that what a call costs is shared; they and their dY fit the first-level cache.
-const TOGETHER: usize = 2;
-
-/// Rows up to which a member keeps its columns of W in the backward. On two threads a step of 16 rows gained an eighth by it, one of 100 rows lost a twentieth.
+/// Up to this many rows a member keeps its columns of W in the backward.
+///
+/// On two threads a step of 16 rows gained an eighth by it, one of 100 rows lost a twentieth.
 const FEW_ROWS: usize = 32;
 
 /// A backward under way: what all members share. Every activation is in panels of `rows` rows.
@@ -35,13 +31,13 @@ struct Pass<'a> {
     block: &'a Block,
     rows: usize,
     products: Products<'a>,
-    dy: Shared<'a>,
-    dx: Option<Shared<'a>>,
+    dy: SharedSlice<'a>,
+    dx: Option<SharedSlice<'a>>,
     saved: &'a Values,
-    params: Shared<'a>,
-    grads: Shared<'a>,
-    m: Shared<'a>,
-    v: Shared<'a>,
+    params: SharedSlice<'a>,
+    grads: SharedSlice<'a>,
+    m: SharedSlice<'a>,
+    v: SharedSlice<'a>,
     mode: Mode,
     /// The pixels of the next batch, if this is the first block.
     ahead: Option<Ahead<'a>>,
@@ -56,16 +52,16 @@ struct Ahead<'a> {
     rows: &'a [u32],
 }
 
-/// What the two products multiply, and by which kernel.
+/// What the two products multiply.
 #[derive(Clone, Copy)]
 struct Operands<'a, E> {
-    kernel: Kernel<E>,
+    products: PanelProducts<E>,
     /// X, for sums over rows; the members only read it.
-    x: Shared<'a, E>,
+    x: SharedSlice<'a, E>,
     /// dY, for sums over its columns.
-    dy_along_columns: Shared<'a, E>,
+    dy_along_columns: SharedSlice<'a, E>,
     /// dY, for sums over its rows.
-    dy_along_rows: Shared<'a, E>,
+    dy_along_rows: SharedSlice<'a, E>,
 }
 
 enum Products<'a> {
@@ -75,18 +71,24 @@ enum Products<'a> {
 }
 
 impl<'a> Products<'a> {
-    fn new(kernels: &Kernels, x: &'a Buffer, dy: Shared<'a>, rounded: &'a mut Rounded) -> Self {
+    fn new(
+        kernels: &Kernels,
+        (block, rows): (&Block, usize),
+        x: &'a Buffer,
+        dy: SharedSlice<'a>,
+        rounded: &'a mut Rounded,
+    ) -> Self {
         match *kernels {
             Kernels::F32(kernel) => Products::F32(Operands {
-                kernel,
-                x: Shared::read_only(x),
+                products: block.products(kernel, rows),
+                x: SharedSlice::read_only(x),
                 dy_along_columns: dy,
                 dy_along_rows: dy,
             }),
             Kernels::Bf16(kernel) => {
                 let copies = rounded.dy.shared();
                 let operands = Operands {
-                    kernel,
+                    products: block.products(kernel, rows),
                     x: rounded.x.read_only().along_rows,
                     dy_along_columns: copies.along_columns,
                     dy_along_rows: copies.along_rows,
@@ -119,7 +121,7 @@ impl Fused {
             dy[..panels.len()].copy_from_slice(panels);
         }
         let Saved { values, rounded } = saved;
-        let dy = Shared::new(dy);
+        let dy = SharedSlice::new(dy);
         let ahead = match x {
             Input::Pixels {
                 data, next: rows, ..
@@ -130,18 +132,18 @@ impl Fused {
             Input::Values { buf, .. } if !block.is_first() => buf,
             _ => &values.input,
         };
-        let products = Products::new(&self.kernels, x, dy, rounded);
+        let products = Products::new(&self.kernels, (block, rows), x, dy, rounded);
         let pass = Pass {
             block,
             rows,
             products,
             dy,
-            dx: dx.as_deref_mut().map(|dx| Shared::new(dx)),
+            dx: dx.as_deref_mut().map(|dx| SharedSlice::new(dx)),
             saved: values,
-            params: Shared::new(&mut state.params),
-            grads: Shared::new(&mut state.grads),
-            m: Shared::new(&mut state.m),
-            v: Shared::new(&mut state.v),
+            params: SharedSlice::new(&mut state.params),
+            grads: SharedSlice::new(&mut state.grads),
+            m: SharedSlice::new(&mut state.m),
+            v: SharedSlice::new(&mut state.v),
             mode,
             ahead,
             rule: match sink {
@@ -161,7 +163,7 @@ impl Fused {
 impl Pass<'_> {
     fn run(&self, member: Member<'_>) {
         let own = member.share(panels(self.block.outputs));
-        own.clone().for_each(|panel| self.through_block(panel));
+        own.clone().for_each(|panel| self.epilogue_backward(panel));
         match &self.products {
             Products::F32(operands) => self.multiply(member, operands),
             Products::Bf16(operands, dy) => {
@@ -179,7 +181,13 @@ impl Pass<'_> {
     fn multiply<E: Operand>(&self, member: Member<'_>, operands: &Operands<'_, E>) {
         member.barrier();
         if let Some(dx) = self.dx {
-            self.input_gradient(operands, dx, member.share(panels(self.block.inputs)));
+            let inputs = member.share(panels(self.block.inputs));
+            let dy = operands.dy_along_columns;
+            // SAFETY: between the barriers nobody writes W or dY; these panels of dX are this member's.
+            unsafe {
+                let w = self.params.read(self.block.linear.weight.clone());
+                operands.products.input_gradient(dy, w, dx, inputs);
+            }
             // It has seen all of the old weights; now they may change.
             member.barrier();
         }
@@ -191,8 +199,8 @@ impl Pass<'_> {
         panel * self.rows * PANEL..(panel + 1) * self.rows * PANEL
     }
 
-    /// A panel of dY from the block's output back to the product's.
-    fn through_block(&self, panel: usize) {
+    /// A panel of dY through what follows the product: from the block's output back to the product's.
+    fn epilogue_backward(&self, panel: usize) {
         let (block, saved) = (self.block, self.saved);
         let part = self.part(panel);
         // SAFETY: a panel of this member alone.
@@ -233,76 +241,11 @@ impl Pass<'_> {
         }
     }
 
-    /// `dX = dY W` for these panels of inputs. W's second index must run along them, so it is transposed on the way, `DEPTH` outputs at a time.
-    fn input_gradient<E: Operand>(
-        &self,
-        operands: &Operands<'_, E>,
-        dx: Shared<'_>,
-        own: Range<usize>,
-    ) {
-        let outputs = self.block.outputs;
-        let mut packed = [Line::default(); DEPTH * MOST_SIDE_BY_SIDE];
-        let together = operands.kernel.side_by_side.min(MOST_SIDE_BY_SIDE);
-        for first in own.clone().step_by(together) {
-            let count = together.min(own.end - first);
-            for (start, depth) in blocks(outputs, DEPTH, PANEL) {
-                let k = depth.div_ceil(E::NUMBERS);
-                for (p, lines) in packed.chunks_mut(k).take(count).enumerate() {
-                    self.pack_weights::<E>(lines, start, first + p, together);
-                }
-                let panel = self.rows * E::ROW;
-                for (row, m) in blocks(self.rows, ROWS, 1) {
-                    let dy = start / PANEL * panel + row * E::ROW;
-                    let product = Product {
-                        m,
-                        k,
-                        panels: count,
-                        a: operands.dy_along_columns.at(dy),
-                        walk: Walk::Panels { panel },
-                        b: E::of(&packed).as_ptr(),
-                        b_row: PANEL,
-                        b_panel: k * PANEL,
-                        c: dx.at((first * self.rows + row) * PANEL),
-                        c_row: PANEL,
-                        c_panel: self.rows * PANEL,
-                        accumulate: start > 0,
-                        beside: NOTHING,
-                        beside_panel: 0,
-                    };
-                    // SAFETY: dY and dX have these panels; nobody writes dY now, and nobody else these panels of dX.
-                    unsafe { operands.kernel.run(&product) };
-                }
-            }
-        }
-    }
-
-    /// Transposes W from output `start` on, as many as there is room for, in a panel of inputs.
-    fn pack_weights<E: Operand>(
-        &self,
-        lines: &mut [Line],
-        start: usize,
-        input: usize,
-        together: usize,
-    ) {
-        let inputs = self.block.inputs;
-        // SAFETY: between the barriers W is only read.
-        let w = unsafe { self.params.read(self.block.linear.weight.clone()) };
-        let input = input * PANEL;
-        let width = PANEL.min(inputs - input);
-        for (q, lines) in lines.chunks_mut(E::ROW).enumerate() {
-            let place = ((start / PANEL + q) * inputs + input) * PANEL;
-            let w = &w[place..place + width * PANEL];
-            // What the next panel of inputs will want: the same outputs, a kilobyte further on.
-            prefetch(w.as_ptr().wrapping_add(together * PANEL * PANEL), PANEL);
-            // SAFETY: a kernel exists only on processors with AVX2.
-            unsafe { E::pack_transposed(lines, w) };
-        }
-    }
-
-    /// `dW = dYᵀ X`, block by block of 16 inputs × 16 outputs, each used up at once.
+    /// `dW = dYᵀ X`, each tile used up at once.
     ///
-    /// With few rows a step is mostly the reading and writing of weights, and a member has the columns of W that it multiplies in the forward, which its caches may still hold. With many, a member
-    /// has some panels of X with all outputs, and needs the others' no more.
+    /// With few rows a step is mostly the reading and writing of weights.
+    /// Then a member has the columns of W that it multiplies in the forward, which its caches may still hold.
+    /// With many rows a member has some panels of X with all outputs, and does not need the others' panels any more.
     fn weights<E: Operand>(&self, operands: &Operands<'_, E>, member: Member<'_>) {
         let (inputs, outputs) = (panels(self.block.inputs), panels(self.block.outputs));
         let few_rows = self.rows <= FEW_ROWS && by_columns(outputs, &member);
@@ -311,21 +254,36 @@ impl Pass<'_> {
         } else {
             (member.share(inputs), 0..outputs)
         };
-        let mut dw = [Line::default(); TOGETHER * PANEL];
+        let weight = self.block.linear.weight.start;
+        // The optimiser's numbers come from beyond the second-level cache.
+        let prefetch = (self.rule.as_ref())
+            .map(|_| [self.params, self.m, self.v].map(|buffer| buffer.at(weight).cast_const()));
         let converts = member.share(panels(self.block.inputs));
-        for first in outputs.clone().step_by(TOGETHER) {
-            let group = first..outputs.end.min(first + TOGETHER);
-            for input in inputs.clone() {
-                if group.end == outputs.end && converts.contains(&input) {
-                    self.ask_for_pixels(input);
-                }
-                self.weight_blocks(operands, input, group.clone(), &mut dw);
+        let last = outputs.end;
+        let (x, dy) = (operands.x, operands.dy_along_rows);
+        let consume = |tile: WeightTile<'_>| {
+            if tile.output + 1 == last && converts.contains(&tile.input) {
+                self.prefetch_next_pixels(tile.input);
             }
+            let start = weight + tile.offset;
+            let place = start..start + tile.gradient.len();
+            match self.rule {
+                // SAFETY: weights that are this member's alone.
+                None => unsafe { self.grads.part(place) }.copy_from_slice(tile.gradient),
+                Some(_) => self.apply(place, tile.gradient),
+            }
+        };
+        // SAFETY: X and dY are complete, and nobody writes them now.
+        unsafe {
+            let products = operands.products;
+            products.weight_gradient(x, dy, [inputs, outputs], prefetch, consume);
         }
     }
 
-    /// Asks for the next batch's pixels of a panel of inputs, which this member will convert: samples lie anywhere in memory, and it takes them from 100 cycles to 1000 to come.
-    fn ask_for_pixels(&self, input: usize) {
+    /// Asks for the next batch's pixels of a panel of inputs, which this member will convert.
+    ///
+    /// Samples lie anywhere in memory, and it takes them from 100 cycles to 1000 to come.
+    fn prefetch_next_pixels(&self, input: usize) {
         let first = input.is_multiple_of(PANELS_A_LINE);
         let Some(Ahead { data, rows }) = self.ahead.filter(|_| first) else {
             return;
@@ -333,55 +291,6 @@ impl Pass<'_> {
         for &row in rows {
             let pixel = row as usize * self.block.inputs + input * PANEL;
             prefetch_pixels(&data[pixel..]);
-        }
-    }
-
-    /// The blocks of dW of a panel of inputs and up to [`TOGETHER`] of outputs.
-    fn weight_blocks<E: Operand>(
-        &self,
-        operands: &Operands<'_, E>,
-        input: usize,
-        outputs: Range<usize>,
-        dw: &mut [Line],
-    ) {
-        let k = self.rows.div_ceil(E::NUMBERS);
-        let inputs = self.block.inputs;
-        let m = PANEL.min(inputs - input * PANEL);
-        let place = |output: usize| {
-            let start = self.block.linear.weight.start + (output * inputs + input * PANEL) * PANEL;
-            start..start + m * PANEL
-        };
-        let product = Product {
-            m,
-            k,
-            panels: outputs.len(),
-            a: operands.x.at(input * k * PANEL),
-            walk: Walk::Columns { step: PANEL },
-            b: operands.dy_along_rows.at(outputs.start * k * PANEL),
-            b_row: PANEL,
-            b_panel: k * PANEL,
-            c: dw.as_mut_ptr().cast(),
-            c_row: PANEL,
-            c_panel: PANEL * PANEL,
-            accumulate: false,
-            beside: match self.rule {
-                // The optimiser's numbers come from beyond the second-level cache.
-                Some(_) => [self.params, self.m, self.v]
-                    .map(|buffer| buffer.at(place(outputs.start).start).cast_const()),
-                None => NOTHING,
-            },
-            beside_panel: inputs * PANEL,
-        };
-        // SAFETY: panels of X and dY, which nobody writes now, and a block of our own for each panel of outputs.
-        unsafe { operands.kernel.run(&product) };
-        for (output, dw) in outputs.zip(dw.chunks_exact(PANEL)) {
-            // SAFETY: m lines of 16 floats.
-            let dw = unsafe { std::slice::from_raw_parts(dw.as_ptr().cast(), m * PANEL) };
-            match self.rule {
-                // SAFETY: a block of W that is this member's alone.
-                None => unsafe { self.grads.part(place(output)) }.copy_from_slice(dw),
-                Some(_) => self.apply(place(output), dw),
-            }
         }
     }
 
@@ -411,14 +320,13 @@ impl Pass<'_> {
     fn apply(&self, place: Range<usize>, g: &[f32]) {
         let Some(rule) = &self.rule else { return };
         // SAFETY: parameters of this member alone.
-        let weights = unsafe {
-            Weights {
-                w: self.params.part(place.clone()),
-                g,
-                m: self.m.part(place.clone()),
-                v: self.v.part(place),
-            }
+        let (w, m, v) = unsafe {
+            (
+                self.params.part(place.clone()),
+                self.m.part(place.clone()),
+                self.v.part(place),
+            )
         };
-        simd::dispatch(UpdateBody { rule, weights });
+        apply(rule, w, g, m, v);
     }
 }

@@ -2,21 +2,19 @@
 
 use std::ops::Range;
 
-use super::buffer::{Buffer, Shared};
-use super::rounded::{self, SharedCopies};
-use super::{
-    Fused, Kernels, PANELS_A_LINE, Saved, Values, by_columns, from_panels, panels, prefetch_pixels,
-    to_panels,
-};
+use super::buffer::Buffer;
+use super::engine::{Fused, Kernels};
+use super::input::convert;
+use super::layout::{by_columns, from_panels, panels};
+use super::rounded::SharedCopies;
+use super::saved::{Saved, Values};
 use crate::backend::{Block, Hidden, Input, Mode, Order, State};
-use crate::gemm::bf16::Pair;
-use crate::gemm::kernel::{Kernel, NOTHING, PANEL, Product, Walk};
-use crate::gemm::params::{DEPTH, ROWS, blocks};
+use crate::gemm::{PANEL, Pair, PanelProducts};
 use crate::ops::activation::activation_forward;
 use crate::ops::batch_norm::{batch_norm_evaluate, batch_norm_forward};
 use crate::ops::dropout::{self, Mask};
 use crate::ops::linear::add_bias;
-use crate::simd::{self, Body};
+use crate::threads::SharedSlice;
 use crate::threads::team::Member;
 
 /// A forward under way: what all members share. Every buffer is in panels of `rows` rows.
@@ -24,29 +22,29 @@ struct Pass<'a> {
     block: &'a Block,
     rows: usize,
     /// X.
-    x: Shared<'a>,
+    x: SharedSlice<'a>,
     products: Products<'a>,
     params: &'a [f32],
-    running: Shared<'a>,
+    running: SharedSlice<'a>,
     saved: SharedValues<'a>,
     mode: Mode,
 }
 
 /// What multiplies.
 enum Products<'a> {
-    F32(Kernel),
+    F32(PanelProducts),
     /// With X in bf16, to be made.
-    Bf16(Kernel<Pair>, SharedCopies<'a>),
+    Bf16(PanelProducts<Pair>, SharedCopies<'a>),
 }
 
 /// [`Values`] in the hands of a team.
 struct SharedValues<'a> {
-    x_hat: Shared<'a>,
-    inv_std: Shared<'a>,
-    mask: Shared<'a>,
-    pre: Shared<'a>,
-    activated: Shared<'a>,
-    out: Shared<'a>,
+    x_hat: SharedSlice<'a>,
+    inv_std: SharedSlice<'a>,
+    mask: SharedSlice<'a>,
+    pre: SharedSlice<'a>,
+    activated: SharedSlice<'a>,
+    out: SharedSlice<'a>,
 }
 
 impl Fused {
@@ -70,27 +68,29 @@ impl Fused {
             activated,
             out,
         } = values;
-        let converted = Shared::new(input);
+        let converted = SharedSlice::new(input);
         let pass = Pass {
             block,
             rows,
             x: match x {
-                Input::Values { buf, .. } if !first => Shared::read_only(buf),
+                Input::Values { buf, .. } if !first => SharedSlice::read_only(buf),
                 _ => converted,
             },
             products: match self.kernels {
-                Kernels::F32(kernel) => Products::F32(kernel),
-                Kernels::Bf16(kernel) => Products::Bf16(kernel, rounded.x.shared()),
+                Kernels::F32(kernel) => Products::F32(block.products(kernel, rows)),
+                Kernels::Bf16(kernel) => {
+                    Products::Bf16(block.products(kernel, rows), rounded.x.shared())
+                }
             },
             params: &state.params,
-            running: Shared::new(&mut state.running),
+            running: SharedSlice::new(&mut state.running),
             saved: SharedValues {
-                x_hat: Shared::new(x_hat),
-                inv_std: Shared::new(inv_std),
-                mask: Shared::new(mask),
-                pre: Shared::new(pre),
-                activated: Shared::new(activated),
-                out: Shared::new(out),
+                x_hat: SharedSlice::new(x_hat),
+                inv_std: SharedSlice::new(inv_std),
+                mask: SharedSlice::new(mask),
+                pre: SharedSlice::new(pre),
+                activated: SharedSlice::new(activated),
+                out: SharedSlice::new(out),
             },
             mode,
         };
@@ -106,7 +106,7 @@ impl Fused {
             let rounds = match &pass.products {
                 Products::F32(_) => false,
                 Products::Bf16(_, copies) => {
-                    // SAFETY: panels of this member alone; of X each was written by this member, or is written by nobody.
+                    // SAFETY: panels of this member alone. Those of X it has written itself, or nobody writes.
                     own.for_each(|p| unsafe { copies.round(p, pass.x.read(pass.panel(p))) });
                     true
                 }
@@ -126,106 +126,13 @@ impl Fused {
     }
 }
 
-/// Fills the panels `own` of the input: pixels become numbers, row-major numbers change their order.
-fn convert(x: Input<'_, Buffer, f32>, columns: usize, own: Range<usize>, to: &mut [f32]) {
-    match x {
-        Input::Pixels {
-            data,
-            rows,
-            scale,
-            shift,
-            ..
-        } => simd::dispatch(ConvertPixels {
-            data,
-            rows,
-            scale,
-            shift,
-            own,
-            to,
-        }),
-        Input::Values { buf, rows } => {
-            to_panels(to, &buf[..rows * columns], columns, own.start * PANEL)
-        }
-    }
-}
-
-/// The arguments of [`convert`] for pixels.
-struct ConvertPixels<'a> {
-    data: &'a [u8],
-    rows: &'a [u32],
-    scale: &'a [f32],
-    shift: &'a [f32],
-    own: Range<usize>,
-    to: &'a mut [f32],
-}
-
-impl Body for ConvertPixels<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let ConvertPixels {
-            data,
-            rows,
-            scale,
-            shift,
-            own,
-            to,
-        } = self;
-        let columns = scale.len();
-        let pixels_of = |row: u32, panel: usize| {
-            let start = row as usize * columns;
-            &data[start + panel * PANEL..start + columns]
-        };
-        if own.is_empty() {
-            return;
-        }
-        // Samples lie anywhere in memory, where the processor does not expect them: the next line's pixels are asked for before the first of these are converted.
-        for &row in rows {
-            prefetch_pixels(pixels_of(row, own.start));
-        }
-        for (panel, lines) in own.clone().zip(to.chunks_exact_mut(rows.len() * PANEL)) {
-            let (lines, _) = lines.as_chunks_mut::<PANEL>();
-            let ahead = panel + PANELS_A_LINE;
-            if (panel - own.start).is_multiple_of(PANELS_A_LINE) && ahead < own.end {
-                for &row in rows {
-                    prefetch_pixels(pixels_of(row, ahead));
-                }
-            }
-            let j = panel * PANEL;
-            let whole = (scale[j..].first_chunk(), shift[j..].first_chunk());
-            if let (Some(scale), Some(shift)) = whole {
-                for (line, &row) in lines.iter_mut().zip(rows) {
-                    simd::row_by_row();
-                    let pixels = pixels_of(row, panel).first_chunk();
-                    *line = convert_line(pixels.expect("a whole panel"), scale, shift);
-                }
-            } else {
-                for (line, &row) in lines.iter_mut().zip(rows) {
-                    *line = [0.0; PANEL];
-                    for (q, &pixel) in pixels_of(row, panel).iter().enumerate() {
-                        line[q] = f32::from(pixel) * scale[j + q] + shift[j + q];
-                    }
-                }
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn convert_line(pixels: &[u8; PANEL], scale: &[f32; PANEL], shift: &[f32; PANEL]) -> [f32; PANEL] {
-    let mut numbers = [0.0; PANEL];
-    for q in 0..PANEL {
-        numbers[q] = f32::from(pixels[q]) * scale[q] + shift[q];
-    }
-    numbers
-}
-
 impl Pass<'_> {
     fn run(&self, member: Member<'_>) {
         let block = self.block;
         let all = panels(block.outputs);
         let own = member.share(all);
-        // Batch norm's input goes where the block's output will be; without it the product is the activation's input already.
+        // Batch norm's input goes where the block's output will be.
+        // Without batch norm the product is the activation's input already.
         let z = match block.batch_norm() {
             Some(_) => self.saved.out,
             None => self.saved.pre,
@@ -261,49 +168,15 @@ impl Pass<'_> {
     }
 
     /// `Z = X Wᵀ` for these rows and panels.
-    fn multiply(&self, z: Shared<'_>, rows: Range<usize>, own: Range<usize>) {
-        match &self.products {
-            Products::F32(kernel) => self.multiply_f32(*kernel, z, rows, own),
-            Products::Bf16(kernel, x) => {
-                let product = rounded::Forward {
-                    kernel: *kernel,
-                    x: x.along_columns,
-                    w: &self.params[self.block.linear.weight.clone()],
-                    inputs: self.block.inputs,
-                    rows: self.rows,
-                    z,
-                };
-                // SAFETY: the barrier is behind us; rows and panels are this member's.
-                unsafe { product.run(rows, own) };
-            }
-        }
-    }
-
-    fn multiply_f32(&self, kernel: Kernel, z: Shared<'_>, rows: Range<usize>, own: Range<usize>) {
-        let inputs = self.block.inputs;
-        let panel = self.rows * PANEL;
-        for (row, m) in blocks(rows.len(), ROWS, 1) {
-            let row = (rows.start + row) * PANEL;
-            for (start, depth) in blocks(inputs, DEPTH, PANEL) {
-                let w = self.block.linear.weight.start + (own.start * inputs + start) * PANEL;
-                let product = Product {
-                    m,
-                    k: depth,
-                    panels: own.len(),
-                    a: self.x.at(start / PANEL * panel + row),
-                    walk: Walk::Panels { panel },
-                    b: self.params[w..].as_ptr(),
-                    b_row: PANEL,
-                    b_panel: inputs * PANEL,
-                    c: z.at(own.start * panel + row),
-                    c_row: PANEL,
-                    c_panel: panel,
-                    accumulate: start > 0,
-                    beside: NOTHING,
-                    beside_panel: 0,
-                };
-                // SAFETY: X, W and Z have these panels; nobody writes X or W now, and nobody else these rows and panels of Z.
-                unsafe { kernel.run(&product) };
+    fn multiply(&self, z: SharedSlice<'_>, rows: Range<usize>, own: Range<usize>) {
+        let w = &self.params[self.block.linear.weight.clone()];
+        // SAFETY: the barrier is behind us; rows and panels are this member's.
+        unsafe {
+            match &self.products {
+                Products::F32(products) => products.forward(self.x, w, z, rows, own),
+                Products::Bf16(products, x) => {
+                    products.forward(x.along_columns, w, z, rows, own);
+                }
             }
         }
     }

@@ -1,12 +1,14 @@
-//! AVX2 and FMA: tiles of 6 × 16. They need 12 of the 16 registers for sums, two for a row of B and one for an element of A; and 12 independent chains keep two
-//! multiply-add units of latency 4 or 5 busy.
+//! AVX2 and FMA: tiles of 6 × 16.
+//!
+//! They need 12 of the 16 registers for accumulators, two for a row of B and one for an element of A.
+//! 12 independent chains keep two multiply-add units of latency 4 or 5 busy.
 
 use core::arch::x86_64::*;
 
-use super::tile::{Factors, Sums, rows_of_tiles, tile};
-use super::{Product, heights};
+use super::call::{KernelCall, heights};
+use super::tile::{Accumulator, Multiplicand, rows_of_tiles, tile};
 
-impl Sums for __m256 {
+impl Accumulator for __m256 {
     const LANES: usize = 8;
 
     #[inline(always)]
@@ -28,9 +30,9 @@ impl Sums for __m256 {
     }
 }
 
-impl Factors for __m256 {
+impl Multiplicand for __m256 {
     type Operand = f32;
-    type Sums = Self;
+    type Accumulator = Self;
 
     #[inline(always)]
     unsafe fn broadcast(from: *const f32) -> Self {
@@ -54,9 +56,9 @@ impl Factors for __m256 {
 /// # Safety
 /// The promise of [`super::Kernel::run`], on a processor with AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn product(product: &Product) {
-    for panel in 0..product.panels {
+pub(super) unsafe fn product(call: &KernelCall) {
+    for panel in 0..call.panels {
         // SAFETY: the caller's promise.
-        unsafe { rows_of_tiles!(product, __m256, panel, 2, [1 2 3 4 5 6]) }
+        unsafe { rows_of_tiles!(call, __m256, panel, 2, [1 2 3 4 5 6]) }
     }
 }

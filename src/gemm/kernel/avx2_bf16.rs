@@ -1,11 +1,14 @@
-//! Pairs of bf16 for every processor with AVX2: each is widened to two f32, of which its bits are the upper halves, and added in two multiply-adds, in the order of
-//! the instruction that AVX-512 has for it. Tiles of 4 × 16: 8 registers for sums, four for a widened row of B, two for a widened pair of A and one for the mask; a fifth
-//! row would leave too few.
+//! Pairs of bf16 for every processor with AVX2: tiles of 4 × 16.
+//!
+//! A pair is widened to two f32, of which its bits are the upper halves, and added in two multiply-adds.
+//! Their order is that of the instruction that AVX-512 has for it.
+//! The tiles need 8 registers for accumulators, four for a widened row of B, two for a widened pair of A and one for the mask.
+//! A fifth row would leave too few.
 
 use core::arch::x86_64::*;
 
-use super::tile::{Factors, rows_of_tiles, tile};
-use super::{Product, heights};
+use super::call::{KernelCall, heights};
+use super::tile::{Multiplicand, rows_of_tiles, tile};
 use crate::gemm::bf16::Pair;
 
 /// Eight pairs.
@@ -16,7 +19,7 @@ impl Pairs {
     /// The first number of every pair, from the lower halves.
     #[inline(always)]
     unsafe fn first(self) -> __m256 {
-        // SAFETY: the promise of `Factors`; likewise below.
+        // SAFETY: the promise of `Multiplicand`; likewise below.
         unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<16>(self.0)) }
     }
 
@@ -31,9 +34,9 @@ impl Pairs {
     }
 }
 
-impl Factors for Pairs {
+impl Multiplicand for Pairs {
     type Operand = Pair;
-    type Sums = __m256;
+    type Accumulator = __m256;
 
     #[inline(always)]
     unsafe fn broadcast(from: *const Pair) -> Self {
@@ -60,9 +63,9 @@ impl Factors for Pairs {
 /// # Safety
 /// The promise of [`super::Kernel::run`], on a processor with AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn product(product: &Product<Pair>) {
-    for panel in 0..product.panels {
+pub(super) unsafe fn product(call: &KernelCall<Pair>) {
+    for panel in 0..call.panels {
         // SAFETY: the caller's promise.
-        unsafe { rows_of_tiles!(product, Pairs, panel, 2, [1 2 3 4]) }
+        unsafe { rows_of_tiles!(call, Pairs, panel, 2, [1 2 3 4]) }
     }
 }

@@ -1,12 +1,15 @@
-//! AVX-512: tiles of 14 × 32, two panels side by side. They need 28 of the 32 registers for sums and two for a row of B; elements of A are broadcast by the
-//! multiply-add itself. An odd last panel runs in tiles of 24 × 16: 24 sums, one register of B.
+//! AVX-512: tiles of 14 × 32, two panels side by side.
+//!
+//! They need 28 of the 32 registers for accumulators and two for a row of B.
+//! Elements of A are broadcast by the multiply-add itself.
+//! An odd last panel runs in tiles of 24 × 16: 24 accumulators, one register of B.
 
 use core::arch::x86_64::*;
 
-use super::tile::{Factors, Sums, rows_of_tiles, tile};
-use super::{Product, heights};
+use super::call::{KernelCall, heights};
+use super::tile::{Accumulator, Multiplicand, rows_of_tiles, tile};
 
-impl Sums for __m512 {
+impl Accumulator for __m512 {
     const LANES: usize = 16;
 
     #[inline(always)]
@@ -28,9 +31,9 @@ impl Sums for __m512 {
     }
 }
 
-impl Factors for __m512 {
+impl Multiplicand for __m512 {
     type Operand = f32;
-    type Sums = Self;
+    type Accumulator = Self;
 
     #[inline(always)]
     unsafe fn broadcast(from: *const f32) -> Self {
@@ -54,16 +57,16 @@ impl Factors for __m512 {
 /// # Safety
 /// The promise of [`super::Kernel::run`], on a processor with AVX-512 F.
 #[target_feature(enable = "avx512f")]
-pub(super) unsafe fn product(product: &Product) {
-    let pairs = product.panels / 2;
+pub(super) unsafe fn product(call: &KernelCall) {
+    let pairs = call.panels / 2;
     for pair in 0..pairs {
         // SAFETY: the caller's promise.
-        unsafe { rows_of_tiles!(product, __m512, 2 * pair, 2, [1 2 3 4 5 6 7 8 9 10 11 12 13 14]) }
+        unsafe { rows_of_tiles!(call, __m512, 2 * pair, 2, [1 2 3 4 5 6 7 8 9 10 11 12 13 14]) }
     }
-    if product.panels % 2 == 1 {
+    if call.panels % 2 == 1 {
         // SAFETY: as above.
         unsafe {
-            rows_of_tiles!(product, __m512, 2 * pairs, 1,
+            rows_of_tiles!(call, __m512, 2 * pairs, 1,
                 [1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24])
         }
     }

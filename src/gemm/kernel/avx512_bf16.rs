@@ -1,20 +1,21 @@
-//! Pairs of bf16 with AVX-512's instruction for them, VDPBF16PS: twice as many multiply-adds an instruction as for f32, in the same tiles as there: 14 × 32, and 24 × 16 for an
-//! odd last panel.
+//! Pairs of bf16 with AVX-512's instruction for them, VDPBF16PS: twice as many multiply-adds an instruction as for f32.
+//!
+//! The tiles are the same as there: 14 × 32, and 24 × 16 for an odd last panel.
 
 use core::arch::x86_64::*;
 use core::mem::transmute;
 
-use super::tile::{Factors, rows_of_tiles, tile};
-use super::{Product, heights};
+use super::call::{KernelCall, heights};
+use super::tile::{Multiplicand, rows_of_tiles, tile};
 use crate::gemm::bf16::Pair;
 
 /// Sixteen pairs.
 #[derive(Clone, Copy)]
 struct Pairs(__m512i);
 
-impl Factors for Pairs {
+impl Multiplicand for Pairs {
     type Operand = Pair;
-    type Sums = __m512;
+    type Accumulator = __m512;
 
     #[inline(always)]
     unsafe fn broadcast(from: *const Pair) -> Self {
@@ -30,7 +31,8 @@ impl Factors for Pairs {
 
     #[inline(always)]
     unsafe fn mul_add(self, x: Self, sum: __m512) -> __m512 {
-        // SAFETY: as above; the vector types are the same 512 bits. The broadcast comes last, where the instruction can read it from memory itself.
+        // SAFETY: as above; the vector types are the same 512 bits.
+        // The broadcast comes last, where the instruction can read it from memory itself.
         unsafe {
             let (a, b) = (
                 transmute::<__m512i, __m512bh>(self.0),
@@ -44,16 +46,16 @@ impl Factors for Pairs {
 /// # Safety
 /// The promise of [`super::Kernel::run`], on a processor with AVX-512 F and BF16.
 #[target_feature(enable = "avx512f,avx512bf16")]
-pub(super) unsafe fn product(product: &Product<Pair>) {
-    let pairs = product.panels / 2;
+pub(super) unsafe fn product(call: &KernelCall<Pair>) {
+    let pairs = call.panels / 2;
     for pair in 0..pairs {
         // SAFETY: the caller's promise.
-        unsafe { rows_of_tiles!(product, Pairs, 2 * pair, 2, [1 2 3 4 5 6 7 8 9 10 11 12 13 14]) }
+        unsafe { rows_of_tiles!(call, Pairs, 2 * pair, 2, [1 2 3 4 5 6 7 8 9 10 11 12 13 14]) }
     }
-    if product.panels % 2 == 1 {
+    if call.panels % 2 == 1 {
         // SAFETY: as above.
         unsafe {
-            rows_of_tiles!(product, Pairs, 2 * pairs, 1,
+            rows_of_tiles!(call, Pairs, 2 * pairs, 1,
                 [1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24])
         }
     }

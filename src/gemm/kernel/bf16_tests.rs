@@ -1,4 +1,4 @@
-//! Kernels of bf16 pairs, each alone: against sums in f64, and the emulation bit for bit against the chain that the contract promises.
+//! Kernels of bf16 pairs, each alone: against sums in f64, and the emulation bit for bit against the contract's chain.
 
 use super::*;
 use crate::gemm::bf16::{Pair, pack_pairs, pack_rows};
@@ -131,11 +131,11 @@ impl Case {
     /// C by a kernel, in calls for `rows_at_a_time`, and with guards between its panels.
     fn run(&self, kernel: Kernel<Pair>, rows_at_a_time: usize) -> Vec<f32> {
         let (m, k, panels) = (self.m(), self.b.rows, self.b.columns / PANEL);
-        let (a, walk) = match self.by_columns {
-            true => (self.a.along_rows(), Walk::Columns { step: PANEL }),
+        let (a, a_layout) = match self.by_columns {
+            true => (self.a.along_rows(), ALayout::Columns { step: PANEL }),
             false => {
                 let panel = m * ROW;
-                (self.a.along_columns(), Walk::Panels { panel })
+                (self.a.along_columns(), ALayout::Panels { panel })
             }
         };
         let b = self.b.along_rows();
@@ -149,12 +149,12 @@ impl Case {
         }
         for row in (0..m).step_by(rows_at_a_time) {
             let a_row = if self.by_columns { 1 } else { ROW };
-            let product = Product {
+            let call = KernelCall {
                 m: rows_at_a_time.min(m - row),
                 k: k.div_ceil(2),
                 panels,
                 a: a.as_ptr().wrapping_add(row * a_row),
-                walk,
+                a_layout,
                 b: b.as_ptr(),
                 b_row: PANEL,
                 b_panel: k.div_ceil(2) * PANEL,
@@ -162,11 +162,10 @@ impl Case {
                 c_row: PANEL,
                 c_panel,
                 accumulate: self.old.is_some(),
-                beside: NOTHING,
-                beside_panel: 0,
+                prefetch: None,
             };
-            // SAFETY: the buffers are as large as the product says.
-            unsafe { kernel.run(&product) };
+            // SAFETY: the buffers are as large as the call says.
+            unsafe { kernel.run(&call) };
         }
         let mut found = Vec::new();
         for i in 0..m {
@@ -222,7 +221,9 @@ fn irrational(i: usize) -> f32 {
     ((i * 7919 % 1013) as f32 * 0.37).sin()
 }
 
-/// Against the exact sum of the rounded operands: within the bound of a chain of k roundings, `k·2⁻²⁴·Σ|ab|`, and somewhat for `(1 + 2⁻²⁴)ᵏ`.
+/// Against the exact sum of the rounded operands.
+///
+/// The bound is that of a chain of k roundings, `k·2⁻²⁴·Σ|ab|`, and somewhat more for `(1 + 2⁻²⁴)ᵏ`.
 #[test]
 fn sums_are_close_to_those_in_f64() {
     every_case(irrational, |name, kernel, case| {

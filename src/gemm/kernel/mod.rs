@@ -6,22 +6,29 @@
 //! C \leftarrow A B + \beta C, \qquad A: [m, k],\; B: [k, 16 \cdot panels],\; C: [m, 16 \cdot panels]
 //! ```
 //!
-//! It goes through C in tiles of a few rows and one or two panels, which it holds in registers while it runs through k: for every p it loads one row of the
-//! panel, broadcasts one element of A a row, and multiplies and adds (Goto, van de Geijn, “Anatomy of High-Performance Matrix Multiplication”, ACM TOMS 34(3),
-//! 2008; Van Zee, van de Geijn, “BLIS”, ACM TOMS 41(3), 2015).
+//! It goes through C in tiles of a few rows and one or two panels, which it holds in registers while it runs through k.
+//! For every p it loads one row of the panel, broadcasts one element of A a row, and multiplies and adds.
+//! (Goto, van de Geijn, “Anatomy of High-Performance Matrix Multiplication”, ACM TOMS 34(3), 2008;
+//! Van Zee, van de Geijn, “BLIS”, ACM TOMS 41(3), 2015.)
 //!
-//! What is multiplied is an [`Operand`]: an f32, or a pair of bf16 that are neighbours along k, in which case every k here counts pairs. Sums are always f32.
+//! What is multiplied is an [`Operand`]: an f32, or a pair of bf16 that are neighbours along k.
+//! With pairs every k here counts pairs. Sums are always f32.
 //!
 //! # The contract
 //!
-//! * Element (i, j) is one chain of fused multiply-adds over p = 0, 1, …, k − 1, which starts at 0, or at the old C if it accumulates. So the bits depend
-//!   neither on the tile's height nor on the vector's width, and a product whose k is cut into blocks gives the same bits as a whole one.
-//! * A pair is two links of that chain, its *second* bf16 first: that is the order of the processor's own instruction (Intel, “Software Developer's Manual”, VDPBF16PS), so the
-//!   order is 1, 0, 3, 2, …. A product of two bf16 has at most 16 significant bits and enters the sum exactly. The emulation keeps to this everywhere; the instruction itself takes
-//!   subnormal bf16 and sums for zeros, and its roundings inside a pair are the processor's own.
+//! * Element (i, j) is one chain of fused multiply-adds over p = 0, 1, …, k − 1.
+//!   It starts at 0, or at the old C if it accumulates.
+//!   So the bits depend neither on the tile's height nor on the vector's width.
+//!   A product whose k is cut into blocks gives the same bits as a whole one.
+//! * A pair is two links of that chain, its *second* bf16 first, so the order is 1, 0, 3, 2, ….
+//!   That is the order of the processor's own instruction (Intel, “Software Developer's Manual”, VDPBF16PS).
+//!   A product of two bf16 has at most 16 significant bits and enters the sum exactly.
+//!   The emulation keeps to this everywhere.
+//!   The instruction itself takes subnormal bf16 and sums for zeros, and rounds inside a pair in its own way.
 //! * β = 0 never reads C.
-//! * Heights are balanced ([`heights`]): 100 rows in tiles of at most 6 are 15 of 6 and 2 of 5, and no tile is a waste of mostly empty rows.
-//! * A panel is read and written in full. Edges are the caller's business: it pads.
+//! * Heights are balanced (`heights`): 100 rows in tiles of at most 6 are 15 of 6 and 2 of 5.
+//!   So no tile has mostly empty rows.
+//! * A panel is read and written in full. The caller pads.
 
 mod avx2;
 mod avx2_bf16;
@@ -29,16 +36,16 @@ mod avx512;
 mod avx512_bf16;
 #[cfg(test)]
 mod bf16_tests;
+mod call;
 #[cfg(test)]
 mod tests;
 mod tile;
 
 use super::bf16::{Pair, pack_pairs_transposed};
 use super::pack::{Line, Source, pack};
+use super::params::PANEL;
 use crate::simd::{self, InstructionSet};
-
-/// Columns of a panel: two AVX2 registers, one of AVX-512.
-pub(crate) const PANEL: usize = 16;
+pub(crate) use call::{ALayout, KernelCall, Prefetch};
 
 /// What a lane of a kernel multiplies.
 ///
@@ -53,7 +60,9 @@ pub(crate) unsafe trait Operand: Copy + Send + Sync {
     /// The kernels for an instruction set, which the processor must have; `None` if there are none for it.
     fn kernel(set: InstructionSet) -> Option<Kernel<Self>>;
 
-    /// Up to 16 rows of 16 numbers become as many columns of a panel of B, and zeros on their right; `to` takes the first rows, as many as it has.
+    /// Up to 16 rows of 16 numbers become as many columns of a panel of B, and zeros on their right.
+    ///
+    /// `to` takes the first rows, as many as it has.
     ///
     /// # Safety
     /// The processor has AVX2.
@@ -128,65 +137,10 @@ unsafe impl Operand for Pair {
     }
 }
 
-/// Where the operands of A lie, counted from its first one; R is [`Operand::ROW`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Walk {
-    /// Row i, column p at `i·R + ⌊p/R⌋·panel + p mod R`: panels of 16 columns. Their rows lie as far apart as instructions can add to an address.
-    Panels { panel: usize },
-    /// Row i, column p at `i + p·step`: the transpose of a row-major matrix.
-    Columns { step: usize },
-}
-
-/// One call: `C ← AB + βC`, all pointers to the first element. Strides of A and B count operands.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Product<E = f32> {
-    /// Rows of A and C.
-    pub m: usize,
-    /// Columns of A, rows of B; counted in operands, and a last pair that is only half needed has zeros in both A and B.
-    pub k: usize,
-    /// Panels of B and C.
-    pub panels: usize,
-    /// A.
-    pub a: *const E,
-    /// Its layout.
-    pub walk: Walk,
-    /// B.
-    pub b: *const E,
-    /// From a row of a panel of B to the next.
-    pub b_row: usize,
-    /// From a panel of B to the next.
-    pub b_panel: usize,
-    /// C.
-    pub c: *mut f32,
-    /// From a row of C to the next.
-    pub c_row: usize,
-    /// From a panel of C to the next.
-    pub c_panel: usize,
-    /// Whether the old C is added (β = 1).
-    pub accumulate: bool,
-    /// Up to three matrices with rows and panels as C has, whose numbers will be wanted beside C's as soon as they are there: they are asked for while the product runs, if A is walked by
-    /// columns. Null for none.
-    pub beside: [*const f32; 3],
-    /// From a panel of theirs to the next; rows follow each other.
-    pub beside_panel: usize,
-}
-
-/// No [`Product::beside`].
-pub(crate) const NOTHING: [*const f32; 3] = [std::ptr::null(); 3];
-
-/// Cuts m rows into the fewest tiles of at most `most`, whose heights differ by at most 1.
-pub(crate) fn heights(m: usize, most: usize) -> impl Iterator<Item = usize> {
-    let tiles = m.div_ceil(most).max(1);
-    let (low, more) = (m / tiles, m % tiles);
-    (0..tiles)
-        .map(move |t| low + usize::from(t < more))
-        .filter(|&h| h > 0)
-}
-
 /// A set of kernels, all with the contract of this module.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kernel<E = f32> {
-    run: unsafe fn(&Product<E>),
+    run: unsafe fn(&KernelCall<E>),
     /// Panels of a tile.
     pub side_by_side: usize,
 }
@@ -202,14 +156,15 @@ impl<E: Operand> Kernel<E> {
         Self::of(simd::set())
     }
 
-    /// Runs a product.
+    /// Runs a call.
     ///
     /// # Safety
-    /// Every address that the product's fields describe is inside live allocations, A and B readable, C writable (and initialised if it accumulates); C
-    /// overlaps neither A nor B, and nobody else touches it meanwhile.
+    /// Every address that the call's fields describe is inside live allocations.
+    /// A and B are readable, C is writable, and initialised if it accumulates.
+    /// C overlaps neither A nor B, and nobody else touches it meanwhile.
     #[inline]
-    pub(crate) unsafe fn run(self, product: &Product<E>) {
+    pub(crate) unsafe fn run(self, call: &KernelCall<E>) {
         // SAFETY: the caller's promise; the instruction set was the processor's when `self` was made.
-        unsafe { (self.run)(product) }
+        unsafe { (self.run)(call) }
     }
 }

@@ -1,5 +1,6 @@
 //! Each kernel alone, against the chain that its contract promises: bit for bit.
 
+use super::call::heights;
 use super::*;
 
 /// What surrounds C: a store outside it would show.
@@ -20,22 +21,22 @@ fn check(kernel: Kernel, [m, k, panels]: [usize; 3], columns: bool, accumulate: 
         .collect();
     let b_panel = (k + 2) * PANEL;
     let b: Vec<f32> = (0..panels * b_panel).map(|i| number(i + 31)).collect();
-    let (walk, a_at): (Walk, Box<dyn Fn(usize, usize) -> f32>) = if columns {
+    let (a_layout, a_at): (ALayout, Box<dyn Fn(usize, usize) -> f32>) = if columns {
         let step = m + 3;
         let a = (0..k * step + m).map(number).collect::<Vec<_>>();
         (
-            Walk::Columns { step },
+            ALayout::Columns { step },
             Box::new(move |i, p| a[i + p * step]),
         )
     } else {
-        let walk = Walk::Panels { panel: m * PANEL };
+        let a_layout = ALayout::Panels { panel: m * PANEL };
         let a = a.clone();
         let at = move |i, p| a[p / PANEL * m * PANEL + i * PANEL + p % PANEL];
-        (walk, Box::new(at))
+        (a_layout, Box::new(at))
     };
-    let source: Vec<f32> = match walk {
-        Walk::Columns { step } => (0..k * step + m).map(number).collect(),
-        Walk::Panels { .. } => a,
+    let source: Vec<f32> = match a_layout {
+        ALayout::Columns { step } => (0..k * step + m).map(number).collect(),
+        ALayout::Panels { .. } => a,
     };
     // A line before, between the panels, and after.
     let c_panel = (m + 1) * PANEL;
@@ -47,12 +48,12 @@ fn check(kernel: Kernel, [m, k, panels]: [usize; 3], columns: bool, accumulate: 
             c[inside(i, j)] = if accumulate { old(i, j) } else { f32::NAN };
         }
     }
-    let product = Product {
+    let call = KernelCall {
         m,
         k,
         panels,
         a: source.as_ptr(),
-        walk,
+        a_layout,
         b: b.as_ptr(),
         b_row: PANEL,
         b_panel,
@@ -60,11 +61,10 @@ fn check(kernel: Kernel, [m, k, panels]: [usize; 3], columns: bool, accumulate: 
         c_row: PANEL,
         c_panel,
         accumulate,
-        beside: NOTHING,
-        beside_panel: 0,
+        prefetch: None,
     };
-    // SAFETY: the buffers are as large as the product says.
-    unsafe { kernel.run(&product) };
+    // SAFETY: the buffers are as large as the call says.
+    unsafe { kernel.run(&call) };
     for i in 0..m {
         for j in 0..panels * PANEL {
             let start = if accumulate { old(i, j) } else { 0.0 };
@@ -73,7 +73,7 @@ fn check(kernel: Kernel, [m, k, panels]: [usize; 3], columns: bool, accumulate: 
             let found = std::mem::replace(&mut c[inside(i, j)], GUARD);
             assert!(
                 found.to_bits() == expected.to_bits(),
-                "{m}×{k}×{panels} panels, {walk:?}, ({i}, {j}): {found} instead of {expected}"
+                "{m}×{k}×{panels} panels, {a_layout:?}, ({i}, {j}): {found} instead of {expected}"
             );
         }
     }
@@ -81,7 +81,7 @@ fn check(kernel: Kernel, [m, k, panels]: [usize; 3], columns: bool, accumulate: 
 }
 
 #[test]
-fn every_height_depth_and_walk_gives_the_chain() {
+fn every_height_depth_and_layout_gives_the_chain() {
     for set in [InstructionSet::Avx2, InstructionSet::Avx512] {
         let Some(kernel) = Kernel::of(set).filter(|_| set <= InstructionSet::detect()) else {
             eprintln!("skipped: this processor has no {set:?}");

@@ -1,15 +1,20 @@
-//! The body of every kernel, once, over a vector type. It is inlined into functions that are compiled for their instruction set.
+//! The loops of every kernel, once, over a vector type.
+//!
+//! They are inlined into functions that are compiled for their instruction set.
 
 use core::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T0, _mm_prefetch};
 use std::ops::Range;
+use std::ptr;
 
-use super::{Operand, PANEL, Product, Walk};
+use super::Operand;
+use super::call::{ALayout, KernelCall};
+use crate::gemm::params::PANEL;
 
 /// A register of f32 lanes that sums are kept in.
 ///
 /// # Safety
 /// Callers run on a processor with the type's instruction set.
-pub(super) trait Sums: Copy {
+pub(super) trait Accumulator: Copy {
     /// Lanes, a divisor of [`PANEL`].
     const LANES: usize;
     unsafe fn zero() -> Self;
@@ -20,25 +25,25 @@ pub(super) trait Sums: Copy {
 /// A register of what is multiplied, an operand for each lane of the sums.
 ///
 /// # Safety
-/// As for [`Sums`].
-pub(super) trait Factors: Copy {
+/// As for [`Accumulator`].
+pub(super) trait Multiplicand: Copy {
     type Operand: Operand;
-    type Sums: Sums;
+    type Accumulator: Accumulator;
     /// All lanes from one operand.
     unsafe fn broadcast(from: *const Self::Operand) -> Self;
     unsafe fn load(from: *const Self::Operand) -> Self;
     /// `self · x + sum`, each product of two numbers added with one rounding.
-    unsafe fn mul_add(self, x: Self, sum: Self::Sums) -> Self::Sums;
+    unsafe fn mul_add(self, x: Self, sum: Self::Accumulator) -> Self::Accumulator;
 }
 
 /// Tiles of up to `$rows` rows and `$vectors` vectors through all rows of a product, in its panels from `$first` on.
 macro_rules! rows_of_tiles {
-    ($product:expr, $factors:ty, $first:expr, $vectors:literal, [$($rows:literal)+]) => {{
+    ($call:expr, $factors:ty, $first:expr, $vectors:literal, [$($rows:literal)+]) => {{
         let most = [$($rows),+].len();
         let mut row = 0;
-        for height in heights($product.m, most) {
+        for height in heights($call.m, most) {
             match height {
-                $($rows => tile::<$factors, $rows, $vectors>($product, row, $first),)+
+                $($rows => tile::<$factors, $rows, $vectors>($call, row, $first),)+
                 _ => unreachable!("heights are at most {most}"),
             }
             row += height;
@@ -55,51 +60,53 @@ const UNROLLED: usize = 4;
 /// # Safety
 /// The promise of [`super::Kernel::run`], and rows and vectors inside C.
 #[inline(always)]
-pub(super) unsafe fn tile<F: Factors, const ROWS: usize, const VECTORS: usize>(
-    product: &Product<F::Operand>,
+pub(super) unsafe fn tile<F: Multiplicand, const ROWS: usize, const VECTORS: usize>(
+    call: &KernelCall<F::Operand>,
     row: usize,
     panel: usize,
 ) {
-    let &Product {
+    let &KernelCall {
         k,
-        walk,
+        a_layout,
         b_row,
         b_panel,
         c_row,
         c_panel,
         ..
-    } = product;
+    } = call;
     // Vector v of the tile: its panel, and its place in it.
-    let at =
-        |v: usize, panel: usize| v * F::Sums::LANES / PANEL * panel + v * F::Sums::LANES % PANEL;
+    let at = |v: usize, panel: usize| {
+        v * F::Accumulator::LANES / PANEL * panel + v * F::Accumulator::LANES % PANEL
+    };
     // SAFETY: addresses inside A, B and C, by the caller's promise.
     unsafe {
-        let mut b = product.b.add(panel * b_panel);
-        let c = product.c.add(row * c_row + panel * c_panel);
-        let mut sums = [[F::Sums::zero(); VECTORS]; ROWS];
-        if product.accumulate {
+        let mut b = call.b.add(panel * b_panel);
+        let c = call.c.add(row * c_row + panel * c_panel);
+        let mut sums = [[F::Accumulator::zero(); VECTORS]; ROWS];
+        if call.accumulate {
             for (i, sums) in sums.iter_mut().enumerate() {
                 for (v, sum) in sums.iter_mut().enumerate() {
-                    *sum = F::Sums::load(c.add(i * c_row + at(v, c_panel)));
+                    *sum = F::Accumulator::load(c.add(i * c_row + at(v, c_panel)));
                 }
             }
         }
         if c_row != PANEL {
             // The rows of a matrix that is not in panels lie on pages of their own: stores into them would wait.
             for i in 0..ROWS {
-                for v in (0..VECTORS).step_by(PANEL / F::Sums::LANES) {
+                for v in (0..VECTORS).step_by(PANEL / F::Accumulator::LANES) {
                     _mm_prefetch::<_MM_HINT_ET0>(c.add(i * c_row + at(v, c_panel)).cast());
                 }
             }
         }
-        match walk {
-            Walk::Panels { panel } => {
-                let mut a = product.a.add(row * F::Operand::ROW);
+        match a_layout {
+            ALayout::Panels { panel } => {
+                let mut a = call.a.add(row * F::Operand::ROW);
                 let mut left = k;
                 while left > 0 {
                     let steps = left.min(F::Operand::ROW);
                     let mut q = 0;
-                    // Four steps at a time save instructions; all of a row at a time and the compiler hoists loads until registers spill.
+                    // Four steps at a time save instructions.
+                    // With all of a row at a time the compiler would hoist loads until registers spill.
                     while q + UNROLLED <= steps {
                         for q in q..q + UNROLLED {
                             step::<F, ROWS, VECTORS>(
@@ -121,13 +128,13 @@ pub(super) unsafe fn tile<F: Factors, const ROWS: usize, const VECTORS: usize>(
                     left -= steps;
                 }
             }
-            Walk::Columns { step: a_step } => {
-                let mut a = product.a.add(row);
-                let panels = (VECTORS * F::Sums::LANES).div_ceil(PANEL);
-                let mut beside = Beside::new(product, row..row + ROWS, panel..panel + panels);
+            ALayout::Columns { step: a_step } => {
+                let mut a = call.a.add(row);
+                let panels = (VECTORS * F::Accumulator::LANES).div_ceil(PANEL);
+                let mut prefetches = Prefetches::new(call, row..row + ROWS, panel..panel + panels);
                 let mut left = k;
                 while left > 0 {
-                    beside.ask();
+                    prefetches.issue();
                     let steps = left.min(UNROLLED);
                     if steps == UNROLLED {
                         for _ in 0..UNROLLED {
@@ -154,60 +161,65 @@ pub(super) unsafe fn tile<F: Factors, const ROWS: usize, const VECTORS: usize>(
     }
 }
 
-/// The lines of [`Product::beside`] that belong to a tile, asked for a few at a time: a processor can wait for some 20 at once, and stands still when it is asked for more.
-struct Beside {
-    /// The lines of a matrix, a panel after the other.
+/// The cache lines of [`KernelCall::prefetch`] that belong to a tile, asked for a few at a time.
+///
+/// A processor can wait for some 20 lines at once, and stands still when it is asked for more.
+struct Prefetches {
+    /// The lines of each matrix, a panel after the other.
     from: [*const f32; 3],
     panel: usize,
     rows: usize,
     lines: usize,
     /// Lines of each matrix asked for so far, and at a time.
-    asked: usize,
+    issued: usize,
     at_a_time: usize,
 }
 
-impl Beside {
+impl Prefetches {
     #[inline(always)]
-    fn new<E>(product: &Product<E>, rows: Range<usize>, panels: Range<usize>) -> Self {
-        let start = rows.start * PANEL + panels.start * product.beside_panel;
-        let lines = match product.beside[0].is_null() {
-            true => 0,
-            false => rows.len() * panels.len(),
+    fn new<E>(call: &KernelCall<E>, rows: Range<usize>, panels: Range<usize>) -> Self {
+        let (from, panel, lines) = match call.prefetch {
+            Some(prefetch) => {
+                let start = rows.start * PANEL + panels.start * prefetch.panel;
+                let from = prefetch.from.map(|from| from.wrapping_add(start));
+                (from, prefetch.panel, rows.len() * panels.len())
+            }
+            None => ([ptr::null(); 3], 0, 0),
         };
-        Beside {
-            from: product.beside.map(|from| from.wrapping_add(start)),
-            panel: product.beside_panel,
+        Prefetches {
+            from,
+            panel,
             rows: rows.len(),
             lines,
-            asked: 0,
-            at_a_time: lines.div_ceil(product.k.div_ceil(UNROLLED).max(1)),
+            issued: 0,
+            at_a_time: lines.div_ceil(call.k.div_ceil(UNROLLED).max(1)),
         }
     }
 
     #[inline(always)]
-    fn ask(&mut self) {
-        let until = self.lines.min(self.asked + self.at_a_time);
-        for line in self.asked..until {
+    fn issue(&mut self) {
+        let until = self.lines.min(self.issued + self.at_a_time);
+        for line in self.issued..until {
             let at = line / self.rows * self.panel + line % self.rows * PANEL;
             for from in self.from {
                 // SAFETY: a hint, allowed at any address.
                 unsafe { _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(at).cast()) };
             }
         }
-        self.asked = until;
+        self.issued = until;
     }
 }
 
 /// One p: the outer product of a column of A and a row of B, added to the tile.
 #[inline(always)]
-unsafe fn step<F: Factors, const ROWS: usize, const VECTORS: usize>(
-    sums: &mut [[F::Sums; VECTORS]; ROWS],
+unsafe fn step<F: Multiplicand, const ROWS: usize, const VECTORS: usize>(
+    sums: &mut [[F::Accumulator; VECTORS]; ROWS],
     a: *const F::Operand,
     a_row: usize,
     b: *const F::Operand,
     b_panel: usize,
 ) {
-    let lanes = F::Sums::LANES;
+    let lanes = F::Accumulator::LANES;
     // SAFETY: as for `tile`.
     unsafe {
         let mut row = [F::load(b); VECTORS];

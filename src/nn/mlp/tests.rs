@@ -19,7 +19,7 @@ fn spec() -> NetworkSpec {
 
 fn network(capacity: usize) -> Mlp<Plain<f32>> {
     let (params, running) = init::draw(&spec(), Init::default(), 7);
-    let mut mlp = Mlp::new(Plain::new(), spec(), capacity).unwrap();
+    let mut mlp = Mlp::new(Plain::new(1), spec(), capacity).unwrap();
     mlp.load(&params, &running).unwrap();
     mlp
 }

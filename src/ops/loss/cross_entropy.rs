@@ -33,7 +33,7 @@ use super::batch::BatchLoss;
 use crate::error::{Error, Result};
 use crate::ops::reduce;
 use crate::real::Real;
-use crate::simd::{self, Body};
+use crate::simd;
 
 /// Softmax and cross-entropy with their options. The default is plain cross-entropy.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -76,97 +76,75 @@ pub fn softmax_cross_entropy<R: Real>(
     if let Some(weights) = &options.class_weights {
         assert_eq!(weights.len(), classes, "one weight per class");
     }
-    simd::dispatch(Rows {
-        dlogits,
-        logits,
-        labels,
-        classes,
-        options,
-    })
+    simd::dispatch(
+        #[inline(always)]
+        || loss_of_rows(dlogits, logits, labels, classes, options),
+    )
 }
 
-/// The arguments of [`softmax_cross_entropy`], checked.
-struct Rows<'a, R> {
-    dlogits: Option<&'a mut [R]>,
-    logits: &'a [R],
-    labels: &'a [u32],
+#[inline(always)]
+fn loss_of_rows<R: Real>(
+    mut dlogits: Option<&mut [R]>,
+    logits: &[R],
+    labels: &[u32],
     classes: usize,
-    options: &'a CrossEntropy,
-}
+    options: &CrossEntropy,
+) -> BatchLoss {
+    let weight = |c: usize| options.class_weights.as_ref().map_or(1.0, |w| w[c]);
+    let weight_sum: f64 = (0..classes).map(weight).sum();
+    let label_weights: f64 = labels.iter().map(|&y| weight(y as usize)).sum();
+    let inverse = if label_weights > 0.0 {
+        1.0 / label_weights
+    } else {
+        0.0
+    };
+    let spread = options.label_smoothing / classes as f64;
 
-impl<R: Real> Body for Rows<'_, R> {
-    type Output = BatchLoss;
-    #[inline(always)]
-    fn run(self) -> BatchLoss {
-        let Rows {
-            mut dlogits,
-            logits,
-            labels,
-            classes,
-            options,
-        } = self;
-        let weight = |c: usize| options.class_weights.as_ref().map_or(1.0, |w| w[c]);
-        let weight_sum: f64 = (0..classes).map(weight).sum();
-        let label_weights: f64 = labels.iter().map(|&y| weight(y as usize)).sum();
-        let inverse = if label_weights > 0.0 {
-            1.0 / label_weights
-        } else {
-            0.0
-        };
-        let spread = options.label_smoothing / classes as f64;
+    let mut loss = BatchLoss::default();
+    for (i, (z, &y)) in logits.chunks_exact(classes).zip(labels).enumerate() {
+        let y = y as usize;
+        let m = reduce::max(z);
+        let exp_sum = reduce::map_sum(z, |z| (z - m).exp());
+        let log_sum = exp_sum.ln();
+        let nll = |j: usize| (log_sum - (z[j] - m)).to_f64();
+        let own = (1.0 - options.label_smoothing) * weight(y);
+        let mut objective = own * nll(y);
+        if spread > 0.0 {
+            objective += spread * (0..classes).map(|c| weight(c) * nll(c)).sum::<f64>();
+        }
+        loss.objective += objective * inverse;
+        loss.cross_entropy_sum += nll(y);
+        loss.correct += usize::from(is_first_maximum(z, y));
 
-        let mut loss = BatchLoss::default();
-        for (i, (z, &y)) in logits.chunks_exact(classes).zip(labels).enumerate() {
-            let y = y as usize;
-            let m = reduce::max(z);
-            let exp_sum = reduce::map_sum(z, |z| (z - m).exp());
-            let log_sum = exp_sum.ln();
-            let nll = |j: usize| (log_sum - (z[j] - m)).to_f64();
-            let own = (1.0 - options.label_smoothing) * weight(y);
-            let mut objective = own * nll(y);
-            if spread > 0.0 {
-                objective += spread * (0..classes).map(|c| weight(c) * nll(c)).sum::<f64>();
-            }
-            loss.objective += objective * inverse;
-            loss.cross_entropy_sum += nll(y);
-            loss.correct += usize::from(is_first_maximum(z, y));
-
-            if let Some(dlogits) = dlogits.as_deref_mut() {
-                let dz = &mut dlogits[i * classes..][..classes];
-                let inv_sum = R::ONE / exp_sum;
-                let pull = R::from_f64((own + spread * weight_sum) * inverse);
-                for (j, (dz, &z)) in dz.iter_mut().zip(z).enumerate() {
-                    let p = (z - m).exp() * inv_sum;
-                    let target = spread * weight(j) + if j == y { own } else { 0.0 };
-                    *dz = p * pull - R::from_f64(target * inverse);
-                }
+        if let Some(dlogits) = dlogits.as_deref_mut() {
+            let dz = &mut dlogits[i * classes..][..classes];
+            let inv_sum = R::ONE / exp_sum;
+            let pull = R::from_f64((own + spread * weight_sum) * inverse);
+            for (j, (dz, &z)) in dz.iter_mut().zip(z).enumerate() {
+                let p = (z - m).exp() * inv_sum;
+                let target = spread * weight(j) + if j == y { own } else { 0.0 };
+                *dz = p * pull - R::from_f64(target * inverse);
             }
         }
-        loss
     }
+    loss
 }
 
 /// The row's probabilities, in place of its logits.
 pub fn softmax<R: Real>(row: &mut [R]) {
-    simd::dispatch(Row(row));
-}
-
-/// The argument of [`softmax`].
-struct Row<'a, R>(&'a mut [R]);
-
-impl<R: Real> Body for Row<'_, R> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let m = reduce::max(self.0);
-        for z in self.0.iter_mut() {
-            *z = (*z - m).exp();
-        }
-        let inv_sum = R::ONE / reduce::sum(self.0);
-        for z in self.0 {
-            *z *= inv_sum;
-        }
-    }
+    simd::dispatch(
+        #[inline(always)]
+        || {
+            let m = reduce::max(row);
+            for z in row.iter_mut() {
+                *z = (*z - m).exp();
+            }
+            let inv_sum = R::ONE / reduce::sum(row);
+            for z in row {
+                *z *= inv_sum;
+            }
+        },
+    );
 }
 
 /// The index of the row's largest value, the first on ties; NaN never wins, and a row of NaN gives 0.

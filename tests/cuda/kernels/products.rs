@@ -153,6 +153,7 @@ fn forward_with_bias() {
                 view(&p.a, p.m),
                 view(&p.b, p.n),
                 &bias,
+                1,
             );
             for tile in TILES {
                 let what = format!("nt {} {shape:?}", tile.0);
@@ -172,7 +173,7 @@ fn to_the_inputs() {
         for shape in SHAPES {
             let p = Product::new(shape, true, false);
             let mut cpu = vec![f32::NAN; p.m * p.n];
-            linear_backward_input(view_mut(&mut cpu, p.m), view(&p.a, p.m), view(&p.b, p.k));
+            linear_backward_input(view_mut(&mut cpu, p.m), view(&p.a, p.m), view(&p.b, p.k), 1);
             p.check_bound("the CPU's nn", &cpu, None);
             for tile in TILES {
                 let none = device.uninitialised(1);
@@ -195,6 +196,7 @@ fn to_the_weights_and_biases() {
                 &mut db,
                 view(&p.a, p.k),
                 view(&p.b, p.k),
+                1,
             );
             p.check_bound("the CPU's tn", &cpu, None);
             for tile in TILES {

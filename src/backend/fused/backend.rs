@@ -1,0 +1,150 @@
+//! The backend's calls.
+
+use std::convert::Infallible;
+use std::ops::Range;
+
+use super::buffer::Buffer;
+use super::engine::{Fused, Kernels};
+use super::saved::Saved;
+use super::update::apply;
+use crate::backend::pending;
+use crate::backend::{Backend, BatchTargets, Block, Input, Mode, Sink, State};
+use crate::error::Result;
+use crate::gemm::PANEL;
+use crate::ops::loss::{BatchLoss, Loss};
+use crate::optim::clip::SquareSum;
+use crate::optim::{Optimizer, Step};
+use crate::threads::SharedSlice;
+
+// The rows of a panel are added to a norm as they lie.
+const _: () = assert!(PANEL == SquareSum::LANES);
+
+impl Backend for Fused {
+    type Real = f32;
+    type Buf = Buffer;
+    type Saved = Saved;
+    type Dataset = Infallible;
+
+    const PANEL: usize = PANEL;
+    const PENDING_LOSSES: usize = pending::ROOM;
+
+    fn describe(&self) -> String {
+        format!("f32, {} threads", self.team.size())
+    }
+
+    fn alloc(&self, len: usize) -> Result<Buffer> {
+        Ok(Buffer::zeros(len))
+    }
+
+    fn buffer_len(&self, buf: &Buffer) -> usize {
+        buf.len()
+    }
+
+    fn upload(&self, dst: &mut Buffer, src: &[f32]) -> Result<()> {
+        dst[..src.len()].copy_from_slice(src);
+        Ok(())
+    }
+
+    fn download(&self, dst: &mut [f32], src: &Buffer) -> Result<()> {
+        dst.copy_from_slice(&src[..dst.len()]);
+        Ok(())
+    }
+
+    fn saved(&self, block: &Block, capacity: usize) -> Result<Saved> {
+        let bf16 = matches!(self.kernels, Kernels::Bf16(_));
+        Ok(Saved::new(block, capacity, bf16))
+    }
+
+    fn output<'s>(&self, saved: &'s Saved) -> &'s Buffer {
+        &saved.values.out
+    }
+
+    fn block_forward(
+        &self,
+        block: &Block,
+        x: Input<'_, Buffer, f32>,
+        state: &mut State<Buffer>,
+        saved: &mut Saved,
+        mode: Mode,
+    ) -> Result<()> {
+        self.forward(block, x, state, saved, mode);
+        Ok(())
+    }
+
+    fn block_backward(
+        &self,
+        block: &Block,
+        x: Input<'_, Buffer, f32>,
+        dy: &mut Buffer,
+        saved: &mut Saved,
+        state: &mut State<Buffer>,
+        dx: Option<&mut Buffer>,
+        mode: Mode,
+        sink: Sink<'_>,
+    ) -> Result<()> {
+        self.backward(block, x, dy, saved, state, dx, mode, sink);
+        Ok(())
+    }
+
+    fn start_loss(
+        &self,
+        logits: &Buffer,
+        outputs: usize,
+        targets: BatchTargets<'_, Infallible>,
+        loss: &Loss,
+        dlogits: Option<&mut Buffer>,
+    ) -> Result<()> {
+        let dlogits = dlogits.map(|d| &mut d[..]);
+        (self.losses).start(logits, outputs, targets.host(), loss, dlogits)
+    }
+
+    fn diverged(&self) -> bool {
+        self.losses.diverged()
+    }
+
+    fn finish_losses(&self, losses: &mut Vec<BatchLoss>) -> Result<()> {
+        self.losses.finish(losses);
+        Ok(())
+    }
+
+    fn gradient_norm(&self, blocks: &[Block], state: &State<Buffer>) -> Result<f64> {
+        let mut sum = SquareSum::default();
+        for block in blocks {
+            sum.add_lanes(&state.grads[block.linear.weight.clone()]);
+            for vector in block.vectors() {
+                sum.add_lanes(&state.grads[vector.clone()]);
+            }
+        }
+        Ok(sum.norm())
+    }
+
+    fn update(
+        &self,
+        optimizer: &Optimizer,
+        step: &Step,
+        state: &mut State<Buffer>,
+        range: Range<usize>,
+    ) -> Result<()> {
+        let rule = optimizer.at(step);
+        let grads = &state.grads[..];
+        let params = SharedSlice::new(&mut state.params);
+        let (m, v) = (
+            SharedSlice::new(&mut state.m),
+            SharedSlice::new(&mut state.v),
+        );
+        self.team.run(|member| {
+            let own = member.share(range.len());
+            let own = range.start + own.start..range.start + own.end;
+            // SAFETY: the shares of the members do not overlap.
+            let (w, m, v) = unsafe {
+                (
+                    params.part(own.clone()),
+                    m.part(own.clone()),
+                    v.part(own.clone()),
+                )
+            };
+            apply(&rule, w, &grads[own], m, v);
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,66 @@
+//! A slice in the hands of a team.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+/// A slice whose parts the members of a team use.
+///
+/// A member writes its own parts, and reads what others wrote after a barrier.
+#[derive(Clone, Copy)]
+pub(crate) struct SharedSlice<'a, T = f32> {
+    start: *mut T,
+    len: usize,
+    lifetime: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: a handle does nothing by itself. Who takes a part promises that it is not another member's.
+unsafe impl<T: Send + Sync> Send for SharedSlice<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Send + Sync> Sync for SharedSlice<'_, T> {}
+
+impl<'a, T: Send + Sync> SharedSlice<'a, T> {
+    /// A slice that members may write.
+    pub(crate) fn new(all: &'a mut [T]) -> Self {
+        SharedSlice {
+            start: all.as_mut_ptr(),
+            len: all.len(),
+            lifetime: PhantomData,
+        }
+    }
+
+    /// A slice that nobody takes a part of to write.
+    pub(crate) fn read_only(all: &'a [T]) -> Self {
+        SharedSlice {
+            start: all.as_ptr().cast_mut(),
+            len: all.len(),
+            lifetime: PhantomData,
+        }
+    }
+
+    /// A part to write.
+    ///
+    /// # Safety
+    /// Until the next barrier nobody else reads or writes any of it.
+    /// This member holds no other reference to any of it.
+    pub(crate) unsafe fn part(self, range: Range<usize>) -> &'a mut [T] {
+        assert!(range.start <= range.end && range.end <= self.len);
+        // SAFETY: inside the slice; exclusive by the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
+    }
+
+    /// A part to read.
+    ///
+    /// # Safety
+    /// Until the next barrier nobody writes any of it.
+    pub(crate) unsafe fn read(self, range: Range<usize>) -> &'a [T] {
+        assert!(range.start <= range.end && range.end <= self.len);
+        // SAFETY: inside the slice; unchanged by the caller's promise.
+        unsafe { std::slice::from_raw_parts(self.start.add(range.start), range.len()) }
+    }
+
+    /// The address of an element.
+    pub(crate) fn at(self, index: usize) -> *mut T {
+        assert!(index <= self.len);
+        self.start.wrapping_add(index)
+    }
+}
