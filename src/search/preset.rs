@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::metrics::ValidationMetric;
 use crate::settings::{Config, Settings};
 
-/// How much of it.
+/// The size of the study.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Preset {
     /// The same shape in small: 2 repeats of one epoch, 6 trials, a final model of 4 epochs
@@ -33,7 +33,7 @@ const SPACE: [(&str, &str); 5] = [
 /// The name of the search in the study file.
 pub const SEARCH: &str = "search";
 
-/// Trials whose runs are kept.
+/// The number of best trials whose runs are kept.
 const KEEP: usize = 4;
 
 impl Preset {
@@ -52,7 +52,7 @@ impl Preset {
         }
     }
 
-    /// Runs of each value of a series.
+    /// The number of runs of each value of a series.
     fn repeats(self) -> u32 {
         match self {
             Preset::Quick => 2,
@@ -75,21 +75,21 @@ impl Preset {
     }
 }
 
-/// A study, planned.
+/// The plan of a whole study.
 #[derive(Clone, Debug)]
 pub struct Outline {
     /// The series, in the order of the published tables.
     pub series: Vec<Plan>,
     /// The search.
     pub search: Plan,
-    /// Its trials.
+    /// The number of trials of the search.
     pub trials: usize,
-    /// Settings that the final model has beside the best trial's.
-    last: Settings,
+    /// Settings of the final model beside those of the best trial.
+    final_settings: Settings,
 }
 
 impl Outline {
-    /// A preset round settings of the user's own, which come before the preset's.
+    /// The plan of a preset. The user's own settings take precedence over the preset's.
     ///
     /// # Errors
     /// If the settings do not fit.
@@ -113,8 +113,8 @@ impl Outline {
         for (name, range) in SPACE {
             space.add(name, range)?;
         }
-        let mut last = with_epochs(preset.final_epochs());
-        last.train.seed = Some(seed);
+        let mut final_settings = with_epochs(preset.final_epochs());
+        final_settings.train.seed = Some(seed);
         Ok(Outline {
             series,
             search: Plan {
@@ -128,11 +128,11 @@ impl Outline {
                 pruner: PrunerName::None,
             },
             trials: preset.trials(),
-            last,
+            final_settings,
         })
     }
 
-    /// What there is to do before the final model.
+    /// The tasks before the final model.
     pub fn tasks(&self) -> Vec<Task<'_>> {
         let search = Task {
             plan: &self.search,
@@ -157,7 +157,7 @@ impl Outline {
         point.map(|point| self.at(&point)).transpose()
     }
 
-    /// The final model's settings as they may come out, to estimate its cost.
+    /// Settings like those that the final model will have, to estimate its cost.
     ///
     /// # Errors
     /// If the settings do not fit.
@@ -171,7 +171,7 @@ impl Outline {
     }
 
     fn at(&self, point: &[f64]) -> Result<Config> {
-        let mut settings = self.search.space.settings(point, &self.last)?;
+        let mut settings = self.search.space.settings(point, &self.final_settings)?;
         settings.data.test = Some(true);
         Config::new(&settings)
     }

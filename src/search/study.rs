@@ -1,8 +1,8 @@
-//! A search's study in its file: who does which trial, and what came of it.
+//! A search's study in its file: which worker runs which trial, and how each trial ended.
 //!
-//! Every change is one transaction under the file's lock, so workers in any number of threads, processes and machines
-//! never do a trial twice. A *slot* is a place in the budget: a trial that breaks off is tried again, in the same slot,
-//! at the same point and with the same seeds.
+//! Every change is one transaction under the file's lock, so workers in any number of threads, processes and
+//! machines never run a trial twice. A *slot* is a place in the budget. A trial that fails is tried again in
+//! the same slot, at the same point and with the same seeds.
 
 use serde_json::{Value, json};
 
@@ -18,7 +18,8 @@ use crate::error::{Error, Result};
 /// The attribute of a study that holds its plan.
 const PLAN: &str = "chainrule";
 
-/// A slot is given up after so many attempts: a trial that kills its process would do so for ever.
+/// The largest number of attempts for a slot. Without a limit a trial that kills its process would do so for
+/// ever.
 const ATTEMPTS: usize = 10;
 
 /// A trial that this worker has claimed.
@@ -30,20 +31,20 @@ pub struct Claim {
     pub number: usize,
     /// Its place in the budget.
     pub slot: u32,
-    /// Where it is.
+    /// Its point.
     pub point: Point,
 }
 
-/// What there is to do.
+/// What a worker does next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
-    /// This trial.
+    /// It runs this trial.
     Run(Claim),
-    /// Nothing now: others are at the last ones, and may yet break off.
+    /// It waits: other workers run the last trials, which may still fail.
     Wait,
-    /// Nothing more: so many slots have ended.
+    /// It stops: the budget is spent, and this number of slots have ended.
     Done(usize),
-    /// Every point of the space has been tried.
+    /// It stops: every point of the space has been tried.
     Exhausted,
 }
 
@@ -55,7 +56,7 @@ pub struct StudyWork<'a> {
 }
 
 impl<'a> StudyWork<'a> {
-    /// Joins the study, or begins it.
+    /// Joins the study, or begins it if it does not exist.
     ///
     /// # Errors
     /// If the file holds a study of this name with another plan.
@@ -109,7 +110,7 @@ impl<'a> StudyWork<'a> {
         self.journal
     }
 
-    /// Claims a trial: one that waits, or a new one. `trials` is the budget of all workers together.
+    /// Claims a trial: a waiting one, or a new one. `trials` is the budget of all workers together.
     ///
     /// # Errors
     /// If the file cannot be read or written.
@@ -165,10 +166,10 @@ impl<'a> StudyWork<'a> {
         })
     }
 
-    /// Reports a value after an epoch; whether to give the trial up. If so, it has ended.
+    /// Reports a value after an epoch. Returns whether the trial was pruned; it has ended then.
     ///
     /// # Errors
-    /// If the file cannot be written, or somebody else has ended the trial.
+    /// If the file cannot be written, or another program has ended the trial.
     pub fn report(
         &mut self,
         claim: &Claim,
@@ -181,7 +182,7 @@ impl<'a> StudyWork<'a> {
         self.journal.transaction(|storage| {
             let study = find(storage, plan)?;
             let mut operations = vec![Operation::Report { trial, step, value }];
-            let mut reported = own(storage, trial)?.clone();
+            let mut reported = running_trial(storage, trial)?.clone();
             reported.content.reports.insert(step, value);
             let verdict = pruner.verdict(storage, study, &reported);
             let note = |(key, value): (String, f64)| Operation::TrialSystemAttr {
@@ -197,7 +198,7 @@ impl<'a> StudyWork<'a> {
         })
     }
 
-    /// Ends a trial with its value and what is to be noted.
+    /// Ends a trial with its value and attributes.
     ///
     /// # Errors
     /// As for [`StudyWork::report`].
@@ -207,7 +208,7 @@ impl<'a> StudyWork<'a> {
         })
     }
 
-    /// Ends a trial whose loss stopped being a number: samplers take it for a bad one, with its last report.
+    /// Ends a trial whose loss is no longer a number. To samplers it is a pruned trial with its last report.
     ///
     /// # Errors
     /// As for [`StudyWork::report`].
@@ -231,7 +232,7 @@ impl<'a> StudyWork<'a> {
         self.finish(claim, notes, |_| end(claim.id, TrialState::Fail, None))
     }
 
-    /// Gives a trial back, to be begun anew by whoever comes next.
+    /// Puts a trial back into the queue, from which any worker may begin it anew.
     ///
     /// # Errors
     /// As for [`StudyWork::report`].
@@ -239,7 +240,10 @@ impl<'a> StudyWork<'a> {
         let plan = self.plan;
         self.journal.transaction(|storage| {
             let study = find(storage, plan)?;
-            Ok((requeue(study, own(storage, claim.id)?, usize::MAX), ()))
+            Ok((
+                requeue(study, running_trial(storage, claim.id)?, usize::MAX),
+                (),
+            ))
         })
     }
 
@@ -261,7 +265,7 @@ impl<'a> StudyWork<'a> {
     ) -> Result<()> {
         let trial = claim.id;
         self.journal.transaction(|storage| {
-            let end = end(own(storage, trial)?);
+            let end = end(running_trial(storage, trial)?);
             let notes = notes
                 .into_iter()
                 .map(|(key, value)| Operation::TrialUserAttr { trial, key, value });
@@ -269,7 +273,7 @@ impl<'a> StudyWork<'a> {
         })
     }
 
-    /// Trials of dead workers fail, and wait in the queue again.
+    /// Fails the trials of dead workers, and puts them back into the queue.
     fn requeue_orphans(&mut self) -> Result<()> {
         self.journal.refresh()?;
         let study = find(self.journal.storage(), self.plan)?;
@@ -290,7 +294,7 @@ impl<'a> StudyWork<'a> {
         let plan = self.plan;
         self.journal.transaction(|storage| {
             let study = find(storage, plan)?;
-            // Another worker may have done so meanwhile.
+            // Another worker may have requeued them meanwhile.
             let still = orphans.iter().filter(|t| {
                 storage
                     .trial(t.id)
@@ -317,8 +321,8 @@ fn find<'s>(storage: &'s Storage, plan: &Plan) -> Result<&'s Study> {
         .ok_or_else(|| Error::Check(format!("the study {:?} was deleted", plan.name)))
 }
 
-/// A trial that nobody else has ended.
-fn own(storage: &Storage, id: usize) -> Result<&Trial> {
+/// A trial that no other program has ended.
+fn running_trial(storage: &Storage, id: usize) -> Result<&Trial> {
     let running = storage
         .trial(id)
         .filter(|t| t.state() == TrialState::Running);
@@ -330,8 +334,8 @@ pub fn slot(storage: &Storage, study: &Study, trial: &Trial) -> u32 {
     slots_before(storage, study, trial.first_attempt())
 }
 
-/// How many first attempts have a smaller number. Retries take numbers too, but no slots: a disturbed search comes to
-/// the same slots as an undisturbed one.
+/// The number of first attempts with a smaller number. Retries have numbers too but no slots, so a disturbed
+/// search gets the same slots as an undisturbed one.
 fn slots_before(storage: &Storage, study: &Study, number: usize) -> u32 {
     storage
         .trials(study)
@@ -341,7 +345,7 @@ fn slots_before(storage: &Storage, study: &Study, number: usize) -> u32 {
 }
 
 fn end(trial: usize, state: TrialState, value: Option<f64>) -> Operation {
-    // Whatever is not a number would make the whole file unreadable for others.
+    // A value that is not finite would make the whole file unreadable for other programs.
     let values = value.filter(|x| x.is_finite()).map(|x| vec![x]);
     Operation::SetState {
         trial,
@@ -376,7 +380,7 @@ fn seeds(plan: &Plan, point: &[f64], slot: u32) -> Value {
         .collect()
 }
 
-/// Fails a running trial and queues it anew, unless it had so many attempts already.
+/// Fails a running trial and queues it again, unless it has had `attempts` attempts already.
 fn requeue(study: &Study, trial: &Trial, attempts: usize) -> Vec<Operation> {
     let mut operations = vec![end(trial.id, TrialState::Fail, None)];
     let history = trial
@@ -412,7 +416,7 @@ fn requeue(study: &Study, trial: &Trial, attempts: usize) -> Vec<Operation> {
     operations
 }
 
-/// Claims a trial that waits. What its queuer has fixed stays; the rest is drawn.
+/// Claims a waiting trial. Parameters that were fixed in the queue stay; the others are drawn.
 fn take(
     plan: &Plan,
     sampler: &dyn Sampler,
@@ -442,7 +446,8 @@ fn take(
             continue;
         }
         let internal = match fixed.and_then(|f| f.get(name)) {
-            // A user may queue what lies outside of the range, but not what is no value at all.
+            // A user may queue a value outside of the range, but not one that the distribution cannot
+            // represent.
             Some(value) => distribution.internal(value).ok_or_else(|| {
                 Error::setting(
                     name,
@@ -485,7 +490,7 @@ fn take(
     ))
 }
 
-/// What samplers learn from: trials that have every parameter of the space.
+/// The trials that samplers learn from: those that have every parameter of the space.
 fn history(plan: &Plan, storage: &Storage, study: &Study) -> Vec<Observation> {
     let direction = plan.objective.metric().direction();
     let observe = |trial: &Trial| {
@@ -515,7 +520,7 @@ fn history(plan: &Plan, storage: &Storage, study: &Study) -> Vec<Observation> {
     storage.trials(study).filter_map(observe).collect()
 }
 
-/// The first key in which two plans differ, and both values.
+/// The first key in which two plans differ, with both values.
 fn difference(wanted: &Value, found: Option<&Value>) -> (String, String) {
     let Some(found) = found.and_then(Value::as_object) else {
         return (

@@ -1,4 +1,4 @@
-//! One-at-a-time series: one setting takes one value after the other, everything else stays as it is.
+//! One-at-a-time series: one setting takes one value after the other, and all others stay as they are.
 //!
 //! A series is a study like any other, over a grid of one parameter, with several repeats of each value.
 
@@ -13,12 +13,12 @@ use crate::metrics::{Direction, ValidationMetric};
 use crate::settings::Settings;
 use crate::statistics::student::{self, Mean};
 
-/// A setting and the values that it takes, as they would be written behind its flag.
+/// A setting and the values that it takes, written as behind its flag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Series {
     /// The setting's name.
     pub parameter: String,
-    /// Joined by commas; by slashes where values have commas themselves.
+    /// The values, separated by commas, or by slashes if the values contain commas.
     pub values: String,
 }
 
@@ -44,7 +44,7 @@ impl Series {
     /// The study of this series: `sweep-<setting>`.
     ///
     /// # Errors
-    /// If there is no such setting, or the values are none of its.
+    /// If the setting does not exist, or a value is not one of its values.
     pub fn plan(
         &self,
         base: &Settings,
@@ -73,18 +73,18 @@ impl Series {
 pub struct Cell {
     /// The value.
     pub value: Value,
-    /// The objective of each repeat, in their order.
+    /// The objective of each repeat, in order.
     pub repeats: Vec<f64>,
-    /// Their mean with its interval; none if the trial has not ended or has diverged.
+    /// Their mean with its interval; `None` if the trial has not ended or has diverged.
     pub mean: Option<Mean>,
-    /// A repeat's loss was not a number.
+    /// Whether the loss of a repeat was not a number.
     pub diverged: bool,
 }
 
 /// A series' cells in the order of its values.
 ///
 /// # Errors
-/// If the study is no series.
+/// If the study is not a series.
 pub fn cells(plan: &Plan, storage: &Storage, study: &Study) -> Result<Vec<Cell>> {
     let Some((name, Distribution::Categorical { choices })) = plan.space.iter().next() else {
         return Err(Error::Check(format!(
@@ -98,7 +98,7 @@ pub fn cells(plan: &Plan, storage: &Storage, study: &Study) -> Result<Vec<Cell>>
 }
 
 impl Cell {
-    /// The numbers that the trial with this value of a parameter has noted for its repeats, such as `val_loss`.
+    /// The numbers under the name `metric` in the trial with this value, one per repeat.
     pub fn of(
         storage: &Storage,
         study: &Study,

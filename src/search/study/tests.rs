@@ -27,7 +27,7 @@ fn join<'a>(path: &Path, plan: &'a Plan) -> Result<StudyWork<'a>> {
     StudyWork::join(Journal::join(path)?, plan, "hash")
 }
 
-/// A value that is a function of the point, as a training run's is.
+/// A value that is a function of the point, like that of a training run.
 fn value(point: &[f64]) -> f64 {
     1.0 - (point[0] - 0.004).abs() - 0.1 * point[1]
 }
@@ -45,7 +45,7 @@ fn run(work: &mut StudyWork<'_>, trials: usize) -> Next {
     }
 }
 
-/// Slots, points and values of what is complete, by slot.
+/// Slots, points and values of the complete trials, by slot.
 fn results(work: &mut StudyWork<'_>) -> Vec<(u32, Vec<Value>, f64)> {
     let (storage, study) = work.look().unwrap();
     let complete = storage
@@ -150,7 +150,7 @@ fn the_last_trials_are_waited_for() {
     );
 }
 
-/// A worker of this machine that is no process any more: its trial is taken up.
+/// The trial of a worker on this machine whose process no longer exists is run by another one.
 #[test]
 fn a_dead_worker_s_trial_is_taken_up_but_not_for_ever() {
     let dir = tempfile::tempdir().unwrap();
