@@ -226,7 +226,8 @@ impl<'a> TensorFile<'a> {
             ));
         }
         let collect = |tensors: &[Tensor]| -> Result<Vec<R>> {
-            let mut all = Vec::new();
+            let count = tensors.iter().map(|t| t.range.len()).sum();
+            let mut all = Vec::with_capacity(count);
             for tensor in tensors {
                 let values: Vec<R> = self.get(&tensor.name, &tensor.shape)?;
                 if let Some(at) = values.iter().position(|x| !x.is_finite()) {
