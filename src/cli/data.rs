@@ -9,6 +9,7 @@ use super::output;
 use crate::data::{Dataset, DatasetDescription, LoadOptions, class_picture, load, locate, verify};
 use crate::durable;
 use crate::error::{Error, Result};
+use crate::settings::utf8_path;
 
 /// What to do with a data set.
 #[derive(Debug, Subcommand)]
@@ -43,7 +44,7 @@ pub enum DataCommand {
 #[derive(Debug, Args)]
 pub struct DataSource {
     /// A folder of IDX or NPY files, an NPZ or a CSV file [default: Fashion-MNIST, searched for].
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_parser = utf8_path())]
     pub data: Option<PathBuf>,
     /// Label column of a CSV file: name, or index from 0, negative from the end.
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]

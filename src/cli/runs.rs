@@ -12,7 +12,7 @@ use serde_json::{Map, json};
 use super::output;
 use crate::error::{Error, Result};
 use crate::metrics::{DataPart, Metric, PartMetric};
-use crate::settings::Settings;
+use crate::settings::{Settings, utf8_path};
 use crate::text::table;
 use crate::train::{Overview, RunDir};
 
@@ -49,7 +49,7 @@ Examples:
   chainrule runs runs/run-0001 experiments/wide --json")]
 pub struct RunsArgs {
     /// Folders of runs, or runs themselves [default: runs]
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", value_parser = utf8_path())]
     paths: Vec<PathBuf>,
     /// Order by a column or by a setting as in model.width; metrics from best to worst, all else from low to high
     #[arg(long, value_name = "COLUMN", default_value = "name")]

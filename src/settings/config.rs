@@ -215,7 +215,7 @@ impl Config {
         Ok(spec)
     }
 
-    /// Which samples of `data.train` are learnt from, and which of it (or of `data.validation`, if there is one) validate.
+    /// Which samples of `data.train` are learnt from, and which of it validate, or of `data.validation` if there is one.
     pub fn split(&self, data: &Dataset) -> Split {
         match &data.validation {
             Some(own) => Split {

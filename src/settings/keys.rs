@@ -63,7 +63,7 @@ const MAX_SIZE: u64 = 1 << 31;
 const MAX_COUNT: u64 = i64::MAX as u64;
 
 /// Every setting, in the order of the sections.
-pub(crate) static KEYS: &[Key] = &[
+pub(super) static KEYS: &[Key] = &[
     key!(data.path).named("data").fixed(),
     key!(data.label).fixed(),
     key!(data.validation).real(BELOW_ONE),

@@ -388,6 +388,7 @@ fn resolved_settings_resolve_to_themselves() {
         "[model]\nwidths = [9, 4]\ninit = \"xavier_normal=2\"\n[optimizer]\nname = \"sgd\"\nmomentum = 0.9\nnesterov = true\n",
         "[optimizer]\nname = \"adamw\"\n[schedule]\nname = \"multistep\"\nmilestones = [3, 9]\nby = \"update\"\nwarmup = 2\n",
         "[data]\naugment = \"flip,shift=2\"\n[schedule]\nname = \"plateau\"\nfactor = 0.5\npatience = 1\n[train]\nclass_weights = [1.0, 2.5]\n",
+        "[data]\nlabel = -1\n[train]\nclass_weights = {cat = 2, dog = 0.5}\nmonitor = \"val_loss\"\n",
     ] {
         let first = config(toml).unwrap();
         let again = config(&first.resolved.to_toml().unwrap()).unwrap();
