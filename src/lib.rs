@@ -30,8 +30,9 @@
 //! backend
 //! ops
 //! gemm
-//! text simd threads optim data statistics
-//! metrics real rng durable
+//! metrics
+//! statistics simd threads optim data
+//! text real rng durable
 //! error
 //! ```
 //!

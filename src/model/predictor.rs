@@ -308,7 +308,11 @@ mod tests {
         };
         refused("classes below 3", &strange, &[0]);
         // Labels are not needed to predict.
-        predictor.predict(&few).unwrap();
+        let unlabelled = Samples {
+            labels: Vec::new(),
+            ..pixels(4)
+        };
+        predictor.predict(&unlabelled).unwrap();
     }
 
     #[test]
