@@ -1,5 +1,5 @@
-//! A multilayer-perceptron engine written by hand, without autodiff: every operation is a forward function with its backward beside it,
-//! derived in its documentation and checked against central differences.
+//! A multilayer-perceptron engine written by hand, without autodiff: every operation is a forward function with its
+//! backward beside it, derived in its documentation and checked against central differences.
 //!
 //! # Where to read
 //!

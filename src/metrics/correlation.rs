@@ -4,7 +4,8 @@
 //! `$p_{ia}$` is the output for class a and sample i of n. Classes a and b correlate by
 //!
 //! ```math
-//! r_{ab} = \frac{\sum_i (p_{ia} - \bar p_a)(p_{ib} - \bar p_b)}{\sqrt{\sum_i (p_{ia} - \bar p_a)^2}\, \sqrt{\sum_i (p_{ib} - \bar p_b)^2}}
+//! r_{ab} = \frac{\sum_i (p_{ia} - \bar p_a)(p_{ib} - \bar p_b)}
+//!   {\sqrt{\sum_i (p_{ia} - \bar p_a)^2}\, \sqrt{\sum_i (p_{ib} - \bar p_b)^2}}
 //! ```
 //!
 //! The probabilities of a sample add up to 1. If they were all 0 or 1 and the K classes equally frequent, every two

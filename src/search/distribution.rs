@@ -1,6 +1,7 @@
 //! What values a hyperparameter may take, with the names, attributes and internal numbers of Optuna's distributions.
 //!
-//! A value is kept as one number, its *internal* value: a float is itself (not its logarithm), an integer is itself, a category is its index in the list of choices.
+//! A value is kept as one number, its *internal* value: a float is itself (not its logarithm), an integer is itself,
+//! a category is its index in the list of choices.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -172,8 +173,8 @@ impl Distribution {
         }
     }
 
-    /// The value at a share `unit` in [0, 1) of the distribution: uniform numbers there become draws from it. Steps and whole numbers get cells of one size,
-    /// in the logarithm if it is one.
+    /// The value at the share `unit` in [0, 1) of the distribution. Uniform shares give draws from the distribution.
+    /// Steps and whole numbers get cells of one size, in the logarithm if it is one.
     pub fn quantile(&self, unit: f64) -> f64 {
         let between = |low: f64, high: f64| low + unit * (high - low);
         match *self {
@@ -223,7 +224,8 @@ impl Distribution {
         }
     }
 
-    /// The share in [0, 1] at which a value is: what [`Distribution::quantile`] makes a value of. A step, a whole number or a choice is at the middle of its cell.
+    /// The share in [0, 1] of a value, the inverse of [`Distribution::quantile`]. A step, a whole number or a choice
+    /// is at the middle of its cell.
     pub fn share(&self, internal: f64) -> f64 {
         let (low, high, x) = match *self {
             Distribution::Float {
@@ -317,7 +319,8 @@ impl Distribution {
         }
     }
 
-    /// Whether two parameters of one name can stand in one study: the same kind and logarithm, and equal choices in equal order. Bounds and step may differ.
+    /// Whether two parameters of one name can stand in one study: the same kind and logarithm, and equal choices in
+    /// equal order. Bounds and step may differ.
     pub fn is_compatible(&self, other: &Self) -> bool {
         match (self, other) {
             (Distribution::Float { log: a, .. }, Distribution::Float { log: b, .. })

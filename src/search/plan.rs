@@ -144,8 +144,9 @@ impl Plan {
         Config::new(&settings)
     }
 
-    /// The seed of a repeat, with 53 bits, so that any program reads it exactly: a function of the study's seed, the repeat and the slot. In a grid it is the point that
-    /// counts and not its place, so that more values, or another order, change no run.
+    /// The seed of a repeat, with 53 bits, so that any program reads it exactly: a function of the study's seed, the
+    /// repeat and the slot. In a grid it is the point that counts and not its place, so that more values, or another
+    /// order, change no run.
     pub fn repeat_seed(&self, point: &[f64], slot: u32, repeat: u32) -> u64 {
         let counter = match self.sampler {
             SamplerName::Grid => [self.fingerprint(point), repeat, GRID, 0],

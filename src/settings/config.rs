@@ -39,7 +39,7 @@ pub struct Config {
     pub epochs: u32,
     pub batch_size: usize,
     pub seed: u64,
-    /// `None`: as many as rayon would use.
+    /// `None`: `RAYON_NUM_THREADS`, else one per core.
     pub threads: Option<usize>,
     pub precision: Precision,
     pub device: Device,
@@ -215,7 +215,8 @@ impl Config {
         Ok(spec)
     }
 
-    /// Which samples of `data.train` are learnt from, and which of it validate, or of `data.validation` if there is one.
+    /// Which samples of `data.train` are learnt from, and which of it validate, or of `data.validation` if there is
+    /// one.
     pub fn split(&self, data: &Dataset) -> Split {
         match &data.validation {
             Some(own) => Split {

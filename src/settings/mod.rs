@@ -67,10 +67,12 @@ pub struct Settings {
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "Data")]
 pub struct DataSettings {
-    /// Data set: a folder of IDX or NPY files, an NPZ or a CSV file, plain or gzip [default: Fashion-MNIST, looked for in $CHAINRULE_DATA, data/fashion-mnist, /usr/share/datasets/fashion-mnist]
+    /// Data set: a folder of IDX or NPY files, an NPZ or a CSV file, plain or gzip [default: Fashion-MNIST, looked
+    /// for in $CHAINRULE_DATA, data/fashion-mnist, /usr/share/datasets/fashion-mnist]
     #[arg(long = "data", value_name = "PATH", value_parser = utf8_path())]
     pub path: Option<PathBuf>,
-    /// CSV column that holds the label, by name or by index (from 0; negative from the end) [default: label, class, target or y; else the last]
+    /// CSV column that holds the label, by name or by index (from 0; negative from the end) [default: label, class,
+    /// target or y; else the last]
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, value_parser = |text: &str| Ok::<_, Infallible>(Label::from(text)))]
     pub label: Option<Label>,
     /// Share of the training samples that is kept for validation, drawn class by class [default: 0.2]
@@ -79,10 +81,12 @@ pub struct DataSettings {
     /// Evaluate on the test set after training [default: true]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub test: Option<bool>,
-    /// auto: bytes to 0..1, floats as they are; standard: mean 0 and deviation 1, fitted on the training part [default: auto]
+    /// auto: bytes to 0..1, floats as they are; standard: mean 0 and deviation 1, fitted on the training part
+    /// [default: auto]
     #[arg(long, value_name = "HOW")]
     pub normalize: Option<Normalize>,
-    /// Random changes of each training image: flip, shift=PIXELS (or crop=PIXELS), noise=DEVIATION, joined by commas [default: none]
+    /// Random changes of each training image: flip, shift=PIXELS (or crop=PIXELS), noise=DEVIATION, joined by commas
+    /// [default: none]
     #[arg(long, value_name = "LIST")]
     pub augment: Option<String>,
 }
@@ -121,7 +125,8 @@ pub struct ModelSettings {
     /// Whether dropout or the activation comes first [default: dropout_activation]
     #[arg(long, value_name = "NAME")]
     pub order: Option<Order>,
-    /// Initial weights: default, kaiming_uniform, kaiming_normal, xavier_uniform, xavier_normal; the last four also with a gain, as in xavier_normal=1.5 [default: default]
+    /// Initial weights: default, kaiming_uniform, kaiming_normal, xavier_uniform, xavier_normal; the last four also
+    /// with a gain, as in xavier_normal=1.5 [default: default]
     #[arg(long, value_name = "NAME")]
     pub init: Option<String>,
 }

@@ -366,7 +366,7 @@ impl<B: Backend> Trainer<B> {
         Ok(())
     }
 
-    /// The order of the current epoch: a function of seed and epoch alone, so that a resumed epoch goes on where it was.
+    /// Sets the order of the current epoch. It depends on seed and epoch alone, so that a resumed epoch continues it.
     fn set_order(&mut self) -> Result<()> {
         let (config, split, epoch) = (&self.config, &self.split, self.progress.epoch);
         self.training.arrange(&self.data.train, |order| {
@@ -428,7 +428,8 @@ impl<B: Backend> Trainer<B> {
         Ok(())
     }
 
-    /// Evaluates the best weights on the test part, if there is one. The network holds its last weights again afterwards.
+    /// Evaluates the best weights on the test part, if there is one. The network holds its last weights again
+    /// afterwards.
     pub fn test(&mut self) -> Result<Option<Evaluation>> {
         let data = self.data.clone();
         let Some(test) = &data.test else {
@@ -458,7 +459,8 @@ fn widened<R: Real>(description: Description, (params, running): &Weights<R>) ->
     }
 }
 
-/// The data's class names; more of them, numbered, if class weights or given initial weights know more classes than occur in the data.
+/// The data's class names. If the class weights or the given initial weights have more classes than the data, numbers
+/// follow as names.
 fn class_names(config: &Config, data: &Dataset, init_from: Option<&TensorFile<'_>>) -> Vec<String> {
     let weights = config.loss.class_weights().map_or(0, <[f64]>::len);
     let outputs = init_from

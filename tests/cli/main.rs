@@ -16,6 +16,7 @@ mod report;
 mod resume;
 mod runs;
 mod search;
+mod setting_limits;
 mod study;
 mod support;
 mod sweep;

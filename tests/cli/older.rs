@@ -1,4 +1,5 @@
-//! Files of version 0.1 are read, and what was begun with it comes to the same end. `tests/older/v0.1/make.sh` made them.
+//! Files of version 0.1 are read, and its unfinished work has the same result. `tests/older/v0.1/make.sh` made the
+//! files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,7 +35,8 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Compares two tables of probabilities: in f32 with our own kernels they are the same bytes; elsewhere products are added up in another order.
+/// Compares two tables of probabilities. In f32 with our own kernels they are the same bytes. Without these kernels
+/// products are summed in another order.
 #[track_caller]
 fn same_predictions(program: &Chainrule, ours: &str, theirs: &str, exact: bool) {
     let read = |name: &str| fs::read_to_string(program.path(name)).unwrap();
@@ -209,7 +211,8 @@ const SWEEP: &[&str] = &[
     "2",
 ];
 
-/// Of every study in a journal the plan, as bytes, and of every trial the point and the value, sorted: trials in one study may change places.
+/// The plans of a journal's studies, as bytes, and the sorted points and values of its trials: trials may change
+/// places.
 fn contents(path: &Path) -> (Vec<String>, Vec<String>) {
     let (mut plans, mut points, mut trials) = (Vec::new(), Vec::new(), Vec::new());
     for line in fs::read_to_string(path).unwrap().lines() {

@@ -1,8 +1,9 @@
 //! The same seed gives the same bits: SHA-256 of five networks after 100 training steps in f32.
 //!
-//! Data: 2,000 rows of 784 bytes, of which [`pixel`] gives each; class of row i: i mod 10. Bytes enter as x / 255. Batch t takes the rows
-//! t·n, t·n + 1, … modulo 2,000, n being the network's batch size. Initial weights and dropout masks: seed 0. Adam.
-//! Hashed are all parameters and then all running statistics, in layout order, as little-endian f32.
+//! The data are 2,000 rows of 784 bytes, see [`pixel`]. The class of row i is i mod 10. Bytes enter as x / 255.
+//! Batch t takes the rows t·n, t·n + 1, … modulo 2,000, where n is the network's batch size.
+//! Initial weights and dropout masks have seed 0; the optimiser is Adam.
+//! The hash covers all parameters and then all running statistics, in layout order, as little-endian f32.
 
 use chainrule::backend::{Backend, Fused, Input, ProductPrecision};
 use chainrule::bench::steps::Network;
