@@ -145,6 +145,13 @@ impl<'a> TensorFile<'a> {
 
     /// One array of a known shape.
     pub fn get<R: Real>(&self, name: &str, shape: &[usize]) -> Result<Vec<R>> {
+        let mut values = Vec::with_capacity(shape.iter().product());
+        self.append(&mut values, name, shape)?;
+        Ok(values)
+    }
+
+    /// Appends the numbers of one array of a known shape.
+    fn append<R: Real>(&self, to: &mut Vec<R>, name: &str, shape: &[usize]) -> Result<()> {
         let place = || format!("tensor {name}");
         let parsed = self.parse()?;
         let tensor = parsed.tensor(name).map_err(|_| {
@@ -166,9 +173,9 @@ impl<'a> TensorFile<'a> {
                 found,
             ));
         }
-        let values = match tensor.dtype() {
-            Dtype::F32 => numbers(tensor.data(), |b| f64::from(f32::from_le_bytes(b))),
-            Dtype::F64 => numbers(tensor.data(), f64::from_le_bytes),
+        match tensor.dtype() {
+            Dtype::F32 => append_numbers(to, tensor.data(), |b| f32::from_le_bytes(b).into()),
+            Dtype::F64 => append_numbers(to, tensor.data(), f64::from_le_bytes),
             other => {
                 return Err(Error::format(
                     self.path,
@@ -177,8 +184,8 @@ impl<'a> TensorFile<'a> {
                     format!("{other:?}"),
                 ));
             }
-        };
-        Ok(values)
+        }
+        Ok(())
     }
 
     /// The length of a one-dimensional array, if it is there.
@@ -229,13 +236,14 @@ impl<'a> TensorFile<'a> {
             let count = tensors.iter().map(|t| t.range.len()).sum();
             let mut all = Vec::with_capacity(count);
             for tensor in tensors {
-                let values: Vec<R> = self.get(&tensor.name, &tensor.shape)?;
+                let start = all.len();
+                self.append(&mut all, &tensor.name, &tensor.shape)?;
+                let values: &[R] = &all[start..];
                 if let Some(at) = values.iter().position(|x| !x.is_finite()) {
                     let place = format!("tensor {}, value {at}", tensor.name);
                     let found = values[at].to_string();
                     return Err(Error::format(self.path, place, "a finite number", found));
                 }
-                all.extend(values);
             }
             Ok(all)
         };
@@ -243,10 +251,11 @@ impl<'a> TensorFile<'a> {
     }
 }
 
-fn numbers<R: Real, const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f64) -> Vec<R> {
+fn append_numbers<R: Real, const N: usize>(
+    to: &mut Vec<R>,
+    bytes: &[u8],
+    value: impl Fn([u8; N]) -> f64,
+) {
     let (chunks, _) = bytes.as_chunks::<N>();
-    chunks
-        .iter()
-        .map(|&chunk| R::from_f64(value(chunk)))
-        .collect()
+    to.extend(chunks.iter().map(|&chunk| R::from_f64(value(chunk))));
 }

@@ -183,8 +183,12 @@ pub fn batch_norm_evaluate<R: Real>(
         }
         for (y, x) in y.chunks_exact_mut(features).zip(x.chunks_exact(features)) {
             let (y, x) = (&mut y[columns.clone()], &x[columns.clone()]);
-            for j in 0..x.len() {
-                y[j] = gamma[j] * ((x[j] - mean[j]) * inv_std[j]) + beta[j];
+            let statistics = mean.iter().zip(&inv_std);
+            let affine = gamma.iter().zip(beta);
+            for (((y, &x), (&mean, &inv_std)), (&gamma, &beta)) in
+                y.iter_mut().zip(x).zip(statistics).zip(affine)
+            {
+                *y = gamma * ((x - mean) * inv_std) + beta;
             }
         }
     }
