@@ -1,10 +1,8 @@
-//! The command line: one file a command. Settings come from defaults, then `--config FILE.toml`, then flags.
+//! The command line: one file or folder per command. Settings come from defaults, then `--config FILE.toml`, then flags.
 
 mod analyze;
 mod args;
 mod bench;
-#[cfg(feature = "cuda")]
-mod bench_device;
 mod completions;
 mod data;
 mod eval;

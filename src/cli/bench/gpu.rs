@@ -4,18 +4,20 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::bench::{Part, Progress, STEP_COLUMNS, giga, row, step_cells};
-use super::output;
+use super::progress::BenchProgress;
+use super::tables::{STEP_COLUMNS, giga, row, step_cells};
+use super::{BenchArgs, BenchPart};
 use crate::backend::Cuda;
 use crate::bench::device::{self, Effort, Product};
 use crate::bench::products::{Layout, SHAPES};
 use crate::bench::steps::{self, Network, Pixels, StepTime};
+use crate::cli::output;
 use crate::error::{Error, Result};
 use crate::text::table;
 
 /// The object that `--json` prints. What was not measured is null.
 #[derive(Debug, Serialize)]
-struct Report {
+struct DeviceReport {
     device: String,
     multiprocessors: usize,
     products: Option<Vec<Product>>,
@@ -34,24 +36,20 @@ fn effort(quick: bool) -> Effort {
     }
 }
 
-/// Measures the parts on the device of this number.
-pub(super) fn run(
-    index: usize,
-    parts: &[Part],
-    quick: bool,
-    json: bool,
-    progress: &Progress,
-) -> Result<()> {
-    if parts.contains(&Part::Peak) {
+/// Measures products and steps on GPU `index`.
+pub(super) fn run(index: usize, args: &BenchArgs) -> Result<()> {
+    let parts = args.only.as_slice();
+    if parts.contains(&BenchPart::Peak) {
         let why =
             "expected products or steps with device cuda: only a processor's peak is measured";
         return Err(Error::setting("only", why));
     }
-    let wanted = |part: Part| parts.is_empty() || parts.contains(&part);
+    let wanted = |part: BenchPart| parts.is_empty() || parts.contains(&part);
     let cuda = Cuda::new(index)?;
-    let effort = effort(quick);
+    let progress = BenchProgress::new(args.quiet);
+    let effort = effort(args.quick);
     let (mut products, mut found) = (Vec::new(), Vec::new());
-    if wanted(Part::Products) {
+    if wanted(BenchPart::Products) {
         for shape in SHAPES {
             progress.next(&format!("product {shape}"));
             for layout in Layout::ALL {
@@ -59,7 +57,7 @@ pub(super) fn run(
             }
         }
     }
-    if wanted(Part::Steps) {
+    if wanted(BenchPart::Steps) {
         let pixels = Pixels::random(784, 10);
         for network in Network::all() {
             progress.next(&format!("step of {}", network.name));
@@ -74,19 +72,19 @@ pub(super) fn run(
         }
     }
     progress.finish();
-    let report = Report {
+    let report = DeviceReport {
         device: cuda.device().to_string(),
         multiprocessors: cuda.device().multiprocessors(),
-        products: wanted(Part::Products).then_some(products),
-        steps: wanted(Part::Steps).then_some(found),
+        products: wanted(BenchPart::Products).then_some(products),
+        steps: wanted(BenchPart::Steps).then_some(found),
     };
-    if json {
+    if args.json {
         return output::print_json(&report);
     }
     output::print(&in_words(&report))
 }
 
-fn in_words(report: &Report) -> String {
+fn in_words(report: &DeviceReport) -> String {
     let mut text = format!(
         "{}: {} multiprocessors\n",
         report.device, report.multiprocessors
