@@ -12,19 +12,19 @@ use super::{BenchArgs, BenchPart};
 use crate::backend::Fused;
 use crate::backend::select::no_bf16;
 use crate::backend::{Plain, ProductPrecision};
-use crate::bench::peak::{self, Machine, Peak, one_and};
-use crate::bench::products::{self, Layout, Product, SHAPES};
-use crate::bench::steps::{self, Network, Pixels, Step};
-use crate::bench::timing;
+use crate::bench::peak::{Machine, Peak, one_and};
+use crate::bench::products::{self, ProductLayout, ProductReport, SHAPES};
+use crate::bench::steps::{self, BenchNetwork, Pixels, StepReport};
+use crate::bench::timing::{PairEffort, Repeats};
 use crate::cli::output;
 use crate::error::Result;
 use crate::threads::thread_count;
 
 /// How long everything is measured.
 struct BenchEffort {
-    peak: peak::Effort,
-    products: timing::Effort,
-    steps: steps::Effort,
+    peak: Repeats,
+    products: PairEffort,
+    steps: Repeats,
 }
 
 impl BenchEffort {
@@ -32,34 +32,34 @@ impl BenchEffort {
         let milliseconds = Duration::from_millis;
         if quick {
             return BenchEffort {
-                peak: peak::Effort {
-                    repeats: 5,
-                    repeat: milliseconds(2),
+                peak: Repeats {
+                    count: 5,
+                    duration: milliseconds(2),
                 },
-                products: timing::Effort {
+                products: PairEffort {
                     pairs: 7,
                     batch: Duration::from_micros(200),
                     settle: milliseconds(1),
                 },
-                steps: steps::Effort {
-                    repeats: 3,
-                    repeat: milliseconds(10),
+                steps: Repeats {
+                    count: 3,
+                    duration: milliseconds(10),
                 },
             };
         }
         BenchEffort {
-            peak: peak::Effort {
-                repeats: 60,
-                repeat: milliseconds(2),
+            peak: Repeats {
+                count: 60,
+                duration: milliseconds(2),
             },
-            products: timing::Effort {
+            products: PairEffort {
                 pairs: 31,
                 batch: milliseconds(2),
                 settle: milliseconds(5),
             },
-            steps: steps::Effort {
-                repeats: 31,
-                repeat: milliseconds(50),
+            steps: Repeats {
+                count: 31,
+                duration: milliseconds(50),
             },
         }
     }
@@ -70,8 +70,8 @@ impl BenchEffort {
 struct BenchReport {
     machine: Machine,
     peak: Peak,
-    products: Option<Vec<Product>>,
-    steps: Option<Vec<Step>>,
+    products: Option<Vec<ProductReport>>,
+    steps: Option<Vec<StepReport>>,
 }
 
 /// Runs the command.
@@ -110,14 +110,14 @@ pub(super) fn run(args: &BenchArgs) -> Result<()> {
 fn measure_products(
     machine: &Machine,
     peak: &Peak,
-    effort: timing::Effort,
+    effort: PairEffort,
     progress: &BenchProgress,
-) -> Result<Vec<Product>> {
+) -> Result<Vec<ProductReport>> {
     let mut found = Vec::new();
     for threads in one_and(machine.threads) {
         let effort = match threads {
             // Nobody is left spinning.
-            1 => timing::Effort {
+            1 => PairEffort {
                 settle: Duration::ZERO,
                 ..effort
             },
@@ -125,7 +125,7 @@ fn measure_products(
         };
         for shape in SHAPES {
             progress.next(&format!("product {shape} on {}", in_threads(threads)));
-            for layout in Layout::ALL {
+            for layout in ProductLayout::ALL {
                 found.push(products::measure(shape, layout, threads, peak, effort)?);
             }
         }
@@ -136,27 +136,27 @@ fn measure_products(
 fn measure_steps(
     precision: ProductPrecision,
     limits: (&Machine, &Peak),
-    effort: steps::Effort,
+    repeats: Repeats,
     progress: &BenchProgress,
-) -> Result<Vec<Step>> {
+) -> Result<Vec<StepReport>> {
     let pixels = Pixels::random(784, 10);
     let threads = limits.0.threads;
     let computing = (threads, precision);
-    let measure = |network: &Network| {
+    let measure = |network: &BenchNetwork| {
         progress.next(&format!("step of {}", network.name));
         #[cfg(target_arch = "x86_64")]
         if let Some(fused) = Fused::new(threads, precision)? {
-            return steps::measure(fused, computing, network, &pixels, limits, effort);
+            return steps::measure(fused, computing, network, &pixels, limits, repeats);
         }
         match precision {
             ProductPrecision::F32 => {
                 let plain = Plain::new(threads);
-                steps::measure(plain, computing, network, &pixels, limits, effort)
+                steps::measure(plain, computing, network, &pixels, limits, repeats)
             }
             ProductPrecision::Bf16 => Err(no_bf16("precision")),
         }
     };
-    Network::all().iter().map(measure).collect()
+    BenchNetwork::all().iter().map(measure).collect()
 }
 
 fn in_words(report: &BenchReport) -> String {

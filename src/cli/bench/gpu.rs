@@ -8,9 +8,10 @@ use super::progress::BenchProgress;
 use super::tables::{STEP_COLUMNS, giga, row, step_cells};
 use super::{BenchArgs, BenchPart};
 use crate::backend::Cuda;
-use crate::bench::device::{self, Effort, Product};
-use crate::bench::products::{Layout, SHAPES};
-use crate::bench::steps::{self, Network, Pixels, StepTime};
+use crate::bench::device::{self, DeviceEffort, ProductTime};
+use crate::bench::products::{ProductLayout, SHAPES};
+use crate::bench::steps::{self, BenchNetwork, Pixels, StepTime};
+use crate::bench::timing::Repeats;
 use crate::cli::output;
 use crate::error::{Error, Result};
 use crate::text::table;
@@ -20,18 +21,18 @@ use crate::text::table;
 struct DeviceReport {
     device: String,
     multiprocessors: usize,
-    products: Option<Vec<Product>>,
+    products: Option<Vec<ProductTime>>,
     steps: Option<Vec<StepTime>>,
 }
 
-fn effort(quick: bool) -> Effort {
+fn effort(quick: bool) -> DeviceEffort {
     let milliseconds = Duration::from_millis;
-    let (repeats, repeat, together) = match quick {
+    let (count, duration, together) = match quick {
         true => (1, Duration::ZERO, 1),
         false => (31, milliseconds(50), 100),
     };
-    Effort {
-        steps: steps::Effort { repeats, repeat },
+    DeviceEffort {
+        repeats: Repeats { count, duration },
         together,
     }
 }
@@ -52,21 +53,21 @@ pub(super) fn run(index: usize, args: &BenchArgs) -> Result<()> {
     if wanted(BenchPart::Products) {
         for shape in SHAPES {
             progress.next(&format!("product {shape}"));
-            for layout in Layout::ALL {
+            for layout in ProductLayout::ALL {
                 products.push(device::product(&cuda, shape, layout, effort)?);
             }
         }
     }
     if wanted(BenchPart::Steps) {
         let pixels = Pixels::random(784, 10);
-        for network in Network::all() {
+        for network in BenchNetwork::all() {
             progress.next(&format!("step of {}", network.name));
-            let Effort { steps, together } = effort;
+            let DeviceEffort { repeats, together } = effort;
             found.push(steps::time(
                 Cuda::new(index)?,
                 &network,
                 &pixels,
-                steps,
+                repeats,
                 together,
             )?);
         }

@@ -2,8 +2,8 @@
 
 use crate::backend::ProductPrecision;
 use crate::bench::peak::{Bandwidth, Machine, Peak, Speed};
-use crate::bench::products::Product;
-use crate::bench::steps::{Step, StepTime};
+use crate::bench::products::ProductReport;
+use crate::bench::steps::{StepReport, StepTime};
 use crate::text::table;
 
 pub(super) fn in_threads(threads: usize) -> String {
@@ -59,7 +59,7 @@ pub(super) fn peak_table(peak: &Peak) -> String {
     table::align(&rows, 2)
 }
 
-pub(super) fn products_table(products: &[Product]) -> String {
+pub(super) fn products_table(products: &[ProductReport]) -> String {
     let header = [
         "product",
         "",
@@ -105,7 +105,7 @@ pub(super) fn step_cells(time: &StepTime) -> Vec<String> {
     ]
 }
 
-pub(super) fn steps_table(steps: &[Step]) -> String {
+pub(super) fn steps_table(steps: &[StepReport]) -> String {
     let bounds = ["products ms", "optimiser ms", "% of bound"];
     let mut rows = vec![row(&[&STEP_COLUMNS[..], &bounds].concat())];
     rows.extend(steps.iter().map(|s| {
