@@ -2,29 +2,28 @@
 
 use serde::Serialize;
 
-use super::products::{Layout, Shape};
-use super::steps;
-use super::timing;
+use super::products::{ProductLayout, Shape};
+use super::timing::{self, Repeats};
 use crate::backend::{Backend, Cuda};
 use crate::error::Result;
 
 /// How long everything is measured.
 #[derive(Clone, Copy, Debug)]
-pub struct Effort {
-    /// Repeats, and how long each lasts at least.
-    pub steps: steps::Effort,
+pub struct DeviceEffort {
+    /// How often it is timed.
+    pub repeats: Repeats,
     /// Launches, or steps, that follow each other before anybody waits for them.
     pub together: usize,
 }
 
 /// A product on the device.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Product {
+pub struct ProductTime {
     /// Its sizes.
     #[serde(flatten)]
     pub shape: Shape,
     /// How its operands lie.
-    pub layout: Layout,
+    pub layout: ProductLayout,
     /// Median seconds.
     pub seconds: f64,
     /// Operations in a second.
@@ -35,7 +34,12 @@ pub struct Product {
 ///
 /// # Errors
 /// If the device fails.
-pub fn product(cuda: &Cuda, shape: Shape, layout: Layout, effort: Effort) -> Result<Product> {
+pub fn product(
+    cuda: &Cuda,
+    shape: Shape,
+    layout: ProductLayout,
+    effort: DeviceEffort,
+) -> Result<ProductTime> {
     let Shape { m, n, k } = shape;
     let buffer = |len: usize| {
         let mut buf = cuda.alloc(len)?;
@@ -46,13 +50,12 @@ pub fn product(cuda: &Cuda, shape: Shape, layout: Layout, effort: Effort) -> Res
     let mut c = cuda.alloc(m * n)?;
     let mut outcome = Ok(());
     let transposed = match layout {
-        Layout::Nn => [false, false],
-        Layout::Nt => [false, true],
-        Layout::Tn => [true, false],
+        ProductLayout::Nn => [false, false],
+        ProductLayout::Nt => [false, true],
+        ProductLayout::Tn => [true, false],
     };
     let mut launch = || cuda.product(transposed, &mut c, &a, &b, [m, n, k]);
-    let steps::Effort { repeats, repeat } = effort.steps;
-    let mut seconds = timing::batches(repeats, repeat, &mut || {
+    let mut seconds = timing::seconds_per_call(effort.repeats, &mut || {
         let launched = (0..effort.together).try_for_each(|_| launch());
         let done = launched.and_then(|()| cuda.device().synchronize());
         if outcome.is_ok() {
@@ -61,7 +64,7 @@ pub fn product(cuda: &Cuda, shape: Shape, layout: Layout, effort: Effort) -> Res
     });
     outcome?;
     let seconds = timing::median(&mut seconds) / effort.together as f64;
-    Ok(Product {
+    Ok(ProductTime {
         shape,
         layout,
         seconds,

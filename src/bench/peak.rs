@@ -2,11 +2,10 @@
 
 use std::path::Path;
 use std::sync::Mutex;
-use std::time::Duration;
 
 use serde::Serialize;
 
-use super::timing;
+use super::timing::{self, Repeats};
 use crate::backend::ProductPrecision;
 use crate::error::Result;
 use crate::simd::chains::Chains;
@@ -75,15 +74,6 @@ fn parse_size(text: &str) -> Option<usize> {
         .checked_mul(unit)
 }
 
-/// How long to measure: the best of so many repeats, each of which lasts so long. Many short ones find a moment in which nothing else runs.
-#[derive(Clone, Copy, Debug)]
-pub struct Effort {
-    /// Repeats.
-    pub repeats: usize,
-    /// How long each lasts at least.
-    pub repeat: Duration,
-}
-
 /// A speed on a number of threads: operations or bytes in a second.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Speed {
@@ -131,7 +121,7 @@ impl Peak {
     ///
     /// # Errors
     /// If the threads cannot be started.
-    pub fn measure(machine: &Machine, effort: Effort) -> Result<Self> {
+    pub fn measure(machine: &Machine, repeats: Repeats) -> Result<Self> {
         let mut peak = Peak {
             f32_flops: Vec::new(),
             bf16_flops: Chains::bf16().map(|_| Vec::new()),
@@ -144,12 +134,12 @@ impl Peak {
         for threads in one_and(machine.threads) {
             let team = Team::new(threads)?;
             peak.f32_flops
-                .push(arithmetic(Chains::f32(), effort, &team));
+                .push(arithmetic(Chains::f32(), repeats, &team));
             if let (Some(chains), Some(speeds)) = (Chains::bf16(), &mut peak.bf16_flops) {
-                speeds.push(arithmetic(chains, effort, &team));
+                speeds.push(arithmetic(chains, repeats, &team));
             }
-            peak.cache_bytes.push(bandwidth(IN_CACHE, effort, &team));
-            peak.memory_bytes.push(bandwidth(4 * array, effort, &team));
+            peak.cache_bytes.push(bandwidth(IN_CACHE, repeats, &team));
+            peak.memory_bytes.push(bandwidth(4 * array, repeats, &team));
         }
         Ok(peak)
     }
@@ -191,24 +181,26 @@ pub fn one_and(threads: usize) -> impl Iterator<Item = usize> {
 }
 
 /// The best speed of `chains` on every thread of a team at once.
-fn arithmetic(chains: Chains, effort: Effort, team: &Team) -> Speed {
+fn arithmetic(chains: Chains, repeats: Repeats, team: &Team) -> Speed {
     // About 2 ms: long enough for the start of the threads not to count, short enough to fit between two interruptions.
     const ROUNDS: usize = 1_000_000;
     let per_thread = (ROUNDS * chains.flops()) as f64;
     let operations = per_thread * team.size() as f64;
-    best(effort, operations, team, |_| chains.run(ROUNDS))
+    best(repeats, operations, team, |_| chains.run(ROUNDS))
 }
 
 /// The best speed of an update of as many parameters as fill `bytes` with w, m, v and g, each thread on its own part.
-fn bandwidth(bytes: usize, effort: Effort, team: &Team) -> Bandwidth {
+fn bandwidth(bytes: usize, repeats: Repeats, team: &Team) -> Bandwidth {
     let threads = team.size();
     let share = bytes / 16 / threads;
-    let parts: Vec<Mutex<Part>> = (0..threads).map(|_| Mutex::new(Part::default())).collect();
+    let parts: Vec<Mutex<OptimizerArrays>> = (0..threads)
+        .map(|_| Mutex::new(OptimizerArrays::default()))
+        .collect();
     let own = |index: usize| parts[index].lock().unwrap_or_else(|e| e.into_inner());
     // Written first by the thread that uses it, so that it lies in memory next to that thread.
     team.run(|member| own(member.index()).fill(share));
     let moved = (share * threads * BYTES_PER_PARAMETER) as f64;
-    let speed = best(effort, moved, team, |index| own(index).update());
+    let speed = best(repeats, moved, team, |index| own(index).update());
     Bandwidth {
         bytes: share * threads * 16,
         speed,
@@ -216,9 +208,9 @@ fn bandwidth(bytes: usize, effort: Effort, team: &Team) -> Bandwidth {
 }
 
 /// The best speed of a call that does so much work, in which each member of a team is told its index.
-fn best(effort: Effort, work: f64, team: &Team, call: impl Fn(usize) + Sync) -> Speed {
+fn best(repeats: Repeats, work: f64, team: &Team, call: impl Fn(usize) + Sync) -> Speed {
     let mut on_team = || team.run(|member| call(member.index()));
-    let seconds = timing::batches(effort.repeats, effort.repeat, &mut on_team);
+    let seconds = timing::seconds_per_call(repeats, &mut on_team);
     let least = seconds.into_iter().fold(f64::INFINITY, f64::min);
     Speed {
         threads: team.size(),
@@ -228,14 +220,14 @@ fn best(effort: Effort, work: f64, team: &Team, call: impl Fn(usize) + Sync) -> 
 
 /// One thread's share of an optimiser's arrays.
 #[derive(Default)]
-struct Part {
+struct OptimizerArrays {
     w: Vec<f32>,
     m: Vec<f32>,
     v: Vec<f32>,
     g: Vec<f32>,
 }
 
-impl Part {
+impl OptimizerArrays {
     fn fill(&mut self, count: usize) {
         for array in [&mut self.w, &mut self.m, &mut self.v, &mut self.g] {
             *array = vec![0.01; count];
@@ -244,7 +236,7 @@ impl Part {
 
     /// An update that touches memory as Adam's does and computes next to nothing.
     fn update(&mut self) {
-        let Part { w, m, v, g } = self;
+        let OptimizerArrays { w, m, v, g } = self;
         simd::dispatch(
             #[inline(always)]
             || {
@@ -260,6 +252,8 @@ impl Part {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -311,11 +305,11 @@ mod tests {
 
     #[test]
     fn every_thread_updates_its_part() {
-        let effort = Effort {
-            repeats: 1,
-            repeat: Duration::ZERO,
+        let repeats = Repeats {
+            count: 1,
+            duration: Duration::ZERO,
         };
-        let found = bandwidth(16 * 3 * 10 + 5, effort, &Team::new(3).unwrap());
+        let found = bandwidth(16 * 3 * 10 + 5, repeats, &Team::new(3).unwrap());
         assert_eq!((found.bytes, found.speed.threads), (16 * 3 * 10, 3));
         assert!(found.speed.per_second.is_finite() && found.speed.per_second > 0.0);
     }

@@ -5,7 +5,7 @@ use rayon::ThreadPoolBuilder;
 use serde::Serialize;
 
 use super::peak::Peak;
-use super::timing::{self, Comparison, Effort};
+use super::timing::{self, Comparison, PairEffort};
 use crate::backend::ProductPrecision;
 use crate::error::{Error, Result};
 use crate::gemm::{Beta, gemm, yardstick};
@@ -56,7 +56,7 @@ impl std::fmt::Display for Shape {
 /// How the operands lie in memory. C is row-major.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum Layout {
+pub enum ProductLayout {
     /// A `[m, k]` and B `[k, n]` row-major: the input gradient `dY W`.
     Nn,
     /// B is the transposed view of a row-major `[n, k]`: the forward product `X Wᵀ`.
@@ -65,45 +65,45 @@ pub enum Layout {
     Tn,
 }
 
-impl Layout {
+impl ProductLayout {
     /// All of them.
-    pub const ALL: [Layout; 3] = [Layout::Nn, Layout::Nt, Layout::Tn];
+    pub const ALL: [ProductLayout; 3] = [ProductLayout::Nn, ProductLayout::Nt, ProductLayout::Tn];
 }
 
-impl std::fmt::Display for Layout {
+impl std::fmt::Display for ProductLayout {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Layout::Nn => "NN",
-            Layout::Nt => "NT",
-            Layout::Tn => "TN",
+            ProductLayout::Nn => "NN",
+            ProductLayout::Nt => "NT",
+            ProductLayout::Tn => "TN",
         })
     }
 }
 
 /// A and B of a product, as they are stored.
 #[derive(Clone, Debug)]
-pub struct Operands {
+pub struct ProductOperands {
     /// The layout that they are stored in.
-    pub layout: Layout,
+    pub layout: ProductLayout,
     a: Array2<f32>,
     b: Array2<f32>,
 }
 
-impl Operands {
+impl ProductOperands {
     /// Numbers between −½ and ½, the same ones whatever the layout.
-    pub fn new(shape: Shape, layout: Layout) -> Self {
+    pub fn new(shape: Shape, layout: ProductLayout) -> Self {
         let value = |i: usize, j: usize| ((i * 31 + j * 7) % 257) as f32 / 257.0 - 0.5;
         let Shape { m, n, k } = shape;
         let a = |i: usize, p: usize| value(i, p);
         let b = |p: usize, j: usize| value(p + 3, j * 5);
-        Operands {
+        ProductOperands {
             layout,
             a: match layout {
-                Layout::Tn => Array2::from_shape_fn((k, m), |(p, i)| a(i, p)),
+                ProductLayout::Tn => Array2::from_shape_fn((k, m), |(p, i)| a(i, p)),
                 _ => Array2::from_shape_fn((m, k), |(i, p)| a(i, p)),
             },
             b: match layout {
-                Layout::Nt => Array2::from_shape_fn((n, k), |(j, p)| b(p, j)),
+                ProductLayout::Nt => Array2::from_shape_fn((n, k), |(j, p)| b(p, j)),
                 _ => Array2::from_shape_fn((k, n), |(p, j)| b(p, j)),
             },
         }
@@ -112,7 +112,7 @@ impl Operands {
     /// A `[m, k]`.
     pub fn a(&self) -> ArrayView2<'_, f32> {
         match self.layout {
-            Layout::Tn => self.a.t(),
+            ProductLayout::Tn => self.a.t(),
             _ => self.a.view(),
         }
     }
@@ -120,7 +120,7 @@ impl Operands {
     /// B `[k, n]`.
     pub fn b(&self) -> ArrayView2<'_, f32> {
         match self.layout {
-            Layout::Nt => self.b.t(),
+            ProductLayout::Nt => self.b.t(),
             _ => self.b.view(),
         }
     }
@@ -128,12 +128,12 @@ impl Operands {
 
 /// A product by our kernels against `matrixmultiply`.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Product {
+pub struct ProductReport {
     /// Its sizes.
     #[serde(flatten)]
     pub shape: Shape,
     /// How its operands lie.
-    pub layout: Layout,
+    pub layout: ProductLayout,
     /// Threads.
     pub threads: usize,
     /// Seconds of both sides, and their ratio.
@@ -151,14 +151,14 @@ pub struct Product {
 /// If the threads cannot be started, if both sides do not give the same numbers, or if `peak` was not measured on so many threads.
 pub fn measure(
     shape: Shape,
-    layout: Layout,
+    layout: ProductLayout,
     threads: usize,
     peak: &Peak,
-    effort: Effort,
-) -> Result<Product> {
+    effort: PairEffort,
+) -> Result<ProductReport> {
     let pool = ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|e| Error::setting("threads", e.to_string()))?;
-    let operands = Operands::new(shape, layout);
+    let operands = ProductOperands::new(shape, layout);
     let (a, b) = (operands.a(), operands.b());
     let mut our_c = Array2::from_elem((shape.m, shape.n), f32::NAN);
     let mut their_c = our_c.clone();
@@ -179,7 +179,7 @@ pub fn measure(
         .flops_on(threads, ProductPrecision::F32)
         .ok_or_else(unmeasured)?;
     let flops_per_second = shape.flops() / times.ours;
-    Ok(Product {
+    Ok(ProductReport {
         shape,
         layout,
         threads,
@@ -189,7 +189,7 @@ pub fn measure(
     })
 }
 
-/// Whether two products of [`Operands`] are the same but for rounding: sums of numbers below ¼, of which none may be infinite or no
+/// Whether two products of [`ProductOperands`] are the same but for rounding: sums of numbers below ¼, of which none may be infinite or no
 /// number.
 pub fn agree(c: &Array2<f32>, d: &Array2<f32>) -> bool {
     let close = |(c, d): (&f32, &f32)| c.is_finite() && d.is_finite() && (c - d).abs() <= 1e-3;
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn layouts_differ_in_memory_and_not_in_numbers() {
         let shape = shape(7, 5, 3);
-        let [nn, nt, tn] = Layout::ALL.map(|layout| Operands::new(shape, layout));
+        let [nn, nt, tn] = ProductLayout::ALL.map(|layout| ProductOperands::new(shape, layout));
         for other in [&nt, &tn] {
             assert_eq!(nn.a(), other.a());
             assert_eq!(nn.b(), other.b());
@@ -256,7 +256,7 @@ mod tests {
             (shape(2, 11, 4), 4),
             (shape(1, 1, 2), 8),
         ] {
-            let operands = Operands::new(shape, Layout::Nt);
+            let operands = ProductOperands::new(shape, ProductLayout::Nt);
             let mut c = Array2::from_elem((shape.m, shape.n), f32::NAN);
             matrixmultiply(operands.a(), operands.b(), c.view_mut(), threads);
             let mut exact = Array2::zeros((shape.m, shape.n));

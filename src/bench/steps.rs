@@ -1,11 +1,9 @@
 //! Whole training steps, from pixels to updated weights, beside what the machine's limits would allow.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 use super::peak::{BYTES_PER_PARAMETER, Machine, Peak};
-use super::timing;
+use super::timing::{self, Repeats};
 use crate::backend::{Backend, Order, ProductPrecision};
 use crate::data::{Features, Normalizer, Samples};
 use crate::error::{Error, Result};
@@ -23,7 +21,7 @@ pub const SAMPLES: usize = 60_000;
 
 /// A network with its batches, as `train` would be told of it.
 #[derive(Clone, Debug)]
-pub struct Network {
+pub struct BenchNetwork {
     /// What it is called.
     pub name: &'static str,
     /// Its sizes and options.
@@ -34,10 +32,10 @@ pub struct Network {
     pub lr: f64,
 }
 
-impl Network {
+impl BenchNetwork {
     /// The five networks: the default one, the study's final model, a wide one without batch norm, small batches, a narrow layer.
-    pub fn all() -> [Network; 5] {
-        let default = |name, width, batch_size| Network {
+    pub fn all() -> [BenchNetwork; 5] {
+        let default = |name, width, batch_size| BenchNetwork {
             name,
             spec: NetworkSpec {
                 inputs: 784,
@@ -80,15 +78,6 @@ impl Network {
     }
 }
 
-/// How long to measure: the median of so many repeats, each of which lasts so long.
-#[derive(Clone, Copy, Debug)]
-pub struct Effort {
-    /// Repeats.
-    pub repeats: usize,
-    /// How long each lasts at least.
-    pub repeat: Duration,
-}
-
 /// What a step takes, and what it would take if nothing but products and the optimiser's traffic counted, one after the other, both at
 /// the machine's limits.
 ///
@@ -96,7 +85,7 @@ pub struct Effort {
 /// that lie where the network's would. The traffic of activations is not counted, nor is what a backend saves that hands
 /// gradients to the optimiser without storing them (4 of the 28 bytes).
 #[derive(Clone, Debug, Serialize)]
-pub struct Step {
+pub struct StepReport {
     /// What it takes.
     #[serde(flatten)]
     pub time: StepTime,
@@ -140,12 +129,12 @@ pub struct StepTime {
 pub fn measure<B: Backend<Real = f32>>(
     backend: B,
     (threads, precision): (usize, ProductPrecision),
-    network: &Network,
+    network: &BenchNetwork,
     pixels: &Pixels,
     (machine, peak): (&Machine, &Peak),
-    effort: Effort,
-) -> Result<Step> {
-    let time = time(backend, network, pixels, effort, 1)?;
+    repeats: Repeats,
+) -> Result<StepReport> {
+    let time = time(backend, network, pixels, repeats, 1)?;
     let unmeasured = || Error::Check(format!("no peak was measured on {threads} threads"));
     let flops = peak.flops_on(threads, precision).ok_or_else(unmeasured)?;
     let bandwidth = peak
@@ -153,7 +142,7 @@ pub fn measure<B: Backend<Real = f32>>(
         .ok_or_else(unmeasured)?;
     let bound_products = network.flops() / flops;
     let bound_optimizer = (BYTES_PER_PARAMETER * time.parameters) as f64 / bandwidth;
-    Ok(Step {
+    Ok(StepReport {
         precision,
         threads,
         bound_products,
@@ -169,14 +158,14 @@ pub fn measure<B: Backend<Real = f32>>(
 /// If the device fails, or if a loss is not finite.
 pub fn time<B: Backend<Real = f32>>(
     backend: B,
-    network: &Network,
+    network: &BenchNetwork,
     pixels: &Pixels,
-    effort: Effort,
+    repeats: Repeats,
     together: usize,
 ) -> Result<StepTime> {
     let mut runner = Runner::new(backend, network, pixels)?;
     let mut outcome = Ok(());
-    let mut seconds = timing::batches(effort.repeats, effort.repeat, &mut || {
+    let mut seconds = timing::seconds_per_call(repeats, &mut || {
         if outcome.is_ok() {
             outcome = runner.steps(together);
         }
@@ -238,7 +227,7 @@ struct Runner<'a, B: Backend> {
 }
 
 impl<'a, B: Backend<Real = f32>> Runner<'a, B> {
-    fn new(backend: B, network: &Network, pixels: &'a Pixels) -> Result<Self> {
+    fn new(backend: B, network: &BenchNetwork, pixels: &'a Pixels) -> Result<Self> {
         let (params, running) = init::draw(&network.spec, Init::default(), 0);
         let mut mlp = Mlp::new(backend, network.spec.clone(), network.batch_size)?;
         mlp.load(&params, &running)?;
@@ -311,6 +300,8 @@ impl<'a, B: Backend<Real = f32>> Runner<'a, B> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::backend::Plain;
     use crate::bench::peak::{Bandwidth, Speed};
@@ -318,7 +309,7 @@ mod tests {
     /// 784-500-10, batch 100: 392,000 weights at 4 and 5,000 at 6 operations a sample.
     #[test]
     fn operations_by_hand() {
-        let [baseline, last, big, small, narrow] = Network::all();
+        let [baseline, last, big, small, narrow] = BenchNetwork::all();
         assert_eq!(baseline.flops(), 100.0 * (4.0 * 392_000.0 + 6.0 * 5_000.0));
         assert_eq!(small.flops(), 16.0 * (4.0 * 392_000.0 + 6.0 * 5_000.0));
         assert_eq!(narrow.flops(), 100.0 * (4.0 * 39_200.0 + 6.0 * 500.0));
@@ -346,12 +337,12 @@ mod tests {
             instruction_set: "portable",
             last_level_cache: None,
         };
-        let [.., mut network] = Network::all();
+        let [.., mut network] = BenchNetwork::all();
         network.spec.inputs = 6;
         network.spec.hidden = vec![5];
-        let effort = Effort {
-            repeats: 3,
-            repeat: Duration::ZERO,
+        let repeats = Repeats {
+            count: 3,
+            duration: Duration::ZERO,
         };
         let pixels = Pixels::random(6, 10);
         let on = |threads| {
@@ -361,7 +352,7 @@ mod tests {
                 &network,
                 &pixels,
                 (&machine, &peak),
-                effort,
+                repeats,
             )
         };
         let step = on(1).unwrap();

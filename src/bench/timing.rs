@@ -15,9 +15,18 @@ use serde::Serialize;
 
 use crate::statistics::Interval;
 
-/// How long to measure.
+/// How often something is timed, and how long each repeat lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Effort {
+pub struct Repeats {
+    /// Number of repeats.
+    pub count: usize,
+    /// The least duration of a repeat.
+    pub duration: Duration,
+}
+
+/// How long two sides are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PairEffort {
     /// Pairs of batches.
     pub pairs: usize,
     /// A batch is as many calls as it takes to last this long.
@@ -43,7 +52,7 @@ pub struct Comparison {
 ///
 /// # Panics
 /// If `effort` asks for no pair.
-pub fn compare(effort: Effort, ours: &mut dyn FnMut(), theirs: &mut dyn FnMut()) -> Comparison {
+pub fn compare(effort: PairEffort, ours: &mut dyn FnMut(), theirs: &mut dyn FnMut()) -> Comparison {
     let calls = calls_for(effort.batch, ours).max(calls_for(effort.batch, theirs));
     let mut times = [Vec::new(), Vec::new()];
     let mut ratios = Vec::new();
@@ -73,15 +82,17 @@ fn batch_seconds(calls: usize, call: &mut dyn FnMut()) -> f64 {
     start.elapsed().as_secs_f64() / calls.max(1) as f64
 }
 
-/// Seconds of one call in each of `count` batches that last at least `batch`, after a few calls to warm up.
-pub fn batches(count: usize, batch: Duration, call: &mut dyn FnMut()) -> Vec<f64> {
-    let calls = calls_for(batch, call);
-    (0..count).map(|_| batch_seconds(calls, call)).collect()
+/// Seconds of one call in each repeat, after a few calls to warm up. A repeat is a batch of calls.
+pub fn seconds_per_call(repeats: Repeats, call: &mut dyn FnMut()) -> Vec<f64> {
+    let calls = calls_for(repeats.duration, call);
+    (0..repeats.count)
+        .map(|_| batch_seconds(calls, call))
+        .collect()
 }
 
 /// A batch after a pause, with some calls before it to have threads awake and operands in cache again; a call that is a batch of its
 /// own hardly notices.
-fn settled(effort: Effort, calls: usize, call: &mut dyn FnMut()) -> f64 {
+fn settled(effort: PairEffort, calls: usize, call: &mut dyn FnMut()) -> f64 {
     std::thread::sleep(effort.settle);
     batch_seconds(calls / 4, call);
     batch_seconds(calls, call)
@@ -180,7 +191,7 @@ mod tests {
     #[test]
     fn sides_take_turns() {
         let order = std::cell::RefCell::new(Vec::new());
-        let effort = Effort {
+        let effort = PairEffort {
             pairs: 7,
             batch: Duration::ZERO,
             settle: Duration::ZERO,

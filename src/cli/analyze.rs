@@ -40,7 +40,7 @@ pub struct AnalyzeArgs {
 
 /// The object that `--json` prints.
 #[derive(Serialize)]
-struct Report {
+struct AnalysisReport {
     data: String,
     samples: usize,
     classes: Vec<String>,
@@ -112,7 +112,7 @@ pub(super) fn run(args: &AnalyzeArgs) -> Result<()> {
             &test.labels,
         )?);
     }
-    let report = Report {
+    let report = AnalysisReport {
         data: name,
         samples: test.len(),
         classes: description.class_names.clone(),
@@ -155,7 +155,7 @@ impl Analysis {
     }
 }
 
-fn in_words(report: &Report) -> String {
+fn in_words(report: &AnalysisReport) -> String {
     let mut text = format!("{}: {} test samples\n", report.data, report.samples);
     for model in &report.models {
         text += &format!(

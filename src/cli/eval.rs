@@ -33,13 +33,13 @@ pub struct EvalArgs {
     data: Option<PathBuf>,
     /// Which samples; train and validation are those of the model's run and need its data set [default: test if there is a test part, else all]
     #[arg(long, value_name = "PART")]
-    split: Option<Part>,
+    split: Option<EvalPart>,
 }
 
 /// A part of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
-enum Part {
+enum EvalPart {
     /// The test part
     Test,
     /// The samples that the model's run validated on
@@ -50,23 +50,23 @@ enum Part {
     All,
 }
 
-impl Part {
+impl EvalPart {
     fn in_words(self) -> &'static str {
         match self {
-            Part::Test => "test part",
-            Part::Validation => "validation part",
-            Part::Train => "training part",
-            Part::All => "all",
+            EvalPart::Test => "test part",
+            EvalPart::Validation => "validation part",
+            EvalPart::Train => "training part",
+            EvalPart::All => "all",
         }
     }
 }
 
 /// The object that `--json` prints.
 #[derive(Debug, Serialize)]
-struct Report {
+struct EvalReport {
     model: String,
     data: String,
-    split: Part,
+    split: EvalPart,
     samples: u64,
     accuracy: f64,
     accuracy_interval: Interval,
@@ -86,7 +86,7 @@ struct ClassScore {
 
 /// Samples to evaluate on, and what they are.
 struct Selection {
-    part: Part,
+    part: EvalPart,
     /// Samples and the rows of them to take.
     rows: Vec<(Samples, Vec<u32>)>,
     /// The data set's name.
@@ -109,7 +109,7 @@ pub(super) fn run(args: &EvalArgs) -> Result<()> {
         return output::print(&in_words(args, &model, &selection, loss, &confusion)?);
     }
     let names = model.description.class_names.iter().cloned();
-    output::print_json(&Report {
+    output::print_json(&EvalReport {
         model: args.model.name(),
         data: selection.name,
         split: selection.part,
@@ -151,19 +151,19 @@ fn is_csv(path: &Path) -> bool {
 
 /// The wanted part; where none is named the test part, or all samples if there is no test part.
 fn select_part(
-    wanted: Option<Part>,
+    wanted: Option<EvalPart>,
     model: &Model,
     path: Option<&Path>,
     label: Option<&str>,
 ) -> Result<Selection> {
     let test = match wanted {
-        None | Some(Part::Test) => select_test(model, path, label)?,
+        None | Some(EvalPart::Test) => select_test(model, path, label)?,
         Some(_) => None,
     };
     match (test, wanted) {
         (Some(test), _) => Ok(test),
-        (None, Some(Part::Test)) => Err(no_such(Part::Test, &data::locate(path)?)),
-        (None, part) => select_other(part.unwrap_or(Part::All), model, path, label),
+        (None, Some(EvalPart::Test)) => Err(no_such(EvalPart::Test, &data::locate(path)?)),
+        (None, part) => select_other(part.unwrap_or(EvalPart::All), model, path, label),
     }
 }
 
@@ -178,7 +178,7 @@ fn select_test(
     };
     let test = model.description.fit_test(test)?;
     Ok(Some(Selection {
-        part: Part::Test,
+        part: EvalPart::Test,
         rows: vec![all(test.samples)],
         name: test.name,
         path: test.path,
@@ -188,19 +188,19 @@ fn select_test(
 
 /// Another part than the test part.
 fn select_other(
-    part: Part,
+    part: EvalPart,
     model: &Model,
     path: Option<&Path>,
     label: Option<&str>,
 ) -> Result<Selection> {
-    let test = part == Part::All;
+    let test = part == EvalPart::All;
     let data = model
         .description
         .fit(data::load(&LoadOptions { path, label, test })?)?;
     let same = data.hash == model.description.data_hash;
     let mut notices = data.notices.clone();
     let rows = match part {
-        Part::All | Part::Test => {
+        EvalPart::All | EvalPart::Test => {
             if same {
                 notices.push(
                     "the model was trained on part of these samples; --split validation has others"
@@ -210,7 +210,7 @@ fn select_other(
             let parts = [Some(data.train), data.validation, data.test];
             parts.into_iter().flatten().map(all).collect()
         }
-        Part::Train | Part::Validation if !same => {
+        EvalPart::Train | EvalPart::Validation if !same => {
             let message = format!(
                 "expected the data set that the model was trained on ({}, hash {}), found {} (hash {})",
                 model.description.data,
@@ -220,11 +220,11 @@ fn select_other(
             );
             return Err(Error::setting("split", message));
         }
-        Part::Train => {
+        EvalPart::Train => {
             let rows = model.config()?.split(&data).train;
             vec![(data.train, rows)]
         }
-        Part::Validation => {
+        EvalPart::Validation => {
             let rows = model.config()?.split(&data).validation;
             vec![(data.validation.unwrap_or(data.train), rows)]
         }
@@ -247,7 +247,7 @@ fn all(samples: Samples) -> (Samples, Vec<u32>) {
     (samples, rows)
 }
 
-fn no_such(part: Part, path: &Path) -> Error {
+fn no_such(part: EvalPart, path: &Path) -> Error {
     let (part, path) = (part.in_words(), path.display());
     Error::setting("split", format!("expected a {part}, found none in {path}"))
 }

@@ -1,10 +1,8 @@
-//! The command line: one file a command. Settings come from defaults, then `--config FILE.toml`, then flags.
+//! The command line: one file or folder per command. Settings come from defaults, then `--config FILE.toml`, then flags.
 
 mod analyze;
 mod args;
 mod bench;
-#[cfg(feature = "cuda")]
-mod bench_device;
 mod completions;
 mod data;
 mod eval;
@@ -18,8 +16,8 @@ mod ranges;
 mod report;
 mod runs;
 mod search;
+mod search_common;
 mod search_progress;
-mod searching;
 mod study;
 mod sweep;
 mod train;

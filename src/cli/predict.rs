@@ -39,7 +39,7 @@ pub struct PredictArgs {
 
 /// The object that `--json` prints.
 #[derive(Debug, Serialize)]
-struct Report<'a> {
+struct PredictReport<'a> {
     model: String,
     classes: &'a [String],
     predictions: Vec<Prediction<'a>>,
@@ -57,7 +57,7 @@ struct Prediction<'a> {
 }
 
 /// An input and what came out.
-struct Outcome<'a> {
+struct InputPredictions<'a> {
     path: &'a Path,
     kind: FileKind,
     predictions: Predictions,
@@ -69,46 +69,45 @@ pub(super) fn run(args: &PredictArgs) -> Result<()> {
         output::check_parent(path)?;
     }
     let model = args.model.read()?;
-    let outcomes = predict(args, &model)?;
+    let inputs = predict(args, &model)?;
     let classes = &model.description.class_names;
     if let Some(path) = &args.out {
-        durable::write(path, &as_csv(&outcomes, classes)?)?;
-        let rows: usize = outcomes.iter().map(|o| o.predictions.classes.len()).sum();
+        durable::write(path, &as_csv(&inputs, classes)?)?;
+        let rows: usize = inputs.iter().map(|o| o.predictions.classes.len()).sum();
         let path = path.display();
         output::note(&format!("predictions written to {path} (rows: {rows})"));
     }
     if args.model.json {
-        output::print_json(&Report {
+        output::print_json(&PredictReport {
             model: args.model.name(),
             classes,
-            predictions: rows(&outcomes, classes).map(|(_, row)| row).collect(),
+            predictions: rows(&inputs, classes).map(|(_, row)| row).collect(),
         })
     } else if args.out.is_none() {
-        output::print(&in_words(&outcomes, classes, args.top as usize))
+        output::print(&in_words(&inputs, classes, args.top as usize))
     } else {
         Ok(())
     }
 }
 
-fn predict<'a>(args: &'a PredictArgs, model: &Model) -> Result<Vec<Outcome<'a>>> {
+fn predict<'a>(args: &'a PredictArgs, model: &Model) -> Result<Vec<InputPredictions<'a>>> {
     let mut predictor = args.model.predictor(model)?;
     let label = args.model.label(model);
     let one = |path: &'a PathBuf| {
         let (kind, samples) = read(path, &model.description, label)?;
         let predictions = predictor.predict(&samples)?;
-        Ok(Outcome {
+        Ok(InputPredictions {
             path,
             kind,
             predictions,
         })
     };
-    let outcomes: Vec<Outcome<'a>> = args.inputs.iter().map(one).collect::<Result<_>>()?;
-    if model.description.normalizer.is_identity()
-        && outcomes.iter().any(|o| o.kind == FileKind::Png)
+    let inputs: Vec<InputPredictions<'a>> = args.inputs.iter().map(one).collect::<Result<_>>()?;
+    if model.description.normalizer.is_identity() && inputs.iter().any(|o| o.kind == FileKind::Png)
     {
         output::note("note: the model was trained on numbers as they were; pixels enter as 0..255");
     }
-    Ok(outcomes)
+    Ok(inputs)
 }
 
 /// Reads an input, decided by what it holds.
@@ -138,31 +137,31 @@ fn read(path: &Path, model: &Description, label: Option<&str>) -> Result<(FileKi
 
 /// All rows, each with the input that it is from.
 fn rows<'a>(
-    outcomes: &'a [Outcome<'_>],
+    inputs: &'a [InputPredictions<'_>],
     names: &'a [String],
-) -> impl Iterator<Item = (&'a Outcome<'a>, Prediction<'a>)> {
-    outcomes.iter().flat_map(move |outcome| {
-        let predictions = &outcome.predictions;
+) -> impl Iterator<Item = (&'a InputPredictions<'a>, Prediction<'a>)> {
+    inputs.iter().flat_map(move |input| {
+        let predictions = &input.predictions;
         let probabilities = predictions.probabilities.chunks_exact(names.len());
         let rows = predictions.classes.iter().zip(probabilities).zip(1..);
         rows.map(move |((&class, probabilities), row)| {
             let prediction = Prediction {
-                input: outcome.path.display().to_string(),
+                input: input.path.display().to_string(),
                 row,
                 class,
                 name: &names[class as usize],
                 probability: probabilities[class as usize],
                 probabilities,
             };
-            (outcome, prediction)
+            (input, prediction)
         })
     })
 }
 
 /// A line a row: where it is from, then the most probable classes.
-fn in_words(outcomes: &[Outcome<'_>], names: &[String], top: usize) -> String {
-    let line = |(outcome, row): (&Outcome<'_>, Prediction<'_>)| {
-        let mut cells = vec![match outcome.kind {
+fn in_words(inputs: &[InputPredictions<'_>], names: &[String], top: usize) -> String {
+    let line = |(input, row): (&InputPredictions<'_>, Prediction<'_>)| {
+        let mut cells = vec![match input.kind {
             FileKind::Png => row.input,
             _ => format!("{}:{}", row.input, row.row),
         }];
@@ -172,12 +171,12 @@ fn in_words(outcomes: &[Outcome<'_>], names: &[String], top: usize) -> String {
         cells.extend(likeliest.map(|&c| format!("{} {:.3}", names[c], row.probabilities[c])));
         cells
     };
-    let lines: Vec<Vec<String>> = rows(outcomes, names).map(line).collect();
+    let lines: Vec<Vec<String>> = rows(inputs, names).map(line).collect();
     table::align(&lines, usize::MAX)
 }
 
 /// A line a row: input, row, class, its name and probability, then the probabilities of all classes.
-fn as_csv(outcomes: &[Outcome<'_>], names: &[String]) -> Result<Vec<u8>> {
+fn as_csv(inputs: &[InputPredictions<'_>], names: &[String]) -> Result<Vec<u8>> {
     let failed = |e: csv::Error| Error::Check(e.to_string());
     let mut writer = csv::Writer::from_writer(Vec::new());
     let fixed = ["input", "row", "class", "name", "probability"].map(str::to_owned);
@@ -185,7 +184,7 @@ fn as_csv(outcomes: &[Outcome<'_>], names: &[String]) -> Result<Vec<u8>> {
         .into_iter()
         .chain(names.iter().map(|n| format!("p_{n}")));
     writer.write_record(header).map_err(failed)?;
-    for (_, row) in rows(outcomes, names) {
+    for (_, row) in rows(inputs, names) {
         let fixed = [
             row.input,
             row.row.to_string(),

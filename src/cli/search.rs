@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::output;
-use super::searching::{Base, Common, Work};
+use super::search_common::{Base, Common, Work};
 use super::train::interrupt_flag;
 use crate::error::{Error, Result};
 use crate::metrics::ValidationMetric;

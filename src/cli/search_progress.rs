@@ -2,7 +2,6 @@
 //! each trial.
 
 use std::io::IsTerminal;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -10,16 +9,15 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output;
-use super::searching::Work;
-use crate::data::Dataset;
+use crate::error::Result;
 use crate::search::journal::{Storage, Study};
-use crate::search::{Assignment, Claim, End, Pace, SamplerName, Task, Watcher, workers};
+use crate::search::{Assignment, Claim, End, Pace, SamplerName, Search, Task, Watcher, workers};
 use crate::text::number::shown;
 
-/// Parts of a worker's bar.
+/// The length of a worker's bar.
 const PARTS: u64 = 1000;
 
-/// Before so much time has passed, the speed is not known well enough.
+/// The time before the first estimate of the time left: earlier the speed is not known well enough.
 const FIRST_ESTIMATE: Duration = Duration::from_secs(3);
 
 /// Shows a search and watches for an interrupt.
@@ -67,22 +65,30 @@ impl SearchBars {
 }
 
 impl<'a> SearchProgress<'a> {
-    pub(super) fn new(work: &Work<'a>) -> crate::error::Result<Self> {
-        let trials = work.tasks.iter().map(|t| t.trials).sum();
-        let workers = workers(work.tasks, work.threads);
-        let bars = (!work.quiet && std::io::stderr().is_terminal())
-            .then(|| SearchBars::new(trials, workers));
+    /// `afterwards` is the cost of the work after the trials, for the estimate of the time left.
+    pub(super) fn new(
+        search: &Search<'a>,
+        quiet: bool,
+        afterwards: f64,
+        interrupt: Arc<AtomicBool>,
+    ) -> Result<Self> {
+        let trials = search.tasks.iter().map(|t| t.trials).sum();
+        let workers = workers(search.tasks, search.threads);
+        let bars =
+            (!quiet && std::io::stderr().is_terminal()).then(|| SearchBars::new(trials, workers));
         Ok(SearchProgress {
-            quiet: work.quiet,
-            interrupt: work.interrupt.clone(),
-            tasks: work.tasks,
+            quiet,
+            interrupt,
+            tasks: search.tasks,
             bars,
             start: Instant::now(),
-            pace: Mutex::new(Pace::new(work.tasks, &work.data, workers, work.afterwards)?),
+            pace: Mutex::new(Pace::new(search.tasks, &search.data, workers, afterwards)?),
         })
     }
 
-    pub(super) fn introduce(&self, data: &Dataset, journal: &Path) {
+    /// Describes the data set and the tasks.
+    pub(super) fn introduce(&self, search: &Search<'_>) {
+        let data = &search.data;
         self.line(&format!(
             "{} ({}): {} samples",
             data.name,
@@ -107,7 +113,7 @@ impl<'a> SearchProgress<'a> {
                 },
             ));
         }
-        self.line(&format!("study file: {}", journal.display()));
+        self.line(&format!("study file: {}", search.journal.display()));
         for notice in &data.notices {
             self.line(&format!("note: {notice}"));
         }
@@ -146,7 +152,7 @@ impl<'a> SearchProgress<'a> {
         self.pace.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    /// "  about 12 minutes left", once there is something to go by.
+    /// "  about 12 minutes left", or nothing before [`FIRST_ESTIMATE`].
     fn time_left(&self) -> String {
         let elapsed = self.start.elapsed();
         let left = self
@@ -158,7 +164,7 @@ impl<'a> SearchProgress<'a> {
         })
     }
 
-    /// Trials with a result, of all tasks.
+    /// The number of trials with a result, over all tasks.
     fn ended(&self, storage: &Storage) -> usize {
         let studies = self
             .tasks

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::final_model::write_report;
 use super::output;
 use super::progress::RunProgress;
-use super::searching::{Base, Common, Work};
+use super::search_common::{Base, Common, Work};
 use super::train::interrupt_flag;
 use crate::error::{Error, Result};
 use crate::metrics::{DataPart, Metric, ValidationMetric};

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::output;
-use super::searching::{Base, Common, Work};
+use super::search_common::{Base, Common, Work};
 use super::train::interrupt_flag;
 use crate::error::{Error, Result};
 use crate::metrics::{Metric, ValidationMetric};

@@ -6,7 +6,7 @@
 //! The hash covers all parameters and then all running statistics, in layout order, as little-endian f32.
 
 use chainrule::backend::{Backend, Fused, Input, ProductPrecision};
-use chainrule::bench::steps::Network;
+use chainrule::bench::steps::BenchNetwork;
 use chainrule::nn::init::{self, Init};
 use chainrule::nn::{Mlp, Update};
 use chainrule::ops::loss::Loss;
@@ -51,7 +51,7 @@ fn pixel(i: usize, j: usize) -> u8 {
     }
 }
 
-fn hash<B: Backend<Real = f32>>(network: &Network, backend: B) -> String {
+fn hash<B: Backend<Real = f32>>(network: &BenchNetwork, backend: B) -> String {
     let spec = &network.spec;
     let data: Vec<u8> = (0..ROWS * spec.inputs)
         .map(|at| pixel(at / spec.inputs, at % spec.inputs))
@@ -105,7 +105,7 @@ fn hash<B: Backend<Real = f32>>(network: &Network, backend: B) -> String {
 
 #[test]
 fn five_networks_have_their_hashes() {
-    for (network, (name, expected)) in Network::all().iter().zip(HASHES) {
+    for (network, (name, expected)) in BenchNetwork::all().iter().zip(HASHES) {
         assert_eq!(network.name, name);
         for threads in [1, 2] {
             let Some(fused) = Fused::new(threads, ProductPrecision::F32).unwrap() else {

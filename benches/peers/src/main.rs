@@ -26,8 +26,8 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chainrule::bench::products::{Layout, Operands, SHAPES, Shape, agree};
-use chainrule::bench::timing::{self, Comparison, Effort};
+use chainrule::bench::products::{ProductLayout, ProductOperands, SHAPES, Shape, agree};
+use chainrule::bench::timing::{self, Comparison, PairEffort};
 use chainrule::gemm::{Beta, gemm};
 use chainrule::text::table;
 use clap::Parser;
@@ -67,7 +67,7 @@ const MET: f64 = 0.97;
 /// The result of one comparison.
 struct Row {
     shape: Shape,
-    layout: Layout,
+    layout: ProductLayout,
     peer: Peer,
     found: Comparison,
 }
@@ -101,14 +101,14 @@ fn measure(threads: usize, pairs: usize) -> Vec<Row> {
         peer.prepare(threads);
     }
     let settle = if threads > 1 { SETTLE } else { Duration::ZERO };
-    let effort = Effort {
+    let effort = PairEffort {
         pairs,
         batch: BATCH,
         settle,
     };
     let mut rows = Vec::new();
     for shape in SHAPES {
-        for layout in Layout::ALL {
+        for layout in ProductLayout::ALL {
             eprintln!("{shape} {layout}, {threads} thread(s)");
             for &peer in &peers {
                 let found = compare(shape, layout, peer, threads, effort);
@@ -125,8 +125,8 @@ fn measure(threads: usize, pairs: usize) -> Vec<Row> {
 }
 
 /// Times both libraries on the same operands, each with its own C, after a check that their results agree.
-fn compare(shape: Shape, layout: Layout, peer: Peer, threads: usize, effort: Effort) -> Comparison {
-    let operands = Operands::new(shape, layout);
+fn compare(shape: Shape, layout: ProductLayout, peer: Peer, threads: usize, effort: PairEffort) -> Comparison {
+    let operands = ProductOperands::new(shape, layout);
     let (a, b) = (operands.a(), operands.b());
     let mut our_c = Array2::from_elem((shape.m, shape.n), f32::NAN);
     let mut their_c = our_c.clone();

@@ -1,4 +1,4 @@
-//! What `sweep`, `search` and `study` have in common: flags, start-up, and the work itself with its progress.
+//! What `search`, `sweep` and `study` have in common: their flags and settings, and the search itself.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use crate::settings::{
 };
 use crate::threads::thread_count;
 
-/// Flags of all three.
+/// The flags that all three commands have.
 #[derive(Debug, Args)]
 pub(super) struct Common {
     /// The metric of the validation part to search for
@@ -40,7 +40,10 @@ pub(super) struct Common {
 }
 
 impl Common {
-    /// The settings around which others vary: no flag may be a range.
+    /// The settings around which others vary.
+    ///
+    /// # Errors
+    /// If a flag is a range.
     pub(super) fn fixed(&self) -> Result<Settings> {
         let mut space = Space::default();
         let flags = self.ranges.split(&mut space)?;
@@ -58,7 +61,8 @@ impl Common {
         Ok(flags.over(&lower.unwrap_or_default()))
     }
 
-    /// The settings that are single values; what is a range, in a flag or in the file's section `[space]`, goes into the space.
+    /// The settings that are single values. Ranges and choices, from flags or from the section `[space]` of the file,
+    /// are added to `space`.
     pub(super) fn searched(&self, space: &mut Space) -> Result<Settings> {
         let flags = self.ranges.split(space)?;
         let lower = match &self.config {
@@ -69,7 +73,7 @@ impl Common {
     }
 }
 
-/// A file of settings that may also say what is searched.
+/// A file of settings with an optional section `[space]`.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct SearchFile {
@@ -82,7 +86,7 @@ struct SearchFile {
     space: BTreeMap<String, String>,
 }
 
-/// The settings of a file; what its section `[space]` says goes into the space, unless a flag has said it.
+/// The settings of a file. The ranges of its section `[space]` are added to `space`, but a flag wins over the file.
 fn from_file(path: &Path, space: &mut Space) -> Result<Settings> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
     let file: SearchFile = parse(path, &text)?;
@@ -104,7 +108,7 @@ fn from_file(path: &Path, space: &mut Space) -> Result<Settings> {
     })
 }
 
-/// Settings without what belongs to the whole and not to a run.
+/// The settings that all runs share, with seed and threads of the whole search apart.
 #[derive(Clone, Debug)]
 pub(super) struct Base {
     pub(super) settings: Settings,
@@ -123,7 +127,7 @@ impl Base {
         })
     }
 
-    /// The data; trials never see the test part.
+    /// Loads the data set, with its test part if `test`. Trials never use the test part.
     pub(super) fn load(&self, test: bool) -> Result<Arc<Dataset>> {
         let options = LoadOptions {
             path: self.settings.data.path.as_deref(),
@@ -134,29 +138,29 @@ impl Base {
     }
 }
 
-/// What is to be done, and with what.
+/// The tasks of a command with all that running them needs.
 pub(super) struct Work<'a> {
     pub(super) tasks: &'a [Task<'a>],
     pub(super) journal: &'a Path,
     pub(super) data: Arc<Dataset>,
     pub(super) threads: usize,
     pub(super) quiet: bool,
-    /// What comes after the trials costs so much, for the estimate of the time left.
+    /// The cost of the work after the trials, for the estimate of the time left.
     pub(super) afterwards: f64,
     pub(super) interrupt: Arc<AtomicBool>,
 }
 
 impl Work<'_> {
-    /// Does it, with progress on standard error. Returns how each task stands.
+    /// Runs the tasks with progress on standard error. Returns how each task ended.
     pub(super) fn run(self) -> Result<Vec<Finish>> {
-        let progress = SearchProgress::new(&self)?;
-        progress.introduce(&self.data, self.journal);
         let search = Search {
             tasks: self.tasks,
             journal: self.journal,
-            data: self.data.clone(),
+            data: self.data,
             threads: self.threads,
         };
+        let progress = SearchProgress::new(&search, self.quiet, self.afterwards, self.interrupt)?;
+        progress.introduce(&search);
         let finishes = search.run(&progress);
         progress.finish();
         finishes

@@ -4,89 +4,88 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::bench::{Part, Progress, STEP_COLUMNS, giga, row, step_cells};
-use super::output;
+use super::progress::BenchProgress;
+use super::tables::{STEP_COLUMNS, giga, row, step_cells};
+use super::{BenchArgs, BenchPart};
 use crate::backend::Cuda;
-use crate::bench::device::{self, Effort, Product};
-use crate::bench::products::{Layout, SHAPES};
-use crate::bench::steps::{self, Network, Pixels, StepTime};
+use crate::bench::device::{self, DeviceEffort, ProductTime};
+use crate::bench::products::{ProductLayout, SHAPES};
+use crate::bench::steps::{self, BenchNetwork, Pixels, StepTime};
+use crate::bench::timing::Repeats;
+use crate::cli::output;
 use crate::error::{Error, Result};
 use crate::text::table;
 
 /// The object that `--json` prints. What was not measured is null.
 #[derive(Debug, Serialize)]
-struct Report {
+struct DeviceReport {
     device: String,
     multiprocessors: usize,
-    products: Option<Vec<Product>>,
+    products: Option<Vec<ProductTime>>,
     steps: Option<Vec<StepTime>>,
 }
 
-fn effort(quick: bool) -> Effort {
+fn effort(quick: bool) -> DeviceEffort {
     let milliseconds = Duration::from_millis;
-    let (repeats, repeat, together) = match quick {
+    let (count, duration, together) = match quick {
         true => (1, Duration::ZERO, 1),
         false => (31, milliseconds(50), 100),
     };
-    Effort {
-        steps: steps::Effort { repeats, repeat },
+    DeviceEffort {
+        repeats: Repeats { count, duration },
         together,
     }
 }
 
-/// Measures the parts on the device of this number.
-pub(super) fn run(
-    index: usize,
-    parts: &[Part],
-    quick: bool,
-    json: bool,
-    progress: &Progress,
-) -> Result<()> {
-    if parts.contains(&Part::Peak) {
+/// Measures products and steps on GPU `index`.
+pub(super) fn run(index: usize, args: &BenchArgs) -> Result<()> {
+    let parts = args.only.as_slice();
+    if parts.contains(&BenchPart::Peak) {
         let why =
             "expected products or steps with device cuda: only a processor's peak is measured";
         return Err(Error::setting("only", why));
     }
-    let wanted = |part: Part| parts.is_empty() || parts.contains(&part);
+    let wanted = |part: BenchPart| parts.is_empty() || parts.contains(&part);
     let cuda = Cuda::new(index)?;
-    let effort = effort(quick);
+    let progress = BenchProgress::new(args.quiet);
+    let effort = effort(args.quick);
     let (mut products, mut found) = (Vec::new(), Vec::new());
-    if wanted(Part::Products) {
+    if wanted(BenchPart::Products) {
         for shape in SHAPES {
             progress.next(&format!("product {shape}"));
-            for layout in Layout::ALL {
+            for layout in ProductLayout::ALL {
                 products.push(device::product(&cuda, shape, layout, effort)?);
             }
         }
     }
-    if wanted(Part::Steps) {
+    if wanted(BenchPart::Steps) {
         let pixels = Pixels::random(784, 10);
-        for network in Network::all() {
+        for network in BenchNetwork::all() {
             progress.next(&format!("step of {}", network.name));
-            let Effort { steps, together } = effort;
+            let DeviceEffort { repeats, together } = effort;
             found.push(steps::time(
                 Cuda::new(index)?,
                 &network,
                 &pixels,
-                steps,
+                repeats,
                 together,
             )?);
         }
     }
     progress.finish();
-    let report = Report {
+    let report = DeviceReport {
         device: cuda.device().to_string(),
         multiprocessors: cuda.device().multiprocessors(),
-        products: wanted(Part::Products).then_some(products),
-        steps: wanted(Part::Steps).then_some(found),
+        products: wanted(BenchPart::Products).then_some(products),
+        steps: wanted(BenchPart::Steps).then_some(found),
     };
-    if json {
+    if args.json {
         return output::print_json(&report);
     }
     output::print(&in_words(&report))
 }
 
-fn in_words(report: &Report) -> String {
+fn in_words(report: &DeviceReport) -> String {
     let mut text = format!(
         "{}: {} multiprocessors\n",
         report.device, report.multiprocessors
