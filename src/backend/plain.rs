@@ -43,7 +43,7 @@ impl<R> Plain<R> {
 
 /// What a block's forward keeps, all `[capacity, outputs]` unless said.
 #[derive(Clone, Debug, Default)]
-pub struct Saved<R> {
+pub struct PlainSaved<R> {
     /// The first block's input as numbers `[capacity, inputs]`, if it came as pixels.
     input: Vec<R>,
     /// `$\hat x$` of the batch norm.
@@ -58,7 +58,7 @@ pub struct Saved<R> {
     out: Vec<R>,
 }
 
-impl<R> Saved<R> {
+impl<R> PlainSaved<R> {
     /// The activation's input in the last forward, `[capacity, outputs]`; empty in the output block.
     pub fn pre_activation(&self) -> &[R] {
         &self.pre
@@ -110,7 +110,7 @@ impl<R: Element> Plain<R> {
 impl<R: Element> Backend for Plain<R> {
     type Real = R;
     type Buf = Vec<R>;
-    type Saved = Saved<R>;
+    type Saved = PlainSaved<R>;
     type Dataset = Infallible;
 
     const PANEL: usize = 1;
@@ -138,12 +138,12 @@ impl<R: Element> Backend for Plain<R> {
         Ok(())
     }
 
-    fn saved(&self, block: &Block, capacity: usize) -> Result<Saved<R>> {
+    fn saved(&self, block: &Block, capacity: usize) -> Result<PlainSaved<R>> {
         let zeros = |on: bool, len: usize| vec![R::ZERO; if on { len } else { 0 }];
         let outputs = |on: bool| zeros(on, capacity * block.outputs);
         let hidden = block.hidden();
         let normalised = block.batch_norm().is_some();
-        Ok(Saved {
+        Ok(PlainSaved {
             input: zeros(block.is_first(), capacity * block.inputs),
             x_hat: outputs(normalised),
             inv_std: zeros(normalised, block.outputs),
@@ -153,7 +153,7 @@ impl<R: Element> Backend for Plain<R> {
         })
     }
 
-    fn output<'s>(&self, saved: &'s Saved<R>) -> &'s Vec<R> {
+    fn output<'s>(&self, saved: &'s PlainSaved<R>) -> &'s Vec<R> {
         &saved.out
     }
 
@@ -162,13 +162,13 @@ impl<R: Element> Backend for Plain<R> {
         block: &Block,
         x: Input<'_, Vec<R>, R>,
         state: &mut State<Vec<R>>,
-        saved: &mut Saved<R>,
+        saved: &mut PlainSaved<R>,
         mode: Mode,
     ) -> Result<()> {
         let State {
             params, running, ..
         } = state;
-        let Saved {
+        let PlainSaved {
             input,
             x_hat,
             inv_std,
@@ -234,7 +234,7 @@ impl<R: Element> Backend for Plain<R> {
         block: &Block,
         x: Input<'_, Vec<R>, R>,
         dy: &mut Vec<R>,
-        saved: &mut Saved<R>,
+        saved: &mut PlainSaved<R>,
         state: &mut State<Vec<R>>,
         dx: Option<&mut Vec<R>>,
         mode: Mode,

@@ -11,7 +11,7 @@ use crate::backend::select::{OnBackend, on_backend};
 use crate::data::{self, LoadOptions};
 use crate::error::{Error, Result};
 use crate::nn::NetworkSpec;
-use crate::nn::gradcheck::{Options, Report, TensorReport, gradcheck, gradcheck_on};
+use crate::nn::gradcheck::{GradientReport, Options, TensorReport, gradcheck, gradcheck_on};
 use crate::settings::{Config, Settings};
 use crate::threads::thread_count;
 
@@ -133,7 +133,11 @@ pub(super) fn run(args: GradcheckArgs) -> Result<()> {
 }
 
 /// The report, and what was computed in.
-fn check(device: Device, spec: &NetworkSpec, options: &Options) -> Result<(Report, String)> {
+fn check(
+    device: Device,
+    spec: &NetworkSpec,
+    options: &Options,
+) -> Result<(GradientReport, String)> {
     match device {
         // Whatever the precision that a run has: only f64 tells a wrong gradient from rounding.
         Device::Cpu => Ok((gradcheck(spec, options)?, "f64".into())),
@@ -148,15 +152,15 @@ struct Check<'a> {
 }
 
 impl OnBackend for Check<'_> {
-    type Output = (Report, String);
+    type Output = (GradientReport, String);
 
-    fn run<B: Backend>(self, backend: B) -> Result<(Report, String)> {
+    fn run<B: Backend>(self, backend: B) -> Result<(GradientReport, String)> {
         let name = backend.describe();
         Ok((gradcheck_on(backend, self.spec, self.options)?, name))
     }
 }
 
-fn table(report: &Report) -> String {
+fn table(report: &GradientReport) -> String {
     let mut text = format!(
         "{:<16} {:>12} {:>8} {:>8} {:>13}  {:<12} {:>13} {:>13}\n",
         "tensor", "shape", "checked", "at kinks", "worst error", "at", "backward", "difference"

@@ -19,7 +19,7 @@
 use std::cell::RefCell;
 
 use super::kernel::{ALayout, Kernel, KernelCall};
-use super::pack::{Line, Source, pack, unpack};
+use super::pack::{Line, StridedMatrix, pack, unpack};
 use super::params::{DEPTH, PANEL, PANELS, ROWS, THIN, blocks};
 
 /// Working memory of a thread, which only grows: after the first products nothing is allocated.
@@ -49,8 +49,8 @@ fn room(lines: &mut Vec<Line>, count: usize) -> &mut [Line] {
 pub(super) unsafe fn product(
     kernel: Kernel,
     [m, k, n]: [usize; 3],
-    a: Source,
-    b: Source,
+    a: StridedMatrix,
+    b: StridedMatrix,
     accumulate: bool,
     c: *mut f32,
     [c_row, c_column]: [isize; 2],
@@ -85,8 +85,8 @@ pub(super) unsafe fn product(
 struct Oriented {
     kernel: Kernel,
     shape: [usize; 3],
-    a: Source,
-    b: Source,
+    a: StridedMatrix,
+    b: StridedMatrix,
     accumulate: bool,
     c: *mut f32,
     strides: [isize; 2],
@@ -124,7 +124,7 @@ impl Oriented {
         let Scratch { a, b, c } = scratch;
         for (depth_start, depth) in blocks(k, DEPTH, PANEL) {
             let accumulate = self.accumulate || depth_start > 0;
-            let block = |first, panels| Block {
+            let block = |first, panels| CacheBlock {
                 depth_start,
                 depth,
                 first,
@@ -200,7 +200,7 @@ impl Oriented {
     unsafe fn pack_panels(
         &self,
         lines: &mut Vec<Line>,
-        block: &Block,
+        block: &CacheBlock,
     ) -> (*const f32, usize, usize) {
         let last = block.first + block.panels - 1;
         if self.reads_b_in_place() && self.width(last) == PANEL {
@@ -226,7 +226,7 @@ impl Oriented {
         (a, a_layout): (*const f32, ALayout),
         (b, b_row, b_panel): (*const f32, usize, usize),
         (row, rows): (usize, usize),
-        block: &Block,
+        block: &CacheBlock,
         scratch: &mut Vec<Line>,
     ) {
         let [c_row, c_column] = self.strides;
@@ -264,7 +264,7 @@ impl Oriented {
                 let width = self.width(block.first + panel);
                 let lines = room(scratch, rows);
                 if block.accumulate {
-                    let from = Source {
+                    let from = StridedMatrix {
                         start: at(panel),
                         row: c_row,
                         column: c_column,
@@ -285,7 +285,7 @@ impl Oriented {
 }
 
 /// Some rows of B in some panels.
-struct Block {
+struct CacheBlock {
     depth_start: usize,
     depth: usize,
     first: usize,

@@ -7,7 +7,7 @@ use super::blocked;
 #[cfg(target_arch = "x86_64")]
 use super::kernel::Kernel;
 #[cfg(target_arch = "x86_64")]
-use super::pack::Source;
+use super::pack::StridedMatrix;
 use crate::real::Real;
 
 /// What happens to the old contents of C.
@@ -56,7 +56,7 @@ impl Element for f32 {
     ) {
         #[cfg(target_arch = "x86_64")]
         if let Some(kernel) = Kernel::chosen() {
-            let source = |start, row, column| Source { start, row, column };
+            let source = |start, row, column| StridedMatrix { start, row, column };
             let (a, b) = (source(a, rsa, csa), source(b, rsb, csb));
             // SAFETY: the caller's promise.
             unsafe { blocked::product(kernel, [m, k, n], a, b, beta != 0.0, c, [rsc, csc]) };

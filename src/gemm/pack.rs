@@ -9,7 +9,7 @@ pub(crate) struct Line(pub(crate) [f32; PANEL]);
 
 /// A matrix in memory: element (i, j) at `i·row + j·column` from its first one.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Source {
+pub(crate) struct StridedMatrix {
     /// The first element.
     pub start: *const f32,
     /// From row to row.
@@ -18,11 +18,11 @@ pub(crate) struct Source {
     pub column: isize,
 }
 
-impl Source {
+impl StridedMatrix {
     /// The part that begins with this row and column.
     pub(crate) fn from(self, row: usize, column: usize) -> Self {
         let offset = row as isize * self.row + column as isize * self.column;
-        Source {
+        StridedMatrix {
             start: self.start.wrapping_offset(offset),
             ..self
         }
@@ -30,7 +30,7 @@ impl Source {
 
     /// Rows for columns.
     pub(crate) fn transposed(self) -> Self {
-        Source {
+        StridedMatrix {
             row: self.column,
             column: self.row,
             ..self
@@ -43,7 +43,7 @@ impl Source {
 /// # Safety
 /// The matrix has `panel.len()` rows and `width` ≤ 16 columns of readable elements, and the processor has AVX2.
 #[target_feature(enable = "avx2,fma")]
-pub(crate) unsafe fn pack(panel: &mut [Line], from: Source, width: usize) {
+pub(crate) unsafe fn pack(panel: &mut [Line], from: StridedMatrix, width: usize) {
     // SAFETY: every address is one of the matrix, by the caller's promise.
     unsafe {
         if width < PANEL {

@@ -54,7 +54,7 @@ fn product<R: Element>(
     mut c: ArrayViewMut2<'_, R>,
     threads: usize,
 ) {
-    let start = Start(c.as_mut_ptr());
+    let start = OutputPointer(c.as_mut_ptr());
     let (m, n) = c.dim();
     let strides = c.strides();
     on_team(threads, |member| {
@@ -70,12 +70,12 @@ fn product<R: Element>(
 }
 
 /// Where C starts, for all members.
-struct Start<R>(*mut R);
+struct OutputPointer<R>(*mut R);
 
 // SAFETY: members write pieces of C that do not overlap, and nobody reads another's.
-unsafe impl<R: Send> Sync for Start<R> {}
+unsafe impl<R: Send> Sync for OutputPointer<R> {}
 
-impl<R> Start<R> {
+impl<R> OutputPointer<R> {
     fn at(&self, offset: isize) -> *mut R {
         self.0.wrapping_offset(offset)
     }

@@ -89,14 +89,14 @@ pub struct TensorReport {
 
 /// The result for a network.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct Report {
+pub struct GradientReport {
     /// One row a tensor.
     pub tensors: Vec<TensorReport>,
     /// The limit that was asked for.
     pub limit: f64,
 }
 
-impl Report {
+impl GradientReport {
     /// Whether every tensor was compared and is within the limit. NaN is not.
     pub fn passed(&self) -> bool {
         self.tensors
@@ -212,7 +212,7 @@ impl Probe {
 ///
 /// # Errors
 /// If the network is invalid, or a batch norm would see a batch of one.
-pub fn gradcheck(spec: &NetworkSpec, options: &Options) -> Result<Report> {
+pub fn gradcheck(spec: &NetworkSpec, options: &Options) -> Result<GradientReport> {
     gradcheck_on(Plain::<f64>::new(options.threads), spec, options)
 }
 
@@ -224,7 +224,7 @@ pub fn gradcheck_on<B: Backend>(
     backend: B,
     spec: &NetworkSpec,
     options: &Options,
-) -> Result<Report> {
+) -> Result<GradientReport> {
     if options.rows == 0 || (spec.has_batch_norm() && options.rows == 1) {
         let message = format!(
             "expected at least 2 rows (batch norm), found {}",
@@ -275,7 +275,7 @@ pub fn gradcheck_on<B: Backend>(
     tensors.push(report);
     tensors.push(direction(&mut probe, &dparams, floor, &mut rng)?);
     tensors.push(loss(&mut probe, &mut checked, options, &mut rng)?);
-    Ok(Report {
+    Ok(GradientReport {
         tensors,
         limit: options.limit,
     })
@@ -550,7 +550,7 @@ mod tests {
         report.compare(2, 1.0, 1.0, 1e-5);
         assert_eq!((report.at.as_slice(), report.checked), (&[1, 2][..], 3));
         let passed = |t: &TensorReport| {
-            Report {
+            GradientReport {
                 tensors: vec![t.clone()],
                 limit: 1e-5,
             }

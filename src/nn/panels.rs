@@ -24,9 +24,9 @@ pub struct Panels {
 }
 
 /// Hands out slices one after the other.
-struct Slices(usize);
+struct SliceAllocator(usize);
 
-impl Slices {
+impl SliceAllocator {
     fn next(&mut self, len: usize) -> Range<usize> {
         let start = self.0;
         self.0 += len;
@@ -37,7 +37,7 @@ impl Slices {
 impl Panels {
     /// Panels of `width` output units.
     pub fn new(layout: &Layout, width: usize) -> Self {
-        let (mut params, mut running) = (Slices(0), Slices(0));
+        let (mut params, mut running) = (SliceAllocator(0), SliceAllocator(0));
         let blocks = layout.blocks.iter().map(|block| {
             let outputs = block.outputs.next_multiple_of(width);
             let linear = LinearSlices {

@@ -33,9 +33,9 @@ pub struct Layout {
 
 /// Lays tensors one after the other.
 #[derive(Default)]
-struct Slices(Vec<Tensor>);
+struct TensorList(Vec<Tensor>);
 
-impl Slices {
+impl TensorList {
     fn push(&mut self, position: usize, name: &str, shape: &[usize]) -> Range<usize> {
         let start = self.len();
         let range = start..start + shape.iter().product::<usize>();
@@ -55,7 +55,7 @@ impl Slices {
 impl Layout {
     /// The layout of a network.
     pub fn new(spec: &NetworkSpec) -> Self {
-        let (mut params, mut running) = (Slices::default(), Slices::default());
+        let (mut params, mut running) = (TensorList::default(), TensorList::default());
         let (mut blocks, mut batch_norms) = (Vec::new(), Vec::new());
         let layers = spec.layers();
         let mut position = 0;

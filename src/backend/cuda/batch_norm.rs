@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::device::{Device, Memory, Pointer, launch};
+use super::device::{CudaDevice, Memory, Pointer, launch};
 use super::{SavedBlock, Tail, size};
 use crate::backend::{BatchNormSlices, State};
 use crate::error::Result;
@@ -13,7 +13,7 @@ const CHUNK: usize = 64;
 
 /// One block's batch norm, for one batch.
 pub(super) struct BatchNorm<'a> {
-    pub(super) device: &'a Device,
+    pub(super) device: &'a CudaDevice,
     pub(super) slices: &'a BatchNormSlices,
     pub(super) saved: &'a SavedBlock,
     pub(super) state: &'a State<Memory<f32>>,

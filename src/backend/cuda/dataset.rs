@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::device::{Device, Memory, Parameter, Pointer, launch};
+use super::device::{CudaDevice, KernelArgument, Memory, Pointer, launch};
 use super::{THREADS, size};
 use crate::backend::DeviceDataset;
 use crate::data::batches::Augmentation;
@@ -14,7 +14,7 @@ use crate::rng;
 
 /// Samples on a device with an order of their own.
 pub struct CudaDataset {
-    device: Arc<Device>,
+    device: Arc<CudaDevice>,
     table: Arc<Table>,
     rows: Memory<u32>,
     classes: Memory<u32>,
@@ -22,14 +22,14 @@ pub struct CudaDataset {
 
 /// The samples' values as they were stored, and how they are normalised.
 struct Table {
-    values: Values,
+    values: UploadedValues,
     width: usize,
     samples: usize,
     scale: Memory<f32>,
     shift: Memory<f32>,
 }
 
-enum Values {
+enum UploadedValues {
     U8(Memory<u8>),
     F32(Memory<f32>),
 }
@@ -37,7 +37,7 @@ enum Values {
 /// An augmentation as the kernels take it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-struct Augment {
+struct AugmentArguments {
     seed: [u32; 2],
     epoch: u32,
     height: u32,
@@ -48,18 +48,18 @@ struct Augment {
 }
 
 // SAFETY: the layout of `Augment` in kernels/input.cu.
-unsafe impl Parameter for Augment {}
+unsafe impl KernelArgument for AugmentArguments {}
 
 impl CudaDataset {
     /// Uploads samples. Doubles stay on the host, which normalises them before it rounds them.
     pub(super) fn new(
-        device: &Arc<Device>,
+        device: &Arc<CudaDevice>,
         samples: &Samples,
         normalizer: &Normalizer,
     ) -> Result<Option<Self>> {
         let values = match &samples.features {
-            Features::U8(values) => Values::U8(device.upload(values)?),
-            Features::F32(values) => Values::F32(device.upload(values)?),
+            Features::U8(values) => UploadedValues::U8(device.upload(values)?),
+            Features::F32(values) => UploadedValues::F32(device.upload(values)?),
             Features::F64(_) => return Ok(None),
         };
         let single = |values: &[f64]| -> Vec<f32> { values.iter().map(|&x| x as f32).collect() };
@@ -73,7 +73,7 @@ impl CudaDataset {
         Self::of(device, Arc::new(table)).map(Some)
     }
 
-    fn of(device: &Arc<Device>, table: Arc<Table>) -> Result<Self> {
+    fn of(device: &Arc<CudaDevice>, table: Arc<Table>) -> Result<Self> {
         Ok(CudaDataset {
             device: device.clone(),
             table,
@@ -123,8 +123,8 @@ impl DeviceDataset<Memory<f32>> for CudaDataset {
         let features = size(device, table.width)?;
         let k = &device.kernels;
         let (data, plain, augmented) = match &table.values {
-            Values::U8(v) => (v.start(v.len()).untyped(), &k.input_u8, &k.augment_u8),
-            Values::F32(v) => (v.start(v.len()).untyped(), &k.input_f32, &k.augment_f32),
+            UploadedValues::U8(v) => (v.start(v.len()).untyped(), &k.input_u8, &k.augment_u8),
+            UploadedValues::F32(v) => (v.start(v.len()).untyped(), &k.input_f32, &k.augment_f32),
         };
         let Some(augmentation) = augmentation else {
             // SAFETY: every row is one of the samples; the types are the kernel's, which is the one for these values.
@@ -134,7 +134,7 @@ impl DeviceDataset<Memory<f32>> for CudaDataset {
                 )
             };
         };
-        let changes = Augment::new(device, augmentation, table.width)?;
+        let changes = AugmentArguments::new(device, augmentation, table.width)?;
         // SAFETY: as above, and an image has as many pixels.
         unsafe {
             launch!(
@@ -144,14 +144,14 @@ impl DeviceDataset<Memory<f32>> for CudaDataset {
     }
 }
 
-impl Augment {
-    fn new(device: &Device, augmentation: &Augmentation<'_>, width: usize) -> Result<Self> {
+impl AugmentArguments {
+    fn new(device: &CudaDevice, augmentation: &Augmentation<'_>, width: usize) -> Result<Self> {
         let image = augmentation
             .image
             .unwrap_or(ImageShape { height: 1, width });
         assert_eq!(image.pixels(), width, "an image's pixels");
         let augment = augmentation.augment;
-        Ok(Augment {
+        Ok(AugmentArguments {
             seed: rng::key(augmentation.seed),
             epoch: augmentation.epoch,
             height: size(device, image.height)?,
@@ -170,7 +170,7 @@ mod tests {
     /// What kernels/input.cu says of `Augment`.
     #[test]
     fn augmentations_are_laid_out_as_in_the_kernels() {
-        assert_eq!(size_of::<Augment>(), 40);
-        assert_eq!(std::mem::offset_of!(Augment, noise), 32);
+        assert_eq!(size_of::<AugmentArguments>(), 40);
+        assert_eq!(std::mem::offset_of!(AugmentArguments, noise), 32);
     }
 }

@@ -23,30 +23,30 @@ const DRIVER: i32 = 12040;
 const CAPABILITY: (i32, i32) = (8, 0);
 
 /// A CUDA device with the kernels loaded.
-pub struct Device {
+pub struct CudaDevice {
     index: usize,
     name: String,
     multiprocessors: usize,
     context: Arc<CudaContext>,
     stream: Arc<CudaStream>,
-    pub(super) kernels: Kernels,
+    pub(super) kernels: LoadedKernels,
 }
 
 /// Loads the kernels of each file, by the names that they have there.
 macro_rules! kernels {
     ($($file:literal: $($name:ident)*;)*) => {
         /// The kernels, ready to be launched.
-        pub(super) struct Kernels {
-            $($(pub(super) $name: Kernel,)*)*
+        pub(super) struct LoadedKernels {
+            $($(pub(super) $name: CudaKernel,)*)*
         }
 
-        impl Kernels {
+        impl LoadedKernels {
             fn load() -> Result<Self, DriverError> {
                 $(
                     let module = load(include_str!(concat!("../../../kernels/ptx/", $file, ".ptx")))?;
                     $(let $name = function(module, stringify!($name))?;)*
                 )*
-                Ok(Kernels { $($($name,)*)* })
+                Ok(LoadedKernels { $($($name,)*)* })
             }
         }
     };
@@ -69,12 +69,12 @@ kernels! {
 }
 
 /// A kernel. Its module is never unloaded: a device stays open until the program ends.
-pub(super) struct Kernel(sys::CUfunction);
+pub(super) struct CudaKernel(sys::CUfunction);
 
 // SAFETY: the handle names code that stays loaded, and the driver may be called from any thread.
-unsafe impl Send for Kernel {}
+unsafe impl Send for CudaKernel {}
 // SAFETY: as above; the handle is only read.
-unsafe impl Sync for Kernel {}
+unsafe impl Sync for CudaKernel {}
 
 fn load(ptx: &str) -> Result<sys::CUmodule, DriverError> {
     let text = CString::new(ptx).expect("PTX is text");
@@ -82,10 +82,10 @@ fn load(ptx: &str) -> Result<sys::CUmodule, DriverError> {
     unsafe { result::module::load_data(text.as_ptr().cast()) }
 }
 
-fn function(module: sys::CUmodule, name: &str) -> Result<Kernel, DriverError> {
+fn function(module: sys::CUmodule, name: &str) -> Result<CudaKernel, DriverError> {
     let name = CString::new(name).expect("names have no 0");
     // SAFETY: the module was loaded just now and is never unloaded.
-    unsafe { result::module::get_function(module, name) }.map(Kernel)
+    unsafe { result::module::get_function(module, name) }.map(CudaKernel)
 }
 
 fn failed(device: &str, message: impl Into<String>) -> Error {
@@ -95,13 +95,13 @@ fn failed(device: &str, message: impl Into<String>) -> Error {
     }
 }
 
-impl Device {
+impl CudaDevice {
     /// The device of this number, from 0. It is opened once in a process and stays open.
     ///
     /// # Errors
     /// If there is no driver, or one too old for the kernels; if there is no such device, or one that cannot run them.
     pub fn open(index: usize) -> Result<Arc<Self>> {
-        static OPEN: Mutex<BTreeMap<usize, Arc<Device>>> = Mutex::new(BTreeMap::new());
+        static OPEN: Mutex<BTreeMap<usize, Arc<CudaDevice>>> = Mutex::new(BTreeMap::new());
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(device) = open.get(&index) {
             return Ok(device.clone());
@@ -144,11 +144,11 @@ impl Device {
         }
         let multiprocessors = Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT;
         let multiprocessors = context.attribute(multiprocessors).map_err(driver)?;
-        let kernels = Kernels::load().map_err(|e| {
+        let kernels = LoadedKernels::load().map_err(|e| {
             let message = format!("the driver does not take the kernels: {e}");
             failed(&label, message)
         })?;
-        Ok(Device {
+        Ok(CudaDevice {
             index,
             name,
             multiprocessors: multiprocessors.max(1) as usize,
@@ -233,10 +233,10 @@ impl Device {
     /// stream's order.
     pub(super) unsafe fn launch<const N: usize>(
         &self,
-        kernel: &Kernel,
+        kernel: &CudaKernel,
         grid: [u32; 2],
         block: [u32; 2],
-        arguments: [Argument<'_>; N],
+        arguments: [ArgumentAddress<'_>; N],
     ) -> Result<()> {
         let mut addresses = arguments.map(|a| a.address);
         self.checked(self.context.bind_to_thread())?;
@@ -256,7 +256,7 @@ impl Device {
     }
 }
 
-impl std::fmt::Display for Device {
+impl std::fmt::Display for CudaDevice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "cuda:{} ({})", self.index, self.name)
     }
@@ -291,7 +291,7 @@ pub struct Memory<T> {
     slice: CudaSlice<T>,
     /// What was asked for; there is always room for one.
     len: usize,
-    device: Arc<Device>,
+    device: Arc<CudaDevice>,
 }
 
 impl<T: DeviceRepr + ValidAsZeroBits> Memory<T> {
@@ -377,37 +377,37 @@ impl<T> Pointer<T> {
 ///
 /// # Safety
 /// The type has the size and layout of the kernel's parameter.
-pub(super) unsafe trait Parameter {}
+pub(super) unsafe trait KernelArgument {}
 
 // SAFETY: an address is one everywhere.
-unsafe impl<T> Parameter for Pointer<T> {}
+unsafe impl<T> KernelArgument for Pointer<T> {}
 // SAFETY: unsigned.
-unsafe impl Parameter for u32 {}
+unsafe impl KernelArgument for u32 {}
 // SAFETY: float.
-unsafe impl Parameter for f32 {}
+unsafe impl KernelArgument for f32 {}
 // SAFETY: double.
-unsafe impl Parameter for f64 {}
+unsafe impl KernelArgument for f64 {}
 
 /// The address of an argument in this program's memory.
 #[derive(Clone, Copy)]
-pub(super) struct Argument<'a> {
+pub(super) struct ArgumentAddress<'a> {
     address: *mut c_void,
     of: PhantomData<&'a ()>,
 }
 
-impl<'a, T: Parameter> From<&'a T> for Argument<'a> {
+impl<'a, T: KernelArgument> From<&'a T> for ArgumentAddress<'a> {
     fn from(value: &'a T) -> Self {
-        Argument {
+        ArgumentAddress {
             address: std::ptr::from_ref(value).cast_mut().cast(),
             of: PhantomData,
         }
     }
 }
 
-/// `launch!(device, kernel, grid, block, arguments…)`: [`Device::launch`] with each argument's address.
+/// `launch!(device, kernel, grid, block, arguments…)`: [`CudaDevice::launch`] with each argument's address.
 macro_rules! launch {
     ($device:expr, $kernel:expr, $grid:expr, $block:expr, $($argument:expr),+ $(,)?) => {
-        $device.launch($kernel, $grid, $block, [$($crate::backend::cuda::device::Argument::from(&$argument)),+])
+        $device.launch($kernel, $grid, $block, [$($crate::backend::cuda::device::ArgumentAddress::from(&$argument)),+])
     };
 }
 pub(super) use launch;
@@ -419,7 +419,7 @@ mod tests {
     /// Nothing panics where there is no driver; where there is one, a device that cannot exist is refused.
     #[test]
     fn a_device_that_is_not_there_is_an_error() {
-        let error = Device::open(usize::MAX).err().expect("no such device");
+        let error = CudaDevice::open(usize::MAX).err().expect("no such device");
         assert_eq!(error.exit_code(), 1);
         assert!(error.to_string().starts_with("cuda:"), "{error}");
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cudarc::driver::{DeviceRepr, ValidAsZeroBits};
 
-use super::device::{Device, Memory, Pointer, launch};
+use super::device::{CudaDevice, Memory, Pointer, launch};
 use super::{CudaDataset, THREADS, size};
 use crate::backend::BatchTargets;
 use crate::error::Result;
@@ -60,7 +60,7 @@ pub(super) struct Losses {
 }
 
 impl Losses {
-    pub(super) fn new(device: &Arc<Device>) -> Result<Self> {
+    pub(super) fn new(device: &Arc<CudaDevice>) -> Result<Self> {
         Ok(Losses {
             slots: device.alloc(SLOTS)?,
             pending: 0,
@@ -73,7 +73,7 @@ impl Losses {
     }
 
     /// Makes room for batches of so many rows.
-    pub(super) fn reserve(&mut self, device: &Arc<Device>, rows: usize) -> Result<()> {
+    pub(super) fn reserve(&mut self, device: &Arc<CudaDevice>, rows: usize) -> Result<()> {
         if rows > self.rows.len() {
             self.rows = device.alloc(rows)?;
             self.classes = device.alloc(rows)?;
@@ -89,7 +89,7 @@ impl Losses {
     /// Starts a loss, to be collected later. With `dlogits` it is that of a training step.
     pub(super) fn start(
         &mut self,
-        device: &Arc<Device>,
+        device: &Arc<CudaDevice>,
         logits: &Memory<f32>,
         outputs: usize,
         targets: BatchTargets<'_, CudaDataset>,
@@ -128,7 +128,7 @@ impl Losses {
     /// Launches the kernels of the next slot's loss. `labels` are also on the device where `uploaded` says.
     fn cross_entropy(
         &mut self,
-        device: &Arc<Device>,
+        device: &Arc<CudaDevice>,
         (logits, dlogits): (&Memory<f32>, Option<&mut Memory<f32>>),
         classes: usize,
         (labels, uploaded): (&[u32], Option<Pointer<u32>>),
@@ -186,7 +186,11 @@ impl Losses {
     }
 
     /// Where the class weights are, uploaded when they change.
-    fn weights(&mut self, device: &Arc<Device>, options: &CrossEntropy) -> Result<Pointer<f64>> {
+    fn weights(
+        &mut self,
+        device: &Arc<CudaDevice>,
+        options: &CrossEntropy,
+    ) -> Result<Pointer<f64>> {
         let Some(wanted) = &options.class_weights else {
             return Ok(Pointer::NULL);
         };
@@ -201,7 +205,7 @@ impl Losses {
     /// The most probable class of each row.
     pub(super) fn argmax(
         &mut self,
-        device: &Arc<Device>,
+        device: &Arc<CudaDevice>,
         logits: &Memory<f32>,
         outputs: usize,
         winners: &mut [u32],

@@ -40,10 +40,10 @@ use crate::ops::loss::{BatchLoss, Loss};
 use crate::optim::{Optimizer, Step};
 use batch_norm::BatchNorm;
 pub use dataset::CudaDataset;
-pub use device::{Device, Memory};
-use device::{Parameter, Pointer, launch};
+pub use device::{CudaDevice, Memory};
+use device::{KernelArgument, Pointer, launch};
 use loss::Losses;
-use products::{LEAST_TILE_ROWS, Product};
+use products::{CudaProduct, LEAST_TILE_ROWS};
 use update::Clip;
 
 /// Threads of a block where each takes one element, or one row's part.
@@ -51,7 +51,7 @@ const THREADS: u32 = 256;
 
 /// Computes blocks in f32 on a CUDA device.
 pub struct Cuda {
-    device: Arc<Device>,
+    device: Arc<CudaDevice>,
     losses: RefCell<Losses>,
     clip: RefCell<Clip>,
 }
@@ -60,9 +60,9 @@ impl Cuda {
     /// The device of this number, from 0.
     ///
     /// # Errors
-    /// As [`Device::open`], or if it has no room.
+    /// As [`CudaDevice::open`], or if it has no room.
     pub fn new(index: usize) -> Result<Self> {
-        let device = Device::open(index)?;
+        let device = CudaDevice::open(index)?;
         Ok(Cuda {
             losses: RefCell::new(Losses::new(&device)?),
             clip: RefCell::new(Clip::new(&device)?),
@@ -71,7 +71,7 @@ impl Cuda {
     }
 
     /// The device.
-    pub fn device(&self) -> &Arc<Device> {
+    pub fn device(&self) -> &Arc<CudaDevice> {
         &self.device
     }
 
@@ -90,7 +90,7 @@ impl Cuda {
         b: &Memory<f32>,
         [m, n, k]: [usize; 3],
     ) -> Result<()> {
-        let product = Product::new(&self.device, m, n, k)?;
+        let product = CudaProduct::new(&self.device, m, n, k)?;
         let (a, b, c) = (a.start(m * k), b.start(k * n), c.start(m * n));
         // SAFETY: the buffers are as large as the sizes say; there may be no bias, and column sums may be unwanted.
         unsafe {
@@ -134,7 +134,7 @@ impl Cuda {
 }
 
 /// A size as kernels take it.
-fn size(device: &Device, len: usize) -> Result<u32> {
+fn size(device: &CudaDevice, len: usize) -> Result<u32> {
     let too_large = |_| device.error(format!("{len} numbers are more than a kernel can count"));
     u32::try_from(len).map_err(too_large)
 }
@@ -142,7 +142,7 @@ fn size(device: &Device, len: usize) -> Result<u32> {
 /// A layer's dropout in one step, as the kernels take it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Mask {
+struct MaskArguments {
     /// ⌊p·2³²⌋; with 0 every unit stays as it is.
     threshold: u32,
     /// 1/(1 − p)
@@ -153,13 +153,13 @@ struct Mask {
 }
 
 // SAFETY: the layout of `Mask` in kernels/common.cuh.
-unsafe impl Parameter for Mask {}
+unsafe impl KernelArgument for MaskArguments {}
 
-impl Mask {
+impl MaskArguments {
     fn of(block: &Block, mode: Mode) -> Self {
         let words = |x: u64| [x as u32, (x >> 32) as u32];
         let Some(mask) = block.mask(mode) else {
-            return Mask {
+            return MaskArguments {
                 threshold: 0,
                 scale: 1.0,
                 layer: block.layer,
@@ -167,7 +167,7 @@ impl Mask {
                 seed: [0; 2],
             };
         };
-        Mask {
+        MaskArguments {
             threshold: (mask.p * 4_294_967_296.0) as u32,
             scale: (1.0 / (1.0 - mask.p)) as f32,
             layer: mask.layer,
@@ -183,7 +183,7 @@ struct Tail {
     activation: u32,
     /// 0 with dropout first, 1 with the activation first.
     order: u32,
-    mask: Mask,
+    mask: MaskArguments,
 }
 
 impl Tail {
@@ -196,7 +196,7 @@ impl Tail {
                 Order::DropoutActivation => 0,
                 Order::ActivationDropout => 1,
             },
-            mask: Mask::of(block, mode),
+            mask: MaskArguments::of(block, mode),
         }
     }
 }
@@ -299,7 +299,7 @@ impl Backend for Cuda {
         self.convert(x, saved)?;
         let (rows, outputs) = (x.rows(), block.outputs);
         let all = rows * outputs;
-        let product = Product::new(&self.device, rows, outputs, block.inputs)?;
+        let product = CudaProduct::new(&self.device, rows, outputs, block.inputs)?;
         let (params, device) = (&state.params, &*self.device);
         let operands = [
             saved.input(x)?.start(rows * block.inputs),
@@ -366,14 +366,14 @@ impl Backend for Cuda {
             }
         }
         if let Some(dx) = dx {
-            let product = Product::new(device, rows, block.inputs, block.outputs)?;
+            let product = CudaProduct::new(device, rows, block.inputs, block.outputs)?;
             let weight = &block.linear.weight;
             let weight = state.params.at(weight.start, weight.len());
             let dx = dx.start(rows * block.inputs);
             // SAFETY: memory of the sizes that the block's layout gives.
             unsafe { product.nn(device, dx, [dy.start(all), weight])? };
         }
-        let product = Product::new(device, block.outputs, block.inputs, rows)?;
+        let product = CudaProduct::new(device, block.outputs, block.inputs, rows)?;
         let gradients = [
             (state.grads).at(block.linear.weight.start, block.linear.weight.len()),
             state.grads.at(block.linear.bias.start, block.outputs),
@@ -449,7 +449,7 @@ impl Backend for Cuda {
 
 /// From the gradient of the output of a block without batch norm to that of its linear map, in place.
 fn activation_backward(
-    device: &Device,
+    device: &CudaDevice,
     dy: &mut Memory<f32>,
     pre: &Memory<f32>,
     len: usize,
@@ -479,8 +479,8 @@ mod tests {
     /// What kernels/common.cuh says of `Mask`.
     #[test]
     fn the_mask_is_laid_out_as_in_the_kernels() {
-        assert_eq!(size_of::<Mask>(), 28);
-        assert_eq!(std::mem::offset_of!(Mask, layer), 8);
-        assert_eq!(std::mem::offset_of!(Mask, seed), 20);
+        assert_eq!(size_of::<MaskArguments>(), 28);
+        assert_eq!(std::mem::offset_of!(MaskArguments, layer), 8);
+        assert_eq!(std::mem::offset_of!(MaskArguments, seed), 20);
     }
 }

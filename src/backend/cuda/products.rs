@@ -1,6 +1,6 @@
 //! The three products of a linear layer, on tiles chosen by the sizes.
 
-use super::device::{Device, Kernel, Pointer, launch};
+use super::device::{CudaDevice, CudaKernel, Pointer, launch};
 use super::{Tail, size};
 use crate::error::Result;
 
@@ -59,18 +59,18 @@ fn choose(m: usize, n: usize, multiprocessors: usize) -> usize {
 
 /// Sizes of a product with result `[m, n]`, and how it is launched.
 #[derive(Clone, Copy)]
-pub(super) struct Product {
+pub(super) struct CudaProduct {
     m: u32,
     n: u32,
     k: u32,
     tile: usize,
 }
 
-impl Product {
-    pub(super) fn new(device: &Device, m: usize, n: usize, k: usize) -> Result<Self> {
+impl CudaProduct {
+    pub(super) fn new(device: &CudaDevice, m: usize, n: usize, k: usize) -> Result<Self> {
         let tile = choose(m, n, device.multiprocessors());
         let of = |len| size(device, len);
-        Ok(Product {
+        Ok(CudaProduct {
             m: of(m)?,
             n: of(n)?,
             k: of(k)?,
@@ -95,7 +95,7 @@ impl Product {
         [TILES[self.tile].threads, 1]
     }
 
-    fn of<'k>(&self, kernels: [&'k Kernel; 3]) -> &'k Kernel {
+    fn of<'k>(&self, kernels: [&'k CudaKernel; 3]) -> &'k CudaKernel {
         kernels[self.tile]
     }
 
@@ -105,7 +105,7 @@ impl Product {
     /// The pointers are to as many numbers as the sizes say.
     pub(super) unsafe fn nt_bias(
         self,
-        device: &Device,
+        device: &CudaDevice,
         c: Pointer<f32>,
         [a, b, bias]: [Pointer<f32>; 3],
     ) -> Result<()> {
@@ -124,13 +124,13 @@ impl Product {
         }
     }
 
-    /// [`Product::nt_bias`], then dropout and activation in the block's order: a block without batch norm.
+    /// [`CudaProduct::nt_bias`], then dropout and activation in the block's order: a block without batch norm.
     ///
     /// # Safety
-    /// As [`Product::nt_bias`]; `out` and `pre` are as large as C.
+    /// As [`CudaProduct::nt_bias`]; `out` and `pre` are as large as C.
     pub(super) unsafe fn nt_block(
         self,
-        device: &Device,
+        device: &CudaDevice,
         [out, pre]: [Pointer<f32>; 2],
         [a, b, bias]: [Pointer<f32>; 3],
         tail: &Tail,
@@ -156,13 +156,13 @@ impl Product {
         }
     }
 
-    /// [`Product::nt_bias`], and of every tile's columns the mean and the sum of squared deviations.
+    /// [`CudaProduct::nt_bias`], and of every tile's columns the mean and the sum of squared deviations.
     ///
     /// # Safety
-    /// As [`Product::nt_bias`]; the statistics have `[⌈m / tile_rows⌉, n]` numbers each.
+    /// As [`CudaProduct::nt_bias`]; the statistics have `[⌈m / tile_rows⌉, n]` numbers each.
     pub(super) unsafe fn nt_statistics(
         self,
-        device: &Device,
+        device: &CudaDevice,
         c: Pointer<f32>,
         [mean, m2]: [Pointer<f32>; 2],
         [a, b, bias]: [Pointer<f32>; 3],
@@ -188,7 +188,7 @@ impl Product {
     /// The pointers are to as many numbers as the sizes say.
     pub(super) unsafe fn nn(
         self,
-        device: &Device,
+        device: &CudaDevice,
         c: Pointer<f32>,
         [a, b]: [Pointer<f32>; 2],
     ) -> Result<()> {
@@ -205,7 +205,7 @@ impl Product {
     /// The pointers are to as many numbers as the sizes say.
     pub(super) unsafe fn tn(
         self,
-        device: &Device,
+        device: &CudaDevice,
         [c, sums]: [Pointer<f32>; 2],
         [a, b]: [Pointer<f32>; 2],
     ) -> Result<()> {

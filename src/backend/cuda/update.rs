@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::device::{Device, Memory, Parameter, Pointer, launch};
+use super::device::{CudaDevice, KernelArgument, Memory, Pointer, launch};
 use super::{THREADS, size};
 use crate::backend::State;
 use crate::error::Result;
@@ -27,7 +27,7 @@ macro_rules! rule {
         }
 
         // SAFETY: the layout of the struct of this name in kernels/optimizers.cu.
-        unsafe impl Parameter for $name {}
+        unsafe impl KernelArgument for $name {}
     };
 }
 
@@ -120,7 +120,7 @@ impl RpropRule {
 
 /// Applies an optimiser to a range of the parameters. `scale` is where the factor of the gradients is; null means 1.
 pub(super) fn launch_rule(
-    device: &Device,
+    device: &CudaDevice,
     optimizer: &Optimizer,
     step: &Step,
     state: &mut State<Memory<f32>>,
@@ -183,7 +183,7 @@ pub(super) struct Clip {
 }
 
 impl Clip {
-    pub(super) fn new(device: &Arc<Device>) -> Result<Self> {
+    pub(super) fn new(device: &Arc<CudaDevice>) -> Result<Self> {
         Ok(Clip {
             partials: device.alloc(SUM_BLOCKS as usize)?,
             norm: device.alloc(1)?,
@@ -194,7 +194,7 @@ impl Clip {
     /// Where the factor will be that shortens `grads` to a norm of at most `clip_norm`.
     pub(super) fn scale(
         &self,
-        device: &Device,
+        device: &CudaDevice,
         grads: &Memory<f32>,
         clip_norm: f64,
     ) -> Result<Pointer<f32>> {
@@ -223,7 +223,7 @@ impl Clip {
     }
 
     /// The norm of `grads`; waits for it.
-    pub(super) fn norm(&self, device: &Device, grads: &Memory<f32>) -> Result<f64> {
+    pub(super) fn norm(&self, device: &CudaDevice, grads: &Memory<f32>) -> Result<f64> {
         self.scale(device, grads, 1.0)?;
         let mut norm = [0.0];
         self.norm.read(&mut norm)?;

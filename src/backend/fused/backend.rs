@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::ops::Range;
 
 use super::buffer::Buffer;
-use super::engine::{Fused, Kernels};
-use super::saved::Saved;
+use super::engine::{Fused, PanelKernels};
+use super::saved::FusedSaved;
 use super::update::apply;
 use crate::backend::pending;
 use crate::backend::{Backend, BatchTargets, Block, Input, Mode, Sink, State};
@@ -22,7 +22,7 @@ const _: () = assert!(PANEL == SquareSum::LANES);
 impl Backend for Fused {
     type Real = f32;
     type Buf = Buffer;
-    type Saved = Saved;
+    type Saved = FusedSaved;
     type Dataset = Infallible;
 
     const PANEL: usize = PANEL;
@@ -50,12 +50,12 @@ impl Backend for Fused {
         Ok(())
     }
 
-    fn saved(&self, block: &Block, capacity: usize) -> Result<Saved> {
-        let bf16 = matches!(self.kernels, Kernels::Bf16(_));
-        Ok(Saved::new(block, capacity, bf16))
+    fn saved(&self, block: &Block, capacity: usize) -> Result<FusedSaved> {
+        let bf16 = matches!(self.kernels, PanelKernels::Bf16(_));
+        Ok(FusedSaved::new(block, capacity, bf16))
     }
 
-    fn output<'s>(&self, saved: &'s Saved) -> &'s Buffer {
+    fn output<'s>(&self, saved: &'s FusedSaved) -> &'s Buffer {
         &saved.values.out
     }
 
@@ -64,7 +64,7 @@ impl Backend for Fused {
         block: &Block,
         x: Input<'_, Buffer, f32>,
         state: &mut State<Buffer>,
-        saved: &mut Saved,
+        saved: &mut FusedSaved,
         mode: Mode,
     ) -> Result<()> {
         self.forward(block, x, state, saved, mode);
@@ -76,7 +76,7 @@ impl Backend for Fused {
         block: &Block,
         x: Input<'_, Buffer, f32>,
         dy: &mut Buffer,
-        saved: &mut Saved,
+        saved: &mut FusedSaved,
         state: &mut State<Buffer>,
         dx: Option<&mut Buffer>,
         mode: Mode,

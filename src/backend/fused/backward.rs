@@ -5,11 +5,11 @@
 use std::ops::Range;
 
 use super::buffer::Buffer;
-use super::engine::{Fused, Kernels};
+use super::engine::{Fused, PanelKernels};
 use super::input::{PANELS_A_LINE, prefetch_pixels};
 use super::layout::{by_columns, from_panels, panels, to_panels};
 use super::rounded::{Rounded, SharedCopies};
-use super::saved::{Saved, Values};
+use super::saved::{FusedSaved, SavedValues};
 use super::update::apply;
 use crate::backend::{Block, Input, Mode, Order, Sink, State};
 use crate::gemm::{Operand, PANEL, Pair, PanelProducts, WeightTile};
@@ -27,13 +27,13 @@ use crate::threads::team::Member;
 const FEW_ROWS: usize = 32;
 
 /// A backward under way: what all members share. Every activation is in panels of `rows` rows.
-struct Pass<'a> {
+struct BackwardPass<'a> {
     block: &'a Block,
     rows: usize,
-    products: Products<'a>,
+    products: BackwardProducts<'a>,
     dy: SharedSlice<'a>,
     dx: Option<SharedSlice<'a>>,
-    saved: &'a Values,
+    saved: &'a SavedValues,
     params: SharedSlice<'a>,
     grads: SharedSlice<'a>,
     m: SharedSlice<'a>,
@@ -54,7 +54,7 @@ struct Ahead<'a> {
 
 /// What the two products multiply.
 #[derive(Clone, Copy)]
-struct Operands<'a, E> {
+struct BackwardOperands<'a, E> {
     products: PanelProducts<E>,
     /// X, for sums over rows; the members only read it.
     x: SharedSlice<'a, E>,
@@ -64,36 +64,36 @@ struct Operands<'a, E> {
     dy_along_rows: SharedSlice<'a, E>,
 }
 
-enum Products<'a> {
-    F32(Operands<'a, f32>),
+enum BackwardProducts<'a> {
+    F32(BackwardOperands<'a, f32>),
     /// With dY in bf16, to be made.
-    Bf16(Operands<'a, Pair>, SharedCopies<'a>),
+    Bf16(BackwardOperands<'a, Pair>, SharedCopies<'a>),
 }
 
-impl<'a> Products<'a> {
+impl<'a> BackwardProducts<'a> {
     fn new(
-        kernels: &Kernels,
+        kernels: &PanelKernels,
         (block, rows): (&Block, usize),
         x: &'a Buffer,
         dy: SharedSlice<'a>,
         rounded: &'a mut Rounded,
     ) -> Self {
         match *kernels {
-            Kernels::F32(kernel) => Products::F32(Operands {
+            PanelKernels::F32(kernel) => BackwardProducts::F32(BackwardOperands {
                 products: block.products(kernel, rows),
                 x: SharedSlice::read_only(x),
                 dy_along_columns: dy,
                 dy_along_rows: dy,
             }),
-            Kernels::Bf16(kernel) => {
+            PanelKernels::Bf16(kernel) => {
                 let copies = rounded.dy.shared();
-                let operands = Operands {
+                let operands = BackwardOperands {
                     products: block.products(kernel, rows),
                     x: rounded.x.read_only().along_rows,
                     dy_along_columns: copies.along_columns,
                     dy_along_rows: copies.along_rows,
                 };
-                Products::Bf16(operands, copies)
+                BackwardProducts::Bf16(operands, copies)
             }
         }
     }
@@ -106,7 +106,7 @@ impl Fused {
         block: &Block,
         x: Input<'_, Buffer, f32>,
         dy: &mut Buffer,
-        saved: &mut Saved,
+        saved: &mut FusedSaved,
         state: &mut State<Buffer>,
         mut dx: Option<&mut Buffer>,
         mode: Mode,
@@ -120,7 +120,7 @@ impl Fused {
             to_panels(panels, &dy[..rows * outputs], outputs, 0);
             dy[..panels.len()].copy_from_slice(panels);
         }
-        let Saved { values, rounded } = saved;
+        let FusedSaved { values, rounded } = saved;
         let dy = SharedSlice::new(dy);
         let ahead = match x {
             Input::Pixels {
@@ -132,8 +132,8 @@ impl Fused {
             Input::Values { buf, .. } if !block.is_first() => buf,
             _ => &values.input,
         };
-        let products = Products::new(&self.kernels, (block, rows), x, dy, rounded);
-        let pass = Pass {
+        let products = BackwardProducts::new(&self.kernels, (block, rows), x, dy, rounded);
+        let pass = BackwardPass {
             block,
             rows,
             products,
@@ -160,13 +160,13 @@ impl Fused {
     }
 }
 
-impl Pass<'_> {
+impl BackwardPass<'_> {
     fn run(&self, member: Member<'_>) {
         let own = member.share(panels(self.block.outputs));
         own.clone().for_each(|panel| self.epilogue_backward(panel));
         match &self.products {
-            Products::F32(operands) => self.multiply(member, operands),
-            Products::Bf16(operands, dy) => {
+            BackwardProducts::F32(operands) => self.multiply(member, operands),
+            BackwardProducts::Bf16(operands, dy) => {
                 for panel in own.clone() {
                     // SAFETY: panels of this member alone.
                     unsafe { dy.round(panel, self.dy.read(self.part(panel))) };
@@ -178,7 +178,7 @@ impl Pass<'_> {
     }
 
     /// Both products, once all of dY is there.
-    fn multiply<E: Operand>(&self, member: Member<'_>, operands: &Operands<'_, E>) {
+    fn multiply<E: Operand>(&self, member: Member<'_>, operands: &BackwardOperands<'_, E>) {
         member.barrier();
         if let Some(dx) = self.dx {
             let inputs = member.share(panels(self.block.inputs));
@@ -246,7 +246,7 @@ impl Pass<'_> {
     /// With few rows a step is mostly the reading and writing of weights.
     /// Then a member has the columns of W that it multiplies in the forward, which its caches may still hold.
     /// With many rows a member has some panels of X with all outputs, and does not need the others' panels any more.
-    fn weights<E: Operand>(&self, operands: &Operands<'_, E>, member: Member<'_>) {
+    fn weights<E: Operand>(&self, operands: &BackwardOperands<'_, E>, member: Member<'_>) {
         let (inputs, outputs) = (panels(self.block.inputs), panels(self.block.outputs));
         let few_rows = self.rows <= FEW_ROWS && by_columns(outputs, &member);
         let (inputs, outputs) = if few_rows || outputs >= inputs {

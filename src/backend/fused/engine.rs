@@ -8,13 +8,13 @@ use crate::threads::team::Team;
 
 /// Computes blocks in f32, or in f32 with bf16 products, on a team of threads of its own.
 pub struct Fused {
-    pub(super) kernels: Kernels,
+    pub(super) kernels: PanelKernels,
     pub(super) team: Team,
     pub(super) losses: PendingLosses,
 }
 
 /// Kernels for a [`ProductPrecision`].
-pub(super) enum Kernels {
+pub(super) enum PanelKernels {
     F32(Kernel),
     Bf16(Kernel<Pair>),
 }
@@ -29,8 +29,8 @@ impl Fused {
     /// If a thread cannot be started.
     pub fn new(threads: usize, precision: ProductPrecision) -> Result<Option<Self>> {
         let kernels = match precision {
-            ProductPrecision::F32 => Kernel::chosen().map(Kernels::F32),
-            ProductPrecision::Bf16 => Kernel::chosen().map(Kernels::Bf16),
+            ProductPrecision::F32 => Kernel::chosen().map(PanelKernels::F32),
+            ProductPrecision::Bf16 => Kernel::chosen().map(PanelKernels::Bf16),
         };
         let Some(kernels) = kernels else {
             return Ok(None);

@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use super::buffer::Buffer;
-use super::engine::{Fused, Kernels};
+use super::engine::{Fused, PanelKernels};
 use super::input::convert;
 use super::layout::{by_columns, from_panels, panels};
 use super::rounded::SharedCopies;
-use super::saved::{Saved, Values};
+use super::saved::{FusedSaved, SavedValues};
 use crate::backend::{Block, Hidden, Input, Mode, Order, State};
 use crate::gemm::{PANEL, Pair, PanelProducts};
 use crate::ops::activation::activation_forward;
@@ -18,12 +18,12 @@ use crate::threads::SharedSlice;
 use crate::threads::team::Member;
 
 /// A forward under way: what all members share. Every buffer is in panels of `rows` rows.
-struct Pass<'a> {
+struct ForwardPass<'a> {
     block: &'a Block,
     rows: usize,
     /// X.
     x: SharedSlice<'a>,
-    products: Products<'a>,
+    products: ForwardProducts<'a>,
     params: &'a [f32],
     running: SharedSlice<'a>,
     saved: SharedValues<'a>,
@@ -31,13 +31,13 @@ struct Pass<'a> {
 }
 
 /// What multiplies.
-enum Products<'a> {
+enum ForwardProducts<'a> {
     F32(PanelProducts),
     /// With X in bf16, to be made.
     Bf16(PanelProducts<Pair>, SharedCopies<'a>),
 }
 
-/// [`Values`] in the hands of a team.
+/// [`SavedValues`] in the hands of a team.
 struct SharedValues<'a> {
     x_hat: SharedSlice<'a>,
     inv_std: SharedSlice<'a>,
@@ -53,13 +53,13 @@ impl Fused {
         block: &Block,
         x: Input<'_, Buffer, f32>,
         state: &mut State<Buffer>,
-        saved: &mut Saved,
+        saved: &mut FusedSaved,
         mode: Mode,
     ) {
         let rows = x.rows();
         let first = block.is_first();
-        let Saved { values, rounded } = saved;
-        let Values {
+        let FusedSaved { values, rounded } = saved;
+        let SavedValues {
             input,
             x_hat,
             inv_std,
@@ -69,7 +69,7 @@ impl Fused {
             out,
         } = values;
         let converted = SharedSlice::new(input);
-        let pass = Pass {
+        let pass = ForwardPass {
             block,
             rows,
             x: match x {
@@ -77,9 +77,9 @@ impl Fused {
                 _ => converted,
             },
             products: match self.kernels {
-                Kernels::F32(kernel) => Products::F32(block.products(kernel, rows)),
-                Kernels::Bf16(kernel) => {
-                    Products::Bf16(block.products(kernel, rows), rounded.x.shared())
+                PanelKernels::F32(kernel) => ForwardProducts::F32(block.products(kernel, rows)),
+                PanelKernels::Bf16(kernel) => {
+                    ForwardProducts::Bf16(block.products(kernel, rows), rounded.x.shared())
                 }
             },
             params: &state.params,
@@ -104,8 +104,8 @@ impl Fused {
                 });
             }
             let rounds = match &pass.products {
-                Products::F32(_) => false,
-                Products::Bf16(_, copies) => {
+                ForwardProducts::F32(_) => false,
+                ForwardProducts::Bf16(_, copies) => {
                     // SAFETY: panels of this member alone. Those of X it has written itself, or nobody writes.
                     own.for_each(|p| unsafe { copies.round(p, pass.x.read(pass.panel(p))) });
                     true
@@ -126,7 +126,7 @@ impl Fused {
     }
 }
 
-impl Pass<'_> {
+impl ForwardPass<'_> {
     fn run(&self, member: Member<'_>) {
         let block = self.block;
         let all = panels(block.outputs);
@@ -173,8 +173,8 @@ impl Pass<'_> {
         // SAFETY: the barrier is behind us; rows and panels are this member's.
         unsafe {
             match &self.products {
-                Products::F32(products) => products.forward(self.x, w, z, rows, own),
-                Products::Bf16(products, x) => {
+                ForwardProducts::F32(products) => products.forward(self.x, w, z, rows, own),
+                ForwardProducts::Bf16(products, x) => {
                     products.forward(x.along_columns, w, z, rows, own);
                 }
             }

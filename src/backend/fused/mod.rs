@@ -52,4 +52,4 @@ mod update;
 
 pub use buffer::Buffer;
 pub use engine::Fused;
-pub use saved::Saved;
+pub use saved::FusedSaved;

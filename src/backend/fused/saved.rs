@@ -8,15 +8,15 @@ use crate::gemm::PANEL;
 
 /// What a block's forward keeps.
 #[derive(Debug)]
-pub struct Saved {
-    pub(super) values: Values,
+pub struct FusedSaved {
+    pub(super) values: SavedValues,
     /// X and dY for products in bf16.
     pub(super) rounded: Rounded,
 }
 
 /// In panels of `[capacity, outputs]` unless said.
 #[derive(Debug)]
-pub(super) struct Values {
+pub(super) struct SavedValues {
     /// The first block's input in panels of `[capacity, inputs]`.
     pub(super) input: Buffer,
     /// `$\hat x$` of the batch norm.
@@ -33,7 +33,7 @@ pub(super) struct Values {
     pub(super) out: Buffer,
 }
 
-impl Saved {
+impl FusedSaved {
     /// Room for batches of up to `capacity` rows; `bf16` is whether products are in bf16.
     pub(super) fn new(block: &Block, capacity: usize, bf16: bool) -> Self {
         let buffer = |on: bool, columns: usize| {
@@ -43,7 +43,7 @@ impl Saved {
         let outputs = |on: bool| buffer(on, block.outputs);
         let hidden = block.hidden();
         let normalised = block.batch_norm().is_some();
-        let values = Values {
+        let values = SavedValues {
             input: buffer(block.is_first(), block.inputs),
             x_hat: outputs(normalised),
             inv_std: Buffer::zeros(panels(block.outputs) * PANEL),
@@ -56,6 +56,6 @@ impl Saved {
             true => Rounded::new(block, capacity),
             false => Rounded::default(),
         };
-        Saved { values, rounded }
+        FusedSaved { values, rounded }
     }
 }

@@ -13,9 +13,9 @@ use crate::gemm::bf16::Pair;
 
 /// Eight pairs.
 #[derive(Clone, Copy)]
-struct Pairs(__m256i);
+struct Avx2Pairs(__m256i);
 
-impl Pairs {
+impl Avx2Pairs {
     /// The first number of every pair, from the lower halves.
     #[inline(always)]
     unsafe fn first(self) -> __m256 {
@@ -34,20 +34,20 @@ impl Pairs {
     }
 }
 
-impl Multiplicand for Pairs {
+impl Multiplicand for Avx2Pairs {
     type Operand = Pair;
     type Accumulator = __m256;
 
     #[inline(always)]
     unsafe fn broadcast(from: *const Pair) -> Self {
         // SAFETY: as above, and the address is the caller's.
-        unsafe { Pairs(_mm256_set1_epi32(*from.cast())) }
+        unsafe { Avx2Pairs(_mm256_set1_epi32(*from.cast())) }
     }
 
     #[inline(always)]
     unsafe fn load(from: *const Pair) -> Self {
         // SAFETY: as above.
-        unsafe { Pairs(_mm256_loadu_si256(from.cast())) }
+        unsafe { Avx2Pairs(_mm256_loadu_si256(from.cast())) }
     }
 
     #[inline(always)]
@@ -66,6 +66,6 @@ impl Multiplicand for Pairs {
 pub(super) unsafe fn product(call: &KernelCall<Pair>) {
     for panel in 0..call.panels {
         // SAFETY: the caller's promise.
-        unsafe { rows_of_tiles!(call, Pairs, panel, 2, [1 2 3 4]) }
+        unsafe { rows_of_tiles!(call, Avx2Pairs, panel, 2, [1 2 3 4]) }
     }
 }

@@ -11,22 +11,22 @@ use crate::gemm::bf16::Pair;
 
 /// Sixteen pairs.
 #[derive(Clone, Copy)]
-struct Pairs(__m512i);
+struct Avx512Pairs(__m512i);
 
-impl Multiplicand for Pairs {
+impl Multiplicand for Avx512Pairs {
     type Operand = Pair;
     type Accumulator = __m512;
 
     #[inline(always)]
     unsafe fn broadcast(from: *const Pair) -> Self {
         // SAFETY: the trait's promise, and the address is the caller's; likewise below.
-        unsafe { Pairs(_mm512_set1_epi32(*from.cast())) }
+        unsafe { Avx512Pairs(_mm512_set1_epi32(*from.cast())) }
     }
 
     #[inline(always)]
     unsafe fn load(from: *const Pair) -> Self {
         // SAFETY: as above.
-        unsafe { Pairs(_mm512_loadu_si512(from.cast())) }
+        unsafe { Avx512Pairs(_mm512_loadu_si512(from.cast())) }
     }
 
     #[inline(always)]
@@ -50,12 +50,14 @@ pub(super) unsafe fn product(call: &KernelCall<Pair>) {
     let pairs = call.panels / 2;
     for pair in 0..pairs {
         // SAFETY: the caller's promise.
-        unsafe { rows_of_tiles!(call, Pairs, 2 * pair, 2, [1 2 3 4 5 6 7 8 9 10 11 12 13 14]) }
+        unsafe {
+            rows_of_tiles!(call, Avx512Pairs, 2 * pair, 2, [1 2 3 4 5 6 7 8 9 10 11 12 13 14])
+        }
     }
     if call.panels % 2 == 1 {
         // SAFETY: as above.
         unsafe {
-            rows_of_tiles!(call, Pairs, 2 * pairs, 1,
+            rows_of_tiles!(call, Avx512Pairs, 2 * pairs, 1,
                 [1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24])
         }
     }

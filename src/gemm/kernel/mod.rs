@@ -42,7 +42,7 @@ mod tests;
 mod tile;
 
 use super::bf16::{Pair, pack_pairs_transposed};
-use super::pack::{Line, Source, pack};
+use super::pack::{Line, StridedMatrix, pack};
 use super::params::PANEL;
 use crate::simd::{self, InstructionSet};
 pub(crate) use call::{ALayout, KernelCall, Prefetch};
@@ -102,7 +102,7 @@ unsafe impl Operand for f32 {
     unsafe fn pack_transposed(to: &mut [Line], from: &[f32]) {
         let columns = from.len() / PANEL;
         assert!(to.len() <= PANEL && columns <= PANEL && from.len().is_multiple_of(PANEL));
-        let source = Source {
+        let source = StridedMatrix {
             start: from.as_ptr(),
             row: 1,
             column: PANEL as isize,
