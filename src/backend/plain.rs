@@ -17,7 +17,7 @@ use crate::ops::loss::{BatchLoss, Loss};
 use crate::optim::clip::SquareSum;
 use crate::optim::{Optimizer, Step};
 use crate::simd;
-use crate::threads::{SharedSlice, on_team};
+use crate::threads::on_parts;
 
 /// Up to this many parameters one thread updates alone: waking others would cost more than it saves.
 const UPDATE_ALONE: usize = 32 * 1024;
@@ -338,24 +338,17 @@ impl<R: Element> Backend for Plain<R> {
     ) -> Result<()> {
         let rule = optimizer.at(step);
         let g = &state.grads[range.clone()];
-        let w = SharedSlice::new(&mut state.params[range.clone()]);
-        let m = SharedSlice::new(&mut state.m[range.clone()]);
-        let v = SharedSlice::new(&mut state.v[range]);
+        let changed = [
+            &mut state.params[range.clone()],
+            &mut state.m[range.clone()],
+            &mut state.v[range],
+        ];
         let threads = if g.len() <= UPDATE_ALONE {
             1
         } else {
             self.threads
         };
-        on_team(threads, |member| {
-            let own = member.share(g.len());
-            // SAFETY: the shares of the members do not overlap.
-            let (w, m, v) = unsafe {
-                (
-                    w.part(own.clone()),
-                    m.part(own.clone()),
-                    v.part(own.clone()),
-                )
-            };
+        on_parts(threads, changed, |own, [w, m, v]| {
             simd::dispatch(
                 #[inline(always)]
                 || rule.apply(w, &g[own], m, v),

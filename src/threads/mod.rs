@@ -17,7 +17,7 @@ mod shared;
 pub mod team;
 
 pub(crate) use idle::on_team;
-pub(crate) use shared::SharedSlice;
+pub(crate) use shared::{SharedSlice, on_parts};
 
 use crate::error::{Error, Result};
 

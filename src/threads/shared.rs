@@ -3,6 +3,8 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
+use super::idle::on_team;
+
 /// A slice whose parts the members of a team use.
 ///
 /// A member writes its own parts, and reads what others wrote after a barrier.
@@ -62,5 +64,48 @@ impl<'a, T: Send + Sync> SharedSlice<'a, T> {
     pub(crate) fn at(self, index: usize) -> *mut T {
         assert!(index <= self.len);
         self.start.wrapping_add(index)
+    }
+}
+
+/// Divides slices of one length among a number of threads.
+///
+/// `body` runs once on each thread, with the range of its elements and that part of every slice. It runs on the calling
+/// thread alone, with everything, where [`on_team`] does.
+///
+/// # Panics
+/// If the slices have different lengths.
+pub(crate) fn on_parts<T: Copy + Send + Sync, const N: usize>(
+    threads: usize,
+    slices: [&mut [T]; N],
+    body: impl Fn(Range<usize>, [&mut [T]; N]) + Sync,
+) {
+    let len = slices.first().map_or(0, |slice| slice.len());
+    assert!(slices.iter().all(|slice| slice.len() == len), "one length");
+    let slices = slices.map(SharedSlice::new);
+    on_team(threads, |member| {
+        let own = member.share(len);
+        // SAFETY: the shares of the members do not overlap.
+        let parts = slices.map(|slice| unsafe { slice.part(own.clone()) });
+        body(own, parts);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_element_has_one_owner() {
+        for len in [0, 1, 7, 1000] {
+            let (mut a, mut b) = (vec![0_u32; len], vec![0_u32; len]);
+            on_parts(3, [&mut a, &mut b], |own, [a, b]| {
+                for (i, (a, b)) in own.zip(a.iter_mut().zip(b)) {
+                    *a += i as u32;
+                    *b += 1;
+                }
+            });
+            assert_eq!(a, (0..len as u32).collect::<Vec<_>>());
+            assert!(b.iter().all(|&b| b == 1));
+        }
     }
 }

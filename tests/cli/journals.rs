@@ -7,7 +7,7 @@ use crate::support::Chainrule;
 
 /// Files that the earlier version has read and written.
 fn fixture(name: &str) -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/journals");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/older/journals");
     fs::read_to_string(folder.join(name)).unwrap()
 }
 
