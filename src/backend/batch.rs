@@ -49,7 +49,9 @@ impl<Buf, R> Input<'_, Buf, R> {
         }
     }
 
-    /// Refuses what cannot be rows of so many values. `buffer_len` is what the buffer of [`Input::Values`] holds.
+    /// Refuses an input whose rows do not have `inputs` values.
+    ///
+    /// `buffer_len` gives how many numbers the buffer of [`Input::Values`] holds.
     pub(crate) fn check(&self, inputs: usize, buffer_len: impl Fn(&Buf) -> usize) -> Result<()> {
         match *self {
             Input::Values { buf, rows } => {
@@ -128,7 +130,7 @@ impl<'a, D> From<Targets<'a>> for BatchTargets<'a, D> {
 ///
 /// Backends that compute in this program's memory have none: theirs is [`Infallible`].
 pub trait DeviceDataset<Buf>: Send + Sized {
-    /// The same samples, not copied, for an order of their own.
+    /// The same samples, not copied, with a second order.
     fn share(&self) -> Result<Self>;
 
     /// Sets the order: rows of the samples, and their targets.

@@ -78,7 +78,7 @@ pub struct Hidden {
 }
 
 impl Hidden {
-    /// Whether dropout follows the activation, whose own output is then needed besides the block's.
+    /// Whether dropout follows the activation. The activation's output is then saved besides the block's.
     pub(super) fn drops_after_activation(&self) -> bool {
         self.dropout > 0.0 && self.order == Order::ActivationDropout
     }

@@ -1,13 +1,19 @@
-//! Where a network's blocks are computed: one trait, at block level, so that what a backend fuses stays inside it.
+//! Where a network's blocks are computed: one trait, [`Backend`], whose calls compute whole blocks.
 //!
 //! A hidden [`Block`] is `Linear [BatchNorm] [Dropout] activation`; the output block is its Linear alone.
 //!
-//! * [`Plain`] calls the functions of [`crate::ops`] one by one, and is the one to read.
-//! * `Fused` (x86-64) applies the same rules panel by panel, next to the matrix products.
-//! * `Cuda` (with the feature `cuda`) launches kernels of the same names on a GPU.
+//! | file | holds |
+//! |---|---|
+//! | `plain.rs` | [`Plain`], which calls the functions of [`crate::ops`] one by one, and is the one to read |
+//! | `fused/` | `Fused` (x86-64), which computes the same panel by panel, while the numbers are in cache |
+//! | `cuda/` | `Cuda` (with the feature `cuda`), which launches the kernels of `kernels/` on a GPU |
+//! | `block.rs` | [`Block`]: what a block computes, and where its tensors are |
+//! | `batch.rs` | a batch's rows and targets, and data sets on a device |
+//! | `pending.rs` | the pending losses of the two backends on a processor |
+//! | `select.rs` | the choice of device, precision and backend |
 //!
-//! The network ([`crate::nn::Mlp`]) is written once, over this trait. It owns parameters and saved values as the
-//! backend's buffers; blocks own nothing.
+//! The network ([`crate::nn::Mlp`]) is written once, for every [`Backend`]. It owns parameters and saved values as the
+//! backend's buffers; a block owns no numbers.
 //!
 //! # Pending losses
 //!
@@ -42,7 +48,7 @@ pub use cuda::Cuda;
 pub use fused::Fused;
 pub use plain::Plain;
 
-/// What the products of a backend in f32 multiply. They add up in f32 in any case.
+/// The precision of the numbers that a backend in f32 multiplies. Their sums are always f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum ProductPrecision {
@@ -98,7 +104,7 @@ pub trait Backend: Send + 'static {
     /// Samples that were uploaded to the device.
     type Dataset: DeviceDataset<Self::Buf>;
 
-    /// How parameters are laid out: in panels of so many output units, W as `[⌈outputs/PANEL⌉][inputs][PANEL]`.
+    /// Parameters are kept in panels of this number of output units, W as `[⌈outputs/PANEL⌉][inputs][PANEL]`.
     /// Vectors are filled up with zeros to whole panels. 1 is the row-major `[outputs, inputs]`.
     /// The slices of the blocks that a backend is given are those of this layout.
     const PANEL: usize;

@@ -27,7 +27,7 @@ impl Default for PendingLosses {
 }
 
 impl PendingLosses {
-    /// Computes the loss of the first rows of `logits`, as many as there are targets.
+    /// Computes the loss of the first rows of `logits`, one for each target.
     pub(super) fn start<R: Real>(
         &self,
         logits: &[R],

@@ -103,9 +103,9 @@ pub(crate) fn pack_pairs(to: &mut [Pair], from: &[f32]) {
     );
 }
 
-/// Up to 16 rows of 16 numbers become as many columns of pairs, and zeros on their right.
+/// Up to 16 rows of 16 numbers become columns of pairs; the columns on their right become zeros.
 ///
-/// `to` takes the first of these 8 rows, as many as it has.
+/// Only the first `to.len()` of these 8 rows are written.
 ///
 /// # Safety
 /// The processor has AVX2.
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn finite_numbers_go_to_the_nearest_and_ties_to_even() {
         for low in 0..0x7f80_u16 {
-            // Beyond the largest finite one, the next would be 2¹²⁸: it stands for infinity.
+            // The number after the largest finite one would be 2¹²⁸: there is infinity.
             let high = low + 1;
             let of = |bits: u16| match bits {
                 0x7f80 => 2.0_f64.powi(128),

@@ -168,9 +168,9 @@ impl Oriented {
         PANEL.min(self.shape[2] - panel * PANEL)
     }
 
-    /// Packs a block of A into panels of its own, which the kernel reads row by row.
+    /// Packs a block of A into panels, which the kernel reads row by row.
     ///
-    /// Even where C has few columns it costs less than to read through pages and cache sets that A's rows share.
+    /// Even if C has few columns, packing costs less than reading A's rows from many pages and the same cache sets.
     ///
     /// # Safety
     /// The block lies inside A.
@@ -217,7 +217,7 @@ impl Oriented {
         (lines.as_ptr().cast(), PANEL, PANEL * block.depth)
     }
 
-    /// One block: straight into C where its rows are contiguous and panels whole, else by way of a panel of its own.
+    /// One block: straight into C where its rows are contiguous and panels whole, else through a panel of scratch.
     ///
     /// # Safety
     /// As for [`product`]; the block lies inside the matrices, `a` and `b` are its packed parts.

@@ -86,8 +86,8 @@ impl Element for f64 {
 /// On the calling thread; C begins at `c` and has these strides.
 ///
 /// # Safety
-/// B has as many rows as A has columns, and C as many rows as A and columns as B.
-/// C is a mutable view, or a piece of one that is the calling thread's alone.
+/// A is `[m, k]`, B `[k, n]` and C `[m, n]`.
+/// C is a mutable view, or a piece of one that no other thread reads or writes.
 pub(super) unsafe fn multiply<R: Element>(
     a: ArrayView2<'_, R>,
     b: ArrayView2<'_, R>,

@@ -27,16 +27,15 @@
 //! | `naive.rs` | the definition |
 //! | `yardstick.rs` | `matrixmultiply`, to compare with |
 //!
-//! f32 has kernels of its own on processors with AVX2 and FMA, or AVX-512.
-//! So have bf16 products, in panels only.
-//! Everything else is `matrixmultiply`'s.
+//! This module has kernels for f32, and for bf16 products in panels, on processors with AVX2 and FMA, or AVX-512.
+//! All other products are computed by the crate `matrixmultiply`.
 //!
 //! # Same bits
 //!
 //! Work is split between threads over tiles of C only, never over k.
 //! In the kernels here each element of C is one chain of fused multiply-adds in ascending k.
 //! So its bits depend neither on the instruction set nor on the split.
-//! `matrixmultiply` adds in an order of its own: the portable path may differ in the last bits.
+//! `matrixmultiply` adds in another order, so the portable path may differ in the last bits.
 //! Its cuts are at multiples of [`ROW_GRAIN`] and [`COLUMN_GRAIN`].
 //! So it computes an element by the same instructions however C is split.
 

@@ -38,7 +38,7 @@ impl StridedMatrix {
     }
 }
 
-/// Fills `panel` with as many rows of the first `width` columns of a matrix, and zeros on their right.
+/// Fills the rows of `panel` with the first `width` columns of a matrix, and zeros on their right.
 ///
 /// # Safety
 /// The matrix has `panel.len()` rows and `width` ≤ 16 columns of readable elements, and the processor has AVX2.
@@ -89,7 +89,8 @@ pub(crate) unsafe fn pack(panel: &mut [Line], from: StridedMatrix, width: usize)
 /// Writes the first `width` columns of a panel to the matrix that begins at `to`, with these strides.
 ///
 /// # Safety
-/// The matrix has `panel.len()` rows and `width` ≤ 16 columns of writable elements that nobody else touches.
+/// The matrix has `panel.len()` rows and `width` ≤ 16 columns of writable elements.
+/// No other thread reads or writes them during the call.
 /// The processor has AVX2.
 #[target_feature(enable = "avx2,fma")]
 pub(crate) unsafe fn unpack(panel: &[Line], to: *mut f32, [row, column]: [isize; 2], width: usize) {

@@ -13,7 +13,7 @@
 //! In bf16 an operand lies in pairs that are neighbours along the sum, see [`bf16`](super::bf16).
 //!
 //! Each function computes a part of its result, so that several threads can share a product.
-//! Every element is one chain in ascending k, so the bits do not depend on who computes which part.
+//! Every element is one chain in ascending k, so the bits do not depend on which thread computes which part.
 
 use std::ops::Range;
 
@@ -53,8 +53,8 @@ impl PanelProducts {
     /// `Z = X Wᵀ` for these rows of these panels of outputs.
     ///
     /// # Safety
-    /// X and Z are as large as the sizes say. Until the function returns nobody writes X, and nobody else touches this
-    /// part of Z.
+    /// X and Z are as large as the sizes say. Until the function returns, no thread writes X, and no other thread reads
+    /// or writes this part of Z.
     pub(crate) unsafe fn forward(
         &self,
         x: SharedSlice<'_>,
@@ -97,8 +97,8 @@ impl<E: Operand> PanelProducts<E> {
     /// W's second index must run along the panels, so it is transposed on the way, [`DEPTH`] outputs at a time.
     ///
     /// # Safety
-    /// dY and dX are as large as the sizes say. Until the function returns nobody writes dY, and nobody else touches
-    /// these panels of dX.
+    /// dY and dX are as large as the sizes say. Until the function returns, no thread writes dY, and no other thread
+    /// reads or writes these panels of dX.
     pub(crate) unsafe fn input_gradient(
         &self,
         dy: SharedSlice<'_, E>,
@@ -139,7 +139,7 @@ impl<E: Operand> PanelProducts<E> {
         }
     }
 
-    /// Transposes W from this output on, as many outputs as there is room for, in a panel of inputs.
+    /// Transposes a panel of inputs of W, from this output on, until the room is full.
     fn pack_weights(&self, lines: &mut [Line], w: &[f32], output: usize, input: usize) {
         let input = input * PANEL;
         let width = PANEL.min(self.inputs - input);
@@ -163,7 +163,7 @@ impl<E: Operand> PanelProducts<E> {
     /// for while the tile is computed.
     ///
     /// # Safety
-    /// X and dY are as large as the sizes say. Until the function returns nobody writes them.
+    /// X and dY are as large as the sizes say. Until the function returns, no thread writes them.
     pub(crate) unsafe fn weight_gradient(
         &self,
         x: SharedSlice<'_, E>,

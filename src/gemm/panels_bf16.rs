@@ -15,8 +15,8 @@ impl PanelProducts<Pair> {
     /// `Z = X Wᵀ` for these rows of these panels of outputs. Pairs of X are neighbours along its columns.
     ///
     /// # Safety
-    /// X and Z are as large as the sizes say. Until the function returns nobody writes X, and nobody else touches this
-    /// part of Z.
+    /// X and Z are as large as the sizes say. Until the function returns, no thread writes X, and no other thread reads
+    /// or writes this part of Z.
     pub(crate) unsafe fn forward(
         &self,
         x: SharedSlice<'_, Pair>,

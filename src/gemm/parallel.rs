@@ -1,4 +1,4 @@
-//! A product on one or several threads: C is cut into a piece a thread, k is not cut.
+//! A product on one or several threads: C is cut into one piece per thread, and k is not cut.
 
 use std::ops::Range;
 
@@ -17,7 +17,7 @@ pub const COLUMN_GRAIN: usize = 64;
 /// They are about 10 µs of work.
 const PARALLEL_WORK: usize = 1 << 18;
 
-/// `C ← AB + βC` for A `[m, k]`, B `[k, n]`, C `[m, n]` with any strides, on so many threads.
+/// `C ← AB + βC` for A `[m, k]`, B `[k, n]`, C `[m, n]` with any strides, on a given number of threads.
 ///
 /// The bits do not depend on the number of threads.
 /// An empty sum (k = 0) is 0.
@@ -69,10 +69,10 @@ fn product<R: Element>(
     });
 }
 
-/// Where C starts, for all members.
+/// The first element of C, for all members.
 struct OutputPointer<R>(*mut R);
 
-// SAFETY: members write pieces of C that do not overlap, and nobody reads another's.
+// SAFETY: members write pieces of C that do not overlap, and no member reads another's piece.
 unsafe impl<R: Send> Sync for OutputPointer<R> {}
 
 impl<R> OutputPointer<R> {
@@ -83,7 +83,7 @@ impl<R> OutputPointer<R> {
 
 /// The rows and columns of a thread: C is halved along its longer side until every piece is one thread's share.
 ///
-/// A small C has fewer pieces than there are threads.
+/// A small C has fewer pieces than the team has threads; the other threads get `None`.
 fn piece(
     [rows, columns]: [Range<usize>; 2],
     threads: usize,
@@ -113,7 +113,7 @@ fn piece(
     }
 }
 
-/// The multiple of `grain` next to `length · left / threads` that leaves both sides something, if there is one.
+/// The multiple of `grain` nearest to `length · left / threads`, at least `grain`; `None` if it is not below `length`.
 fn grain_cut(length: usize, grain: usize, left: usize, threads: usize) -> Option<usize> {
     let at = (length * left / threads + grain / 2) / grain * grain;
     let at = at.max(grain);

@@ -27,7 +27,7 @@ pub(crate) const MOST_SIDE_BY_SIDE: usize = 2;
 /// Up to this many rows of A a panel of B is read where it lies: it is used too seldom to repay a copy.
 pub(crate) const THIN: usize = 24;
 
-/// Panels of outputs whose tiles of a weight gradient are computed by one call, which shares what a call costs.
+/// Panels of outputs whose tiles of a weight gradient are computed by one call, to spread the cost of a call.
 ///
 /// The tiles and their part of dY fit the first-level cache.
 pub(crate) const WEIGHT_TILES: usize = 2;

@@ -80,7 +80,7 @@ impl<B: Backend> Rows<B> {
     /// The targets of the rows at the places `batch`.
     ///
     /// # Errors
-    /// If there are no such places.
+    /// If `batch` is outside the order.
     pub fn targets(&self, batch: Range<usize>) -> Result<BatchTargets<'_, B::Dataset>> {
         self.check(&batch)?;
         let uploaded = self.uploaded.as_ref().map(|set| (set, batch.start));
@@ -150,7 +150,7 @@ impl<B: Backend> Feed<B> {
     /// The rows at the places `batch`, ready for the first block.
     ///
     /// # Errors
-    /// If there are no such places or no room for as many, or the device fails.
+    /// If `batch` is outside the order or larger than the capacity, or the device fails.
     pub fn batch<'a>(
         &'a mut self,
         backend: &B,

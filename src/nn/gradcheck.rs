@@ -22,7 +22,7 @@
 //! A backend in f32 is checked against the same differences, those of the f64 network, at parameters and inputs that
 //! f32 holds exactly. What then limits the comparison is the rounding of the gradient itself, about `$10^{-6}$` of the
 //! sizes that cancel in it: F's factor is `$10^{-2}$` then. Where a relu's input is so near 0 that f32 and f64
-//! disagree about its sign, every gradient behind it differs: deep networks on few rows fail for that alone.
+//! disagree about its sign, every gradient behind it differs. Deep networks on few rows fail for this reason alone.
 
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal, StandardUniform};
@@ -35,7 +35,7 @@ use crate::ops::loss::{Loss, Targets};
 use crate::real::Real;
 use crate::rng::{self, Purpose};
 
-/// Directions tried before the directional check gives up: each may cross a kink.
+/// The number of directions that the directional check tries before it gives up: each may cross a kink.
 const DIRECTIONS: usize = 10;
 /// The factor of F for gradients in f32.
 const SINGLE: f64 = 1e-2;

@@ -183,7 +183,7 @@ impl<B: Backend> Mlp<B> {
         self.backend.output(&self.saved[self.saved.len() - 1])
     }
 
-    /// What the hidden activations of the last forward look like to a gradient check.
+    /// The saved values of the last forward, where a gradient check finds the inputs of the activations.
     pub(super) fn saved(&self) -> &[B::Saved] {
         &self.saved
     }

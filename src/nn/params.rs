@@ -31,7 +31,7 @@ pub struct Layout {
     pub batch_norms: Vec<usize>,
 }
 
-/// Lays tensors one after the other.
+/// Tensors of a flat buffer, one after the other.
 #[derive(Default)]
 struct TensorList(Vec<Tensor>);
 

@@ -11,11 +11,12 @@
 //! | elu | `$x$` if `$x > 0$`, else `$e^x - 1$` | 1 or `$e^x = y + 1$` | Clevert, Unterthiner, Hochreiter 2016 |
 //! | identity | `$x$` | 1 | |
 //!
-//! Derivations that are not plain: for the sigmoid, `$\sigma' = e^{-x}/(1+e^{-x})^2 = \sigma\,(1-\sigma)$`, because
-//! `$e^{-x}/(1+e^{-x}) = 1-\sigma$`. For gelu and silu the product rule, with `$\Phi' = \varphi$`, the normal density
-//! `$\varphi(x) = e^{-x^2/2}/\sqrt{2\pi}$`.
+//! The derivative of the sigmoid is `$\sigma' = e^{-x}/(1+e^{-x})^2 = \sigma\,(1-\sigma)$`, because
+//! `$e^{-x}/(1+e^{-x}) = 1-\sigma$`. Those of gelu and silu follow from the product rule, with `$\Phi' = \varphi$`, the
+//! normal density `$\varphi(x) = e^{-x^2/2}/\sqrt{2\pi}$`.
 //!
-//! At its kink relu's derivative is taken as 0 and leaky_relu's as 0.01, as PyTorch does; any value in between would be a subgradient.
+//! At 0 the derivative of relu is taken as 0 and that of leaky_relu as 0.01, as PyTorch does.
+//! Any value between the slopes on both sides would be a subgradient.
 //! NaN stays NaN in every function, so that a diverged run cannot look healthy behind a relu.
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI};

@@ -1,6 +1,6 @@
 //! Batch normalisation (Ioffe, Szegedy, “Batch Normalization”, ICML 2015, algorithm 1 and section 3.1).
 //!
-//! Each column of X `[n, features]` by itself. Training mode, with the batch's own mean and *biased* variance:
+//! Each column of X `[n, features]` is normalised by itself. Training mode uses the batch's mean and *biased* variance:
 //!
 //! ```math
 //! \mu = \frac1n\sum_i x_i, \quad \sigma^2 = \frac1n\sum_i (x_i-\mu)^2, \quad
@@ -13,15 +13,22 @@
 //!
 //! # Backward
 //!
-//! Write `$s = 1/\sqrt{\sigma^2+\varepsilon}$`. γ and β are plain: `$d\gamma = \sum_i dy_i \hat x_i$`, `$d\beta = \sum_i dy_i$`.
-//! For x, let `$g_i = \gamma\,dy_i$` be the gradient of `$\hat x_i$`. `$x_j$` reaches the loss by three ways, directly, through μ and through σ²:
+//! Let `$s = 1/\sqrt{\sigma^2+\varepsilon}$`. The gradients of γ and β are `$d\gamma = \sum_i dy_i \hat x_i$` and
+//! `$d\beta = \sum_i dy_i$`. For x, let `$g_i = \gamma\,dy_i$` be the gradient of `$\hat x_i$`. `$x_j$` acts on
+//! `$\hat x_i$` in three ways: directly, through μ and through σ². The three terms are
 //!
 //! ```math
 //! \frac{\partial \hat x_i}{\partial x_j} = s\,\delta_{ij} - \frac{s}{n} - \frac{s}{n}\,\hat x_i \hat x_j
 //! ```
 //!
-//! because `$\partial\mu/\partial x_j = 1/n$`, `$\partial\sigma^2/\partial x_j = \frac2n(x_j-\mu)$` (the term through μ vanishes, as deviations sum to 0), and
-//! `$\partial s/\partial\sigma^2 = -\frac12 s^3$`, so that the third way is `$(x_i-\mu)\cdot(-\tfrac12 s^3)\cdot\tfrac2n(x_j-\mu) = -\frac sn \hat x_i\hat x_j$`. Summed over i:
+//! because
+//!
+//! * `$\partial\mu/\partial x_j = 1/n$`;
+//! * `$\partial\sigma^2/\partial x_j = \frac2n(x_j-\mu)$` (the term through μ vanishes, as deviations sum to 0);
+//! * `$\partial s/\partial\sigma^2 = -\frac12 s^3$`, so that the third term is
+//!   `$(x_i-\mu)\cdot(-\tfrac12 s^3)\cdot\tfrac2n(x_j-\mu) = -\frac sn \hat x_i\hat x_j$`.
+//!
+//! Summed over i:
 //!
 //! ```math
 //! dx_j = s\Big(g_j - \frac1n\sum_i g_i - \hat x_j \frac1n\sum_i g_i \hat x_i\Big)
@@ -38,8 +45,9 @@ pub const EPSILON: f64 = 1e-5;
 /// Weight of a new batch in the running estimates.
 pub const MOMENTUM: f64 = 0.1;
 
-/// Training mode: normalises X with its own statistics, saves `x_hat` `[n, features]` and `inv_std` `[features]` for the backward, and
-/// updates the running estimates.
+/// Training mode: normalises X with its own statistics and updates the running estimates.
+///
+/// It saves `x_hat` `[n, features]` and `inv_std` `[features]` for the backward.
 #[allow(clippy::too_many_arguments)]
 pub fn batch_norm_forward<R: Real>(
     y: &mut [R],
@@ -70,7 +78,7 @@ pub fn batch_norm_forward<R: Real>(
     );
 }
 
-/// A forward under way, which goes through the rows once for every [`LANES`] columns, with their sums in registers.
+/// The arguments of a forward. It goes through the rows for [`LANES`] columns at a time, with their sums in registers.
 struct Forward<'a, R> {
     y: &'a mut [R],
     x_hat: &'a mut [R],
@@ -220,7 +228,7 @@ pub fn batch_norm_backward<R: Real>(
     );
 }
 
-/// A backward under way, in groups of columns as in [`Forward`].
+/// The arguments of a backward, which takes columns in groups as [`Forward`] does.
 struct Backward<'a, R> {
     dy: &'a mut [R],
     dgamma: &'a mut [R],
@@ -281,7 +289,7 @@ impl<R: Real> Backward<'_, R> {
     }
 }
 
-/// W numbers from the j-th on: a copy, for the compiler to keep in vector registers whatever is written meanwhile.
+/// A copy of W numbers from the j-th on, which the compiler can keep in vector registers across stores.
 #[inline(always)]
 fn lanes<R: Copy, const W: usize>(row: &[R], j: usize) -> [R; W] {
     *row[j..].first_chunk().expect("W columns")

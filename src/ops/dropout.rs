@@ -1,23 +1,25 @@
-//! Dropout with inverted scaling (Srivastava et al., “Dropout”, JMLR 15, 2014, section 4; the scaling of their section 10).
+//! Dropout with inverted scaling
+//! (Srivastava et al., “Dropout”, JMLR 15, 2014, section 4; the scaling of their section 10).
 //!
 //! ```math
 //! y_i = \frac{m_i}{1-p}\, x_i, \qquad m_i \in \{0, 1\},\; P(m_i = 0) = p
 //! ```
 //!
-//! so that `$E[y_i] = x_i$` and evaluation needs no change. `$y_i$` depends on `$x_i$` alone, linearly: the backward is the same
-//! function with the same mask, `$dx_i = \frac{m_i}{1-p}\, dy_i$`.
+//! so that `$E[y_i] = x_i$` and evaluation needs no change. `$y_i$` is linear in `$x_i$` and depends on no other x.
+//! So the backward is the same function with the same mask, `$dx_i = \frac{m_i}{1-p}\, dy_i$`.
 //!
 //! # The mask
 //!
-//! A pure function of seed, training step, layer and element: element `i` of the row-major `[n, features]` batch takes word `i mod 4`
-//! of [Philox 4x32-10](crate::rng::philox4x32) at counter (⌊i/4⌋, layer, step low, step high) under the seed as key, and is kept if that
-//! `u32` is at least `$\lfloor p\,2^{32}\rfloor$`. So the mask needs no memory: the backward computes it again.
+//! It is a pure function of seed, training step, layer and element. Element `i` of the row-major `[n, features]` batch
+//! takes word `i mod 4` of [Philox 4x32-10](crate::rng::philox4x32) at counter (⌊i/4⌋, layer, step low, step high),
+//! with the seed as key. The element is kept if that `u32` is at least `$\lfloor p\,2^{32}\rfloor$`.
+//! So the mask needs no memory: the backward computes it again.
 
 use crate::real::Real;
 use crate::rng;
 use crate::simd;
 
-/// Which mask: everything that it depends on but the element's position.
+/// What determines a mask, besides the element's position.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mask {
     /// The run's seed.
@@ -72,8 +74,10 @@ impl Mask {
         }
     }
 
-    /// The factors of elements `first..first + out.len()`: 1/(1−p) or 0. [`multiply`] by them is what [`Mask::apply`] does, for callers that keep
-    /// another order than the row-major one, or need the mask twice.
+    /// The factors of elements `first..first + out.len()`: 1/(1−p) or 0.
+    ///
+    /// [`multiply`] by these factors does what [`Mask::apply`] does. It is for callers whose activations are not
+    /// row-major, or that need the mask twice.
     pub fn factors<R: Real>(&self, first: usize, out: &mut [R]) {
         assert!((0.0..1.0).contains(&self.p), "dropout in [0, 1)");
         simd::dispatch(
@@ -89,7 +93,7 @@ impl Mask {
         let [low, high] = [self.step as u32, (self.step >> 32) as u32];
         let mut words = [[0; COUNTERS]; 4];
         let mut drawn = [R::ZERO; 4 * COUNTERS];
-        // The first element may stand anywhere in its counter's group of four.
+        // The first element may be any of its counter's four.
         let mut skip = first % 4;
         let mut counter = first / 4;
         let mut rest = out;

@@ -8,8 +8,8 @@
 //!
 //! # Backward
 //!
-//! `$W_{jk}$` occurs in `$Y_{ij}$` for every sample i, with factor `$X_{ik}$`; `$b_j$` with factor 1; `$X_{ik}$` in `$Y_{ij}$` for every
-//! output j, with factor `$W_{jk}$`. Hence, with dY `[n, out]`:
+//! `$W_{jk}$` occurs in `$Y_{ij}$` for every sample i, with factor `$X_{ik}$`, and so does `$b_j$`, with factor 1.
+//! `$X_{ik}$` occurs in `$Y_{ij}$` for every output j, with factor `$W_{jk}$`. Hence, with dY `[n, out]`:
 //!
 //! ```math
 //! dW_{jk} = \sum_i dY_{ij} X_{ik} \;\Rightarrow\; dW = dY^\top X, \qquad
@@ -17,10 +17,10 @@
 //! dX_{ik} = \sum_j dY_{ij} W_{jk} \;\Rightarrow\; dX = dY\, W
 //! ```
 //!
-//! Three products of the same size: a training step costs 6 operations (3 multiplications, 3 additions) per weight and sample, 4 in
-//! the first layer, whose dX nobody needs.
+//! A training step has three products of the same size: 6 operations (3 multiplications, 3 additions) per weight and
+//! sample. The first layer has 4, because its dX is not needed.
 //!
-//! The products run on as many threads as they are told; the bits do not depend on it.
+//! The products run on a given number of threads. The bits do not depend on that number.
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 

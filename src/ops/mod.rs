@@ -2,9 +2,10 @@
 //!
 //! # Conventions
 //!
-//! * `n` samples (rows of a batch), `in` inputs and `out` outputs of a layer; matrices are row-major, `[batch, features]`.
-//! * A gradient carries the tensor's name with a `d` in front: `dy` is `$\partial L / \partial y$`, for one scalar loss `$L$`.
-//! * Every backward is the same sentence, the chain rule for one step `$y = f(x)$`:
+//! * `n` is the number of samples (rows of a batch); a layer has `in` inputs and `out` outputs.
+//! * Matrices are row-major, `[n, features]`.
+//! * A gradient has the tensor's name with a `d` in front: `dy` is `$\partial L / \partial y$`, for a scalar `$L$`.
+//! * Every backward is the chain rule for one operation `$y = f(x)$`:
 //!
 //! ```math
 //! \frac{\partial L}{\partial x_j} = \sum_i \frac{\partial L}{\partial y_i} \frac{\partial y_i}{\partial x_j}
@@ -22,7 +23,8 @@
 //! | [`activation`] | relu, leaky_relu, sigmoid, tanh, gelu, silu, elu, identity |
 //! | [`loss::cross_entropy`] | mean of `$-\log \mathrm{softmax}(z)_y$`, with label smoothing and class weights |
 //!
-//! [`reduce`] holds the sums that they share, each with one fixed order.
+//! [`reduce`] holds the sums that they share, each with one fixed order. `gradient.rs` holds the central differences
+//! that their tests compare with.
 
 pub mod activation;
 pub mod batch_norm;

@@ -51,7 +51,7 @@ impl Chains {
         None
     }
 
-    /// Every chain so many steps further.
+    /// Advances every chain by this number of steps.
     pub fn run(&self, rounds: usize) {
         (self.run)(rounds);
     }

@@ -1,4 +1,4 @@
-//! One source of a loop, compiled once per instruction set, chosen while the program runs.
+//! Loops that are written once, compiled for each instruction set, and chosen while the program runs.
 //!
 //! A loop is plain Rust in a closure.
 //! [`dispatch`] inlines it into a function that is compiled for the widest vectors of this processor.
@@ -7,6 +7,12 @@
 //! So all sets give the same bits.
 //!
 //! `CHAINRULE_KERNEL=portable|avx2|avx512` forces a set, for tests and comparisons.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `mod.rs` | [`InstructionSet`] and [`dispatch`] |
+//! | `chains.rs` | chains of multiply-adds, which measure the peak of the arithmetic units |
+//! | `prefetch.rs` | prefetching of cache lines |
 
 pub mod chains;
 #[cfg(target_arch = "x86_64")]

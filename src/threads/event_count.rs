@@ -1,4 +1,4 @@
-//! A count that threads wait for: the one means by which the members of a [team](super::team) meet.
+//! A counter that threads wait for. The members of a [team](super::team) synchronise with it and with nothing else.
 
 use std::hint::spin_loop;
 use std::sync::atomic::AtomicU64;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// Counts arrivals in groups, and lets threads wait until a group is complete.
 ///
-/// It is alone on its cache lines, of which some processors fetch two at a time.
+/// It shares its two cache lines with nothing else. It has two because some processors fetch them in pairs.
 ///
 /// Everything is in one word, which only read-modify-writes change while several threads look at it.
 /// So each change continues the release sequences of those before it.
@@ -24,16 +24,16 @@ pub(super) struct EventCount {
 
 /// How long a waiting thread yields its turns to others before it is parked.
 ///
-/// A thread that is parked and woken may be put on the processor of the one that wakes it, while another stands idle.
-/// If it were parked at each meeting, it would never look busy enough to be moved away.
-/// Two threads would then go on on one processor.
+/// The scheduler may put a woken thread on the processor of the thread that woke it, although another one is idle.
+/// A thread that is parked at each barrier never looks busy enough to be moved away.
+/// Two threads would then stay on one processor.
 const YIELDING: Duration = Duration::from_millis(5);
 
-/// In the word: somebody may be parked.
+/// In the word: a thread may be parked.
 const SLEEPERS: u64 = 1;
 /// In the word: one arrival.
 const ONE: u64 = 2;
-/// In the word: somebody will never arrive. More than any count, so that it ends all waiting.
+/// In the word: a thread will never arrive. It is more than any count, so that it ends all waiting.
 const POISON: u64 = 1 << 63;
 
 impl EventCount {
@@ -92,16 +92,18 @@ impl EventCount {
         self.wake();
     }
 
-    /// Back to no arrivals. Nobody may be at the count, and who comes next must have been told by this thread.
+    /// Back to no arrivals.
+    ///
+    /// No thread may be using the count, and those that use it later must have synchronised with this thread.
     pub(super) fn reset(&self) {
         self.word.store(0, Relaxed);
     }
 
-    /// Wakes whoever is parked.
+    /// Wakes all parked threads.
     fn wake(&self) {
         let guard = lock(&self.lock);
         self.word.fetch_and(!SLEEPERS, AcqRel);
-        // Those who wake take the lock: they would run into it.
+        // Woken threads take the lock, so it is released first.
         drop(guard);
         self.wake.notify_all();
     }

@@ -1,22 +1,22 @@
 //! Teams that wait between one call and the next.
 //!
 //! Starting threads takes longer than most products.
-//! So a process keeps as many teams as it had calls at a time.
-//! They are no rayon pool, whose workers sleep as soon as they find nothing to do.
-//! A product of a small network takes some tens of microseconds, and a team looks out for the next one for longer.
+//! So a process keeps the teams that it has started, one for each call that ran at the same time.
+//! A rayon pool would not do: its workers sleep as soon as they have no work.
+//! A product of a small network takes some tens of microseconds, and a team spins for longer than that.
 
 use std::sync::Mutex;
 
 use super::event_count::lock;
 use super::team::{Member, Team};
 
-/// Teams that nobody is using.
+/// Teams that no call is using.
 static IDLE: Mutex<Vec<Team>> = Mutex::new(Vec::new());
 
-/// Runs `body` once on each of so many threads, the calling one included, and returns when all have finished.
+/// Runs `body` once on each of `threads` threads, the calling one included, and returns when all have finished.
 ///
-/// It runs on the calling thread alone if no more can be started, or if that thread is a member of a team at work.
-/// So `body` must go by [`Member::size`].
+/// It runs on the calling thread alone if a thread cannot be started, or if that thread is in a region already.
+/// So `body` must use [`Member::size`] as the number of threads.
 pub(crate) fn on_team(threads: usize, body: impl Fn(Member<'_>) + Sync) {
     let team = match Team::in_region() {
         true => None,
@@ -56,8 +56,8 @@ mod tests {
         ran.into_inner()
     }
 
-    /// From inside a region there is nobody to share with, and waiting for one would never end.
-    /// Teams that wait for work go on waiting.
+    /// A call from inside a region runs on the calling thread, because waiting for a team could never end.
+    /// Idle teams stay idle.
     #[test]
     fn a_member_of_a_team_runs_alone() {
         // A size that no other test has.

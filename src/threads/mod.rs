@@ -1,6 +1,6 @@
-//! Threads that work together.
+//! Teams of threads that work together.
 //!
-//! Who computes a column never changes its bits.
+//! Which thread computes a column never changes its bits.
 //!
 //! | file | holds |
 //! |---|---|
@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 /// More threads than this are refused as a mistake: starting them could stall the machine.
 pub(crate) const MAX_THREADS: usize = 1024;
 
-/// So many threads, if that is a number of threads to start.
+/// Returns the number of threads, or refuses one that is not from 1 to [`MAX_THREADS`].
 pub(crate) fn check_threads(threads: usize) -> Result<usize> {
     if (1..=MAX_THREADS).contains(&threads) {
         return Ok(threads);

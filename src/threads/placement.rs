@@ -1,9 +1,9 @@
-//! Processors of a team: two members on one of them, while another stands idle, are moved apart.
+//! Moves members of a team apart that run on the same processor while another processor is idle.
 //!
-//! A thread that was parked may wake up on the processor of the one that woke it.
-//! (In a virtual machine an idle processor may count as one that is not there.)
-//! The scheduler leaves two threads together until one has been off that processor for a while: its caches are warm.
-//! Members that meet thousands of times a second never are off it.
+//! A thread that was parked may wake up on the processor of the thread that woke it.
+//! (In a virtual machine an idle processor may count as absent.)
+//! The caches there are warm, so the scheduler leaves both threads together until one has not run for a while.
+//! Members that meet thousands of times a second always run.
 //! A team of two then runs at the speed of one for seconds.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -16,12 +16,12 @@ const PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(super) struct Placement {
     processors: usize,
-    /// Empty if nobody is to be moved.
+    /// Empty if no member is to be moved.
     members: Vec<AtomicUsize>,
 }
 
 impl Placement {
-    /// For so many members. Nobody is moved if they are more than the processors, or where the system does not tell.
+    /// For a team of `members`. None is moved if they outnumber the processors, or if the system is not Linux.
     pub(super) fn new(members: usize, processors: usize) -> Self {
         let watch = cfg!(target_os = "linux") && members <= processors;
         let watched = if watch { members } else { 0 };
@@ -40,9 +40,9 @@ impl Placement {
         }
     }
 
-    /// Moves the calling member off if one before it is on the same processor and another processor stands idle.
+    /// Moves the calling member if one of a lower index is on the same processor and another processor is idle.
     ///
-    /// `tried` is when it last tried.
+    /// `tried` is the time of its last attempt.
     #[inline]
     pub(super) fn part(&self, index: usize, tried: &mut Option<Instant>) {
         if self.members.len() <= 1 {
@@ -55,8 +55,8 @@ impl Placement {
             return;
         }
         *tried = Some(Instant::now());
-        // With so few that want to run, and two of them here, there is an idle processor.
-        // Beside other work a member is better off here: it shares a processor with one that waits for it.
+        // Two threads are here and no more threads want to run than the machine has processors, so one is idle.
+        // If other programs keep all processors busy, the member stays: it shares this one with a thread of its team.
         if system::runnable().is_some_and(|threads| threads <= self.processors) {
             let taken = self.members.iter().map(|place| place.load(Relaxed));
             self.members[index].store(system::leave(taken), Relaxed);
@@ -86,9 +86,9 @@ mod system {
         runnable.parse().ok()
     }
 
-    /// Moves the calling thread to a processor that it may use and that is not `taken`, if there is one.
+    /// Moves the calling thread to a processor that it may use and that is not `taken`, if one exists.
     ///
-    /// It is allowed there alone for a moment. Returns where it is then.
+    /// For a moment the thread's affinity is those processors only. Returns the processor that it is on afterwards.
     pub(super) fn leave(taken: impl Iterator<Item = usize>) -> usize {
         if let Ok(allowed) = sched_getaffinity(None) {
             let mut free = allowed;
@@ -125,9 +125,9 @@ mod tests {
     use super::*;
     use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-    /// Everything else on the machine may run meanwhile, so the number of processors is made up.
+    /// Other programs may be running, so the test invents the number of processors.
     #[test]
-    fn who_shares_a_processor_leaves_it_if_there_is_an_idle_one() {
+    fn a_member_leaves_a_shared_processor_if_another_is_idle() {
         let on_one_processor = |processors| {
             let allowed = sched_getaffinity(None).unwrap();
             if allowed.count() < 2 {

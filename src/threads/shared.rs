@@ -1,4 +1,4 @@
-//! A slice in the hands of a team.
+//! A slice that a team shares.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -15,7 +15,7 @@ pub(crate) struct SharedSlice<'a, T = f32> {
     lifetime: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: a handle does nothing by itself. Who takes a part promises that it is not another member's.
+// SAFETY: a handle does nothing by itself. The caller of `part` promises that no other member uses that part.
 unsafe impl<T: Send + Sync> Send for SharedSlice<'_, T> {}
 // SAFETY: as above.
 unsafe impl<T: Send + Sync> Sync for SharedSlice<'_, T> {}
@@ -30,7 +30,7 @@ impl<'a, T: Send + Sync> SharedSlice<'a, T> {
         }
     }
 
-    /// A slice that nobody takes a part of to write.
+    /// A slice that members only read.
     pub(crate) fn read_only(all: &'a [T]) -> Self {
         SharedSlice {
             start: all.as_ptr().cast_mut(),
@@ -42,7 +42,8 @@ impl<'a, T: Send + Sync> SharedSlice<'a, T> {
     /// A part to write.
     ///
     /// # Safety
-    /// Until the next barrier nobody else reads or writes any of it.
+    /// The slice was not made by [`SharedSlice::read_only`].
+    /// Until the next barrier no other member reads or writes any of the part.
     /// This member holds no other reference to any of it.
     pub(crate) unsafe fn part(self, range: Range<usize>) -> &'a mut [T] {
         assert!(range.start <= range.end && range.end <= self.len);
@@ -53,7 +54,7 @@ impl<'a, T: Send + Sync> SharedSlice<'a, T> {
     /// A part to read.
     ///
     /// # Safety
-    /// Until the next barrier nobody writes any of it.
+    /// Until the next barrier no member writes any of it.
     pub(crate) unsafe fn read(self, range: Range<usize>) -> &'a [T] {
         assert!(range.start <= range.end && range.end <= self.len);
         // SAFETY: inside the slice; unchanged by the caller's promise.

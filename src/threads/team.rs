@@ -6,8 +6,8 @@
 //! Its members divide each loop by fixed ranges, [`Member::share`], and meet between loops, [`Member::barrier`].
 //! Which member computes what depends on sizes alone, never on timing.
 //!
-//! A waiting member spins for a bounded while, then yields for some milliseconds, and is parked after that.
-//! Where there are more members than processors nobody spins: it would only keep the others from running.
+//! A waiting member spins for a bounded time, then yields for some milliseconds, and is parked after that.
+//! If a team has more members than the machine has processors, they do not spin: it would keep the others from running.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -24,13 +24,13 @@ use super::event_count::{EventCount, lock};
 use super::placement::Placement;
 use crate::error::{Error, Result};
 
-/// Looks at a count before a waiting thread yields.
+/// How often a waiting thread looks at a count before it yields.
 ///
-/// They take some tens of microseconds, which is more than the loops of a step are apart.
+/// This takes some tens of microseconds, which is more than the time between two loops of a step.
 const SPINS: u32 = 1 << 11;
 
 thread_local! {
-    /// Whether this thread is a member of a region under way.
+    /// Whether this thread is inside a region.
     static IN_REGION: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -55,7 +55,7 @@ struct Shared {
     size: usize,
     spins: u32,
     placement: Placement,
-    /// The closure of the region under way; null tells the threads to end.
+    /// The closure of the current region; null tells the threads to end.
     job: AtomicPtr<Job>,
     panics: Mutex<Vec<Box<dyn Any + Send>>>,
     /// Counts the regions begun.
@@ -122,7 +122,7 @@ impl Team {
         self.shared.size
     }
 
-    /// Whether the calling thread is a member of a region under way, of any team.
+    /// Whether the calling thread is inside a region of any team.
     pub fn in_region() -> bool {
         IN_REGION.get()
     }
@@ -163,7 +163,7 @@ impl Team {
         if panics.is_empty() {
             return;
         }
-        // Nobody is at the barrier any more, and whoever comes next comes after the next `start`.
+        // No member is at the barrier any more, and members reach it again only after the next `start`.
         shared.barrier.reset();
         let mut payloads = std::mem::take(&mut *panics);
         drop((panics, turn));

@@ -54,7 +54,7 @@ impl BatchNorm<'_> {
         memory.start(self.rows * self.outputs)
     }
 
-    /// The two numbers per column of each piece of so many rows.
+    /// Two numbers per column for every `piece` rows.
     pub(super) fn parts(&self, piece: usize) -> [Pointer<f32>; 2] {
         let len = self.rows.div_ceil(piece) * self.outputs;
         let [first, second] = &self.saved.parts;

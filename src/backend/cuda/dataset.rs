@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::ops::loss::Targets;
 use crate::rng;
 
-/// Samples on a device with an order of their own.
+/// Samples on a device, and the order in which batches take them.
 pub struct CudaDataset {
     device: Arc<CudaDevice>,
     table: Arc<Table>,
@@ -29,6 +29,7 @@ struct Table {
     shift: Memory<f32>,
 }
 
+/// Pixels or numbers in the device's memory.
 enum UploadedValues {
     U8(Memory<u8>),
     F32(Memory<f32>),
@@ -135,7 +136,7 @@ impl DeviceDataset<Memory<f32>> for CudaDataset {
             };
         };
         let changes = AugmentArguments::new(device, augmentation, table.width)?;
-        // SAFETY: as above, and an image has as many pixels.
+        // SAFETY: as above, and height × width is the number of an image's pixels.
         unsafe {
             launch!(
                 device, augmented, grid, block, out, data, rows, scale, shift, features, changes

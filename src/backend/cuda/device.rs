@@ -168,10 +168,10 @@ impl CudaDevice {
         self.multiprocessors
     }
 
-    /// Waits until all that was asked for is done.
+    /// Waits until all launches and copies so far are done.
     ///
     /// # Errors
-    /// Also those of what was asked for.
+    /// Also those of the launches and copies.
     pub fn synchronize(&self) -> Result<()> {
         self.checked(self.stream.synchronize())
     }
@@ -225,7 +225,7 @@ impl CudaDevice {
         Ok(memory)
     }
 
-    /// Asks for a launch.
+    /// Launches a kernel, without waiting for it.
     ///
     /// # Safety
     /// `arguments` are what the kernel takes, in number, order and type. Pointers are to memory of this device that has
@@ -262,7 +262,7 @@ impl std::fmt::Display for CudaDevice {
     }
 }
 
-/// That there is a driver, new enough. No other call of the driver may come first: without a driver it would panic.
+/// Checks that a driver is installed and new enough. This must be the first call: without a driver others panic.
 fn check_driver(label: &str) -> Result<()> {
     // SAFETY: looks for the library by its names and calls nothing in it.
     if !unsafe { sys::is_culib_present() } {
@@ -289,7 +289,7 @@ fn check_driver(label: &str) -> Result<()> {
 pub struct Memory<T> {
     address: sys::CUdeviceptr,
     slice: CudaSlice<T>,
-    /// What was asked for; there is always room for one.
+    /// The length that the caller gave. At least one number is always allocated.
     len: usize,
     device: Arc<CudaDevice>,
 }
@@ -325,7 +325,7 @@ impl<T: DeviceRepr + ValidAsZeroBits> Memory<T> {
         device.synchronize()
     }
 
-    /// Copies the start, once all that was asked for before is done.
+    /// Copies the start, once all launches and copies so far are done.
     pub(super) fn read(&self, values: &mut [T]) -> Result<()> {
         assert!(values.len() <= self.len, "inside of the memory");
         let (device, view) = (&self.device, self.slice.slice(..values.len()));
@@ -373,7 +373,7 @@ impl<T> Pointer<T> {
     }
 }
 
-/// What a kernel may take by value: as C lays it out.
+/// A type that kernels take by value, laid out as in C.
 ///
 /// # Safety
 /// The type has the size and layout of the kernel's parameter.

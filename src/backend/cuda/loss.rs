@@ -72,7 +72,7 @@ impl Losses {
         })
     }
 
-    /// Makes room for batches of so many rows.
+    /// Makes room for batches of this number of rows.
     pub(super) fn reserve(&mut self, device: &Arc<CudaDevice>, rows: usize) -> Result<()> {
         if rows > self.rows.len() {
             self.rows = device.alloc(rows)?;

@@ -3,7 +3,7 @@
 //! Only the driver is needed to run it: the kernels are in this program, compiled to PTX, which the driver translates
 //! for the device.
 //!
-//! # What waits for what
+//! # Order and waiting
 //!
 //! Everything is put on one stream, and a training step asks for nothing back:
 //!
@@ -464,7 +464,7 @@ fn activation_backward(
         order,
         mask,
     } = *tail;
-    // SAFETY: both have as many numbers; allocations are aligned to far more than 16 bytes; the types are the kernel's.
+    // SAFETY: both have `len` numbers; allocations are aligned to far more than 16 bytes; the types are the kernel's.
     unsafe {
         launch!(
             device, kernel, grid, block, dy, pre, count, activation, order, mask

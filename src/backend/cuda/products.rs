@@ -4,7 +4,7 @@ use super::device::{CudaDevice, CudaKernel, Pointer, launch};
 use super::{Tail, size};
 use crate::error::Result;
 
-/// How a product is cut: a block of threads computes so much of the result.
+/// The part of the result that a block of threads computes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Tile {
     rows: usize,
@@ -36,7 +36,7 @@ const TILES: [Tile; 3] = [
     },
 ];
 
-/// The least rows of a tile: what statistics a tile leaves are at most so many rows apart.
+/// The least number of rows of a tile. Each tile leaves statistics, so this bounds how many are kept.
 pub(super) const LEAST_TILE_ROWS: usize = 32;
 
 /// The tile for a result `[m, n]`: the one whose rounds over all multiprocessors cost least, the larger one of equals.
@@ -78,7 +78,7 @@ impl CudaProduct {
         })
     }
 
-    /// Rows that a tile's statistics are of.
+    /// Rows of a tile, over which its statistics are taken.
     pub(super) fn tile_rows(&self) -> usize {
         TILES[self.tile].rows
     }
@@ -102,7 +102,7 @@ impl CudaProduct {
     /// `$C = A B^\top + \mathbf 1 b^\top$`, A `[m, k]`, B `[n, k]`.
     ///
     /// # Safety
-    /// The pointers are to as many numbers as the sizes say.
+    /// The pointers are to matrices and vectors of these sizes.
     pub(super) unsafe fn nt_bias(
         self,
         device: &CudaDevice,
@@ -185,7 +185,7 @@ impl CudaProduct {
     /// `$C = A B$`, A `[m, k]`, B `[k, n]`.
     ///
     /// # Safety
-    /// The pointers are to as many numbers as the sizes say.
+    /// The pointers are to matrices and vectors of these sizes.
     pub(super) unsafe fn nn(
         self,
         device: &CudaDevice,
@@ -202,7 +202,7 @@ impl CudaProduct {
     /// `$C = A^\top B$`, A `[k, m]`, B `[k, n]`, and the column sums of A `[m]`.
     ///
     /// # Safety
-    /// The pointers are to as many numbers as the sizes say.
+    /// The pointers are to matrices and vectors of these sizes.
     pub(super) unsafe fn tn(
         self,
         device: &CudaDevice,

@@ -26,7 +26,7 @@ use crate::threads::team::Member;
 /// On two threads a step of 16 rows gained an eighth by it, one of 100 rows lost a twentieth.
 const FEW_ROWS: usize = 32;
 
-/// A backward under way: what all members share. Every activation is in panels of `rows` rows.
+/// What all members share during a backward. Every activation is in panels of `rows` rows.
 struct BackwardPass<'a> {
     block: &'a Block,
     rows: usize,
@@ -177,18 +177,18 @@ impl BackwardPass<'_> {
         own.for_each(|panel| self.vectors(panel));
     }
 
-    /// Both products, once all of dY is there.
+    /// Both products, once all of dY is complete.
     fn multiply<E: Operand>(&self, member: Member<'_>, operands: &BackwardOperands<'_, E>) {
         member.barrier();
         if let Some(dx) = self.dx {
             let inputs = member.share(panels(self.block.inputs));
             let dy = operands.dy_along_columns;
-            // SAFETY: between the barriers nobody writes W or dY; these panels of dX are this member's.
+            // SAFETY: between the barriers no member writes W or dY; these panels of dX are this member's.
             unsafe {
                 let w = self.params.read(self.block.linear.weight.clone());
                 operands.products.input_gradient(dy, w, dx, inputs);
             }
-            // It has seen all of the old weights; now they may change.
+            // dX was computed with the old weights; now they may change.
             member.barrier();
         }
         self.weights(operands, member);
@@ -273,7 +273,7 @@ impl BackwardPass<'_> {
                 Some(_) => self.apply(place, tile.gradient),
             }
         };
-        // SAFETY: X and dY are complete, and nobody writes them now.
+        // SAFETY: X and dY are complete, and no member writes them now.
         unsafe {
             let products = operands.products;
             products.weight_gradient(x, dy, [inputs, outputs], prefetch, consume);

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::gemm::{Kernel, Pair, PanelProducts};
 use crate::threads::team::Team;
 
-/// Computes blocks in f32, or in f32 with bf16 products, on a team of threads of its own.
+/// Computes blocks in f32, or in f32 with bf16 products, on its own team of threads.
 pub struct Fused {
     pub(super) kernels: PanelKernels,
     pub(super) team: Team,
@@ -20,10 +20,10 @@ pub(super) enum PanelKernels {
 }
 
 impl Fused {
-    /// A backend on so many threads.
+    /// A backend on this number of threads.
     ///
-    /// It is `None` if this processor has no kernels for it, or [`VARIABLE`](crate::simd::VARIABLE) forbids them.
-    /// Then [`Plain`](crate::backend::Plain) is there.
+    /// It is `None` if no kernels exist for this processor, or if [`VARIABLE`](crate::simd::VARIABLE) forbids them.
+    /// Then [`Plain`](crate::backend::Plain) is used.
     ///
     /// # Errors
     /// If a thread cannot be started.
@@ -46,7 +46,7 @@ impl Fused {
 }
 
 impl Block {
-    /// The products of its linear map, for so many rows.
+    /// The products of its linear map, for this number of rows.
     pub(super) fn products<E>(&self, kernel: Kernel<E>, rows: usize) -> PanelProducts<E> {
         PanelProducts {
             kernel,

@@ -17,7 +17,7 @@ use crate::ops::linear::add_bias;
 use crate::threads::SharedSlice;
 use crate::threads::team::Member;
 
-/// A forward under way: what all members share. Every buffer is in panels of `rows` rows.
+/// What all members share during a forward. Every buffer is in panels of `rows` rows.
 struct ForwardPass<'a> {
     block: &'a Block,
     rows: usize,
@@ -37,7 +37,7 @@ enum ForwardProducts<'a> {
     Bf16(PanelProducts<Pair>, SharedCopies<'a>),
 }
 
-/// [`SavedValues`] in the hands of a team.
+/// [`SavedValues`] that the members of a team share.
 struct SharedValues<'a> {
     x_hat: SharedSlice<'a>,
     inv_std: SharedSlice<'a>,
@@ -106,7 +106,7 @@ impl Fused {
             let rounds = match &pass.products {
                 ForwardProducts::F32(_) => false,
                 ForwardProducts::Bf16(_, copies) => {
-                    // SAFETY: panels of this member alone. Those of X it has written itself, or nobody writes.
+                    // SAFETY: panels of this member alone. This member wrote those of X, or no member writes them.
                     own.for_each(|p| unsafe { copies.round(p, pass.x.read(pass.panel(p))) });
                     true
                 }

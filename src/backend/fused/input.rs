@@ -60,7 +60,7 @@ fn convert_pixels(
         return;
     }
     // Samples lie anywhere in memory, where the processor does not expect them.
-    // So the next line's pixels are asked for before the first of these are converted.
+    // So the next line's pixels are prefetched before the first of these are converted.
     for &row in rows {
         prefetch_pixels(pixels_of(row, own.start));
     }

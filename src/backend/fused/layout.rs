@@ -3,19 +3,19 @@
 use crate::gemm::PANEL;
 use crate::threads::team::Member;
 
-/// Panels of so many columns.
+/// The number of panels of this number of columns.
 pub(super) fn panels(columns: usize) -> usize {
     columns.div_ceil(PANEL)
 }
 
-/// Whether the members share out a matrix of outputs by its panels.
+/// Whether the members divide a matrix of outputs by its panels.
 ///
-/// Where each would have less than 4, some would have much more than others.
+/// With less than 4 panels per member the shares would be too unequal.
 pub(super) fn by_columns(panels: usize, member: &Member<'_>) -> bool {
     member.size() == 1 || panels >= 4 * member.size()
 }
 
-/// Copies row-major rows of `columns` into panels, from column `start` on as many as there are.
+/// Copies row-major rows of `columns` numbers into `panels`, from column `start` on.
 pub(super) fn to_panels(panels: &mut [f32], rows: &[f32], columns: usize, start: usize) {
     let n = rows.len() / columns;
     for (p, panel) in panels.chunks_exact_mut(n * PANEL).enumerate() {

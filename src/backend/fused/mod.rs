@@ -5,16 +5,16 @@
 //! Every matrix with one row a sample is kept in *panels* of 16 columns, `[⌈columns/16⌉][rows][16]`.
 //! W `[outputs, inputs]` is kept in panels of 16 outputs, `[⌈outputs/16⌉][inputs][16]`.
 //! That is the layout that the kernels of [`gemm`](crate::gemm) read, so products copy next to nothing.
-//! What fills a last panel up is zero in W, in its gradient and in every gradient of an activation.
-//! So it never counts.
+//! A last panel is padded with zeros in W, in its gradient and in every gradient of an activation.
+//! So the padding never changes a result.
 //!
-//! # Who does what
+//! # How the work is divided
 //!
 //! A [`Team`](crate::threads::team::Team) of threads runs through a block together.
-//! Each member has whole panels, that is whole columns.
-//! It multiplies those of its outputs, adds the bias, normalises with batch statistics, drops and activates.
-//! All that while they are in its cache and without asking the others.
-//! A barrier stands only where a product needs the columns of all.
+//! Each member computes whole panels, that is whole columns.
+//! It multiplies, adds the bias, normalises with batch statistics, applies dropout and the activation.
+//! All this time the panel stays in the member's cache, and no other member is waited for.
+//! A barrier is needed only before a product that reads the columns of all members.
 //!
 //! In the backward, a tile of 16 inputs × 16 outputs of dW goes straight into the optimiser.
 //! The optimiser finds w, m and v of the tile side by side in memory.

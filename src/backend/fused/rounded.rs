@@ -59,7 +59,7 @@ impl Copies {
     }
 }
 
-/// [`Copies`] in the hands of a team.
+/// [`Copies`] that the members of a team share.
 #[derive(Clone, Copy)]
 pub(super) struct SharedCopies<'a> {
     pub along_columns: SharedSlice<'a, Pair>,

@@ -1,9 +1,9 @@
 //! Pairs of bf16 for every processor with AVX2: tiles of 4 × 16.
 //!
-//! A pair is widened to two f32, of which its bits are the upper halves, and added in two multiply-adds.
-//! Their order is that of the instruction that AVX-512 has for it.
-//! The tiles need 8 registers for accumulators, four for a widened row of B, two for a widened pair of A and one for the mask.
-//! A fifth row would leave too few.
+//! A pair is widened to two f32, whose upper halves are its bits, and added in two multiply-adds.
+//! Their order is that of AVX-512's instruction for pairs, VDPBF16PS.
+//! A tile needs 8 registers for accumulators, 4 for a widened row of B, 2 for a widened pair of A and 1 for the mask.
+//! With a fifth row there would not be enough of them.
 
 use core::arch::x86_64::*;
 

@@ -1,6 +1,7 @@
-//! Pairs of bf16 with AVX-512's instruction for them, VDPBF16PS: twice as many multiply-adds an instruction as for f32.
+//! Pairs of bf16 with AVX-512's instruction for them, VDPBF16PS.
+//! It does twice as many multiply-adds as the instruction for f32.
 //!
-//! The tiles are the same as there: 14 × 32, and 24 × 16 for an odd last panel.
+//! The tiles are the same as for f32: 14 × 32, and 24 × 16 for an odd last panel.
 
 use core::arch::x86_64::*;
 use core::mem::transmute;

@@ -9,7 +9,7 @@ const GUARD: f32 = -77.0;
 /// Pairs of a row of A's panels.
 const ROW: usize = Pair::ROW;
 
-/// Sets whose kernels this processor can run, after saying which it cannot.
+/// The instruction sets whose kernels this processor can run. Prints the ones that it cannot.
 fn kernels() -> Vec<(InstructionSet, Kernel<Pair>)> {
     let mut all = Vec::new();
     for set in [InstructionSet::Avx2, InstructionSet::Avx512] {

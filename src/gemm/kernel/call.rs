@@ -17,7 +17,7 @@ pub(crate) enum ALayout {
     },
 }
 
-/// Three matrices that are asked for while a product runs: they will be needed beside C as soon as it is there.
+/// Three matrices that are prefetched while a product runs, because they are used with C right after it.
 ///
 /// They have rows and panels as C has. Kernels ask for them if A lies in columns.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +57,7 @@ pub(crate) struct KernelCall<E = f32> {
     pub c_panel: usize,
     /// Whether the old C is added (β = 1).
     pub accumulate: bool,
-    /// What is asked for meanwhile.
+    /// What is prefetched during the call.
     pub prefetch: Option<Prefetch>,
 }
 

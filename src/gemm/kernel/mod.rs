@@ -52,7 +52,7 @@ pub(crate) use call::{ALayout, KernelCall, Prefetch};
 /// # Safety
 /// It is as large as an f32, not aligned more strictly, and any bits are a value of it.
 pub(crate) unsafe trait Operand: Copy + Send + Sync {
-    /// Numbers that one operand stands for, neighbours along k.
+    /// How many numbers one operand holds, neighbours along k.
     const NUMBERS: usize;
     /// Operands of a row of a panel of A, 16 numbers.
     const ROW: usize = PANEL / Self::NUMBERS;
@@ -60,9 +60,9 @@ pub(crate) unsafe trait Operand: Copy + Send + Sync {
     /// The kernels for an instruction set, which the processor must have; `None` if there are none for it.
     fn kernel(set: InstructionSet) -> Option<Kernel<Self>>;
 
-    /// Up to 16 rows of 16 numbers become as many columns of a panel of B, and zeros on their right.
+    /// Up to 16 rows of 16 numbers become columns of a panel of B; the columns on their right become zeros.
     ///
-    /// `to` takes the first rows, as many as it has.
+    /// Only the first `to.len()` rows are written.
     ///
     /// # Safety
     /// The processor has AVX2.
@@ -107,7 +107,7 @@ unsafe impl Operand for f32 {
             row: 1,
             column: PANEL as isize,
         };
-        // SAFETY: at most 16 rows of as many columns as there are rows of 16 numbers; AVX2 by the caller's promise.
+        // SAFETY: at most 16 rows, and a column for each row of 16 numbers; AVX2 by the caller's promise.
         unsafe { pack(to, source, columns) }
     }
 }
@@ -161,7 +161,7 @@ impl<E: Operand> Kernel<E> {
     /// # Safety
     /// Every address that the call's fields describe is inside live allocations.
     /// A and B are readable, C is writable, and initialised if it accumulates.
-    /// C overlaps neither A nor B, and nobody else touches it meanwhile.
+    /// C overlaps neither A nor B, and no other thread reads or writes it during the call.
     #[inline]
     pub(crate) unsafe fn run(self, call: &KernelCall<E>) {
         // SAFETY: the caller's promise; the instruction set was the processor's when `self` was made.

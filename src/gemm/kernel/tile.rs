@@ -91,7 +91,7 @@ pub(super) unsafe fn tile<F: Multiplicand, const ROWS: usize, const VECTORS: usi
             }
         }
         if c_row != PANEL {
-            // The rows of a matrix that is not in panels lie on pages of their own: stores into them would wait.
+            // Where the matrix is not in panels, each row may be on another page, and stores to it would wait.
             for i in 0..ROWS {
                 for v in (0..VECTORS).step_by(PANEL / F::Accumulator::LANES) {
                     _mm_prefetch::<_MM_HINT_ET0>(c.add(i * c_row + at(v, c_panel)).cast());
@@ -161,16 +161,16 @@ pub(super) unsafe fn tile<F: Multiplicand, const ROWS: usize, const VECTORS: usi
     }
 }
 
-/// The cache lines of [`KernelCall::prefetch`] that belong to a tile, asked for a few at a time.
+/// The cache lines of [`KernelCall::prefetch`] that belong to a tile, requested a few at a time.
 ///
-/// A processor can wait for some 20 lines at once, and stands still when it is asked for more.
+/// A processor can have about 20 requests for lines open at once, and stalls at one more.
 struct Prefetches {
     /// The lines of each matrix, a panel after the other.
     from: [*const f32; 3],
     panel: usize,
     rows: usize,
     lines: usize,
-    /// Lines of each matrix asked for so far, and at a time.
+    /// Lines of each matrix requested so far, and at a time.
     issued: usize,
     at_a_time: usize,
 }

@@ -22,7 +22,7 @@ impl<'a> Targets<'a> {
         self.len() == 0
     }
 
-    /// Refuses targets that no network with so many outputs can give.
+    /// Refuses targets that do not fit a network with this number of outputs.
     pub(super) fn check(&self, outputs: usize) -> Result<()> {
         let Targets::Classes(classes) = self;
         match classes.iter().position(|&class| class as usize >= outputs) {

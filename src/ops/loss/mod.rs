@@ -24,7 +24,7 @@ impl Default for Loss {
 }
 
 impl Loss {
-    /// Refuses options and targets that do not fit a network with so many outputs.
+    /// Refuses options and targets that do not fit a network with this number of outputs.
     ///
     /// # Errors
     /// If a class has no output, or there is not one class weight per output.
