@@ -77,9 +77,9 @@ fn gemm_crate(
     let n = b.ncols();
     let (sa, sb) = (a.strides(), b.strides());
     let sc = [c.strides()[0], c.strides()[1]];
-    // SAFETY: pointers and strides are those of the views (column stride first, as this crate expects), and their shapes
-    // were compared. C is borrowed mutably. The scalars are 0 for the old C and 1 for AB: alpha and beta have the opposite
-    // meaning of BLAS.
+    // SAFETY: pointers and strides are those of the views (column stride first, as this crate expects), and their
+    // shapes were compared. C is borrowed mutably. The scalars are 0 for the old C and 1 for AB: alpha and beta have
+    // the opposite meaning of BLAS.
     unsafe {
         gemm::gemm(
             m,
@@ -111,8 +111,8 @@ fn openblas(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>, mut c: ArrayViewMut2
     assert!(c.is_standard_layout(), "C must be row-major");
     let (m, k) = a.dim();
     let n = b.ncols();
-    // SAFETY: the pointers are those of the views, `stored` gives the layout of each matrix, and the shapes were compared.
-    // C is row-major with m rows of n, and borrowed mutably.
+    // SAFETY: the pointers are those of the views, `stored` gives the layout of each matrix, and the shapes were
+    // compared. C is row-major with m rows of n, and borrowed mutably.
     unsafe {
         cblas_sgemm(
             ROW_MAJOR,
