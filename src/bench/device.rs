@@ -1,4 +1,4 @@
-//! Products on a CUDA device.
+//! Times of matrix products on a CUDA device.
 
 use serde::Serialize;
 
@@ -7,26 +7,26 @@ use super::timing::{self, Repeats};
 use crate::backend::{Backend, Cuda};
 use crate::error::Result;
 
-/// How long everything is measured.
+/// How long products and steps are measured.
 #[derive(Clone, Copy, Debug)]
 pub struct DeviceEffort {
     /// How often it is timed.
     pub repeats: Repeats,
-    /// Launches, or steps, that follow each other before anybody waits for them.
+    /// The number of launches, or steps, before the host waits for the device.
     pub together: usize,
 }
 
-/// A product on the device.
+/// The time of a product on the device.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct ProductTime {
     /// Its sizes.
     #[serde(flatten)]
     pub shape: Shape,
-    /// How its operands lie.
+    /// How its operands are stored.
     pub layout: ProductLayout,
     /// Median seconds.
     pub seconds: f64,
-    /// Operations in a second.
+    /// Floating-point operations per second.
     pub flops_per_second: f64,
 }
 

@@ -1,8 +1,8 @@
 //! How fast this machine is, and how much of it the engine uses.
 //!
-//! [`peak`] measures the machine itself: multiply-adds in registers, and the optimiser's memory traffic. [`products`] times matrix
-//! products against another implementation, [`steps`] whole training steps; both are related to the peak. [`timing`] holds how two
-//! ways to one result are compared.
+//! [`peak`] measures the machine itself: multiply-adds in registers, and the optimiser's memory traffic. [`products`]
+//! times matrix products and another implementation of them. [`steps`] times whole training steps. Both compare their
+//! times with the peak. [`timing`] explains how two implementations are compared.
 //! With the feature `cuda`, `device` times products and steps on a GPU.
 
 #[cfg(feature = "cuda")]

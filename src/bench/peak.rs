@@ -1,4 +1,4 @@
-//! What this machine can do: arithmetic without memory, and memory without arithmetic.
+//! The limits of this machine: the speed of arithmetic in registers, and the bandwidth of cache and memory.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -15,20 +15,20 @@ use crate::threads::team::Team;
 /// The processor, as the system describes it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Machine {
-    /// Its name, if the system tells.
+    /// Its name, if the system tells it.
     pub cpu: Option<String>,
-    /// Cores that this process may use.
+    /// The number of cores that this process may use.
     pub cores: usize,
-    /// Threads that everything is measured on, besides one.
+    /// The number of threads to measure on, in addition to one thread.
     pub threads: usize,
-    /// The set that the engine's loops use.
+    /// The instruction set that the engine's loops use.
     pub instruction_set: &'static str,
-    /// Bytes of the largest cache, if the system tells.
+    /// Bytes of the largest cache, if the system tells them.
     pub last_level_cache: Option<usize>,
 }
 
 impl Machine {
-    /// Asks the system; `threads` are those to measure on.
+    /// Asks the system. `threads` is the number of threads to measure on.
     ///
     /// # Errors
     /// If an instruction set is forced that this processor does not have.
@@ -74,21 +74,21 @@ fn parse_size(text: &str) -> Option<usize> {
         .checked_mul(unit)
 }
 
-/// A speed on a number of threads: operations or bytes in a second.
+/// A speed on a number of threads: operations or bytes per second.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Speed {
-    /// Threads at work.
+    /// The number of threads.
     pub threads: usize,
-    /// Of all of them together.
+    /// The speed of all threads together.
     pub per_second: f64,
 }
 
-/// Bytes in a second over arrays of a size.
+/// The memory traffic of an optimiser's update, in bytes per second.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Bandwidth {
     /// Bytes of w, m, v and g together.
     pub bytes: usize,
-    /// What moves: [`BYTES_PER_PARAMETER`] for each parameter.
+    /// The traffic: [`BYTES_PER_PARAMETER`] for each parameter.
     #[serde(flatten)]
     pub speed: Speed,
 }
@@ -96,7 +96,7 @@ pub struct Bandwidth {
 /// The machine's limits, each on one thread and on all.
 #[derive(Clone, Debug, Serialize)]
 pub struct Peak {
-    /// f32 operations by the widest multiply-adds that the processor has, also where the engine is told to use narrower ones.
+    /// f32 operations, with the widest multiply-adds of the processor. The engine may be forced to use narrower ones.
     pub f32_flops: Vec<Speed>,
     /// bf16 operations, if the processor has them.
     pub bf16_flops: Option<Vec<Speed>>,
@@ -106,14 +106,16 @@ pub struct Peak {
     pub memory_bytes: Vec<Bandwidth>,
 }
 
-/// What one parameter costs an optimiser with two moments: w, m, v and g are read, w, m and v written, 4 bytes each.
+/// The traffic of one parameter with an optimiser of two moments: w, m, v and g are read, w, m and v are written, each
+/// of 4 bytes.
 pub const BYTES_PER_PARAMETER: usize = 28;
 
-/// All four arrays together, for the figure within the cache: about the default network's.
+/// Bytes of all four arrays for the measurement in the cache: about those of the default network.
 const IN_CACHE: usize = 8 << 20;
-/// What the last-level cache is taken for where nobody tells.
+/// The assumed size of a last-level cache if the system does not tell it.
 const USUAL_CACHE: usize = 32 << 20;
-/// Bounds of one array for the figure of memory: a small cache must not make it short of work, nor a huge one the machine of memory.
+/// The least and the largest size of one array for the measurement in memory. With a small cache there must still be
+/// enough work. With a huge cache the arrays must still fit into memory.
 const IN_MEMORY: (usize, usize) = (64 << 20, 512 << 20);
 
 impl Peak {
@@ -128,7 +130,8 @@ impl Peak {
             cache_bytes: Vec::new(),
             memory_bytes: Vec::new(),
         };
-        // A quarter more than the cache in each of four arrays: by the time that one comes round again nothing of it is left.
+        // Each of the four arrays is a quarter larger than the cache, so that no part of it is still in cache when the
+        // next update reads it.
         let cache = machine.last_level_cache.unwrap_or(USUAL_CACHE);
         let array = (cache / 4 * 5).clamp(IN_MEMORY.0, IN_MEMORY.1);
         for threads in one_and(machine.threads) {
@@ -144,7 +147,8 @@ impl Peak {
         Ok(peak)
     }
 
-    /// Operations in a second on a number of threads that was measured; those of f32 for bf16 too if the processor has no others.
+    /// Operations per second on a number of threads, if it was measured. For bf16 those of f32 if the processor has no
+    /// bf16 operations.
     pub fn flops_on(&self, threads: usize, products: ProductPrecision) -> Option<f64> {
         let speeds = match (products, &self.bf16_flops) {
             (ProductPrecision::Bf16, Some(speeds)) => speeds,
@@ -154,8 +158,8 @@ impl Peak {
         Some(speed.per_second)
     }
 
-    /// Bytes in a second on a number of threads that was measured, over w, m, v and g of `parameters` numbers each: the figure of the cache if
-    /// they fit into it.
+    /// Bytes per second on a number of threads, if it was measured, over w, m, v and g of `parameters` numbers each.
+    /// It is the bandwidth of the cache if the four arrays fit into it, else that of memory.
     pub fn bandwidth_on(
         &self,
         threads: usize,
@@ -173,23 +177,23 @@ impl Peak {
     }
 }
 
-/// One thread, and `threads` if that is something else.
+/// The numbers of threads to measure on: 1, and `threads` if that is not 1.
 pub fn one_and(threads: usize) -> impl Iterator<Item = usize> {
     [1, threads]
         .into_iter()
         .take(if threads == 1 { 1 } else { 2 })
 }
 
-/// The best speed of `chains` on every thread of a team at once.
+/// The best speed of `chains` with all threads of a team at work.
 fn arithmetic(chains: Chains, repeats: Repeats, team: &Team) -> Speed {
-    // About 2 ms: long enough for the start of the threads not to count, short enough to fit between two interruptions.
+    // About 2 ms: much longer than the start of the threads, and short enough that some repeats are not interrupted.
     const ROUNDS: usize = 1_000_000;
     let per_thread = (ROUNDS * chains.flops()) as f64;
     let operations = per_thread * team.size() as f64;
     best(repeats, operations, team, |_| chains.run(ROUNDS))
 }
 
-/// The best speed of an update of as many parameters as fill `bytes` with w, m, v and g, each thread on its own part.
+/// The best speed of an update. Its w, m, v and g fill `bytes` together, and each thread updates its own part.
 fn bandwidth(bytes: usize, repeats: Repeats, team: &Team) -> Bandwidth {
     let threads = team.size();
     let share = bytes / 16 / threads;
@@ -197,7 +201,7 @@ fn bandwidth(bytes: usize, repeats: Repeats, team: &Team) -> Bandwidth {
         .map(|_| Mutex::new(OptimizerArrays::default()))
         .collect();
     let own = |index: usize| parts[index].lock().unwrap_or_else(|e| e.into_inner());
-    // Written first by the thread that uses it, so that it lies in memory next to that thread.
+    // Each thread writes its own arrays first, so that the system places them in memory near that thread.
     team.run(|member| own(member.index()).fill(share));
     let moved = (share * threads * BYTES_PER_PARAMETER) as f64;
     let speed = best(repeats, moved, team, |index| own(index).update());
@@ -207,7 +211,9 @@ fn bandwidth(bytes: usize, repeats: Repeats, team: &Team) -> Bandwidth {
     }
 }
 
-/// The best speed of a call that does so much work, in which each member of a team is told its index.
+/// The best speed of a call: `work` is its number of operations or bytes, and each member of the team gets its index.
+///
+/// The best of many short repeats is one in which no other program ran.
 fn best(repeats: Repeats, work: f64, team: &Team, call: impl Fn(usize) + Sync) -> Speed {
     let mut on_team = || team.run(|member| call(member.index()));
     let seconds = timing::seconds_per_call(repeats, &mut on_team);
@@ -234,7 +240,7 @@ impl OptimizerArrays {
         }
     }
 
-    /// An update that touches memory as Adam's does and computes next to nothing.
+    /// An update with the memory traffic of Adam's but with little arithmetic.
     fn update(&mut self) {
         let OptimizerArrays { w, m, v, g } = self;
         simd::dispatch(
@@ -272,7 +278,7 @@ mod tests {
         assert_eq!(one_and(6).collect::<Vec<_>>(), [1, 6]);
     }
 
-    /// Small arrays where nobody says how large the cache is, and both figures by number of threads.
+    /// The bandwidth of the cache for arrays that fit into it, else that of memory, by number of threads.
     #[test]
     fn arrays_that_fit_the_cache_get_its_speed() {
         let speed = |threads, per_second| Speed {

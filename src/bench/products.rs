@@ -25,8 +25,8 @@ const fn shape(m: usize, n: usize, k: usize) -> Shape {
     Shape { m, n, k }
 }
 
-/// Forward, weight-gradient and input-gradient products of the default network, of the study's final model, of a wide one, of small
-/// batches and of narrow layers; and a square.
+/// Forward, weight-gradient and input-gradient products of the default network, of the study's final model, of a wide
+/// network, of small batches and of narrow layers; and a product of square matrices.
 pub const SHAPES: [Shape; 10] = [
     shape(100, 500, 784),
     shape(100, 784, 500),
@@ -53,7 +53,7 @@ impl std::fmt::Display for Shape {
     }
 }
 
-/// How the operands lie in memory. C is row-major.
+/// How the operands are stored. C is row-major.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum ProductLayout {
@@ -66,7 +66,7 @@ pub enum ProductLayout {
 }
 
 impl ProductLayout {
-    /// All of them.
+    /// All layouts.
     pub const ALL: [ProductLayout; 3] = [ProductLayout::Nn, ProductLayout::Nt, ProductLayout::Tn];
 }
 
@@ -90,7 +90,7 @@ pub struct ProductOperands {
 }
 
 impl ProductOperands {
-    /// Numbers between −½ and ½, the same ones whatever the layout.
+    /// Numbers between −½ and ½, the same for each layout.
     pub fn new(shape: Shape, layout: ProductLayout) -> Self {
         let value = |i: usize, j: usize| ((i * 31 + j * 7) % 257) as f32 / 257.0 - 0.5;
         let Shape { m, n, k } = shape;
@@ -126,29 +126,30 @@ impl ProductOperands {
     }
 }
 
-/// A product by our kernels against `matrixmultiply`.
+/// The times of a product by our kernels and by `matrixmultiply`.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct ProductReport {
     /// Its sizes.
     #[serde(flatten)]
     pub shape: Shape,
-    /// How its operands lie.
+    /// How its operands are stored.
     pub layout: ProductLayout,
-    /// Threads.
+    /// The number of threads.
     pub threads: usize,
     /// Seconds of both sides, and their ratio.
     #[serde(flatten)]
     pub times: Comparison,
-    /// Operations in a second of ours.
+    /// Floating-point operations per second of our kernels.
     pub flops_per_second: f64,
-    /// The same against the machine's peak.
+    /// That speed in percent of the machine's peak.
     pub percent_of_peak: f64,
 }
 
-/// Times a product on so many threads.
+/// Times a product on a number of threads.
 ///
 /// # Errors
-/// If the threads cannot be started, if both sides do not give the same numbers, or if `peak` was not measured on so many threads.
+/// If the threads cannot be started, if the results of both sides differ, or if `peak` was not measured on that number
+/// of threads.
 pub fn measure(
     shape: Shape,
     layout: ProductLayout,
@@ -189,16 +190,16 @@ pub fn measure(
     })
 }
 
-/// Whether two products of [`ProductOperands`] are the same but for rounding: sums of numbers below ¼, of which none may be infinite or no
-/// number.
+/// Whether two products of [`ProductOperands`] are finite and differ by at most 10⁻³. They are sums of numbers below ¼,
+/// so that rounding makes them differ by less.
 pub fn agree(c: &Array2<f32>, d: &Array2<f32>) -> bool {
     let close = |(c, d): (&f32, &f32)| c.is_finite() && d.is_finite() && (c - d).abs() <= 1e-3;
     c.dim() == d.dim() && c.iter().zip(d).all(close)
 }
 
-/// `C ← AB` by `matrixmultiply`, which has no threads of its own here.
+/// `C ← AB` by `matrixmultiply`, which is built without threads of its own here.
 ///
-/// The longer side of C is cut into one piece a thread, for the threads of the rayon pool that this is called in.
+/// The longer side of C is cut into one piece per thread. The pieces are computed by the current rayon pool.
 pub fn matrixmultiply(
     a: ArrayView2<'_, f32>,
     b: ArrayView2<'_, f32>,

@@ -1,4 +1,4 @@
-//! Whole training steps, from pixels to updated weights, beside what the machine's limits would allow.
+//! Times of whole training steps, from pixels to updated weights, and the bounds that the machine's limits set.
 
 use serde::Serialize;
 
@@ -16,24 +16,25 @@ use crate::ops::loss::{BatchLoss, Loss};
 use crate::optim::Optimizer;
 use crate::rng;
 
-/// Samples of the epoch that times are projected on; also how many there are to draw batches from.
+/// The number of samples that batches are drawn from, and of an epoch in [`StepTime::epoch_seconds`].
 pub const SAMPLES: usize = 60_000;
 
-/// A network with its batches, as `train` would be told of it.
+/// A network to time, with its batch size and learning rate.
 #[derive(Clone, Debug)]
 pub struct BenchNetwork {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
     /// Its sizes and options.
     pub spec: NetworkSpec,
     /// Samples of a batch.
     pub batch_size: usize,
-    /// Adam's rate.
+    /// Adam's learning rate.
     pub lr: f64,
 }
 
 impl BenchNetwork {
-    /// The five networks: the default one, the study's final model, a wide one without batch norm, small batches, a narrow layer.
+    /// The five networks: the default one, the study's final model, a wide one without batch norm, one with small
+    /// batches, and one with a narrow layer.
     pub fn all() -> [BenchNetwork; 5] {
         let default = |name, width, batch_size| BenchNetwork {
             name,
@@ -66,8 +67,8 @@ impl BenchNetwork {
         ]
     }
 
-    /// Operations of a step's products: for each weight and sample 2 forward and 2 for its gradient, and but for the first layer 2
-    /// for the input's gradient.
+    /// Floating-point operations of a step's products. For each weight and sample there are 2 in the forward pass and 2
+    /// for the weight's gradient. Layers after the first have 2 more for the input's gradient.
     pub fn flops(&self) -> f64 {
         let layers = self.spec.layers();
         let each = layers.iter().enumerate().map(|(layer, (inputs, outputs))| {
@@ -78,45 +79,46 @@ impl BenchNetwork {
     }
 }
 
-/// What a step takes, and what it would take if nothing but products and the optimiser's traffic counted, one after the other, both at
+/// The time of a step, and a bound for it: the time of its products and then of the optimiser's memory traffic, both at
 /// the machine's limits.
 ///
-/// Counted are the multiply-adds of the products against the peak of what they multiply, and [`BYTES_PER_PARAMETER`] against the bandwidth over arrays
-/// that lie where the network's would. The traffic of activations is not counted, nor is what a backend saves that hands
-/// gradients to the optimiser without storing them (4 of the 28 bytes).
+/// The bound of the products is their multiply-adds at the peak of their precision. The bound of the optimiser is
+/// [`BYTES_PER_PARAMETER`] at the bandwidth of the cache, or of memory if the arrays do not fit into the cache. The
+/// bounds ignore the traffic of activations. They also ignore that a backend may give gradients to the optimiser
+/// without storing them, which saves 4 of the 28 bytes.
 #[derive(Clone, Debug, Serialize)]
 pub struct StepReport {
-    /// What it takes.
+    /// The measured time.
     #[serde(flatten)]
     pub time: StepTime,
-    /// What products multiply.
+    /// The precision of the factors of products.
     pub precision: ProductPrecision,
-    /// Threads.
+    /// The number of threads.
     pub threads: usize,
-    /// The least that products would take.
+    /// Seconds of the products at the machine's peak.
     pub bound_products: f64,
-    /// The least that the optimiser would take.
+    /// Seconds of the optimiser's memory traffic at the measured bandwidth.
     pub bound_optimizer: f64,
-    /// Both bounds against the measured time.
+    /// The sum of both bounds in percent of the measured time.
     pub percent_of_bound: f64,
 }
 
-/// What a training step takes.
+/// The time of a training step.
 #[derive(Clone, Debug, Serialize)]
 pub struct StepTime {
     /// The network's name.
     pub name: &'static str,
     /// Its sizes and options in words.
     pub network: String,
-    /// Its parameters.
+    /// The number of its parameters.
     pub parameters: usize,
     /// Samples of a batch.
     pub batch_size: usize,
     /// Median seconds of a step.
     pub seconds: f64,
-    /// Seconds of as many steps as 60,000 samples need.
+    /// Seconds of an epoch of [`SAMPLES`] samples.
     pub epoch_seconds: f64,
-    /// Operations of the products in a second of the whole step.
+    /// Floating-point operations of the products per second of the whole step.
     pub flops_per_second: f64,
 }
 
@@ -125,7 +127,7 @@ pub struct StepTime {
 /// `threads` and `precision` are those of `backend`.
 ///
 /// # Errors
-/// If the device fails, if a loss is not finite, or if `peak` was not measured on so many threads.
+/// If the device fails, if a loss is not finite, or if `peak` was not measured on that number of threads.
 pub fn measure<B: Backend<Real = f32>>(
     backend: B,
     (threads, precision): (usize, ProductPrecision),
@@ -152,7 +154,8 @@ pub fn measure<B: Backend<Real = f32>>(
     })
 }
 
-/// Times training steps of a network on random pixels and labels; so many follow each other before anybody waits for them.
+/// Times training steps of a network on random pixels and labels. `together` is the number of steps before the host
+/// waits for their losses.
 ///
 /// # Errors
 /// If the device fails, or if a loss is not finite.
@@ -183,7 +186,8 @@ pub fn time<B: Backend<Real = f32>>(
     })
 }
 
-/// Random samples: as many and as wide as Fashion-MNIST's training part, so that a batch's rows come from memory as they do there.
+/// Random samples, [`SAMPLES`] in number as in Fashion-MNIST's training part, so that a batch's rows are read from
+/// memory and not from cache.
 #[derive(Clone, Debug)]
 pub struct Pixels {
     samples: Samples,
@@ -191,7 +195,7 @@ pub struct Pixels {
 }
 
 impl Pixels {
-    /// Of so many values a sample, for so many classes.
+    /// Samples of `width` random values each, with labels of `classes` classes.
     pub fn random(width: usize, classes: u32) -> Self {
         let words = |stream: u32, count: usize| {
             (0..count.div_ceil(4) as u32)
@@ -233,7 +237,8 @@ impl<'a, B: Backend<Real = f32>> Runner<'a, B> {
         mlp.load(&params, &running)?;
         let normalizer = pixels.normalizer.clone();
         let feed = Feed::new(mlp.backend(), normalizer, network.batch_size)?;
-        // Rows that follow each other are far from each other, as after a shuffle. The stride is a prime, so that every sample has its turn.
+        // Consecutive rows are far from each other in memory, as after a shuffle. The stride is a prime that does not
+        // divide the number of samples, so that every sample is used once.
         const STRIDE: u64 = 15_485_863;
         let place = |i: u64| (i * STRIDE % SAMPLES as u64) as u32;
         let order = (0..SAMPLES as u64).map(place).collect();
@@ -250,7 +255,7 @@ impl<'a, B: Backend<Real = f32>> Runner<'a, B> {
         })
     }
 
-    /// Some steps on the next batches, and then their losses.
+    /// Runs `count` steps on the next batches and waits for their losses.
     fn steps(&mut self, count: usize) -> Result<()> {
         for _ in 0..count {
             self.step()?;
@@ -269,7 +274,7 @@ impl<'a, B: Backend<Real = f32>> Runner<'a, B> {
         if finite {
             return Ok(());
         }
-        // Such a step changes no weight: its time would be too good.
+        // A step without a finite loss changes no weight. Its time would be too short.
         Err(Error::Check(format!(
             "a step before the {}th has no finite loss",
             self.number + 1

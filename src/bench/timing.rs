@@ -1,9 +1,10 @@
-//! Fair timing: two ways to the same result take turns, so that whatever slows the machine down slows both.
+//! Fair timing: two implementations take turns, so that anything that slows the machine down slows both.
 //!
-//! A pair is a batch of calls of the one and then a batch of as many calls of the other. What counts is the ratio within a pair; over all
-//! pairs its median, with an interval that assumes nothing about how times are distributed. For n independent pairs the true
-//! median lies outside of the k-th smallest and the k-th largest ratio as often as a fair coin falls on heads fewer than k times
-//! in n throws, once for either end:
+//! A pair is a batch of calls of one implementation, then a batch of the same number of calls of the other. The result
+//! is the ratio of the times within a pair, as the median over all pairs. The interval of the median assumes no
+//! distribution of the times. For n independent pairs the true median is below the k-th smallest ratio with the
+//! probability that a fair coin shows heads fewer than k times in n throws. It is above the k-th largest
+//! ratio with the same probability:
 //!
 //! ```math
 //! P\left(x_{(k)} \le \tilde x \le x_{(n+1-k)}\right) \ge 1 - 2 \sum_{i=0}^{k-1} \binom{n}{i} 2^{-n}
@@ -24,18 +25,18 @@ pub struct Repeats {
     pub duration: Duration,
 }
 
-/// How long two sides are compared.
+/// How long two implementations are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PairEffort {
-    /// Pairs of batches.
+    /// The number of pairs of batches.
     pub pairs: usize,
-    /// A batch is as many calls as it takes to last this long.
+    /// The least duration of a batch.
     pub batch: Duration,
-    /// The pause before every batch, in which threads that the other side left spinning fall asleep.
+    /// The pause before each batch, in which spinning threads of the other side fall asleep.
     pub settle: Duration,
 }
 
-/// Two sides compared.
+/// The times of two implementations, "ours" and "theirs".
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Comparison {
     /// Median seconds of one call of ours.
@@ -51,7 +52,7 @@ pub struct Comparison {
 /// Times `ours` and `theirs` in turn.
 ///
 /// # Panics
-/// If `effort` asks for no pair.
+/// If `effort.pairs` is 0.
 pub fn compare(effort: PairEffort, ours: &mut dyn FnMut(), theirs: &mut dyn FnMut()) -> Comparison {
     let calls = calls_for(effort.batch, ours).max(calls_for(effort.batch, theirs));
     let mut times = [Vec::new(), Vec::new()];
@@ -73,7 +74,7 @@ pub fn compare(effort: PairEffort, ours: &mut dyn FnMut(), theirs: &mut dyn FnMu
     }
 }
 
-/// Seconds a call over a batch of calls.
+/// The mean seconds of a call over a batch of calls.
 fn batch_seconds(calls: usize, call: &mut dyn FnMut()) -> f64 {
     let start = Instant::now();
     for _ in 0..calls {
@@ -90,15 +91,15 @@ pub fn seconds_per_call(repeats: Repeats, call: &mut dyn FnMut()) -> Vec<f64> {
         .collect()
 }
 
-/// A batch after a pause, with some calls before it to have threads awake and operands in cache again; a call that is a batch of its
-/// own hardly notices.
+/// Times a batch after a pause. A few calls in between, without effect if the batch has fewer than 4, wake the threads
+/// and bring the operands back into cache.
 fn settled(effort: PairEffort, calls: usize, call: &mut dyn FnMut()) -> f64 {
     std::thread::sleep(effort.settle);
     batch_seconds(calls / 4, call);
     batch_seconds(calls, call)
 }
 
-/// How many calls last at least `time`.
+/// The number of calls that last at least `time`.
 fn calls_for(time: Duration, call: &mut dyn FnMut()) -> usize {
     let mut calls = 1;
     batch_seconds(1, call);
@@ -112,10 +113,10 @@ fn calls_for(time: Duration, call: &mut dyn FnMut()) -> usize {
     }
 }
 
-/// The middle of `values`, which it sorts; of an even number the mean of the middle two.
+/// The median of `values`, which are sorted. For an even number of values it is the mean of the middle two.
 ///
 /// # Panics
-/// If there are none.
+/// If `values` is empty.
 pub fn median(values: &mut [f64]) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     let middle = values.len() / 2;
@@ -126,8 +127,8 @@ pub fn median(values: &mut [f64]) -> f64 {
     }
 }
 
-/// The 95 % interval of the median of `sorted` values by order statistics; with fewer than 6 of them no interval is that sure, and
-/// it is the whole range.
+/// The 95 % interval of the median of `sorted` values by order statistics. With fewer than 6 values it is the whole
+/// range, whose probability is then less than 95 %.
 fn median_interval(sorted: &[f64]) -> Interval {
     let out = values_left_out(sorted.len());
     Interval {
@@ -136,7 +137,8 @@ fn median_interval(sorted: &[f64]) -> Interval {
     }
 }
 
-/// k − 1 for the largest k with `$\sum_{i<k} \binom{n}{i} 2^{-n} \le 0.025$`: how many values lie outside the interval at each end.
+/// k − 1 for the largest k with `$\sum_{i<k} \binom{n}{i} 2^{-n} \le 0.025$`: the number of values outside the interval
+/// at each end.
 fn values_left_out(n: usize) -> usize {
     let mut term = 0.5_f64.powi(n as i32);
     let mut below = term;
@@ -153,8 +155,8 @@ fn values_left_out(n: usize) -> usize {
 mod tests {
     use super::*;
 
-    /// k of the tables of the sign test for a two-sided level of 5 % (Conover, “Practical Nonparametric Statistics”: the interval
-    /// of the median runs from the k-th smallest to the k-th largest).
+    /// k from the tables of the sign test for a two-sided level of 5 % (Conover, “Practical Nonparametric Statistics”:
+    /// the interval of the median is from the k-th smallest to the k-th largest value).
     #[test]
     fn order_statistics_of_the_tables() {
         for (n, k) in [
@@ -187,7 +189,7 @@ mod tests {
         assert_eq!(median_interval(&sorted), expected);
     }
 
-    /// Counts calls, not time: both sides take turns and are called equally often within pairs.
+    /// Both sides take turns, with the same number of calls within pairs. The test counts calls, not time.
     #[test]
     fn sides_take_turns() {
         let order = std::cell::RefCell::new(Vec::new());

@@ -1,4 +1,4 @@
-//! `analyze`: which classes a model takes for alike, beside another model's predictions.
+//! `analyze`: which classes a model confuses, with the option to compare it with another model's predictions.
 
 use std::path::PathBuf;
 
@@ -13,13 +13,13 @@ use crate::metrics::correlation::{ConfusedPair, confused_pairs, correlation};
 use crate::ops::loss::cross_entropy::argmax;
 use crate::{metrics::Confusion, text::table};
 
-/// Confused pairs that are shown.
+/// The number of confused pairs that are shown.
 const SHOWN: usize = 8;
 
 /// What `analyze` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The matrix is Pearson's correlation between the classes' probabilities over the whole test set: what a model takes for alike lies above -1/(classes - 1).
+The matrix is Pearson's correlation between the classes' probabilities over the whole test set: for classes that a model confuses it lies above -1/(classes - 1).
 
 Examples:
   chainrule analyze --model runs/run-0001
@@ -47,7 +47,7 @@ struct AnalysisReport {
     models: Vec<Analysis>,
 }
 
-/// Of one model.
+/// The results of one model.
 #[derive(Serialize)]
 struct Analysis {
     name: String,

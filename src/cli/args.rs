@@ -26,7 +26,7 @@ pub enum Command {
     Train(Box<train::TrainArgs>),
     /// Measure a model on labelled data: accuracy, loss, scores per class, confusion matrix
     Eval(eval::EvalArgs),
-    /// Show which classes a model takes for alike, beside another model's predictions
+    /// Show which classes a model confuses, alone or beside another model's predictions
     Analyze(analyze::AnalyzeArgs),
     /// Classify rows of a file, or PNG images
     Predict(predict::PredictArgs),

@@ -61,10 +61,10 @@ impl DataSource {
     }
 }
 
-/// Runs the command; what it has to say goes to standard output.
+/// Runs the command. Its results go to standard output.
 ///
 /// # Errors
-/// Those of loading; [`Error::Format`] if `verify` finds a bad file.
+/// The errors of loading a data set, and [`Error::Format`] if `verify` finds a bad file.
 pub(super) fn run(command: DataCommand) -> Result<()> {
     match command {
         DataCommand::Info { source, json } => info(&source, json),

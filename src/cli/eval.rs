@@ -28,10 +28,12 @@ Examples:
 pub struct EvalArgs {
     #[command(flatten)]
     model: ModelArgs,
-    /// Labelled data: a folder of IDX or NPY files, an NPZ or a CSV file, plain or gzip [default: what the model was trained on]
+    /// Labelled data: a folder of IDX or NPY files, an NPZ or a CSV file, plain or gzip [default: what the model was
+    /// trained on]
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
-    /// Which samples; train and validation are those of the model's run and need its data set [default: test if there is a test part, else all]
+    /// Which samples; train and validation are those of the model's run and need its data set [default: test if there
+    /// is a test part, else all]
     #[arg(long, value_name = "PART")]
     split: Option<EvalPart>,
 }
@@ -46,7 +48,7 @@ enum EvalPart {
     Validation,
     /// The samples that the model's run learnt from
     Train,
-    /// Every sample that there is
+    /// All samples
     All,
 }
 
@@ -84,10 +86,10 @@ struct ClassScore {
     score: Score,
 }
 
-/// Samples to evaluate on, and what they are.
+/// The samples to evaluate on.
 struct Selection {
     part: EvalPart,
-    /// Samples and the rows of them to take.
+    /// Samples, each with the rows to evaluate.
     rows: Vec<(Samples, Vec<u32>)>,
     /// The data set's name.
     name: String,
@@ -129,11 +131,11 @@ pub(super) fn run(args: &EvalArgs) -> Result<()> {
     })
 }
 
-/// Reads what the model is to be evaluated on: of a test part nothing else.
+/// Reads the samples to evaluate on. For a test part it reads no other part.
 fn select(args: &EvalArgs, model: &Model) -> Result<Selection> {
     let settings = &model.description.settings.data;
     let path = args.data.as_deref().or(settings.path.as_deref());
-    // The run's label column is also that of another table, but means nothing to a folder.
+    // Another CSV file has the label column of the run's data, but a folder has no columns.
     let with_label = args.model.names_label() || args.data.as_deref().is_none_or(is_csv);
     let label = args.model.label(model).filter(|_| with_label);
     select_part(args.split, model, path, label).map_err(|e| match e {
@@ -149,7 +151,7 @@ fn is_csv(path: &Path) -> bool {
     path.is_file() && matches!(file_kind(path), Ok(FileKind::Csv))
 }
 
-/// The wanted part; where none is named the test part, or all samples if there is no test part.
+/// The wanted part. Without one it is the test part, or all samples if there is no test part.
 fn select_part(
     wanted: Option<EvalPart>,
     model: &Model,

@@ -1,4 +1,4 @@
-//! What `study` and `report` have in common: the final model's test results on the page of its study.
+//! The report page of a study with the test results of its final model, for `study` and `report`.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::settings::Label;
 use crate::threads::thread_count;
 use crate::train::RunDir;
 
-/// Writes the page of a study, with what its final model predicts for the test set.
+/// Writes the page of a study with its final model's predictions for the test set.
 pub(super) fn write_report(study: &Path, out: &Path) -> Result<PathBuf> {
     let folder = study.join(report::FINAL);
     let tested = match is_tested(&folder)? {
@@ -30,7 +30,7 @@ fn is_tested(folder: &Path) -> Result<bool> {
     Ok(summary.is_some_and(|s| !s.interrupted && s.test_accuracy.is_some()))
 }
 
-/// Lets the model of a run's folder predict the test samples of its data set.
+/// The predictions of a run's model for the test samples of its data set.
 fn predict_test_set(folder: &Path) -> Result<TestResult> {
     let model = Model::read(folder)?;
     let description = &model.description;

@@ -15,7 +15,7 @@ use crate::nn::gradcheck::{GradientReport, Options, TensorReport, gradcheck, gra
 use crate::settings::{Config, Settings};
 use crate::threads::thread_count;
 
-/// Rows of the random batch unless `--batch-size` says otherwise: enough for batch statistics, few enough for seconds.
+/// The default number of rows of the random batch: enough for batch statistics, few enough to take seconds.
 const ROWS: usize = 8;
 
 /// What `gradcheck` takes.
@@ -54,10 +54,10 @@ pub struct GradcheckArgs {
     settings: Settings,
 }
 
-/// More values of a sample, or classes, than this are refused as a mistake.
+/// The largest number of values of a sample, and of classes. A larger number is refused as a mistake.
 const MAX_VALUES: i64 = 1 << 24;
 
-/// A largest error.
+/// Parses the value of `--limit`.
 fn limit(text: &str) -> Result<f64, String> {
     let limit = text
         .parse::<f64>()
@@ -132,14 +132,14 @@ pub(super) fn run(args: GradcheckArgs) -> Result<()> {
     )))
 }
 
-/// The report, and what was computed in.
+/// The report, and the precision of the check in words.
 fn check(
     device: Device,
     spec: &NetworkSpec,
     options: &Options,
 ) -> Result<(GradientReport, String)> {
     match device {
-        // Whatever the precision that a run has: only f64 tells a wrong gradient from rounding.
+        // Always f64: in f32 a wrong gradient cannot be told from rounding.
         Device::Cpu => Ok((gradcheck(spec, options)?, "f64".into())),
         device => on_backend(device, Precision::F32, 1, false, Check { spec, options }),
     }

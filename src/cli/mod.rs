@@ -1,4 +1,5 @@
-//! The command line: one file or folder per command. Settings come from defaults, then `--config FILE.toml`, then flags.
+//! The command line: one file or folder per command. Settings come from defaults, then `--config FILE.toml`, then
+//! flags.
 
 mod analyze;
 mod args;
@@ -31,13 +32,13 @@ pub use args::{Cli, Command};
 use crate::error::Result;
 use crate::simd::InstructionSet;
 
-/// Parses the arguments, runs the command, and maps its outcome to an exit code: 0 done, 1 failed, 2 bad usage or bad input,
+/// Parses the arguments, runs the command, and returns an exit code: 0 done, 1 failed, 2 bad usage or bad input,
 /// 130 interrupted.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {
-            // Help and version go to standard output and are no error; a closed pipe there is nobody's business.
+            // Help and version go to standard output and are not errors. A closed pipe there is ignored.
             let _ = e.print();
             return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
         }

@@ -1,4 +1,4 @@
-//! A trained model and where to run it: what `eval` and `predict` have in common.
+//! The flags that name a model and its device, for `analyze`, `eval` and `predict`.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,8 @@ pub(super) struct ModelArgs {
     /// Model to use: the folder of a run, or a model.safetensors
     #[arg(long, value_name = "FILE|RUN")]
     pub(super) model: PathBuf,
-    /// CSV column that holds the label, by name or by index (from 0; negative from the end) [default: that of the model's run]
+    /// CSV column that holds the label, by name or by index (from 0; negative from the end) [default: that of the
+    /// model's run]
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
     label: Option<String>,
     /// Threads; the result does not depend on them [default: $RAYON_NUM_THREADS, else one per core]
@@ -36,12 +37,12 @@ impl ModelArgs {
         Model::read(&self.model)
     }
 
-    /// As the user named it.
+    /// The model's path, as the user wrote it.
     pub(super) fn name(&self) -> String {
         self.model.display().to_string()
     }
 
-    /// The label column for CSV files: as said, else as the model's run had it.
+    /// The label column of CSV files: the flag's, else that of the model's run.
     pub(super) fn label<'a>(&'a self, model: &'a Model) -> Option<&'a str> {
         let known = model.description.settings.data.label.as_ref();
         let known = known.and_then(Label::column);
@@ -53,7 +54,7 @@ impl ModelArgs {
         self.label.is_some()
     }
 
-    /// The model, ready for use where the user wants it.
+    /// The model on the device that the user chose.
     pub(super) fn predictor(&self, model: &Model) -> Result<Predictor> {
         let threads = thread_count(self.threads.map(usize::from))?;
         model.predictor(self.device, threads)

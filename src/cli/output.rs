@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 
 const STANDARD_OUTPUT: &str = "standard output";
 
-/// Writes text to standard output, whole, and flushes it.
+/// Writes all of a text to standard output and flushes it.
 pub(super) fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
@@ -20,17 +20,17 @@ pub(super) fn print_json(value: &impl serde::Serialize) -> Result<()> {
     print(&format!("{json}\n"))
 }
 
-/// A line for the user on standard error. Nothing is lost if nobody reads it.
+/// Writes a line to standard error. A failure to write is ignored.
 pub(super) fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// The message of an error on standard error.
+/// Writes the message of an error to standard error.
 pub(super) fn error(error: &Error) {
     note(&format!("chainrule: {error}"));
 }
 
-/// Whether the reader of standard output went away, as `head` does: no failure.
+/// Whether the reader of standard output has closed it, as `head` does. That is not a failure.
 pub(super) fn is_closed_pipe(error: &Error) -> bool {
     match error {
         Error::Io { path, source, .. } => {
@@ -40,7 +40,7 @@ pub(super) fn is_closed_pipe(error: &Error) -> bool {
     }
 }
 
-/// Refuses a file that could not be written in the end, before the work and not after it.
+/// Checks, before the work and not after it, that the folder of an output file exists.
 pub(super) fn check_parent(path: &Path) -> Result<()> {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => {

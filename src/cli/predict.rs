@@ -45,7 +45,7 @@ struct PredictReport<'a> {
     predictions: Vec<Prediction<'a>>,
 }
 
-/// One row.
+/// The prediction of one row.
 #[derive(Debug, Serialize)]
 struct Prediction<'a> {
     input: String,
@@ -56,7 +56,7 @@ struct Prediction<'a> {
     probabilities: &'a [f64],
 }
 
-/// An input and what came out.
+/// An input and its predictions.
 struct InputPredictions<'a> {
     path: &'a Path,
     kind: FileKind,
@@ -110,7 +110,7 @@ fn predict<'a>(args: &'a PredictArgs, model: &Model) -> Result<Vec<InputPredicti
     Ok(inputs)
 }
 
-/// Reads an input, decided by what it holds.
+/// Reads an input. The contents decide which format it has.
 fn read(path: &Path, model: &Description, label: Option<&str>) -> Result<(FileKind, Samples)> {
     if path.is_dir() {
         let expected = "a file of rows or a PNG image";
@@ -135,7 +135,7 @@ fn read(path: &Path, model: &Description, label: Option<&str>) -> Result<(FileKi
     Ok((kind, samples))
 }
 
-/// All rows, each with the input that it is from.
+/// All rows, each with its input.
 fn rows<'a>(
     inputs: &'a [InputPredictions<'_>],
     names: &'a [String],
@@ -158,7 +158,7 @@ fn rows<'a>(
     })
 }
 
-/// A line a row: where it is from, then the most probable classes.
+/// One line per row: its input, then the most probable classes.
 fn in_words(inputs: &[InputPredictions<'_>], names: &[String], top: usize) -> String {
     let line = |(input, row): (&InputPredictions<'_>, Prediction<'_>)| {
         let mut cells = vec![match input.kind {
@@ -175,7 +175,7 @@ fn in_words(inputs: &[InputPredictions<'_>], names: &[String], top: usize) -> St
     table::align(&lines, usize::MAX)
 }
 
-/// A line a row: input, row, class, its name and probability, then the probabilities of all classes.
+/// One line per row: input, row, class, its name and probability, then the probabilities of all classes.
 fn as_csv(inputs: &[InputPredictions<'_>], names: &[String]) -> Result<Vec<u8>> {
     let failed = |e: csv::Error| Error::Check(e.to_string());
     let mut writer = csv::Writer::from_writer(Vec::new());

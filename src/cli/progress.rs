@@ -1,4 +1,4 @@
-//! Progress of a run on standard error: on a terminal a bar with metrics and time left, elsewhere a line an epoch.
+//! Progress of a run on standard error: on a terminal a bar with metrics and time left, elsewhere one line per epoch.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::output;
 use crate::metrics::{DataPart, Metric};
 use crate::train::{Control, EpochRecord, Observer, Progress, Start};
 
-/// The metrics in the order of a line.
+/// The metrics in the order in which a line shows them.
 fn loss_first() -> impl Iterator<Item = Metric> {
     Metric::ALL.into_iter().rev()
 }
@@ -25,7 +25,7 @@ pub(super) struct RunProgress {
 }
 
 impl RunProgress {
-    /// For a run of so many epochs.
+    /// The progress of a run of `epochs` epochs.
     pub(super) fn new(quiet: bool, interrupt: Arc<AtomicBool>, epochs: u32) -> Self {
         let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
             let style =
@@ -42,17 +42,17 @@ impl RunProgress {
         }
     }
 
-    /// A line that stays.
+    /// Writes a line, above the bar if there is one.
     pub(super) fn line(&self, text: &str) {
         match &self.bar {
             _ if self.quiet => {}
-            // Before the first batch there is no bar to step around.
+            // Before the first batch the bar is not shown yet.
             Some(bar) if bar.length().is_some() => bar.suspend(|| output::note(text)),
             _ => output::note(text),
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(super) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -106,7 +106,7 @@ impl Observer for RunProgress {
         let Some(bar) = &self.bar else { return };
         if bar.length().is_none() {
             bar.set_length(u64::from(self.epochs) * batches as u64);
-            // Batches before a resume took no time here.
+            // The estimate of the time left must not count the batches before a resume.
             bar.set_position(progress.update.saturating_sub(1));
             bar.reset_eta();
             bar.enable_steady_tick(Duration::from_millis(500));

@@ -9,17 +9,17 @@ use crate::error::{Error, Result};
 use crate::search::Space;
 use crate::settings::Settings;
 
-/// What was given for each flag, as it was written.
+/// The value of each given flag, as text.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ranges {
-    /// By the flag's name without dashes in front.
+    /// Values by the flag's name without leading dashes.
     given: BTreeMap<String, String>,
 }
 
-/// Flags that say nothing about what is searched, or that a search sets itself.
+/// Flags of `train` that a search does not have.
 const OWN: [&str; 1] = ["test"];
 
-/// A text; an error names the flag.
+/// Parses a text in UTF-8. An error names the flag.
 fn utf8_text() -> impl TypedValueParser<Value = String> {
     OsStringValueParser::new()
         .try_map(|text| text.into_string().map_err(|_| "expected a text in UTF-8"))
@@ -81,7 +81,7 @@ impl FromArgMatches for Ranges {
     }
 }
 
-/// Single values, read as `train` reads them.
+/// Single values, parsed as `train` parses them.
 #[derive(Debug, Parser)]
 #[command(no_binary_name = true)]
 struct Fixed {
@@ -90,10 +90,10 @@ struct Fixed {
 }
 
 impl Ranges {
-    /// Puts what is a range or a choice into `space`, and returns the rest.
+    /// Adds ranges and choices to `space`, and returns the single values.
     ///
     /// # Errors
-    /// Names the flag of a value that makes no sense.
+    /// If a value is not valid. The error names its flag.
     pub(super) fn split(&self, space: &mut Space) -> Result<Settings> {
         let mut fixed = Vec::new();
         for (flag, text) in &self.given {

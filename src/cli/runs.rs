@@ -16,7 +16,7 @@ use crate::settings::{Settings, utf8_path};
 use crate::text::table;
 use crate::train::{Overview, RunDir};
 
-/// Where `train` puts its runs.
+/// The default folder of runs.
 const FOLDER: &str = "runs";
 /// The columns of every run before its metrics.
 const FIRST: [&str; 4] = ["name", "status", "epochs", "best_epoch"];
@@ -59,7 +59,7 @@ pub struct RunsArgs {
     json: bool,
 }
 
-/// A folder with what was found in it.
+/// A folder, with its run or the error of reading it.
 struct Listed {
     path: PathBuf,
     found: Result<Overview>,
@@ -74,7 +74,7 @@ struct RunsReport<'a> {
     differing_settings: Vec<&'a str>,
 }
 
-/// A run. What it does not have is null, and so is everything about a folder that cannot be read but its problem.
+/// A run. Values that it does not have are null. If a folder cannot be read, only its problem is not null.
 #[derive(Debug, Serialize)]
 struct RunEntry<'a> {
     name: String,
@@ -129,7 +129,7 @@ fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
             found.push(path.clone());
             continue;
         }
-        // Reading the folder is what says that it is missing.
+        // A missing folder is an error of `read_dir`.
         let entries = fs::read_dir(path).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotADirectory => {
                 Error::format(path, "path", "a run or a folder of runs", "a file")
@@ -146,7 +146,7 @@ fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// What a cell holds.
+/// The value of a cell.
 enum RunCell {
     Text(String),
     Count(u32),
@@ -187,7 +187,7 @@ impl RunCell {
     }
 }
 
-/// A setting's value with an exponent where it would be long without.
+/// A setting's value. A long number is written with an exponent.
 fn shorten(text: &str) -> String {
     match text.parse::<f64>() {
         Ok(x) if text.len() > 8 => format!("{x:e}"),
@@ -264,7 +264,7 @@ impl Listed {
     }
 }
 
-/// The column that the user means: one of every run's, or a setting by its key with or without section.
+/// The full name of a column: one of [`columns`], or a setting that is given by its key with or without section.
 fn column(name: &str, listed: &[Listed]) -> Result<String> {
     let name = name.replace('-', "_");
     if columns().contains(&name) {
@@ -314,7 +314,7 @@ fn in_words(listed: &[Listed], differing: &[&str]) -> String {
     }
     let mut columns = columns();
     columns.extend(differing.iter().map(|&key| key.to_owned()));
-    // A setting goes by its key alone where that is not ambiguous.
+    // A setting is shown by its key without the section if no other column has that key.
     let header = |column: &String| {
         let short = last_part(column);
         let same = columns.iter().filter(|other| last_part(other) == short);

@@ -36,10 +36,10 @@ pub struct SearchArgs {
     /// The study's name in the file
     #[arg(long, value_name = "NAME", default_value = "search", value_parser = name)]
     name: String,
-    /// Where to look next
+    /// How the next point is chosen
     #[arg(long, value_name = "NAME", default_value = "random")]
     sampler: SamplerName,
-    /// What to give up early
+    /// Which trials are given up early
     #[arg(long, value_name = "NAME", default_value = "none")]
     pruner: PrunerName,
     /// Runs of each point with different seeds; their mean counts
@@ -50,7 +50,7 @@ pub struct SearchArgs {
         allow_hyphen_values = true
     )]
     repeats: u32,
-    /// Keep the runs of the best so many trials
+    /// Number of best trials whose runs are kept
     #[arg(
         long,
         value_name = "N",
@@ -62,10 +62,10 @@ pub struct SearchArgs {
     common: Common,
 }
 
-/// More trials than this are refused as a mistake.
+/// The largest number of trials. A larger number is refused as a mistake.
 const MAX_TRIALS: i64 = 1_000_000;
 
-/// A name that can be a folder's.
+/// Parses a name that can also be the name of a folder.
 fn name(text: &str) -> Result<String, String> {
     let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
     if text.is_empty() || text.starts_with('.') || !text.chars().all(fits) {
@@ -127,7 +127,7 @@ struct BestTrial {
     slot: u32,
     value: f64,
     parameters: Map<String, Value>,
-    /// The runs of its repeats.
+    /// The folders of the runs of its repeats.
     runs: Vec<PathBuf>,
 }
 

@@ -108,7 +108,7 @@ fn from_file(path: &Path, space: &mut Space) -> Result<Settings> {
     })
 }
 
-/// The settings that all runs share, with seed and threads of the whole search apart.
+/// The settings that all runs share. Seed and threads belong to the whole search and are kept apart.
 #[derive(Clone, Debug)]
 pub(super) struct Base {
     pub(super) settings: Settings,
@@ -138,7 +138,7 @@ impl Base {
     }
 }
 
-/// The tasks of a command with all that running them needs.
+/// The tasks of a command, and the data and options to run them with.
 pub(super) struct Work<'a> {
     pub(super) tasks: &'a [Task<'a>],
     pub(super) journal: &'a Path,

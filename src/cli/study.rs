@@ -37,7 +37,7 @@ those that a series or the search varies are the values round which the others v
 chainrule study --preset quick\n  chainrule study\n  chainrule study --data my.npz --epochs 5 --out studies/mine"
 )]
 pub struct StudyArgs {
-    /// How much of it
+    /// The size of the study
     #[arg(long, value_name = "NAME", default_value = "full")]
     preset: Preset,
     /// Folder of the study, new or to go on with [default: studies/ and the preset's name]
@@ -68,7 +68,7 @@ pub(super) fn run(args: &StudyArgs) -> Result<()> {
     let interrupt = interrupt_flag()?;
     let journal = out.join(report::JOURNAL);
     search(args, &outline, &base, &journal, &interrupt)?;
-    // Of several processes one trains the final model and writes the page at a time.
+    // Only one process at a time trains the final model and writes the page.
     let _lock = lock(&out.join("final.lock"), &interrupt)?;
     let summary = final_model(args, &outline, &base, &out, interrupt)?;
     let page = write_report(&out, &out.join(report::REPORT))?;
@@ -83,7 +83,7 @@ fn search(
     interrupt: &Arc<AtomicBool>,
 ) -> Result<()> {
     let data = base.load(false)?;
-    // The final model has all threads to itself.
+    // The final model uses all threads.
     let afterwards = cost_of_run(&outline.middle()?, &data)? / base.threads as f64;
     let tasks = outline.tasks();
     let work = Work {
@@ -105,7 +105,8 @@ fn interrupted() -> Error {
     Error::Interrupted("interrupted; the same command goes on".into())
 }
 
-/// Waits until no other process has the file locked. The lock goes with the returned handle, and with the process.
+/// Waits until no other process has the file locked, and locks it. The lock ends with the returned handle or with the
+/// process.
 fn lock(path: &Path, interrupt: &AtomicBool) -> Result<File> {
     let file = File::create(path).map_err(|e| Error::io("create", path, e))?;
     loop {
@@ -120,7 +121,7 @@ fn lock(path: &Path, interrupt: &AtomicBool) -> Result<File> {
     }
 }
 
-/// Trains and tests the final model, or goes on with it.
+/// Trains and tests the final model, or resumes its training.
 fn final_model(
     args: &StudyArgs,
     outline: &Outline,
@@ -166,7 +167,8 @@ fn final_model(
     Ok(summary)
 }
 
-/// The test set is used once: a model that was tested is not silently replaced by another.
+/// The error if the final model has other settings than the best trial. The test set is used once, so a tested model is
+/// not silently replaced by another.
 fn other_winner(folder: &Path, error: &Error) -> Error {
     let message = format!(
         "{} was trained with other settings ({error}): another trial is the best one now; remove the folder to train anew",

@@ -1,4 +1,4 @@
-//! `sweep`: one setting at a time takes one value after the other.
+//! `sweep`: varies one setting at a time over a list of values.
 
 use std::path::{Path, PathBuf};
 

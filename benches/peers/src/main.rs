@@ -14,9 +14,9 @@
 //! number of threads, after a check that both give the same numbers. A ratio is theirs / ours: above 1 ours is faster.
 //! `chainrule::bench::timing` explains the measurement and the intervals.
 //!
-//! After a product the threads of a library go on spinning for a while. Before a batch on several threads both sides
-//! pause until the other's threads sleep. OpenBLAS's threads spin for 2^26 cycles by default, which is longer than
-//! the pause. The variable above makes it 2^22.
+//! After a product the threads of a library spin for a while. Before a batch on several threads both sides pause until
+//! the other's threads sleep. OpenBLAS's threads spin for 2^26 cycles by default, which is longer than the pause. The
+//! variable above makes it 2^22.
 //!
 //! `compare_torch.py`, beside this program, compares training with PyTorch.
 
@@ -125,7 +125,13 @@ fn measure(threads: usize, pairs: usize) -> Vec<Row> {
 }
 
 /// Times both libraries on the same operands, each with its own C, after a check that their results agree.
-fn compare(shape: Shape, layout: ProductLayout, peer: Peer, threads: usize, effort: PairEffort) -> Comparison {
+fn compare(
+    shape: Shape,
+    layout: ProductLayout,
+    peer: Peer,
+    threads: usize,
+    effort: PairEffort,
+) -> Comparison {
     let operands = ProductOperands::new(shape, layout);
     let (a, b) = (operands.a(), operands.b());
     let mut our_c = Array2::from_elem((shape.m, shape.n), f32::NAN);

@@ -20,7 +20,7 @@ use crate::cli::output;
 use crate::error::Result;
 use crate::threads::thread_count;
 
-/// How long everything is measured.
+/// How long each part is measured.
 struct BenchEffort {
     peak: Repeats,
     products: PairEffort,
@@ -65,7 +65,7 @@ impl BenchEffort {
     }
 }
 
-/// The object that `--json` prints. What was not measured is null.
+/// The object that `--json` prints. A part that was not measured is null.
 #[derive(Debug, Serialize)]
 struct BenchReport {
     machine: Machine,
@@ -116,7 +116,7 @@ fn measure_products(
     let mut found = Vec::new();
     for threads in one_and(machine.threads) {
         let effort = match threads {
-            // Nobody is left spinning.
+            // One thread leaves no spinning threads behind.
             1 => PairEffort {
                 settle: Duration::ZERO,
                 ..effort

@@ -16,7 +16,7 @@ use crate::cli::output;
 use crate::error::{Error, Result};
 use crate::text::table;
 
-/// The object that `--json` prints. What was not measured is null.
+/// The object that `--json` prints. A part that was not measured is null.
 #[derive(Debug, Serialize)]
 struct DeviceReport {
     device: String,

@@ -33,7 +33,7 @@ Examples:
   chainrule bench --quick --json
   chainrule bench --device cuda")]
 pub struct BenchArgs {
-    /// Measure only these [default: everything]
+    /// Measure only these parts [default: everything]
     #[arg(long, value_name = "PARTS", value_delimiter = ',')]
     only: Vec<BenchPart>,
     /// What the products of the steps multiply
@@ -56,7 +56,7 @@ pub struct BenchArgs {
     quiet: bool,
 }
 
-/// What can be measured.
+/// A part of the measurements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 enum BenchPart {
     /// Multiply-adds and memory traffic of this machine

@@ -4,7 +4,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::output;
 
-/// What is being measured: on a terminal in one line that goes away, else a line each, on standard error.
+/// Shows the current measurement: on a terminal in one line that is removed at the end, else in a new line each.
 pub(super) struct BenchProgress {
     quiet: bool,
     spinner: ProgressBar,
@@ -26,7 +26,7 @@ impl BenchProgress {
     }
 
     pub(super) fn next(&self, what: &str) {
-        // No steady tick: drawing would take time from what is measured.
+        // No steady tick: drawing would disturb the measurement.
         self.spinner.set_message(what.to_owned());
         self.spinner.tick();
         if self.spinner.is_hidden() && !self.quiet {

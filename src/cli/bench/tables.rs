@@ -1,4 +1,4 @@
-//! What `bench` found, in words and tables.
+//! The results of `bench` as text and tables.
 
 use crate::backend::ProductPrecision;
 use crate::bench::peak::{Bandwidth, Machine, Peak, Speed};
