@@ -15,7 +15,7 @@
 //! | how good settings are searched for | [`search`], [`report`] |
 //! | how fast it is, and against what | [`mod@bench`] |
 //!
-//! # The house
+//! # Modules
 //!
 //! A module uses only what stands below it; modules on one line do not use each other. A test holds this.
 //!
@@ -43,7 +43,7 @@
 //! | X | `[n, in]` | a batch of n samples, one a row |
 //! | W, b | `[out, in]`, `[out]` | weights and bias of a Linear |
 //! | γ, β | `[out]` | scale and shift of a batch norm |
-//! | Z | `[n, classes]` | logits |
+//! | Z | `[n, outputs]` | logits |
 //! | L | | the loss, one number |
 //! | dX, dW, … | as X, W, … | the gradient of L |
 //! | m, v | as the parameters | moments of the optimiser |

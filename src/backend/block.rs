@@ -12,7 +12,7 @@ use crate::ops::dropout::Mask;
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
 pub enum Order {
-    /// Linear, BatchNorm, Dropout, activation: the reference model.
+    /// Linear, BatchNorm, Dropout, activation.
     #[default]
     DropoutActivation,
     /// Linear, BatchNorm, activation, Dropout.

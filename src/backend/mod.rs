@@ -52,10 +52,10 @@ pub use plain::Plain;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum ProductPrecision {
-    /// The numbers themselves.
+    /// Single precision.
     #[default]
     F32,
-    /// The numbers rounded to bf16: 8 bits of exponent, 7 of fraction.
+    /// Rounded to bfloat16 (8 bits of exponent, 7 of fraction).
     Bf16,
 }
 

@@ -23,7 +23,7 @@ pub enum Precision {
     F32,
     /// Double precision.
     F64,
-    /// Single precision, but what matrix products multiply is rounded to bfloat16.
+    /// Single precision, with the factors of matrix products rounded to bfloat16.
     Bf16,
 }
 

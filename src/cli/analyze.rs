@@ -27,10 +27,10 @@ Examples:
 pub struct AnalyzeArgs {
     #[command(flatten)]
     model: ModelArgs,
-    /// Labelled data with a test part [default: what the model was trained on]
+    /// Labelled data with a test part [default: the data set of the model's run]
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
-    /// Another model's outputs for the same test samples, [samples, classes]: NPY, NPZ (x) or CSV
+    /// Outputs of another model for the same test samples, as an array [samples, classes] in NPY, NPZ (x) or CSV
     #[arg(long, value_name = "FILE")]
     predictions: Option<PathBuf>,
     /// Correlate the logits instead of the probabilities

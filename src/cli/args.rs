@@ -7,11 +7,11 @@ use super::{
     sweep, train,
 };
 
-/// A multilayer-perceptron engine written by hand: explicit backpropagation on a laptop CPU.
+/// Train multilayer perceptrons, fast on a CPU, with backpropagation written by hand and every gradient checked.
 #[derive(Debug, Parser)]
 #[command(name = "chainrule", version, about, max_term_width = 100)]
 #[command(
-    after_help = "Environment: CHAINRULE_DATA names the default data set; CHAINRULE_KERNEL=portable|avx2|avx512 forces an instruction set; RAYON_NUM_THREADS is the default of --threads; NO_COLOR.\n\nExit codes: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted."
+    after_help = "Environment: CHAINRULE_DATA names the default data set; CHAINRULE_KERNEL=portable|avx2|avx512 forces an instruction set; RAYON_NUM_THREADS sets the default of --threads; NO_COLOR turns colours off.\n\nExit codes: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted."
 )]
 pub struct Cli {
     /// What to do.
@@ -22,27 +22,27 @@ pub struct Cli {
 /// What the program can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Train a network; Fashion-MNIST and the study's base configuration by default
+    /// Train a network; without flags 784-500-10 on Fashion-MNIST
     Train(Box<train::TrainArgs>),
-    /// Measure a model on labelled data: accuracy, loss, scores per class, confusion matrix
+    /// Evaluate a model on labelled data: accuracy, loss, scores per class, confusion matrix
     Eval(eval::EvalArgs),
     /// Show which classes a model confuses, alone or beside another model's predictions
     Analyze(analyze::AnalyzeArgs),
     /// Classify rows of a file, or PNG images
     Predict(predict::PredictArgs),
-    /// The whole study: six settings one at a time, a search over all of them, a final model, a report
+    /// Run the whole study: vary six settings one at a time, search all of them, train a final model, write a report
     Study(Box<study::StudyArgs>),
     /// Vary one setting at a time, with repeats
     Sweep(Box<sweep::SweepArgs>),
-    /// Search for good settings: ranges instead of values, many trials, several processes on one file
+    /// Search for good settings: give ranges instead of values; several processes can share one study file
     Search(Box<search::SearchArgs>),
-    /// Make a page of a study file: what was found, with charts and tables
+    /// Write a report of a study as a web page with charts and tables
     Report(report::ReportArgs),
-    /// List runs and compare them
+    /// List and compare runs
     Runs(runs::RunsArgs),
     /// Check every gradient of a network against central differences
     Gradcheck(Box<gradcheck::GradcheckArgs>),
-    /// Measure this machine, and how much of it products and training steps use
+    /// Measure this machine's peak, and the share of it that matrix products and training steps reach
     Bench(bench::BenchArgs),
     /// Describe, verify or show a data set
     Data {

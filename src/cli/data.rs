@@ -14,7 +14,7 @@ use crate::settings::utf8_path;
 /// What to do with a data set.
 #[derive(Debug, Subcommand)]
 pub enum DataCommand {
-    /// Print path, sizes, value range and samples of each class.
+    /// Print path, sizes, value range and the number of samples of each class.
     Info {
         /// Which data set.
         #[command(flatten)]
@@ -23,13 +23,13 @@ pub enum DataCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Compare the files with their checksums; other data sets are loaded and checked.
+    /// Check the files of a known data set against their checksums; load and check any other data set.
     Verify {
         /// Which data set.
         #[command(flatten)]
         source: DataSource,
     },
-    /// Draw one example of each class with its name and counts.
+    /// Draw one example of each class with its name and its number of samples.
     Show {
         /// Which data set.
         #[command(flatten)]
@@ -43,10 +43,10 @@ pub enum DataCommand {
 /// The flags that name a data set.
 #[derive(Debug, Args)]
 pub struct DataSource {
-    /// A folder of IDX or NPY files, an NPZ or a CSV file [default: Fashion-MNIST, searched for].
+    /// A folder of IDX or NPY files, an NPZ or a CSV file [default: Fashion-MNIST, found as by train].
     #[arg(long, value_name = "PATH", value_parser = utf8_path())]
     pub data: Option<PathBuf>,
-    /// Label column of a CSV file: name, or index from 0, negative from the end.
+    /// Label column of a CSV file: its name, or its index (from 0; negative counts from the end).
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
     pub label: Option<String>,
 }

@@ -28,12 +28,12 @@ Examples:
 pub struct EvalArgs {
     #[command(flatten)]
     model: ModelArgs,
-    /// Labelled data: a folder of IDX or NPY files, an NPZ or a CSV file, plain or gzip [default: what the model was
-    /// trained on]
+    /// Labelled data: a folder of IDX or NPY files, an NPZ or a CSV file, plain or gzip [default: the data set of the
+    /// model's run]
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
-    /// Which samples; train and validation are those of the model's run and need its data set [default: test if there
-    /// is a test part, else all]
+    /// Samples to evaluate; train and validation are those of the model's run and need its data set [default: test if
+    /// the data have a test part, else all]
     #[arg(long, value_name = "PART")]
     split: Option<EvalPart>,
 }
@@ -44,9 +44,9 @@ pub struct EvalArgs {
 enum EvalPart {
     /// The test part
     Test,
-    /// The samples that the model's run validated on
+    /// The validation samples of the model's run
     Validation,
-    /// The samples that the model's run learnt from
+    /// The training samples of the model's run
     Train,
     /// All samples
     All,

@@ -21,19 +21,19 @@ const ROWS: usize = 8;
 /// What `gradcheck` takes.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Takes the settings of train, so that any run's network can be checked; --batch-size is the rows of the random batch (8 if not given), and settings that are not about the network are ignored. Exit code 1 if a gradient is off.\n\nExamples:\n  chainrule gradcheck --activation gelu --depth 4\n  chainrule gradcheck --config runs/run-0001/config.toml --batch-size 8\n  chainrule gradcheck --inputs 20 --widths 16,8 --classes 3 --all"
+    after_help = "gradcheck takes the settings of train, so it can check the network of any run. --batch-size is the number of rows of the random batch [default: 8]. Settings that do not concern the network are ignored. The exit code is 1 if a gradient is wrong.\n\nExamples:\n  chainrule gradcheck --activation gelu --depth 4\n  chainrule gradcheck --config runs/run-0001/config.toml --batch-size 8\n  chainrule gradcheck --inputs 20 --widths 16,8 --classes 3 --all"
 )]
 pub struct GradcheckArgs {
     /// Read settings from a TOML file, as train does
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Values per sample [default: those of --data, else 784]
+    /// Number of inputs [default: that of --data, else 784]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_VALUES), allow_hyphen_values = true)]
     inputs: Option<u32>,
-    /// Classes [default: those of --data, else 10]
+    /// Number of classes [default: that of --data, else 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=MAX_VALUES), allow_hyphen_values = true)]
     classes: Option<u32>,
-    /// Seeded entries checked per tensor
+    /// Number of entries to check per tensor, drawn with the seed
     #[arg(long, value_name = "N", default_value_t = 200, conflicts_with = "all", value_parser = clap::value_parser!(u32).range(1..), allow_hyphen_values = true)]
     entries: u32,
     /// Check every entry of every tensor
@@ -44,7 +44,7 @@ pub struct GradcheckArgs {
         value_name = "ERROR",
         value_parser = limit,
         allow_hyphen_values = true,
-        help = "The largest relative error that passes [default: 1e-5; on a GPU, in f32, 1e-3]"
+        help = "Largest relative error that passes [default: 1e-5; on a GPU, in f32, 1e-3]"
     )]
     limit: Option<f64>,
     /// Print one JSON object on standard output instead of the table

@@ -13,14 +13,14 @@ use crate::threads::{MAX_THREADS, thread_count};
 /// The model's flags.
 #[derive(Debug, Args)]
 pub(super) struct ModelArgs {
-    /// Model to use: the folder of a run, or a model.safetensors
+    /// Model: the folder of a run, or a model.safetensors file
     #[arg(long, value_name = "FILE|RUN")]
     pub(super) model: PathBuf,
-    /// CSV column that holds the label, by name or by index (from 0; negative from the end) [default: that of the
-    /// model's run]
+    /// CSV column of the label: its name, or its index (from 0; negative counts from the end) [default: the label
+    /// column of the model's run]
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
     label: Option<String>,
-    /// Threads; the result does not depend on them [default: $RAYON_NUM_THREADS, else one per core]
+    /// Number of threads; it does not change the result [default: $RAYON_NUM_THREADS, else one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_THREADS as i64), allow_hyphen_values = true)]
     threads: Option<u16>,
     /// Where to compute: cpu, cuda or cuda:N (the N-th NVIDIA GPU, from 0)

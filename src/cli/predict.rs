@@ -16,8 +16,8 @@ use crate::text::table;
 /// What `predict` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Rows are counted from 1. A label column beside the values of a CSV file is left out. Pixels of PNG
-images enter as 0..255, grey; they must have the size of the images that the model was trained on.
+Rows are counted from 1. A label column in a CSV file is ignored. PNG images are read as grey values
+0..255; they must have the size of the images that the model was trained on.
 
 Examples:
   chainrule predict --model runs/run-0001 boot.png sandal.png
@@ -29,10 +29,10 @@ pub struct PredictArgs {
     /// Rows of values (CSV, NPY, the x of an NPZ, IDX images; plain or gzip) or PNG images
     #[arg(value_name = "INPUT", required = true)]
     inputs: Vec<PathBuf>,
-    /// Classes shown for each row, the most probable first
+    /// Number of classes to show for each row, the most probable first
     #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..), allow_hyphen_values = true)]
     top: u32,
-    /// Write all probabilities to a CSV file instead of showing the likeliest
+    /// Write all probabilities to a CSV file instead of printing the top classes
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }

@@ -12,16 +12,16 @@ use crate::report;
 /// What `report` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Writes report.html, which needs neither network nor script, and figures/ with each chart as SVG and its numbers as CSV.
+Writes report.html, which works without network and scripts, and figures/ with each chart as SVG and its numbers as CSV.
 
 Examples:
   chainrule report studies/full                  # the folder of a study
   chainrule report search.journal --out report   # a study file of sweep or search")]
 pub struct ReportArgs {
-    /// Folder of a study, or a study file of sweeps and searches
+    /// Folder of a study, or a study file of sweep or search
     #[arg(value_name = "STUDY")]
     study: PathBuf,
-    /// Folder to write to [default: report in the study's folder; the study file's name with .report]
+    /// Folder to write to [default: report/ in the study's folder, or the study file's name with .report]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }

@@ -40,15 +40,15 @@ fn columns() -> Vec<String> {
 /// What `runs` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Settings in which the listed runs differ get a column each. An unfinished run is still running, or
-was killed. Seconds are those of training alone, without validation and files.
+Each setting in which the listed runs differ has a column. An unfinished run is still running or was
+killed. Seconds are training time, without validation and writing files.
 
 Examples:
   chainrule runs
   chainrule runs --sort val_accuracy
   chainrule runs runs/run-0001 experiments/wide --json")]
 pub struct RunsArgs {
-    /// Folders of runs, or runs themselves [default: runs]
+    /// Runs, or folders of runs [default: runs]
     #[arg(value_name = "PATH", value_parser = utf8_path())]
     paths: Vec<PathBuf>,
     /// Order by a column or by a setting as in model.width; metrics from best to worst, all else from low to high

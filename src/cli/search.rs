@@ -22,18 +22,18 @@ use crate::text::number::shown;
 #[derive(Debug, Args)]
 #[command(
     override_usage = "chainrule search [OPTIONS] --<SETTING> <RANGE>...",
-    after_help = "Every setting of train can be a range, ends included (--lr 0.0005..0.005, --width 500..1000), one in the logarithm (--lr 1e-4..1e-1:log), one with steps (--batch-size 64..128:16), or choices \
-(--activation relu,tanh; lists: --widths 256,128/512). A single value holds for all trials. In a file: [space] with lr = \"1e-4..1e-1:log\".\n\nThe study file is Optuna's journal: optuna and optuna-dashboard open \
-it, and several processes started with the same command share the work. The same command goes on after an interruption.\n\nExample:\n  chainrule search --trials 50 --lr 0.0005..0.005 --width 500..1000 --depth 4..8 --dropout 0.1..0.4 --batch-size 64..128"
+    after_help = "Every setting of train takes a range with both ends (--lr 0.0005..0.005, --width 500..1000), a logarithmic range (--lr 1e-4..1e-1:log), a range with steps (--batch-size 64..128:16), or choices \
+(--activation relu,tanh; lists: --widths 256,128/512). A single value is used for all trials. In a file, write [space] with lr = \"1e-4..1e-1:log\".\n\nThe study file is Optuna's journal: optuna and optuna-dashboard open \
+it, and several processes started with the same command share the work. After an interruption the same command continues.\n\nExample:\n  chainrule search --trials 50 --lr 0.0005..0.005 --width 500..1000 --depth 4..8 --dropout 0.1..0.4 --batch-size 64..128"
 )]
 pub struct SearchArgs {
-    /// Trials of all processes and restarts together
+    /// Number of trials, over all processes and restarts
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=MAX_TRIALS), allow_hyphen_values = true)]
     trials: u32,
-    /// Study file, new or to go on with
+    /// Study file, new or to continue
     #[arg(long, value_name = "FILE", default_value = "search.journal", value_parser = utf8_path())]
     study: PathBuf,
-    /// The study's name in the file
+    /// Name of the study in the file
     #[arg(long, value_name = "NAME", default_value = "search", value_parser = name)]
     name: String,
     /// How the next point is chosen
@@ -42,7 +42,7 @@ pub struct SearchArgs {
     /// Which trials are given up early
     #[arg(long, value_name = "NAME", default_value = "none")]
     pruner: PrunerName,
-    /// Runs of each point with different seeds; their mean counts
+    /// Number of runs of each point, with different seeds; their mean is the trial's value
     #[arg(
         long,
         value_name = "N",
@@ -158,7 +158,7 @@ fn conclude(args: &SearchArgs, plan: &Plan, finish: Finish) -> Result<()> {
     if finish == Finish::Interrupted {
         let ended = report.complete + report.pruned;
         let text = format!(
-            "interrupted after {ended} of {} trials; the same command goes on",
+            "interrupted after {ended} of {} trials; the same command continues it",
             args.trials
         );
         return Err(Error::Interrupted(text));

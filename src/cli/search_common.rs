@@ -29,7 +29,7 @@ pub(super) struct Common {
     /// Read settings from a TOML file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print one JSON object at the end, and nothing else, on standard output
+    /// Print only one JSON object, at the end, on standard output
     #[arg(long)]
     pub(super) json: bool,
     /// Show no progress

@@ -32,15 +32,15 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// What `study` takes.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Six settings are varied one at a time, then all of them are searched at once, and the best trial's settings train the final model, which is tested once. Other settings of train hold for every run; \
-those that a series or the search varies are the values round which the others vary.\n\nThe same command goes on after an interruption, and several processes started with it share the work.\n\nExamples:\n  \
+    after_help = "Six settings are varied one at a time, then all of them are searched at once, and the final model is trained with the best trial's settings and tested once. Other settings of train apply to every run. \
+A setting that the study varies keeps its given value while another one is varied.\n\nAfter an interruption the same command continues. Several processes with the same command share the work.\n\nExamples:\n  \
 chainrule study --preset quick\n  chainrule study\n  chainrule study --data my.npz --epochs 5 --out studies/mine"
 )]
 pub struct StudyArgs {
     /// The size of the study
     #[arg(long, value_name = "NAME", default_value = "full")]
     preset: Preset,
-    /// Folder of the study, new or to go on with [default: studies/ and the preset's name]
+    /// Folder of the study, new or to continue [default: studies/quick or studies/full, after the preset]
     #[arg(long, value_name = "DIR", value_parser = utf8_path())]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -102,7 +102,7 @@ fn search(
 }
 
 fn interrupted() -> Error {
-    Error::Interrupted("interrupted; the same command goes on".into())
+    Error::Interrupted("interrupted; the same command continues it".into())
 }
 
 /// Waits until no other process has the file locked, and locks it. The lock ends with the returned handle or with the

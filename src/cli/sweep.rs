@@ -21,21 +21,21 @@ use crate::text::table;
 #[derive(Debug, Args)]
 #[command(
     override_usage = "chainrule sweep [OPTIONS] [<SETTING> --values <LIST>]...",
-    after_help = "Each setting is a series of its own, around the settings that the other flags say; each value is trained --repeats times with different seeds. Lists are joined by commas, lists of lists by slashes \
-(widths --values 256,128/512). The same command goes on after an interruption, and several processes on one file share the work.\n\nExamples:\n  chainrule sweep lr --values 0.0001,0.001,0.01\n  chainrule sweep lr --values \
+    after_help = "Each setting is a series of its own; the other flags set everything else. Each value is trained --repeats times with different seeds. Values are separated by commas; values that are lists by slashes \
+(widths --values 256,128/512). After an interruption the same command continues. Several processes on one file share the work.\n\nExamples:\n  chainrule sweep lr --values 0.0001,0.001,0.01\n  chainrule sweep lr --values \
 0.001,0.01 width --values 50,500 --epochs 3 --repeats 5\n  chainrule sweep --preset six"
 )]
 pub struct SweepArgs {
     /// Settings to vary, each followed by its --values
     #[arg(value_name = "SETTING")]
     settings: Vec<String>,
-    /// The values of the setting before it
+    /// Values of the preceding setting
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     values: Vec<String>,
-    /// Series that belong together
+    /// A set of series
     #[arg(long, value_name = "NAME", conflicts_with_all = ["settings", "values"])]
     preset: Option<SweepPreset>,
-    /// Runs of each value with different seeds
+    /// Number of runs of each value, with different seeds
     #[arg(
         long,
         value_name = "N",
@@ -43,7 +43,7 @@ pub struct SweepArgs {
         allow_hyphen_values = true
     )]
     repeats: u32,
-    /// Study file, new or to go on with; a study for each setting
+    /// Study file, new or to continue; it gets one study per setting
     #[arg(long, value_name = "FILE", default_value = "sweep.journal", value_parser = utf8_path())]
     study: PathBuf,
     #[command(flatten)]
@@ -96,7 +96,10 @@ pub(super) fn run(args: &SweepArgs) -> Result<()> {
     let finishes = work.run()?;
     let interrupted = finishes.iter().position(|f| *f == Finish::Interrupted);
     if let Some(plan) = interrupted.map(|task| &plans[task]) {
-        let message = format!("interrupted in {}; the same command goes on", plan.name);
+        let message = format!(
+            "interrupted in {}; the same command continues it",
+            plan.name
+        );
         return Err(Error::Interrupted(message));
     }
     conclude(args, &plans)

@@ -21,28 +21,28 @@ use crate::train::{self, Folder, Outcome, RunDir, RunOptions, Summary};
 /// What `train` takes.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Settings come from the defaults, then --config, then flags. A run's folder keeps the resolved ones."
+    after_help = "Settings come from the defaults, then --config, then flags; later ones override earlier ones. The run's config.toml holds the result."
 )]
 pub struct TrainArgs {
     /// Read settings from a TOML file with the sections data, model, train, optimizer, schedule
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Folder of the run, new or empty [default: the next free runs/run-0001]
+    /// Folder of the run; it must be new or empty [default: the next free number, as in runs/run-0001]
     #[arg(long, value_name = "DIR", value_parser = utf8_path())]
     out: Option<PathBuf>,
-    /// Go on with an interrupted run; --epochs may grow, --threads, --device, --patience and --data may change
+    /// Continue an interrupted run; --epochs may be raised, and --threads, --device, --patience and --data may change
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "out", "init_from"])]
     resume: Option<PathBuf>,
-    /// Start from the weights of a safetensors file with the names of a PyTorch nn.Sequential
+    /// Start with the weights of a safetensors file whose tensors are named as in a PyTorch nn.Sequential
     #[arg(long, value_name = "FILE")]
     init_from: Option<PathBuf>,
-    /// Write the last weights to a safetensors file with those names
+    /// Write the last weights to a safetensors file, with tensor names as for --init-from
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
-    /// Print one JSON object at the end, and nothing else, on standard output
+    /// Print only one JSON object, at the end, on standard output
     #[arg(long)]
     json: bool,
-    /// Compute one operation at a time, as the formulas are written: the same numbers, bit for bit, but slower
+    /// Compute one operation at a time, as the formulas are written; slower, with the same bits
     #[arg(long)]
     plain: bool,
     /// Show no progress

@@ -22,10 +22,10 @@ use crate::real::Real;
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Normalize {
-    /// Pixels (u8) are divided by 255, floats stay as they are.
+    /// Divide bytes by 255, leave floats unchanged.
     #[default]
     Auto,
-    /// Each feature gets mean 0 and standard deviation 1 over the training samples.
+    /// Scale each feature to mean 0 and standard deviation 1 over the training samples.
     Standard,
 }
 

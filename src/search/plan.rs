@@ -20,12 +20,12 @@ use crate::train::check_fit;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum SamplerName {
-    /// Anywhere, uniformly
+    /// Uniformly random points
     #[default]
     Random,
-    /// A scrambled Sobol sequence: random, but evenly spread
+    /// Scrambled Sobol sequence: random points, evenly spread
     Sobol,
-    /// Tree-structured Parzen estimator: near what was good
+    /// Tree-structured Parzen estimator: points near good trials
     Tpe,
     /// Every point of a finite space, in order
     Grid,
@@ -35,14 +35,14 @@ pub enum SamplerName {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum PrunerName {
-    /// Nothing
+    /// Stop no trial
     #[default]
     None,
-    /// What is worse than the median of the complete trials at the same epoch
+    /// Stop trials that are worse than the median of the complete trials at the same epoch
     Median,
-    /// Asynchronous successive halving: at epochs 1, 4, 16, … one in four goes on
+    /// Asynchronous successive halving: at epochs 1, 4, 16, … one trial in four continues
     Asha,
-    /// Successive halving with several first epochs
+    /// Successive halving with several values of the first epoch
     Hyperband,
 }
 

@@ -14,7 +14,7 @@ use crate::settings::{Config, Settings};
 /// The size of the study.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Preset {
-    /// The same shape in small: 2 repeats of one epoch, 6 trials, a final model of 4 epochs
+    /// A small study: 28 values with 2 repeats of one epoch, 6 trials of one epoch, a final model of 4 epochs
     Quick,
     /// As published: 28 values with 3 repeats and 50 trials of 10 epochs each, a final model of 10 epochs
     #[default]

@@ -67,25 +67,25 @@ pub struct Settings {
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "Data")]
 pub struct DataSettings {
-    /// Data set: a folder of IDX or NPY files, an NPZ or a CSV file, plain or gzip [default: Fashion-MNIST, looked
-    /// for in $CHAINRULE_DATA, data/fashion-mnist, /usr/share/datasets/fashion-mnist]
+    /// Data set: a folder of IDX or NPY files, an NPZ or a CSV file, plain or gzip [default: Fashion-MNIST from
+    /// $CHAINRULE_DATA, data/fashion-mnist or /usr/share/datasets/fashion-mnist]
     #[arg(long = "data", value_name = "PATH", value_parser = utf8_path())]
     pub path: Option<PathBuf>,
-    /// CSV column that holds the label, by name or by index (from 0; negative from the end) [default: label, class,
-    /// target or y; else the last]
+    /// CSV column of the label: its name, or its index (from 0; negative counts from the end) [default: label, class,
+    /// target or y, else the last column]
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, value_parser = |text: &str| Ok::<_, Infallible>(Label::from(text)))]
     pub label: Option<Label>,
-    /// Share of the training samples that is kept for validation, drawn class by class [default: 0.2]
+    /// Share of the training samples to use for validation, drawn from each class [default: 0.2]
     #[arg(long, value_name = "SHARE", allow_hyphen_values = true)]
     pub validation: Option<f64>,
     /// Evaluate on the test set after training [default: true]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub test: Option<bool>,
-    /// auto: bytes to 0..1, floats as they are; standard: mean 0 and deviation 1, fitted on the training part
-    /// [default: auto]
+    /// auto: bytes divided by 255, floats unchanged; standard: mean 0 and standard deviation 1 over the training
+    /// samples [default: auto]
     #[arg(long, value_name = "HOW")]
     pub normalize: Option<Normalize>,
-    /// Random changes of each training image: flip, shift=PIXELS (or crop=PIXELS), noise=DEVIATION, joined by commas
+    /// Random changes of each training image, separated by commas: flip, shift=PIXELS (or crop=PIXELS), noise=DEVIATION
     /// [default: none]
     #[arg(long, value_name = "LIST")]
     pub augment: Option<String>,
@@ -96,13 +96,13 @@ pub struct DataSettings {
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "Model")]
 pub struct ModelSettings {
-    /// Units of the first hidden layer [default: 500]
+    /// Number of units in the first hidden layer [default: 500]
     #[arg(long, value_name = "UNITS", allow_hyphen_values = true)]
     pub width: Option<usize>,
-    /// Linear layers, the last one included [default: 2]
+    /// Number of Linear layers, the output layer included [default: 2]
     #[arg(long, value_name = "LAYERS", allow_hyphen_values = true)]
     pub depth: Option<usize>,
-    /// Units of every hidden layer, instead of --width, --depth and --taper
+    /// Number of units in each hidden layer, separated by commas; replaces --width, --depth and --taper
     #[arg(
         long,
         value_name = "LIST",
@@ -110,23 +110,23 @@ pub struct ModelSettings {
         allow_hyphen_values = true
     )]
     pub widths: Option<Vec<usize>>,
-    /// Make each hidden layer narrower than the one before by width/(depth-1), rounded down [default: true]
+    /// Make each hidden layer narrower than the previous one by width/(depth-1), rounded down [default: true]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub taper: Option<bool>,
     /// Batch normalisation after each hidden Linear [default: true]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub batch_norm: Option<bool>,
-    /// Nonlinearity of the hidden layers [default: relu]
+    /// Activation function of the hidden layers [default: relu]
     #[arg(long, value_name = "NAME")]
     pub activation: Option<Activation>,
     /// Probability of dropping a hidden unit in training [default: 0]
     #[arg(long, value_name = "P", allow_hyphen_values = true)]
     pub dropout: Option<f64>,
-    /// Whether dropout or the activation comes first [default: dropout_activation]
+    /// Order of dropout and activation in a block [default: dropout_activation]
     #[arg(long, value_name = "NAME")]
     pub order: Option<Order>,
-    /// Initial weights: default, kaiming_uniform, kaiming_normal, xavier_uniform, xavier_normal; the last four also
-    /// with a gain, as in xavier_normal=1.5 [default: default]
+    /// Initial weights: default, kaiming_uniform, kaiming_normal, xavier_uniform, xavier_normal; the last four take a
+    /// gain, as in xavier_normal=1.5 [default: default]
     #[arg(long, value_name = "NAME")]
     pub init: Option<String>,
 }
@@ -142,37 +142,37 @@ pub struct TrainSettings {
     /// Samples per update [default: 100]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub batch_size: Option<usize>,
-    /// Seed of weights, split, order, dropout and augmentation [default: 0]
+    /// Seed of initial weights, split, sample order, dropout and augmentation [default: 0]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub seed: Option<u64>,
-    /// Threads; the result does not depend on them [default: $RAYON_NUM_THREADS, else one per core]
+    /// Number of threads; it does not change the result [default: $RAYON_NUM_THREADS, else one per core]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub threads: Option<usize>,
-    /// Numbers to compute with [default: f32]
+    /// Number format [default: f32]
     #[arg(long, value_name = "NAME")]
     pub precision: Option<Precision>,
     /// Where to compute: cpu, cuda or cuda:N (the N-th NVIDIA GPU, from 0) [default: cpu]
     #[arg(long, value_name = "NAME")]
     pub device: Option<Device>,
-    /// A new order of the samples every epoch [default: true]
+    /// Shuffle the samples every epoch [default: true]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub shuffle: Option<bool>,
-    /// Leave out an epoch's last batch if it is shorter than the others [default: false]
+    /// Skip an epoch's last batch if it is shorter than the others [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub drop_last: Option<bool>,
-    /// Label smoothing, in 0..1 [default: 0]
+    /// Share of the target that is spread over all classes, in 0..1 [default: 0]
     #[arg(long, value_name = "SHARE", allow_hyphen_values = true)]
     pub label_smoothing: Option<f64>,
     /// One weight per class in the loss, or weights by name as in cat=2,dog=0.5 [default: all 1]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub class_weights: Option<ClassWeights>,
-    /// Scale gradients so that their norm is at most this; 0 is off [default: 0]
+    /// Largest norm of the gradient; larger gradients are scaled down; 0 turns clipping off [default: 0]
     #[arg(long, value_name = "NORM", allow_hyphen_values = true)]
     pub clip_norm: Option<f64>,
     /// Stop after this many epochs without improvement of --monitor [default: off]
     #[arg(long, value_name = "EPOCHS", allow_hyphen_values = true)]
     pub patience: Option<u32>,
-    /// What counts as an improvement for --patience [default: 0]
+    /// Smallest improvement that counts for --patience [default: 0]
     #[arg(long, value_name = "DELTA", allow_hyphen_values = true)]
     pub min_delta: Option<f64>,
     /// What makes an epoch the best; ties go to the lower loss, then to the earlier epoch [default: val_accuracy]
@@ -185,31 +185,31 @@ pub struct TrainSettings {
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "Optimizer")]
 pub struct OptimizerSettings {
-    /// Rule for the update [default: adam]
+    /// Optimiser [default: adam]
     #[arg(long = "optimizer", id = "optimizer", value_name = "NAME")]
     pub name: Option<OptimizerName>,
     /// Learning rate [default: 0.001]
     #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
     pub lr: Option<f64>,
-    /// Momentum of sgd and rmsprop [default: 0]
+    /// Momentum (sgd, rmsprop) [default: 0]
     #[arg(long, value_name = "MU", allow_hyphen_values = true)]
     pub momentum: Option<f64>,
-    /// Nesterov's form of sgd's momentum [default: false]
+    /// Use Nesterov momentum (sgd) [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub nesterov: Option<bool>,
-    /// L2 penalty; for adamw decoupled decay [default: 0; adamw 0.01]
+    /// L2 penalty; decoupled weight decay for adamw [default: 0; adamw 0.01]
     #[arg(long, value_name = "LAMBDA", allow_hyphen_values = true)]
     pub weight_decay: Option<f64>,
-    /// Decay of adam's first moment [default: 0.9]
+    /// Decay of the first moment (adam, adamw) [default: 0.9]
     #[arg(long, value_name = "BETA", allow_hyphen_values = true)]
     pub beta1: Option<f64>,
-    /// Decay of adam's second moment [default: 0.999]
+    /// Decay of the second moment (adam, adamw) [default: 0.999]
     #[arg(long, value_name = "BETA", allow_hyphen_values = true)]
     pub beta2: Option<f64>,
-    /// Added to the denominator of adam and rmsprop [default: 1e-8]
+    /// Added to the denominator (adam, adamw, rmsprop) [default: 1e-8]
     #[arg(long, value_name = "EPS", allow_hyphen_values = true)]
     pub eps: Option<f64>,
-    /// Decay of rmsprop's mean square [default: 0.99]
+    /// Decay of the mean square (rmsprop) [default: 0.99]
     #[arg(long, value_name = "ALPHA", allow_hyphen_values = true)]
     pub alpha: Option<f64>,
 }
@@ -219,19 +219,19 @@ pub struct OptimizerSettings {
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "Schedule")]
 pub struct ScheduleSettings {
-    /// Course of the learning rate [default: constant]
+    /// Learning-rate schedule [default: constant]
     #[arg(long = "schedule", id = "schedule", value_name = "NAME")]
     pub name: Option<ScheduleName>,
-    /// Step the schedule after each epoch or each update [default: epoch]
+    /// Whether the schedule steps after each epoch or each update [default: epoch]
     #[arg(long = "schedule-by", id = "schedule-by", value_name = "WHEN")]
     pub by: Option<By>,
-    /// Steps between two reductions (step)
+    /// Schedule steps between two reductions (step)
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub step_size: Option<u64>,
-    /// Factor of a reduction (step, multistep: 0.1 by default; exponential)
+    /// Factor of each reduction (step, multistep: default 0.1; exponential)
     #[arg(long, value_name = "FACTOR", allow_hyphen_values = true)]
     pub gamma: Option<f64>,
-    /// Steps at which to reduce (multistep)
+    /// Schedule steps at which the rate is reduced (multistep)
     #[arg(
         long,
         value_name = "LIST",
@@ -253,7 +253,7 @@ pub struct ScheduleSettings {
         allow_hyphen_values = true
     )]
     pub patience: Option<u64>,
-    /// Steps over which the rate first rises in equal parts [default: 0]
+    /// Schedule steps of linear warm-up at the start [default: 0]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub warmup: Option<u64>,
 }

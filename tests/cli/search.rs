@@ -168,7 +168,10 @@ fn an_interrupted_search_returns_its_trials() {
     }
     let (code, message) = end(child, "INT");
     assert_eq!(code, Some(130));
-    assert!(message.contains("the same command goes on"), "{message}");
+    assert!(
+        message.contains("the same command continues it"),
+        "{message}"
+    );
     let states: Vec<u64> = records(&program.path("study"))
         .iter()
         .filter(|r| r["op_code"] == 4)

@@ -89,7 +89,7 @@ fn a_killed_study_resumes_to_the_same_result_and_a_complete_page() {
         let (code, said) = end(child, signal);
         if signal == "INT" {
             assert_eq!(code, Some(130), "{said}");
-            assert!(said.contains("the same command goes on"), "{said}");
+            assert!(said.contains("the same command continues it"), "{said}");
         }
     }
     let other = start(&program, &killed);

@@ -20,12 +20,12 @@ use crate::threads::MAX_THREADS;
 /// What `bench` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The peak is measured in any case: the other figures are related to it. Products are compared
-with the crate matrixmultiply, in turn, on one thread and on all: the ratio is theirs / ours,
-above 1 ours is faster, with the 95 % interval of its median. Steps are whole training steps on
-random pixels, beside the time of their products at the peak plus that of the optimiser's memory
-traffic at the measured bandwidth. On a GPU products and steps are timed alone. Nothing else
-should run meanwhile.
+The peak is always measured, because the other figures are shown relative to it. Products are
+compared with the crate matrixmultiply in alternated runs, on one thread and on all threads. The
+ratio is theirs / ours, with the 95 % interval of its median; above 1 ours is faster. Steps are
+whole training steps on random pixels. Beside each is a lower bound: the time of its products at
+the peak plus the time of the optimiser's memory traffic at the measured bandwidth. On a GPU
+products and steps are timed without a comparison. Nothing else should run at the same time.
 
 Examples:
   chainrule bench
@@ -36,13 +36,13 @@ pub struct BenchArgs {
     /// Measure only these parts [default: everything]
     #[arg(long, value_name = "PARTS", value_delimiter = ',')]
     only: Vec<BenchPart>,
-    /// What the products of the steps multiply
+    /// Number format of the factors of products in training steps
     #[arg(long, value_enum, default_value_t)]
     precision: ProductPrecision,
     /// Where to compute: cpu, cuda or cuda:N (the N-th NVIDIA GPU, from 0)
     #[arg(long, value_name = "NAME", default_value_t)]
     device: Device,
-    /// Fewer and shorter repeats
+    /// Fewer and shorter repetitions
     #[arg(long)]
     quick: bool,
     /// Threads [default: $RAYON_NUM_THREADS, else one per core]
