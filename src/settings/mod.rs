@@ -102,7 +102,7 @@ pub struct ModelSettings {
     /// Number of Linear layers, the output layer included [default: 2]
     #[arg(long, value_name = "LAYERS", allow_hyphen_values = true)]
     pub depth: Option<usize>,
-    /// Number of units in each hidden layer, separated by commas; replaces --width, --depth and --taper
+    /// Number of units in each hidden layer, separated by commas; instead of --width, --depth and --taper
     #[arg(
         long,
         value_name = "LIST",
