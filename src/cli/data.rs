@@ -81,7 +81,7 @@ fn print(write: impl FnOnce(&mut String) -> fmt::Result) -> Result<()> {
 }
 
 fn info(source: &DataSource, json: bool) -> Result<()> {
-    let description = DatasetDescription::of(&source.load()?);
+    let description = DatasetDescription::of(&source.load()?)?;
     if json {
         output::print_json(&description)
     } else {
@@ -217,7 +217,7 @@ mod tests {
         let path = dir.path().join("a.csv");
         std::fs::write(&path, "a,b,label\n1,2,cat\n3,4,ant\n3,5,cat\n").unwrap();
         let mut out = String::new();
-        let description = DatasetDescription::of(&source(&path).load().unwrap());
+        let description = DatasetDescription::of(&source(&path).load().unwrap()).unwrap();
         write_info(&mut out, &description).unwrap();
         let text = out;
         for line in [

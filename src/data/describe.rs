@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Dataset, Features, ImageShape, Samples};
+use crate::error::Result;
 
 /// A data set in numbers.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -44,7 +45,11 @@ pub struct PartDescription {
 
 impl DatasetDescription {
     /// Describes a data set.
-    pub fn of(data: &Dataset) -> Self {
+    ///
+    /// # Errors
+    /// As [`Dataset::check`].
+    pub fn of(data: &Dataset) -> Result<Self> {
+        data.check()?;
         let parts = [
             ("train", Some(&data.train)),
             ("validation", data.validation.as_ref()),
@@ -62,7 +67,7 @@ impl DatasetDescription {
                 class_counts: class_counts(&samples.labels, data.classes()),
             })
         };
-        DatasetDescription {
+        Ok(DatasetDescription {
             name: data.name.clone(),
             path: data.path.clone(),
             hash: data.hash.clone(),
@@ -71,7 +76,7 @@ impl DatasetDescription {
             parts: parts.into_iter().filter_map(describe).collect(),
             class_names: data.class_names.clone(),
             notices: data.notices.clone(),
-        }
+        })
     }
 
     /// The sizes of the parts: "60000 train, 10000 test".
@@ -83,7 +88,7 @@ impl DatasetDescription {
 }
 
 /// The number of labels of each class.
-pub fn class_counts(labels: &[u32], classes: usize) -> Vec<usize> {
+fn class_counts(labels: &[u32], classes: usize) -> Vec<usize> {
     let mut counts = vec![0; classes];
     for &label in labels {
         counts[label as usize] += 1;
@@ -119,7 +124,7 @@ mod tests {
             width: 2,
             labels: labels.to_vec(),
         };
-        let data = Dataset {
+        let mut data = Dataset {
             train: part(
                 Features::F32(vec![0.5, -3.0, 2.0, 1.0, 0.0, 0.0]),
                 &[2, 0, 2],
@@ -133,7 +138,7 @@ mod tests {
             hash: "h".to_owned(),
             notices: Vec::new(),
         };
-        let description = DatasetDescription::of(&data);
+        let description = DatasetDescription::of(&data).unwrap();
         assert_eq!(description.counts(), "3 train, 1 test");
         let [train, test] = &description.parts[..] else {
             panic!("two parts")
@@ -142,5 +147,8 @@ mod tests {
         assert_eq!(train.class_counts, [1, 0, 2]);
         assert_eq!((test.min, test.max, test.dtype), (7.0, 9.0, "u8"));
         assert_eq!(test.class_counts, [0, 1, 0]);
+        data.train.labels[1] = 3;
+        let error = DatasetDescription::of(&data).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "no such class");
     }
 }

@@ -29,7 +29,7 @@ pub mod split;
 mod verify;
 
 pub use augment::Augment;
-pub use describe::{DatasetDescription, PartDescription, class_counts};
+pub use describe::{DatasetDescription, PartDescription};
 pub use image::read_png;
 pub use load::{FileKind, LoadOptions, file_kind, load, load_test, read_rows};
 pub use locate::{VARIABLE, locate};

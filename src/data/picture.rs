@@ -42,7 +42,7 @@ pub fn class_picture(data: &Dataset) -> Result<Vec<u8>> {
             ),
         ));
     };
-    let description = DatasetDescription::of(data);
+    let description = DatasetDescription::of(data)?;
     let classes = data.classes().min(MAX_SHOWN_CLASSES);
     let columns = classes.min(COLUMNS);
     let scale = (TILE / image.height.max(image.width)).max(1);

@@ -51,7 +51,7 @@ pub fn verify(path: Option<&Path>, label: Option<&str>) -> Result<Vec<FileCheck>
         };
         let outcome = match load(&options) {
             Ok(data) => {
-                let description = DatasetDescription::of(&data);
+                let description = DatasetDescription::of(&data)?;
                 Ok(format!(
                     "{}, {} features, {} classes; sizes, labels and values checked",
                     description.counts(),
