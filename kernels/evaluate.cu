@@ -3,7 +3,7 @@
 //
 // Threads: 16 lanes a row, 8 rows in a block of 128. A launch reads 4 bytes per logit and writes 4 per row. No flops,
 // one comparison per logit.
-// Source: argmax in src/ops/softmax_cross_entropy.rs.
+// Source: argmax in src/ops/loss/cross_entropy.rs.
 #include "rows.cuh"
 
 extern "C" __global__ void __launch_bounds__(ROW_THREADS)

@@ -10,7 +10,7 @@
 // Threads: 16 lanes a row, 8 rows in a block of 128. loss_total is one block of 256.
 // A launch moves 8 bytes per logit (read; gradient written) and 24 per row. It does some 60 flops per logit, most of
 // them for two e^x.
-// Source: src/ops/softmax_cross_entropy.rs; the f32 parts give the same bits.
+// Source: src/ops/loss/cross_entropy.rs; the f32 parts give the same bits.
 #include "math.cuh"
 #include "rows.cuh"
 
