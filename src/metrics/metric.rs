@@ -106,7 +106,7 @@ impl Metric {
         format_value(value)
     }
 
-    /// The 95 % interval of a value measured on so many samples, if the metric is a proportion of them.
+    /// The 95 % interval of a value measured on this number of samples, if the metric is a proportion of them.
     pub fn interval(self, value: f64, samples: u64) -> Option<Interval> {
         match self {
             Metric::Accuracy => {

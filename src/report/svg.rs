@@ -10,7 +10,7 @@ const STYLE: &str = "\
 .chart .faint{stroke:var(--data);fill:none;stroke-opacity:.3}.chart .best{fill:var(--best)}.chart .bestline{stroke:var(--best);fill:none;stroke-width:2}\
 .chart .over{paint-order:stroke;stroke:var(--paper);stroke-width:3}";
 
-/// A whole picture of so many pixels. Screen readers read the title.
+/// A whole picture of this size in pixels. Screen readers read the title.
 pub(super) fn svg(title: &str, (width, height): (f64, f64), body: &str) -> String {
     let title = escape(title);
     format!(

@@ -176,7 +176,7 @@ impl Plan {
         }
     }
 
-    /// The pruner, for trials of so many epochs, those of all repeats together.
+    /// The pruner, for trials of this number of epochs, over all repeats.
     pub(super) fn pruner(&self, epochs: u64) -> Box<dyn Pruner> {
         match self.pruner {
             PrunerName::None => Box::new(Never),

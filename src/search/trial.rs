@@ -27,7 +27,7 @@ pub(super) struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    /// Runs a claimed trial on so many threads and writes down what came of it.
+    /// Runs a claimed trial on this number of threads and records the result.
     ///
     /// # Errors
     /// If the settings do not fit the data, or a file cannot be written. The trial has ended, or waits again.

@@ -152,10 +152,10 @@ impl Team {
         shared.job.store(ptr::from_ref(job).cast_mut(), Relaxed);
         shared.placement.tell(0);
         shared.start.arrive(1);
-        // SAFETY: the caller keeps the closure borrowed until this function returns.
         // Nothing between here and `end` can unwind, for `take_part` catches what the closure throws.
         // The other members borrow job and closure by the pointer, after `start` and before they arrive at `end`.
-        // This thread stays here until all have arrived.
+        // SAFETY: the caller keeps the closure borrowed until this function returns, and this thread stays here until
+        // all members have arrived at `end`.
         unsafe { shared.take_part(job, 0) };
         shared.pass(&shared.end);
         IN_REGION.set(false);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Prose and code are read in windows of this many columns.
 const COLUMNS: usize = 120;
 /// A file longer than this is several.
-const LINES: usize = 620;
+const LINES: usize = 600;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
