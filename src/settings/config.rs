@@ -211,7 +211,7 @@ impl Config {
             dropout: self.dropout,
             order: self.order,
         };
-        spec.validate()?;
+        spec.validate().map_err(keys::with_flag)?;
         Ok(spec)
     }
 

@@ -267,6 +267,14 @@ pub(crate) fn within(section: &str, error: Error) -> Error {
     }
 }
 
+/// Puts the flag behind the key of an error.
+pub(super) fn with_flag(error: Error) -> Error {
+    match error {
+        Error::Setting { key, message } => self::error(&key, message),
+        other => other,
+    }
+}
+
 /// What can be done with a field of the settings, whatever its type.
 trait Field: Sync {
     fn kind(&self) -> Kind;

@@ -30,7 +30,7 @@ pub use class_weights::ClassWeights;
 pub use config::Config;
 pub use label::{Column, Label};
 
-pub(crate) use keys::{Key, within};
+pub(crate) use keys::{Key, error as setting_error, within};
 pub(crate) use layers::parse;
 pub(crate) use value::Kind;
 

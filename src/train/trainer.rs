@@ -11,7 +11,7 @@ use super::{EpochRecord, Observer};
 use crate::backend::Backend;
 use crate::data::batches::{self, Augmentation};
 use crate::data::{Dataset, Normalizer, Split};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::metrics::{Evaluation, Metric};
 use crate::model::Model;
 use crate::model::tensors::TensorFile;
@@ -21,7 +21,7 @@ use crate::nn::{Mlp, NetworkSpec, Update, init};
 use crate::ops::loss::BatchLoss;
 use crate::optim::{By, Plateau};
 use crate::real::Real;
-use crate::settings::Config;
+use crate::settings::{Config, setting_error};
 
 /// Where a run stands: all that resuming needs besides the numbers in the network.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -489,12 +489,12 @@ fn check_sizes(config: &Config, spec: &NetworkSpec, split: &Split) -> Result<()>
             "expected at most {n}, the training samples, found {}",
             config.batch_size
         );
-        return Err(Error::setting("train.batch_size", message));
+        return Err(setting_error("train.batch_size", message));
     }
     if config.batch_size == 1 && spec.has_batch_norm() {
         let message =
             "expected at least 2: batch normalisation has no variance of one sample; found 1";
-        return Err(Error::setting("train.batch_size", message));
+        return Err(setting_error("train.batch_size", message));
     }
     if split.validation.is_empty() {
         for (key, given) in [
@@ -505,7 +505,7 @@ fn check_sizes(config: &Config, spec: &NetworkSpec, split: &Split) -> Result<()>
             ),
         ] {
             if given {
-                return Err(Error::setting(key, "expected validation data, found none"));
+                return Err(setting_error(key, "expected validation data, found none"));
             }
         }
     }
