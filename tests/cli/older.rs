@@ -122,94 +122,18 @@ fn runs_go_on_to_the_same_end() {
     }
 }
 
-const RANGES: &[&str] = &[
-    "search",
-    "--quiet",
-    "--data",
-    "data.csv",
-    "--threads",
-    "1",
-    "--epochs",
-    "2",
-    "--seed",
-    "5",
-    "--lr",
-    "0.0005..0.05:log",
-    "--width",
-    "4..9",
-    "--batch-size",
-    "4..16:4",
-    "--activation",
-    "relu,tanh",
-    "--dropout",
-    "0.0..0.4",
-    "--augment",
-    "none",
-    "--class-weights",
-    "1,1,1/1,2,3",
-    "--optimizer",
-    "adam,adamw",
-    "--batch-norm",
-    "true,false",
-];
+/// What all commands that made the studies have in common.
+const COMMON: &str = "--quiet --data data.csv --threads 1 --epochs 2";
 
-const SOBOL: &[&str] = &[
-    "search",
-    "--quiet",
-    "--data",
-    "data.csv",
-    "--threads",
-    "1",
-    "--epochs",
-    "2",
-    "--seed",
-    "5",
-    "--name",
-    "sobol",
-    "--sampler",
-    "sobol",
-    "--repeats",
-    "2",
-    "--batch-size",
-    "7",
-    "--widths",
-    "6/5,4",
-    "--lr",
-    "0.001..0.1",
-    "--weight-decay",
-    "0,0.0001",
-    "--schedule",
-    "cosine",
-    "--warmup",
-    "1",
-    "--objective",
-    "val_loss",
-    "--keep",
-    "1",
-];
+const RANGES: &str = "search --trials 6 --seed 5 --lr 0.0005..0.05:log --width 4..9 --batch-size 4..16:4 \
+    --activation relu,tanh --dropout 0.0..0.4 --augment none --class-weights 1,1,1/1,2,3 --optimizer adam,adamw \
+    --batch-norm true,false";
 
-const SWEEP: &[&str] = &[
-    "sweep",
-    "lr",
-    "--values",
-    "0.001,0.01",
-    "init",
-    "--values",
-    "default,kaiming_normal",
-    "--quiet",
-    "--data",
-    "data.csv",
-    "--threads",
-    "1",
-    "--epochs",
-    "2",
-    "--width",
-    "5",
-    "--batch-size",
-    "7",
-    "--repeats",
-    "2",
-];
+const SOBOL: &str = "search --trials 6 --seed 5 --name sobol --sampler sobol --repeats 2 --batch-size 7 --widths 6/5,4 \
+    --lr 0.001..0.1 --weight-decay 0,0.0001 --schedule cosine --warmup 1 --objective val_loss --keep 1";
+
+const SWEEP: &str = "sweep lr --values 0.001,0.01 init --values default,kaiming_normal --width 5 --batch-size 7 \
+    --repeats 2";
 
 /// The plans of a journal's studies, as bytes, and the sorted points and values of its trials: trials may change
 /// places.
@@ -246,12 +170,8 @@ fn studies_are_joined_and_come_to_the_same_end() {
             fs::create_dir_all(program.path(place)).unwrap();
             let file = format!("{place}/{study}");
             for command in commands {
-                let trials: &[&str] = if study == "search.journal" {
-                    &["--trials", "6"]
-                } else {
-                    &[]
-                };
-                program.stdout(&[command, trials, &["--study", &file]].concat());
+                let command = format!("{command} {COMMON} --study {file}");
+                program.stdout(&command.split_whitespace().collect::<Vec<_>>());
             }
             let (plans, trials) = contents(&program.path(&file));
             assert_eq!(plans, whole.0);
