@@ -132,10 +132,7 @@ impl OnBackend for Load<'_> {
         }
         let spec = description.spec.clone();
         let mut mlp = Mlp::for_evaluation(backend, spec, EVALUATION_ROWS)?;
-        let cast = |values: &[f64]| -> Vec<B::Real> {
-            values.iter().map(|&x| B::Real::from_f64(x)).collect()
-        };
-        mlp.load(&cast(params), &cast(running))?;
+        mlp.load_from(params, running)?;
         let feed = Feed::new(mlp.backend(), normalizer, EVALUATION_ROWS)?;
         Ok(Box::new(Loaded { mlp, feed }))
     }

@@ -7,6 +7,7 @@ use crate::backend::{Backend, BatchTargets, Input, Mode, Sink, Source, State};
 use crate::error::{Error, Result};
 use crate::ops::loss::{BatchLoss, Loss, Targets};
 use crate::optim::{Optimizer, Step};
+use crate::real::Real;
 
 /// A network on a backend, with every buffer that a training step needs, allocated once.
 pub struct Mlp<B: Backend> {
@@ -127,14 +128,19 @@ impl<B: Backend> Mlp<B> {
     /// # Errors
     /// If a length is wrong.
     pub fn load(&mut self, params: &[B::Real], running: &[B::Real]) -> Result<()> {
+        self.load_from(params, running)
+    }
+
+    /// [`Mlp::load`], from numbers of any precision. They are rounded to that of the backend.
+    pub(crate) fn load_from<S: Real>(&mut self, params: &[S], running: &[S]) -> Result<()> {
         check_len("parameters", params.len(), self.layout.parameter_count())?;
         check_len(
             "running statistics",
             running.len(),
             self.layout.running_count(),
         )?;
-        let params = self.panels.pack(&self.layout, params);
-        let running = self.panels.pack_running(&self.layout, running);
+        let params: Vec<B::Real> = self.panels.pack(&self.layout, params);
+        let running: Vec<B::Real> = self.panels.pack_running(&self.layout, running);
         self.backend.upload(&mut self.state.params, &params)?;
         self.backend.upload(&mut self.state.running, &running)
     }
@@ -146,8 +152,8 @@ impl<B: Backend> Mlp<B> {
     pub fn load_moments(&mut self, m: &[B::Real], v: &[B::Real]) -> Result<()> {
         check_len("first moments", m.len(), self.layout.parameter_count())?;
         check_len("second moments", v.len(), self.layout.parameter_count())?;
-        let m = self.panels.pack(&self.layout, m);
-        let v = self.panels.pack(&self.layout, v);
+        let m: Vec<B::Real> = self.panels.pack(&self.layout, m);
+        let v: Vec<B::Real> = self.panels.pack(&self.layout, v);
         self.backend.upload(&mut self.state.m, &m)?;
         self.backend.upload(&mut self.state.v, &v)
     }

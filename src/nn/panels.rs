@@ -70,10 +70,10 @@ impl Panels {
         }
     }
 
-    /// Parameters in this order, from `src` in [`Layout`]'s.
-    pub fn pack<R: Real>(&self, layout: &Layout, src: &[R]) -> Vec<R> {
+    /// Parameters in this order and in precision R, from `src` in [`Layout`]'s.
+    pub fn pack<S: Real, R: Real>(&self, layout: &Layout, src: &[S]) -> Vec<R> {
         let mut packed = vec![R::ZERO; self.parameter_count];
-        self.pairs(layout, |from, to| packed[to] = src[from]);
+        self.pairs(layout, |from, to| packed[to] = convert(src[from]));
         packed
     }
 
@@ -85,10 +85,12 @@ impl Panels {
     }
 
     /// Running statistics in this order, from `src` in [`Layout`]'s.
-    pub fn pack_running<R: Real>(&self, layout: &Layout, src: &[R]) -> Vec<R> {
+    pub fn pack_running<S: Real, R: Real>(&self, layout: &Layout, src: &[S]) -> Vec<R> {
         let mut packed = vec![R::ZERO; self.running_count];
         for (from, to) in self.running_pairs(layout) {
-            packed[to].copy_from_slice(&src[from]);
+            for (to, &from) in packed[to].iter_mut().zip(&src[from]) {
+                *to = convert(from);
+            }
         }
         packed
     }
@@ -139,6 +141,11 @@ impl Panels {
     }
 }
 
+/// The same number in another precision.
+fn convert<S: Real, R: Real>(x: S) -> R {
+    R::from_f64(x.to_f64())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,7 +171,7 @@ mod tests {
         let panels = Panels::new(&layout, 1);
         assert_eq!(panels.blocks, layout.blocks);
         let src: Vec<f32> = (0..layout.parameter_count()).map(|i| i as f32).collect();
-        assert_eq!(panels.pack(&layout, &src), src);
+        assert_eq!(panels.pack::<_, f32>(&layout, &src), src);
     }
 
     /// W `[5, 3]` in panels of 4: input by input, the first four units side by side, then the fifth with three zeros.
@@ -175,7 +182,7 @@ mod tests {
         let src: Vec<f64> = (0..layout.parameter_count())
             .map(|i| (i + 1) as f64)
             .collect();
-        let packed = panels.pack(&layout, &src);
+        let packed: Vec<f64> = panels.pack(&layout, &src);
         assert_eq!(packed[..8], [1.0, 4.0, 7.0, 10.0, 2.0, 5.0, 8.0, 11.0]);
         assert_eq!(packed[12..16], [13.0, 0.0, 0.0, 0.0]);
         assert_eq!(
@@ -186,8 +193,20 @@ mod tests {
         let running: Vec<f64> = (0..layout.running_count())
             .map(|i| (i + 1) as f64)
             .collect();
-        let packed = panels.pack_running(&layout, &running);
+        let packed: Vec<f64> = panels.pack_running(&layout, &running);
         assert_eq!(packed[..8], [1.0, 2.0, 3.0, 4.0, 5.0, 0.0, 0.0, 0.0]);
         assert_eq!(panels.unpack_running(&layout, &packed), running);
+    }
+
+    #[test]
+    fn packing_rounds_to_the_precision_that_is_asked_for() {
+        let layout = layout();
+        let panels = Panels::new(&layout, 1);
+        let src = vec![0.1_f64; layout.parameter_count()];
+        let packed: Vec<f32> = panels.pack(&layout, &src);
+        assert!(packed.iter().all(|&x| x == 0.1_f32));
+        let running = vec![0.1_f64; layout.running_count()];
+        let packed: Vec<f32> = panels.pack_running(&layout, &running);
+        assert!(packed.iter().all(|&x| x == 0.1_f32));
     }
 }

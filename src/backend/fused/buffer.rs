@@ -11,7 +11,10 @@ pub struct Buffer(Vec<Line>);
 impl Buffer {
     /// Zeros, `len` or somewhat more.
     pub(super) fn zeros(len: usize) -> Self {
-        Buffer(vec![Line::default(); len.div_ceil(PANEL)])
+        // The system gives zeroed memory page by page, when it is first used.
+        let lines = Box::<[Line]>::new_zeroed_slice(len.div_ceil(PANEL));
+        // SAFETY: a line is an array of floats, and a float of zero bits is 0.
+        Buffer(unsafe { lines.assume_init() }.into_vec())
     }
 
     /// What it holds, as operands of a product.
