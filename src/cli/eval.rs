@@ -1,6 +1,8 @@
 //! `eval`: how good a model is on labelled data.
 
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -9,7 +11,7 @@ use super::model::ModelArgs;
 use super::output;
 use crate::data::{self, FileKind, LoadOptions, Samples, file_kind};
 use crate::error::{Error, Result};
-use crate::model::Model;
+use crate::model::{Model, Predictor};
 use crate::{
     metrics::{
         Confusion, Score, Scores,
@@ -101,11 +103,20 @@ struct Selection {
 /// Runs the command.
 pub(super) fn run(args: &EvalArgs) -> Result<()> {
     let model = args.model.read()?;
-    let selection = select(args, &model)?;
+    // The network is loaded while the data are read.
+    let (selection, predictor) = thread::scope(|scope| {
+        let predictor = scope.spawn(|| args.model.predictor(&model));
+        let selection = select(args, &model);
+        let predictor = predictor
+            .join()
+            .unwrap_or_else(|cause| resume_unwind(cause));
+        (selection, predictor)
+    });
+    let (selection, predictor) = (selection?, predictor?);
     for notice in &selection.notices {
         output::note(&format!("note: {notice}"));
     }
-    let (loss, confusion) = evaluate(args, &model, &selection.rows)?;
+    let (loss, confusion) = evaluate(&model, predictor, &selection.rows)?;
     let scores = Scores::new(&confusion);
     if !args.model.json {
         return output::print(&in_words(args, &model, &selection, loss, &confusion)?);
@@ -261,11 +272,10 @@ fn short(hash: &str) -> &str {
 
 /// Mean cross-entropy, and the confusion matrix.
 fn evaluate(
-    args: &EvalArgs,
     model: &Model,
+    mut predictor: Predictor,
     parts: &[(Samples, Vec<u32>)],
 ) -> Result<(f64, Confusion)> {
-    let mut predictor = args.model.predictor(model)?;
     let (mut loss, mut labels, mut classes) = (0.0, Vec::new(), Vec::new());
     for (samples, rows) in parts.iter().filter(|(_, rows)| !rows.is_empty()) {
         let (evaluation, found) = predictor.evaluate(samples, rows)?;
