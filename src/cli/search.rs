@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::metrics::ValidationMetric;
 use crate::search::journal::{Journal, Storage, Study, Trial, TrialState};
 use crate::search::{
-    Finish, Plan, PrunerName, SamplerName, Space, Task, folder, ranking, run_folder, slot,
+    Finish, Plan, PrunerName, SamplerName, Slots, Space, Task, folder, ranking, run_folder,
 };
 use crate::settings::utf8_path;
 use crate::text::number::shown;
@@ -100,6 +100,7 @@ pub(super) fn run(args: &SearchArgs) -> Result<()> {
         journal: &args.study,
         data: base.load(false)?,
         threads: base.threads,
+        foreign_timeout: args.common.foreign_timeout,
         quiet: args.common.quiet,
         afterwards: 0.0,
         interrupt: interrupt_flag()?,
@@ -124,7 +125,7 @@ struct SearchReport<'a> {
 #[derive(Serialize)]
 struct BestTrial {
     trial: usize,
-    slot: u32,
+    slot: Option<u32>,
     value: f64,
     parameters: Map<String, Value>,
     /// The folders of the runs of its repeats.
@@ -179,10 +180,12 @@ fn best(
     study: &Study,
     trial: &Trial,
 ) -> BestTrial {
-    let slot = slot(storage, study, trial);
+    let slot = Slots::of(storage, study).slot(trial);
     let folder = folder(&args.study, &plan.name);
-    let runs = (0..plan.repeats)
-        .map(|repeat| run_folder(&folder, slot, repeat))
+    let runs = slot
+        .into_iter()
+        .flat_map(|slot| (0..plan.repeats).map(move |repeat| (slot, repeat)))
+        .map(|(slot, repeat)| run_folder(&folder, slot, repeat))
         .filter(|run| run.is_dir());
     let parameters = plan
         .space

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use clap::Args;
 use serde::Deserialize;
@@ -20,6 +21,9 @@ use crate::settings::{
 };
 use crate::threads::thread_count;
 
+/// The default of `--foreign-timeout`.
+const FOREIGN_TIMEOUT: &str = "10m";
+
 /// The flags that all three commands have.
 #[derive(Debug, Args)]
 pub(super) struct Common {
@@ -35,6 +39,9 @@ pub(super) struct Common {
     /// Show no progress
     #[arg(long, short)]
     pub(super) quiet: bool,
+    /// Go on without a running trial of another program, such as Optuna, after this time without news of it
+    #[arg(long, value_name = "TIME", default_value = FOREIGN_TIMEOUT, value_parser = humantime::parse_duration)]
+    pub(super) foreign_timeout: Duration,
     #[command(flatten)]
     ranges: Ranges,
 }
@@ -144,6 +151,7 @@ pub(super) struct Work<'a> {
     pub(super) journal: &'a Path,
     pub(super) data: Arc<Dataset>,
     pub(super) threads: usize,
+    pub(super) foreign_timeout: Duration,
     pub(super) quiet: bool,
     /// The cost of the work after the trials, for the estimate of the time left.
     pub(super) afterwards: f64,
@@ -158,6 +166,7 @@ impl Work<'_> {
             journal: self.journal,
             data: self.data,
             threads: self.threads,
+            foreign_timeout: self.foreign_timeout,
         };
         let progress = SearchProgress::new(&search, self.quiet, self.afterwards, self.interrupt)?;
         progress.introduce(&search);

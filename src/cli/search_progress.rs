@@ -1,17 +1,21 @@
 //! Progress of a search on standard error: on a terminal a bar for each worker and one for all, elsewhere a line for
 //! each trial.
 
+use std::collections::HashSet;
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use humantime::format_duration;
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output;
 use crate::error::Result;
-use crate::search::journal::{Storage, Study};
-use crate::search::{Assignment, Claim, End, Pace, SamplerName, Search, Task, Watcher, workers};
+use crate::search::journal::{Origin, Storage, Study};
+use crate::search::{
+    Assignment, Awaited, Claim, End, Pace, SamplerName, Search, Task, Watcher, workers,
+};
 use crate::text::number::shown;
 
 /// The length of a worker's bar.
@@ -28,6 +32,9 @@ pub(super) struct SearchProgress<'a> {
     bars: Option<SearchBars>,
     start: Instant,
     pace: Mutex<Pace>,
+    foreign_timeout: Duration,
+    /// The trials of other processes that are waited for: task and number.
+    awaited: Mutex<HashSet<(usize, usize)>>,
 }
 
 struct SearchBars {
@@ -83,6 +90,8 @@ impl<'a> SearchProgress<'a> {
             bars,
             start: Instant::now(),
             pace: Mutex::new(Pace::new(search.tasks, &search.data, workers, afterwards)?),
+            foreign_timeout: search.foreign_timeout,
+            awaited: Mutex::default(),
         })
     }
 
@@ -190,6 +199,25 @@ impl Watcher for SearchProgress<'_> {
         }
     }
 
+    fn waiting(&self, assignment: Assignment, awaited: &[Awaited]) {
+        let elsewhere = awaited.iter().filter(|t| t.origin != Origin::ThisProcess);
+        for trial in elsewhere {
+            let is_new = self
+                .awaited
+                .lock()
+                .unwrap_or_else(|e| e.into_inner())
+                .insert((assignment.task, trial.number));
+            if is_new {
+                self.line(&self.about_waiting(assignment, trial));
+            }
+        }
+    }
+
+    fn refused(&self, assignment: Assignment, number: usize, why: &str) {
+        let name = self.name_of(assignment);
+        self.line(&format!("{name}trial {number:>3}  failed: {why}"));
+    }
+
     fn began(&self, assignment: Assignment, claim: &Claim) {
         if let Some(bar) = self.worker(assignment) {
             bar.set_position(0);
@@ -234,6 +262,8 @@ impl Watcher for SearchProgress<'_> {
             End::Complete(value) => format!("{} {}", plan.objective.name(), metric.format(value)),
             End::Pruned(value) => format!("pruned at {}", metric.format(value)),
             End::Diverged => "diverged".into(),
+            End::Failed(why) => format!("failed: {why}"),
+            End::Lost => "ended or taken over by another worker".into(),
             End::Interrupted => return,
         };
         {
@@ -260,10 +290,7 @@ impl Watcher for SearchProgress<'_> {
         if let Some(bar) = self.worker(assignment) {
             bar.set_position(0);
         }
-        let name = match self.tasks {
-            [_] => String::new(),
-            _ => format!("{:<width$}  ", plan.name, width = self.longest_name()),
-        };
+        let name = self.name_of(assignment);
         self.line(&format!(
             "{name}trial {:>3}  {outcome}  {}  [{ended}/{trials}]{best}{left}",
             claim.number,
@@ -273,6 +300,40 @@ impl Watcher for SearchProgress<'_> {
 }
 
 impl SearchProgress<'_> {
+    /// Which trial is waited for, since when, and for how long.
+    fn about_waiting(&self, assignment: Assignment, trial: &Awaited) -> String {
+        let name = self.name_of(assignment);
+        let since = trial
+            .since
+            .as_deref()
+            .unwrap_or("a time that it does not tell");
+        let (whose, rest) = match trial.origin {
+            Origin::OtherProgram => {
+                let timeout = format_duration(self.foreign_timeout);
+                let rest = format!(
+                    "; goes on without it after {timeout} without news (--foreign-timeout)"
+                );
+                ("another program", rest)
+            }
+            _ => ("another process", String::new()),
+        };
+        format!(
+            "{name}waiting for trial {}, which {whose} runs since {since} (worker {}){rest}",
+            trial.number, trial.worker,
+        )
+    }
+
+    /// The name of the task's study if there are several, as the beginning of a line.
+    fn name_of(&self, assignment: Assignment) -> String {
+        match self.tasks {
+            [_] => String::new(),
+            tasks => {
+                let name = &tasks[assignment.task].plan.name;
+                format!("{name:<width$}  ", width = self.longest_name())
+            }
+        }
+    }
+
     fn longest_name(&self) -> usize {
         self.tasks
             .iter()

@@ -91,6 +91,7 @@ fn search(
         journal,
         data,
         threads: base.threads,
+        foreign_timeout: args.common.foreign_timeout,
         quiet: args.common.quiet,
         afterwards,
         interrupt: interrupt.clone(),

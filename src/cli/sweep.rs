@@ -89,6 +89,7 @@ pub(super) fn run(args: &SweepArgs) -> Result<()> {
         journal: &args.study,
         data: base.load(false)?,
         threads: base.threads,
+        foreign_timeout: args.common.foreign_timeout,
         quiet: args.common.quiet,
         afterwards: 0.0,
         interrupt: interrupt_flag()?,

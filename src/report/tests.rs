@@ -52,7 +52,9 @@ fn repeats(repeats: &[f64]) -> impl FnOnce(&mut NewTrial) {
 
 fn written(path: &Path, operations: Vec<Operation>) {
     let mut journal = Journal::join(path).unwrap();
-    journal.transaction(|_| Ok((operations, ()))).unwrap();
+    journal
+        .transaction(|_| Ok((operations.clone(), ())))
+        .unwrap();
 }
 
 /// A file with a series of four values, of which the third diverged and the last has not begun, and a search of five

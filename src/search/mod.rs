@@ -23,6 +23,6 @@ pub use plan::{Plan, PrunerName, SamplerName};
 pub use preset::{Outline, Preset, SEARCH};
 pub use run::{Finish, Search, Task, folder, ranking, workers};
 pub use space::{Point, Space};
-pub use study::{Claim, Next, StudyWork, slot};
+pub use study::{Awaited, Claim, Next, Reported, Slots, StudyWork};
 pub use trial::run_folder;
 pub use watch::{Assignment, End, Watcher};

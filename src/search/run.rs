@@ -9,16 +9,19 @@ use std::time::Duration;
 
 use super::journal::{Journal, Storage, Study, Trial, TrialState};
 use super::plan::Plan;
-use super::study::{Claim, Next, StudyWork, slot};
+use super::study::{Awaited, Claim, Next, Slots, StudyWork};
 use super::trial::{Worker, run_folder};
 use super::watch::{Assignment, End, Watcher};
 use crate::backend::select::Device;
 use crate::backend::select::check_device;
 use crate::data::Dataset;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// How long a worker without work waits before it looks for work again.
 const PAUSE: Duration = Duration::from_millis(300);
+
+/// So many trials that fail one after the other end the search: the next would most likely fail too.
+const FAILURES: usize = 10;
 
 /// A study to work on.
 #[derive(Clone, Copy)]
@@ -53,6 +56,8 @@ pub struct Search<'a> {
     pub data: Arc<Dataset>,
     /// The number of threads of this process.
     pub threads: usize,
+    /// The time without news after which a running trial of another program is no longer waited for.
+    pub foreign_timeout: Duration,
 }
 
 /// The number of workers of a process for the tasks: one per thread, but at most one per trial. On a GPU trials
@@ -87,7 +92,7 @@ impl Search<'_> {
         // All studies are begun before a worker starts, so that they are in the file in the order of the tasks.
         let mut journal = Journal::join(self.journal)?;
         for task in self.tasks {
-            journal = StudyWork::join(journal, task.plan, &self.data.hash)?.leave();
+            journal = self.join(journal, task)?.leave();
         }
         watcher.joined(journal.storage());
         let mut journals = vec![journal];
@@ -123,6 +128,10 @@ impl Search<'_> {
         Ok(finishes)
     }
 
+    fn join<'a>(&self, journal: Journal, task: &Task<'a>) -> Result<StudyWork<'a>> {
+        StudyWork::join(journal, task.plan, &self.data.hash, self.foreign_timeout)
+    }
+
     fn check(&self) -> Result<()> {
         for Task { plan, .. } in self.tasks {
             plan.check()?;
@@ -155,15 +164,24 @@ impl Search<'_> {
     ) -> Result<Vec<Finish>> {
         let mut finishes = vec![Finish::Interrupted; self.tasks.len()];
         let mut open: VecDeque<usize> = (0..self.tasks.len()).collect();
-        let mut waited = 0;
+        let (mut waited, mut failed) = (0, 0);
         while let Some(&task) = open.front()
             && !watcher.interrupted()
         {
-            let mut work = StudyWork::join(journal, self.tasks[task].plan, &self.data.hash)?;
-            match self.trial(Assignment { worker, task }, &mut work, watcher)? {
-                Next::Run(_) => waited = 0,
+            let mut work = self.join(journal, &self.tasks[task])?;
+            let assignment = Assignment { worker, task };
+            match work.claim(self.tasks[task].trials)? {
+                Next::Run(claim) => {
+                    waited = 0;
+                    match self.trial(assignment, &mut work, &claim, watcher)? {
+                        End::Failed(why) => failed = self.after_failure(failed, &why)?,
+                        _ => failed = 0,
+                    }
+                }
+                Next::Failed { number, why } => watcher.refused(assignment, number, &why),
                 // Other workers run the last trials of this study. Another study may have trials to begin.
-                Next::Wait => {
+                Next::Wait(awaited) => {
+                    watcher.waiting(assignment, &awaited);
                     open.rotate_left(1);
                     waited += 1;
                     if waited >= open.len() {
@@ -184,32 +202,40 @@ impl Search<'_> {
         Ok(finishes)
     }
 
-    /// Claims a trial and runs it.
+    /// The number of trials that have failed one after the other.
+    fn after_failure(&self, before: usize, why: &str) -> Result<usize> {
+        let failed = before + 1;
+        if failed < FAILURES {
+            return Ok(failed);
+        }
+        let message = format!("{FAILURES} trials failed one after the other; the last one: {why}");
+        Err(Error::setting("the search space", message))
+    }
+
+    /// Runs a claimed trial.
     fn trial(
         &self,
         assignment: Assignment,
         work: &mut StudyWork<'_>,
+        claim: &Claim,
         watcher: &Stoppable<'_>,
-    ) -> Result<Next> {
+    ) -> Result<End> {
         let task = self.tasks[assignment.task];
-        let next = work.claim(task.trials)?;
-        if let Next::Run(claim) = &next {
-            watcher.began(assignment, claim);
-            let folder = folder(self.journal, &task.plan.name);
-            let runner = Worker {
-                plan: task.plan,
-                data: &self.data,
-                folder: &folder,
-                watcher,
-                assignment,
-            };
-            let threads = self.threads_of_a_trial(work)?;
-            let end = runner.run(work, claim, threads)?;
-            let (storage, study) = work.look()?;
-            watcher.ended(assignment, claim, end, storage, study);
-            tidy(task, &folder, storage, study);
-        }
-        Ok(next)
+        watcher.began(assignment, claim);
+        let folder = folder(self.journal, &task.plan.name);
+        let runner = Worker {
+            plan: task.plan,
+            data: &self.data,
+            folder: &folder,
+            watcher,
+            assignment,
+        };
+        let threads = self.threads_of_a_trial(work)?;
+        let end = runner.run(work, claim, threads)?;
+        let (storage, study) = work.look()?;
+        watcher.ended(assignment, claim, end.clone(), storage, study);
+        tidy(task, &folder, storage, study);
+        Ok(end)
     }
 
     /// The number of threads for a trial: one, as long as there are at least as many open trials as threads.
@@ -249,11 +275,12 @@ impl Search<'_> {
 
 /// Removes the runs of complete trials that are not among the best. The unfinished runs of other workers stay.
 fn tidy(task: Task<'_>, folder: &Path, storage: &Storage, study: &Study) {
-    for trial in ranking(storage, study).into_iter().skip(task.keep) {
+    let slots = Slots::of(storage, study);
+    let rest = ranking(storage, study).into_iter().skip(task.keep);
+    for slot in rest.filter_map(|trial| slots.slot(trial)) {
         for repeat in 0..task.plan.repeats {
             // Another worker may have removed it already. A folder that stays only takes space.
-            let _ =
-                std::fs::remove_dir_all(run_folder(folder, slot(storage, study, trial), repeat));
+            let _ = std::fs::remove_dir_all(run_folder(folder, slot, repeat));
         }
     }
 }
@@ -295,6 +322,14 @@ impl Watcher for Stoppable<'_> {
 
     fn joined(&self, storage: &Storage) {
         self.watcher.joined(storage);
+    }
+
+    fn waiting(&self, assignment: Assignment, awaited: &[Awaited]) {
+        self.watcher.waiting(assignment, awaited);
+    }
+
+    fn refused(&self, assignment: Assignment, number: usize, why: &str) {
+        self.watcher.refused(assignment, number, why);
     }
 
     fn began(&self, assignment: Assignment, claim: &Claim) {

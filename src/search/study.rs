@@ -1,19 +1,24 @@
 //! A search's study in its file: which worker runs which trial, and how each trial ended.
 //!
-//! Every change is one transaction under the file's lock, so workers in any number of threads, processes and
-//! machines never run a trial twice. A *slot* is a place in the budget. A trial that fails is tried again in
-//! the same slot, at the same point and with the same seeds.
+//! Every change is one transaction under the file's locks, so workers in any number of threads, processes and
+//! machines never run a trial twice. A worker whose record came too late sees that in the file, and looks for other
+//! work ([`Slots`]).
+
+mod decide;
+mod slots;
+
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::journal::{
-    Attributes, Journal, NewTrial, Operation, Parameter, Storage, Study, Trial, TrialState, now,
-};
+use super::journal::{Attributes, Journal, Operation, Origin, Storage, Study, Trial, TrialState};
 use super::plan::Plan;
 use super::pruner::Pruner;
-use super::sampler::{self, Observation, Sampler, TrialOutcome};
+use super::sampler::Sampler;
 use super::space::Point;
 use crate::error::{Error, Result};
+use decide::{Seeker, end, fail, requeue, retry};
+pub use slots::Slots;
 
 /// The attribute of a study that holds its plan.
 const PLAN: &str = "chainrule";
@@ -35,17 +40,48 @@ pub struct Claim {
     pub point: Point,
 }
 
+/// A running trial that a worker waits for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Awaited {
+    /// Its number in the study.
+    pub number: usize,
+    /// Whose its worker is.
+    pub origin: Origin,
+    /// The name of its worker.
+    pub worker: String,
+    /// When it began.
+    pub since: Option<String>,
+}
+
 /// What a worker does next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
     /// It runs this trial.
     Run(Claim),
-    /// It waits: other workers run the last trials, which may still fail.
-    Wait,
+    /// It waits: other workers run these last trials, which may still fail.
+    Wait(Vec<Awaited>),
+    /// A queued trial could not be begun, and has failed. The worker looks again.
+    Failed {
+        /// The trial's number.
+        number: usize,
+        /// The reason.
+        why: String,
+    },
     /// It stops: the budget is spent, and this number of slots have ended.
     Done(usize),
     /// It stops: every point of the space has been tried.
     Exhausted,
+}
+
+/// What became of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reported {
+    /// The trial goes on.
+    Continue,
+    /// The trial was pruned: it has ended.
+    Pruned,
+    /// The trial is no longer this worker's: another program has ended it or taken it over.
+    Lost,
 }
 
 /// A study, opened to work on it.
@@ -53,55 +89,63 @@ pub struct StudyWork<'a> {
     journal: Journal,
     plan: &'a Plan,
     sampler: Box<dyn Sampler>,
+    /// The ids of the trials that this worker has begun.
+    begun: Vec<usize>,
+    /// The time without news after which a trial of another program is no longer waited for.
+    foreign_timeout: Duration,
 }
 
 impl<'a> StudyWork<'a> {
-    /// Joins the study, or begins it if it does not exist.
+    /// Joins the study, or begins it if it does not exist. A trial of another program that is running is no longer
+    /// waited for after `foreign_timeout` without news of it.
     ///
     /// # Errors
     /// If the file holds a study of this name with another plan.
-    pub fn join(mut journal: Journal, plan: &'a Plan, data_hash: &str) -> Result<Self> {
+    pub fn join(
+        mut journal: Journal,
+        plan: &'a Plan,
+        data_hash: &str,
+        foreign_timeout: Duration,
+    ) -> Result<Self> {
+        let direction = plan.objective.metric().direction();
+        journal.transaction(|storage| {
+            let create = Operation::CreateStudy {
+                name: plan.name.clone(),
+                directions: vec![direction],
+            };
+            let is_missing = storage.study(&plan.name).is_none();
+            Ok((Vec::from_iter(is_missing.then_some(create)), ()))
+        })?;
         let described = plan.describe(data_hash);
         let path = journal.path().to_owned();
-        journal.transaction(|storage| match storage.study(&plan.name) {
-            Some(study) => match study.user_attrs.get(PLAN) {
-                Some(found) if *found == described => Ok((Vec::new(), ())),
-                found => {
-                    let place = format!("study {:?}", plan.name);
-                    let (expected, found) = difference(&described, found);
-                    Err(Error::format(
-                        &path,
-                        place,
-                        expected,
-                        format!(
-                            "{found}; to begin another study: another --name (search), --study or --out (study)"
-                        ),
-                    ))
-                }
-            },
-            None => {
-                let study = storage.next_study();
-                let create = Operation::CreateStudy {
-                    name: plan.name.clone(),
-                    directions: vec![plan.objective.metric().direction()],
-                };
-                let note = Operation::StudyUserAttr {
-                    study,
-                    key: PLAN.into(),
-                    value: described.clone(),
-                };
-                let metric = Operation::StudySystemAttr {
-                    study,
-                    key: "study:metric_names".into(),
-                    value: json!([plan.objective.name()]),
-                };
-                Ok((vec![create, note, metric], ()))
+        journal.transaction(|storage| {
+            let study = find(storage, plan)?;
+            let found = study.user_attrs.get(PLAN);
+            if found == Some(&described) {
+                return Ok((Vec::new(), ()));
             }
+            // A study without a plan and without trials was only just created.
+            let is_new = storage.trials(study).next().is_none();
+            if found.is_none() && is_new && study.directions == [direction] {
+                return Ok((describe(plan, study, &described), ()));
+            }
+            let (expected, found) = difference(&described, found);
+            let advice =
+                "to begin another study: another --name (search), --study or --out (study)";
+            let place = format!("study {:?}", plan.name);
+            Err(Error::format(
+                &path,
+                place,
+                expected,
+                format!("{found}; {advice}"),
+            ))
         })?;
         Ok(StudyWork {
             journal,
             plan,
             sampler: plan.sampler(),
+            begun: Vec::new(),
+            foreign_timeout,
         })
     }
 
@@ -116,73 +160,43 @@ impl<'a> StudyWork<'a> {
     /// If the file cannot be read or written.
     pub fn claim(&mut self, trials: usize) -> Result<Next> {
         self.requeue_orphans()?;
-        let (plan, sampler) = (self.plan, self.sampler.as_ref());
-        self.journal.transaction(|storage| {
-            let study = find(storage, plan)?;
-            let ended = storage.results(study);
-            if ended >= trials {
-                return Ok((Vec::new(), Next::Done(ended)));
-            }
-            if let Some(waiting) = storage
-                .trials(study)
-                .find(|t| t.state() == TrialState::Waiting)
-            {
-                return take(plan, sampler, storage, study, waiting);
-            }
-            let running = storage
-                .trials(study)
-                .filter(|t| t.state() == TrialState::Running)
-                .count();
-            if ended + running >= trials {
-                return Ok((Vec::new(), Next::Wait));
-            }
-            let number = storage.trials(study).count();
-            let slot = slots_before(storage, study, number);
-            let history = history(plan, storage, study);
-            let Some(point) = sampler::point(sampler, &plan.space, slot, &history) else {
-                return Ok((
-                    Vec::new(),
-                    if running > 0 {
-                        Next::Wait
-                    } else {
-                        Next::Exhausted
-                    },
-                ));
+        loop {
+            let worker = self.journal.worker().to_owned();
+            let seeker = Seeker {
+                plan: self.plan,
+                sampler: self.sampler.as_ref(),
+                worker: &worker,
+                begun: &self.begun,
+                trials,
             };
-            let trial = Box::new(attempt(plan, slot, &point, TrialState::Running));
-            let claim = Claim {
-                id: storage.next_trial(),
-                number,
-                slot,
-                point,
-            };
-            Ok((
-                vec![Operation::CreateTrial {
-                    study: study.id,
-                    trial,
-                }],
-                Next::Run(claim),
-            ))
-        })
+            let next = self.journal.transaction(|storage| {
+                let study = find(storage, seeker.plan)?;
+                Ok(seeker.next(storage, study))
+            })?;
+            if let Some(Next::Run(claim)) = &next {
+                self.begun.push(claim.id);
+            }
+            if let Some(next) = next {
+                return Ok(next);
+            }
+        }
     }
 
-    /// Reports a value after an epoch. Returns whether the trial was pruned; it has ended then.
+    /// Reports a value after an epoch.
     ///
     /// # Errors
-    /// If the file cannot be written, or another program has ended the trial.
+    /// If the file cannot be read or written.
     pub fn report(
         &mut self,
         claim: &Claim,
         step: u64,
         value: f64,
         pruner: &dyn Pruner,
-    ) -> Result<bool> {
-        let plan = self.plan;
+    ) -> Result<Reported> {
         let trial = claim.id;
-        self.journal.transaction(|storage| {
-            let study = find(storage, plan)?;
+        let reported = self.change(claim, |storage, study, found| {
             let mut operations = vec![Operation::Report { trial, step, value }];
-            let mut reported = running_trial(storage, trial)?.clone();
+            let mut reported = found.clone();
             reported.content.reports.insert(step, value);
             let verdict = pruner.verdict(storage, study, &reported);
             let note = |(key, value): (String, f64)| Operation::TrialSystemAttr {
@@ -193,26 +207,29 @@ impl<'a> StudyWork<'a> {
             operations.extend(verdict.notes.into_iter().map(note));
             if verdict.prune {
                 operations.push(end(trial, TrialState::Pruned, Some(value)));
+                return (operations, Reported::Pruned);
             }
-            Ok((operations, verdict.prune))
-        })
+            (operations, Reported::Continue)
+        })?;
+        Ok(reported.unwrap_or(Reported::Lost))
     }
 
-    /// Ends a trial with its value and attributes.
+    /// Ends a trial with its value and attributes. Returns whether it was still this worker's.
     ///
     /// # Errors
     /// As for [`StudyWork::report`].
-    pub fn complete(&mut self, claim: &Claim, value: f64, notes: Attributes) -> Result<()> {
+    pub fn complete(&mut self, claim: &Claim, value: f64, notes: Attributes) -> Result<bool> {
         self.finish(claim, notes, |_| {
             end(claim.id, TrialState::Complete, Some(value))
         })
     }
 
-    /// Ends a trial whose loss is no longer a number. To samplers it is a pruned trial with its last report.
+    /// Ends a trial whose loss is no longer a number. To samplers it is a pruned trial with its last report. Returns
+    /// whether it was still this worker's.
     ///
     /// # Errors
     /// As for [`StudyWork::report`].
-    pub fn diverge(&mut self, claim: &Claim, mut notes: Attributes) -> Result<()> {
+    pub fn diverge(&mut self, claim: &Claim, mut notes: Attributes) -> Result<bool> {
         notes.insert("diverged".into(), json!(true));
         self.finish(claim, notes, |trial| {
             end(
@@ -223,28 +240,26 @@ impl<'a> StudyWork<'a> {
         })
     }
 
-    /// Ends a trial that could not be run at all.
+    /// Ends a trial that could not be run at all. Returns whether it was still this worker's.
     ///
     /// # Errors
     /// As for [`StudyWork::report`].
-    pub fn fail(&mut self, claim: &Claim, why: &str) -> Result<()> {
-        let notes = Attributes::from_iter([("error".to_owned(), json!(why))]);
-        self.finish(claim, notes, |_| end(claim.id, TrialState::Fail, None))
+    pub fn fail(&mut self, claim: &Claim, why: &str) -> Result<bool> {
+        let failed = self.change(claim, |_, _, _| (fail(claim.id, why), ()))?;
+        Ok(failed.is_some())
     }
 
-    /// Puts a trial back into the queue, from which any worker may begin it anew.
+    /// Puts a trial back into the queue, from which any worker may begin it anew. Returns whether it was still this
+    /// worker's.
     ///
     /// # Errors
     /// As for [`StudyWork::report`].
-    pub fn give_back(&mut self, claim: &Claim) -> Result<()> {
-        let plan = self.plan;
-        self.journal.transaction(|storage| {
-            let study = find(storage, plan)?;
-            Ok((
-                requeue(study, running_trial(storage, claim.id)?, usize::MAX),
-                (),
-            ))
-        })
+    pub fn give_back(&mut self, claim: &Claim) -> Result<bool> {
+        let given = self.change(claim, |storage, study, trial| {
+            let slots = Slots::of(storage, study);
+            (requeue(study, &slots, trial, usize::MAX), ())
+        })?;
+        Ok(given.is_some())
     }
 
     /// The study as it is now.
@@ -261,51 +276,79 @@ impl<'a> StudyWork<'a> {
         &mut self,
         claim: &Claim,
         notes: Attributes,
-        end: impl FnOnce(&Trial) -> Operation,
-    ) -> Result<()> {
+        end: impl Fn(&Trial) -> Operation,
+    ) -> Result<bool> {
         let trial = claim.id;
+        let finished = self.change(claim, |_, _, found| {
+            let note = |(key, value)| Operation::TrialUserAttr { trial, key, value };
+            let notes = notes.clone().into_iter().map(note);
+            (notes.chain([end(found)]).collect(), ())
+        })?;
+        Ok(finished.is_some())
+    }
+
+    /// Changes a trial that this worker runs. `None` if it is no longer this worker's: another program has ended it,
+    /// or another worker has taken it over because this one was silent for too long.
+    fn change<T>(
+        &mut self,
+        claim: &Claim,
+        decide: impl Fn(&Storage, &Study, &Trial) -> (Vec<Operation>, T),
+    ) -> Result<Option<T>> {
+        let plan = self.plan;
+        let worker = self.journal.worker().to_owned();
         self.journal.transaction(|storage| {
-            let end = end(running_trial(storage, trial)?);
-            let notes = notes
-                .into_iter()
-                .map(|(key, value)| Operation::TrialUserAttr { trial, key, value });
-            Ok((notes.chain([end]).collect(), ()))
+            let study = find(storage, plan)?;
+            let is_own = |t: &&Trial| {
+                t.state() == TrialState::Running
+                    && t.owner.as_deref() == Some(worker.as_str())
+                    && !Slots::of(storage, study).has_retry(t)
+            };
+            let Some(trial) = storage.trial(claim.id).filter(is_own) else {
+                return Ok((Vec::new(), None));
+            };
+            let (operations, result) = decide(storage, study, trial);
+            Ok((operations, Some(result)))
         })
     }
 
-    /// Fails the trials of dead workers, and puts them back into the queue.
+    /// Fails the trials of dead workers and puts them back into the queue. A trial of another program of which there
+    /// was no news for long gets a retry too, but is not ended: its program may be alive.
     fn requeue_orphans(&mut self) -> Result<()> {
         self.journal.refresh()?;
         let study = find(self.journal.storage(), self.plan)?;
-        let running: Vec<Trial> = self
-            .journal
-            .storage()
-            .trials(study)
+        let running = self.journal.storage().trials(study);
+        let running: Vec<Trial> = running
             .filter(|t| t.state() == TrialState::Running)
             .cloned()
             .collect();
-        let orphans: Vec<Trial> = running
-            .into_iter()
-            .filter(|t| self.journal.is_orphan(t))
-            .collect();
-        if orphans.is_empty() {
+        let (mut orphans, mut silent) = (Vec::new(), Vec::new());
+        for trial in running {
+            if self.journal.is_orphan(&trial) {
+                orphans.push(trial);
+            } else if self.journal.is_foreign(&trial)
+                && self.journal.silence(&trial) >= self.foreign_timeout
+            {
+                silent.push(trial.id);
+            }
+        }
+        if orphans.is_empty() && silent.is_empty() {
             return Ok(());
         }
         let plan = self.plan;
         self.journal.transaction(|storage| {
             let study = find(storage, plan)?;
+            let slots = Slots::of(storage, study);
+            let running = |id| {
+                let trial = storage.trial(id);
+                trial.filter(|t| t.state() == TrialState::Running)
+            };
             // Another worker may have requeued them meanwhile.
-            let still = orphans.iter().filter(|t| {
-                storage
-                    .trial(t.id)
-                    .is_some_and(|now| now.state() == TrialState::Running && now.owner == t.owner)
-            });
-            Ok((
-                still
-                    .flat_map(|trial| requeue(study, trial, ATTEMPTS))
-                    .collect(),
-                (),
-            ))
+            let still = |t: &Trial| running(t.id).filter(|now| now.owner == t.owner);
+            let orphans = orphans.iter().filter_map(still);
+            let orphans = orphans.flat_map(|t| requeue(study, &slots, t, ATTEMPTS));
+            let silent = silent.iter().filter_map(|&id| running(id));
+            let silent = silent.filter_map(|t| retry(study, &slots, t, ATTEMPTS));
+            Ok((orphans.chain(silent).collect(), ()))
         })?;
         orphans
             .iter()
@@ -321,203 +364,19 @@ fn find<'s>(storage: &'s Storage, plan: &Plan) -> Result<&'s Study> {
         .ok_or_else(|| Error::Check(format!("the study {:?} was deleted", plan.name)))
 }
 
-/// A trial that no other program has ended.
-fn running_trial(storage: &Storage, id: usize) -> Result<&Trial> {
-    let running = storage
-        .trial(id)
-        .filter(|t| t.state() == TrialState::Running);
-    running.ok_or_else(|| Error::Check(format!("trial {id} was ended by another program")))
-}
-
-/// A trial's place in the budget.
-pub fn slot(storage: &Storage, study: &Study, trial: &Trial) -> u32 {
-    slots_before(storage, study, trial.first_attempt())
-}
-
-/// The number of first attempts with a smaller number. Retries have numbers too but no slots, so a disturbed
-/// search gets the same slots as an undisturbed one.
-fn slots_before(storage: &Storage, study: &Study, number: usize) -> u32 {
-    storage
-        .trials(study)
-        .take(number)
-        .filter(|t| t.first_attempt() == t.number)
-        .count() as u32
-}
-
-fn end(trial: usize, state: TrialState, value: Option<f64>) -> Operation {
-    // A value that is not finite would make the whole file unreadable for other programs.
-    let values = value.filter(|x| x.is_finite()).map(|x| vec![x]);
-    Operation::SetState {
-        trial,
-        state,
-        values,
-        at: Some(now()),
-    }
-}
-
-/// A trial at a point.
-fn attempt(plan: &Plan, slot: u32, point: &[f64], state: TrialState) -> NewTrial {
-    let mut trial = NewTrial::new(state, (state == TrialState::Running).then(now));
-    let parameter = |((name, distribution), &internal): ((&str, &super::Distribution), &f64)| {
-        (
-            name.to_owned(),
-            Parameter {
-                internal,
-                distribution: distribution.clone(),
-            },
-        )
+/// Notes the plan of a new study.
+fn describe(plan: &Plan, study: &Study, described: &Value) -> Vec<Operation> {
+    let plan_note = Operation::StudyUserAttr {
+        study: study.id,
+        key: PLAN.into(),
+        value: described.clone(),
     };
-    trial.params = plan.space.iter().zip(point).map(parameter).collect();
-    trial
-        .user_attrs
-        .insert("seeds".into(), seeds(plan, point, slot));
-    trial
-}
-
-fn seeds(plan: &Plan, point: &[f64], slot: u32) -> Value {
-    (0..plan.repeats)
-        .map(|repeat| plan.repeat_seed(point, slot, repeat))
-        .collect()
-}
-
-/// Fails a running trial and queues it again, unless it has had `attempts` attempts already.
-fn requeue(study: &Study, trial: &Trial, attempts: usize) -> Vec<Operation> {
-    let mut operations = vec![end(trial.id, TrialState::Fail, None)];
-    let history = trial
-        .content
-        .system_attrs
-        .get("retry_history")
-        .and_then(Value::as_array);
-    let mut history = history.cloned().unwrap_or_default();
-    history.push(json!(trial.number));
-    if history.len() < attempts {
-        let mut again = NewTrial::new(TrialState::Waiting, None);
-        again.params.clone_from(&trial.content.params);
-        again.user_attrs.clone_from(&trial.content.user_attrs);
-        let fixed: Attributes = again
-            .params
-            .keys()
-            .filter_map(|name| Some((name.clone(), trial.parameter(name)?)))
-            .collect();
-        again
-            .system_attrs
-            .insert("fixed_params".into(), Value::Object(fixed));
-        again
-            .system_attrs
-            .insert("failed_trial".into(), json!(trial.first_attempt()));
-        again
-            .system_attrs
-            .insert("retry_history".into(), Value::Array(history));
-        operations.push(Operation::CreateTrial {
-            study: study.id,
-            trial: Box::new(again),
-        });
-    }
-    operations
-}
-
-/// Claims a waiting trial. Parameters that were fixed in the queue stay; the others are drawn.
-fn take(
-    plan: &Plan,
-    sampler: &dyn Sampler,
-    storage: &Storage,
-    study: &Study,
-    waiting: &Trial,
-) -> Result<(Vec<Operation>, Next)> {
-    let slot = slot(storage, study, waiting);
-    let trial = waiting.id;
-    let fixed = waiting
-        .content
-        .system_attrs
-        .get("fixed_params")
-        .and_then(Value::as_object);
-    let claim = Operation::SetState {
-        trial,
-        state: TrialState::Running,
-        values: None,
-        at: Some(now()),
+    let metric = Operation::StudySystemAttr {
+        study: study.id,
+        key: "study:metric_names".into(),
+        value: json!([plan.objective.name()]),
     };
-    let mut operations = vec![claim];
-    let drawn = sampler::point(sampler, &plan.space, slot, &history(plan, storage, study));
-    let mut point = Point::new();
-    for (i, (name, distribution)) in plan.space.iter().enumerate() {
-        if let Some(parameter) = waiting.content.params.get(name) {
-            point.push(parameter.internal);
-            continue;
-        }
-        let internal = match fixed.and_then(|f| f.get(name)) {
-            // A user may queue a value outside of the range, but not one that the distribution cannot
-            // represent.
-            Some(value) => distribution.internal(value).ok_or_else(|| {
-                Error::setting(
-                    name,
-                    format!(
-                        "expected one of its values in queued trial {}, found {value}",
-                        waiting.number
-                    ),
-                )
-            })?,
-            None => drawn
-                .as_ref()
-                .map_or_else(|| distribution.quantile(0.5), |point| point[i]),
-        };
-        point.push(internal);
-        let parameter = Parameter {
-            internal,
-            distribution: distribution.clone(),
-        };
-        operations.push(Operation::SetParameter {
-            trial,
-            name: name.to_owned(),
-            parameter,
-        });
-    }
-    if !waiting.content.user_attrs.contains_key("seeds") {
-        operations.push(Operation::TrialUserAttr {
-            trial,
-            key: "seeds".into(),
-            value: seeds(plan, &point, slot),
-        });
-    }
-    Ok((
-        operations,
-        Next::Run(Claim {
-            id: trial,
-            number: waiting.number,
-            slot,
-            point,
-        }),
-    ))
-}
-
-/// The trials that samplers learn from: those that have every parameter of the space.
-fn history(plan: &Plan, storage: &Storage, study: &Study) -> Vec<Observation> {
-    let direction = plan.objective.metric().direction();
-    let observe = |trial: &Trial| {
-        let parameter = |(name, distribution): (&str, &super::Distribution)| {
-            let parameter = trial.content.params.get(name)?;
-            (parameter.distribution == *distribution && distribution.contains(parameter.internal))
-                .then_some(parameter.internal)
-        };
-        let point = plan
-            .space
-            .iter()
-            .map(parameter)
-            .collect::<Option<Point>>()?;
-        let outcome = match trial.state() {
-            TrialState::Complete => TrialOutcome::Complete(direction.cost(trial.value()?)),
-            TrialState::Pruned => TrialOutcome::Pruned(
-                trial
-                    .last_report()
-                    .filter(|(_, x)| x.is_finite())
-                    .map(|(step, x)| (step, direction.cost(x))),
-            ),
-            TrialState::Running => TrialOutcome::Running,
-            TrialState::Fail | TrialState::Waiting => return None,
-        };
-        Some(Observation { point, outcome })
-    };
-    storage.trials(study).filter_map(observe).collect()
+    vec![plan_note, metric]
 }
 
 /// The first key in which two plans differ, with both values.

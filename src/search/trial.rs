@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::journal::Attributes;
 use super::plan::Plan;
 use super::pruner::Pruner;
-use super::study::{Claim, StudyWork};
+use super::study::{Claim, Reported, StudyWork};
 use super::watch::{Assignment, End, Watcher};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -30,7 +30,7 @@ impl Worker<'_> {
     /// Runs a claimed trial on this number of threads and records the result.
     ///
     /// # Errors
-    /// If the settings do not fit the data, or a file cannot be written. The trial has ended, or waits again.
+    /// If a file cannot be read or written. The trial waits again.
     pub(super) fn run(
         &self,
         work: &mut StudyWork<'_>,
@@ -47,14 +47,20 @@ impl Worker<'_> {
                 )))
             });
         }
-        if let Err(error) = &trained {
-            // The first error is the one to report; that this cannot be written either adds nothing.
-            let _ = match error.exit_code() {
-                2 => work.fail(claim, &error.to_string()),
-                _ => work.give_back(claim),
-            };
+        match trained {
+            // The trial's settings do not fit each other or the data. Other trials may fit.
+            Err(error) if error.exit_code() == 2 => {
+                let why = error.to_string();
+                let was_own = work.fail(claim, &why)?;
+                Ok(if was_own { End::Failed(why) } else { End::Lost })
+            }
+            Err(error) => {
+                // The first error is the one to report; that this cannot be written either adds nothing.
+                let _ = work.give_back(claim);
+                Err(error)
+            }
+            ended => ended,
         }
-        trained
     }
 
     fn train(&self, work: &mut StudyWork<'_>, claim: &Claim, threads: usize) -> Result<End> {
@@ -74,7 +80,7 @@ impl Worker<'_> {
                 before: u64::from(repeat) * u64::from(epochs),
                 steps,
                 values: &values,
-                pruned: Ok(None),
+                stopped: Ok(None),
                 work,
             };
             let folder = run_folder(self.folder, claim.slot, repeat);
@@ -82,24 +88,28 @@ impl Worker<'_> {
             remove(&folder)?;
             let data = self.data.clone();
             let summary = train::run(config, data, Some(&folder), &mut report)?.summary;
-            if let Some(value) = report.pruned? {
-                return Ok(End::Pruned(value));
+            if let Some(end) = report.stopped? {
+                return Ok(end);
             }
             if summary.interrupted {
-                work.give_back(claim)?;
-                return Ok(End::Interrupted);
+                let was_own = work.give_back(claim)?;
+                return Ok(if was_own { End::Interrupted } else { End::Lost });
             }
             let value = summary.get(objective).filter(|_| !summary.diverged);
             summaries.push(summary);
             let Some(value) = value else {
-                work.diverge(claim, notes(&summaries))?;
-                return Ok(End::Diverged);
+                let was_own = work.diverge(claim, notes(&summaries))?;
+                return Ok(if was_own { End::Diverged } else { End::Lost });
             };
             values.push(value);
         }
         let mean = values.iter().sum::<f64>() / values.len() as f64;
-        work.complete(claim, mean, notes(&summaries))?;
-        Ok(End::Complete(mean))
+        let was_own = work.complete(claim, mean, notes(&summaries))?;
+        Ok(if was_own {
+            End::Complete(mean)
+        } else {
+            End::Lost
+        })
     }
 }
 
@@ -141,8 +151,8 @@ struct TrialReporter<'a, 'w> {
     before: u64,
     steps: u64,
     values: &'a [f64],
-    /// The last report, if it was the last one.
-    pruned: Result<Option<f64>>,
+    /// How the trial ended, if a report was its last one.
+    stopped: Result<Option<End>>,
     work: &'a mut StudyWork<'w>,
 }
 
@@ -172,15 +182,11 @@ impl Observer for TrialReporter<'_, '_> {
             .work
             .report(self.claim, step, mean, self.pruner.as_ref())
         {
-            Ok(false) => Control::Continue,
-            Ok(true) => {
-                self.pruned = Ok(Some(mean));
-                Control::Stop
-            }
-            Err(error) => {
-                self.pruned = Err(error);
-                Control::Stop
-            }
+            Ok(Reported::Continue) => return Control::Continue,
+            Ok(Reported::Pruned) => self.stopped = Ok(Some(End::Pruned(mean))),
+            Ok(Reported::Lost) => self.stopped = Ok(Some(End::Lost)),
+            Err(error) => self.stopped = Err(error),
         }
+        Control::Stop
     }
 }

@@ -1,7 +1,7 @@
 //! What a search tells its watcher: which worker runs which trial, how far it is, and how it ended.
 
 use super::journal::{Storage, Study};
-use super::study::Claim;
+use super::study::{Awaited, Claim};
 
 /// Which worker of this process works on which task of the search. Both are counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct Assignment {
 }
 
 /// How a trial ended.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum End {
     /// It is complete and has this value.
     Complete(f64),
@@ -21,8 +21,12 @@ pub enum End {
     Pruned(f64),
     /// A loss was not a number.
     Diverged,
+    /// It could not be run, for this reason.
+    Failed(String),
     /// The search was asked to stop: the trial is back in the queue.
     Interrupted,
+    /// Another program has ended it, or another worker has taken it over.
+    Lost,
 }
 
 /// Watches a search. Every method has a default that does nothing. Workers call the methods from their own
@@ -35,6 +39,12 @@ pub trait Watcher: Sync {
 
     /// All studies are in the file, and no worker has begun yet.
     fn joined(&self, _storage: &Storage) {}
+
+    /// A worker waits for these trials, which other workers run. Called again and again while it waits.
+    fn waiting(&self, _assignment: Assignment, _awaited: &[Awaited]) {}
+
+    /// The queued trial of this number could not be begun, for this reason.
+    fn refused(&self, _assignment: Assignment, _number: usize, _why: &str) {}
 
     /// A worker has begun a trial.
     fn began(&self, _assignment: Assignment, _claim: &Claim) {}

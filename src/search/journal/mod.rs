@@ -1,37 +1,49 @@
 //! The study file: an append-only journal that several processes share, and that Optuna can read and write.
 //!
 //! The file holds one JSON object per line. Its state is the replay of all lines ([`Storage`]); no line is ever
-//! changed. A writer takes the lock, reads the new lines of other writers, decides, appends whole lines with
-//! one write, and syncs ([`Journal::transaction`]).
+//! changed or removed. A writer takes the locks, reads the new lines of other writers, decides, appends whole lines
+//! with one write, and syncs. Then it reads what it wrote: no lock holds for ever, and if a writer was paused for long
+//! before its write, lines of others may stand before its own ([`Journal::transaction`]).
 
 mod lock;
 mod record;
 mod storage;
+mod system;
 mod worker;
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::collections::HashMap;
+use std::fs::OpenOptions;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 pub use record::{Attributes, NewTrial, Operation, Parameter, Record, TrialState};
 pub use storage::{Ignored, Storage, Study, Trial};
+pub(super) use system::{Access, JournalFile, System};
+pub use worker::Origin;
 
 use crate::error::{Error, Result};
 use lock::{GRACE, Lock};
+use system::OperatingSystem;
 use worker::{DEATH_TIMEOUT, Heartbeat, Liveness};
 
 /// An open study file, with the state read from it so far.
 #[derive(Debug)]
 pub struct Journal {
+    system: Arc<dyn System>,
     path: PathBuf,
     worker: String,
     storage: Storage,
     /// The number of bytes, and of lines, that have been replayed.
     offset: u64,
     lines: usize,
+    /// The length of the last piece, which has no line end. Its writer may not be done, or it died.
+    torn: usize,
     liveness: Liveness,
     heartbeat: Option<Heartbeat>,
+    /// The number of changes of trials of other programs, and since when it has been the same.
+    news: HashMap<usize, (usize, Duration)>,
 }
 
 impl Journal {
@@ -40,14 +52,22 @@ impl Journal {
     /// # Errors
     /// If the file does not exist, or a line of it is not a record.
     pub fn open(path: &Path) -> Result<Self> {
+        Self::open_on(Arc::new(OperatingSystem::new()), path, worker::name())
+    }
+
+    /// Opens an existing file of a system as this worker.
+    pub(super) fn open_on(system: Arc<dyn System>, path: &Path, worker: String) -> Result<Self> {
         let mut journal = Journal {
             path: path.to_owned(),
-            worker: worker::name(),
+            worker,
             storage: Storage::default(),
             offset: 0,
             lines: 0,
-            liveness: Liveness::new(path, DEATH_TIMEOUT),
+            torn: 0,
+            liveness: Liveness::new(system.clone(), path, DEATH_TIMEOUT),
             heartbeat: None,
+            news: HashMap::new(),
+            system,
         };
         journal.refresh()?;
         Ok(journal)
@@ -62,6 +82,7 @@ impl Journal {
         let made = OpenOptions::new().append(true).create(true).open(path);
         made.map_err(|e| Error::io("open", path, e))?;
         let mut journal = Self::open(path)?;
+        lock::sweep(path);
         journal.heartbeat = Some(Heartbeat::start(path, &journal.worker)?);
         Ok(journal)
     }
@@ -90,6 +111,22 @@ impl Journal {
                 .is_some_and(|owner| owner != self.worker && self.liveness.is_dead(owner))
     }
 
+    /// Whether the trial is running and its worker is of another program. Such a worker gives no sign of life.
+    pub fn is_foreign(&self, trial: &Trial) -> bool {
+        let owner = trial.owner.as_deref().unwrap_or_default();
+        trial.state() == TrialState::Running && Origin::of(owner) == Origin::OtherProgram
+    }
+
+    /// For how long this journal has seen no record about the trial, counted from the first time that it was asked.
+    pub fn silence(&mut self, trial: &Trial) -> Duration {
+        let now = self.system.time();
+        let (changes, since) = self.news.entry(trial.id).or_insert((trial.changes, now));
+        if *changes != trial.changes {
+            (*changes, *since) = (trial.changes, now);
+        }
+        now - *since
+    }
+
     /// Removes the sign of life of a dead worker.
     pub fn forget_worker(&mut self, worker: &str) {
         self.liveness.forget(worker);
@@ -101,72 +138,118 @@ impl Journal {
     /// # Errors
     /// If the file cannot be read, or a line is not a record.
     pub fn refresh(&mut self) -> Result<()> {
+        let file = self.system.open(&self.path, Access::Read);
+        let file = file.map_err(|e| Error::io("read", &self.path, e))?;
+        self.read_new(&*file).map(drop)
+    }
+
+    /// Reads and replays the new lines. Returns their bytes, and whether every record of this worker among them had
+    /// its effect.
+    fn read_new(&mut self, file: &dyn JournalFile) -> Result<(Vec<u8>, bool)> {
         let io = |e| Error::io("read", &self.path, e);
-        let mut file = File::open(&self.path).map_err(io)?;
-        let size = file.metadata().map_err(io)?.len();
+        let size = file.size().map_err(io)?;
         if size < self.offset {
+            let expected = format!("at least {} bytes", self.offset);
             let found = format!("{size}: the file was replaced or cut");
-            return Err(Error::format(
-                &self.path,
-                "size",
-                format!("at least {} bytes", self.offset),
-                found,
-            ));
+            return Err(Error::format(&self.path, "size", expected, found));
         }
-        file.seek(SeekFrom::Start(self.offset)).map_err(io)?;
-        let mut bytes = Vec::new();
-        file.take(size - self.offset)
-            .read_to_end(&mut bytes)
-            .map_err(io)?;
+        let mut bytes = file.read_from(self.offset).map_err(io)?;
         let whole = bytes
             .iter()
             .rposition(|&b| b == b'\n')
             .map_or(0, |last| last + 1);
+        let not_a_record = |line, why: String| {
+            let place = format!("line {line}");
+            Error::format(&self.path, place, "a record of a study", why)
+        };
+        let mut all_applied = true;
         for line in bytes[..whole].split_inclusive(|&b| b == b'\n') {
-            let record = parse(line).map_err(|e| {
-                Error::format(
-                    &self.path,
-                    format!("line {}", self.lines + 1),
-                    "a record of a study",
-                    e,
-                )
-            })?;
-            // An ignored record is a conflict between other workers.
-            let _ = self.storage.apply(record);
+            let record = parse(line).map_err(|why| not_a_record(self.lines + 1, why))?;
+            let own = record.worker == self.worker;
+            // An ignored record of others is a conflict between them.
+            let applied = self.storage.apply(record);
+            all_applied &= applied.is_ok() || !own;
             self.offset += line.len() as u64;
             self.lines += 1;
         }
         if !could_be_torn(&bytes[whole..]) {
-            // This is another kind of file. A writer would cut off its last piece as if it were a torn record.
-            return Err(Error::format(
-                &self.path,
-                format!("line {}", self.lines + 1),
-                "a record of a study",
-                "something else",
-            ));
+            // This is another kind of file. A writer would blank its last piece as if it were a torn record.
+            return Err(not_a_record(self.lines + 1, "something else".into()));
         }
-        Ok(())
+        self.torn = bytes.len() - whole;
+        bytes.truncate(whole);
+        Ok((bytes, all_applied))
     }
 
-    /// Takes the lock, reads to the end of the file, asks `decide` what to append, and appends all of it or
-    /// nothing.
+    /// Takes the locks, reads to the end of the file, asks `decide` what to append, and appends it.
+    ///
+    /// If the lines of another writer turn out to stand before these, and these had no effect or created a trial, then
+    /// `decide` is asked again. The lines are in the file by then. So what it answers must take into account what this
+    /// worker has written already.
+    ///
+    /// The lines of a batch can also be cut short, by a full disk or a power failure. So each batch must be in an order
+    /// in which its beginning alone does no harm.
     ///
     /// # Errors
-    /// If `decide` fails, an operation would be ignored, or the file cannot be written. The file is then
-    /// unchanged.
+    /// If `decide` fails, an operation would be ignored, or the file cannot be written.
     pub fn transaction<T>(
         &mut self,
-        decide: impl FnOnce(&Storage) -> Result<(Vec<Operation>, T)>,
+        mut decide: impl FnMut(&Storage) -> Result<(Vec<Operation>, T)>,
     ) -> Result<T> {
-        let lock = Lock::acquire(&self.path, &self.worker, GRACE)?;
-        self.refresh()?;
-        let (operations, result) = decide(&self.storage)?;
-        if operations.is_empty() {
-            return Ok(result);
+        let system = self.system.clone();
+        loop {
+            let io = |e| Error::io("write", &self.path, e);
+            let file = system.open(&self.path, Access::Append).map_err(io)?;
+            let lock = Lock::acquire(&*system, &*file, &self.path, &self.worker, GRACE)?;
+            self.read_new(&*file)?;
+            let (operations, result) = decide(&self.storage)?;
+            if operations.is_empty() || self.append(&*file, &lock, operations)? {
+                return Ok(result);
+            }
         }
+    }
+
+    /// Appends operations, unless the lock was lost. Returns whether they have the effect that was intended.
+    fn append(
+        &mut self,
+        file: &dyn JournalFile,
+        lock: &Lock<'_>,
+        operations: Vec<Operation>,
+    ) -> Result<bool> {
+        let creates_trial = operations
+            .iter()
+            .any(|o| matches!(o, Operation::CreateTrial { .. }));
+        let text = self.encode(operations)?;
+        let io = |e| Error::io("write", &self.path, e);
+        if !file.is_at(&self.path).map_err(io)? {
+            return Err(io(io::Error::other("it was replaced by another file")));
+        }
+        if self.torn > 0 {
+            // What a dead writer left must not stand before a record. JSON allows spaces there. To cut it off would
+            // be wrong: a late writer could cut off the lines that others have appended meanwhile.
+            file.blank(self.offset, self.torn).map_err(io)?;
+        }
+        let torn = self.torn;
+        if !lock.is_held() {
+            return Ok(false);
+        }
+        file.append(text.as_bytes())
+            .and_then(|()| file.sync())
+            .map_err(io)?;
+        let (written, all_applied) = self.read_new(file)?;
+        let is_next = written
+            .get(torn..)
+            .is_some_and(|rest| rest.starts_with(text.as_bytes()));
+        Ok(all_applied && (is_next || !creates_trial))
+    }
+
+    /// The lines of operations.
+    ///
+    /// # Errors
+    /// If one of them would be ignored.
+    fn encode(&self, operations: Vec<Operation>) -> Result<String> {
         let mut after = self.storage.clone();
         let mut text = String::new();
-        let count = operations.len();
         for operation in operations {
             let record = Record {
                 worker: self.worker.clone(),
@@ -175,47 +258,18 @@ impl Journal {
             text += &record.to_line();
             text.push('\n');
             after.apply(record).map_err(|why| {
-                Error::Check(format!(
-                    "{}: the study has changed meanwhile: {why:?}",
-                    self.path.display()
-                ))
+                let path = self.path.display();
+                Error::Check(format!("{path}: the study has changed meanwhile: {why:?}"))
             })?;
         }
-        if !lock.is_held() {
-            return Err(Error::Check(format!(
-                "{}: the lock was lost; is the machine's clock or disk stalled?",
-                self.path.display()
-            )));
-        }
-        self.append(text.as_bytes())?;
-        self.offset += text.len() as u64;
-        self.lines += count;
-        self.storage = after;
-        Ok(result)
-    }
-
-    /// Appends with one write and syncs. First it cuts off a torn line that a dead writer left. If the write
-    /// fails, it cuts off what was written.
-    fn append(&self, bytes: &[u8]) -> Result<()> {
-        let io = |e| Error::io("write", &self.path, e);
-        let mut file = OpenOptions::new()
-            .append(true)
-            .open(&self.path)
-            .map_err(io)?;
-        if file.metadata().map_err(io)?.len() > self.offset {
-            file.set_len(self.offset).map_err(io)?;
-        }
-        if let Err(e) = file.write_all(bytes).and_then(|()| file.sync_all()) {
-            let _ = file.set_len(self.offset);
-            return Err(io(e));
-        }
-        Ok(())
+        Ok(text)
     }
 }
 
 /// Whether a piece without a line end can be the start of a record.
 fn could_be_torn(piece: &[u8]) -> bool {
     let start = b"{\"op_code\":";
+    let piece = piece.trim_ascii_start();
     let common = piece.len().min(start.len());
     piece[..common] == start[..common]
 }

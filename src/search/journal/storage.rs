@@ -24,6 +24,8 @@ pub struct Trial {
     pub owner: Option<String>,
     /// Its state, parameters, values and attributes.
     pub content: NewTrial,
+    /// The number of records that have changed it.
+    pub changes: usize,
 }
 
 impl Trial {
@@ -255,6 +257,7 @@ impl Storage {
         if trial.state().is_finished() {
             return Err(Ignored::Finished);
         }
+        trial.changes += 1;
         Ok(trial)
     }
 
@@ -291,6 +294,7 @@ impl Storage {
             study: study.id,
             owner,
             content,
+            changes: 0,
         };
         study.trials.push(id);
         self.trials.insert(id, trial);

@@ -39,7 +39,7 @@ fn complete(trial: usize, value: f64) -> Operation {
 }
 
 fn append(journal: &mut Journal, operations: Vec<Operation>) -> Result<()> {
-    journal.transaction(|_| Ok((operations, ())))
+    journal.transaction(|_| Ok((operations.clone(), ())))
 }
 
 #[test]

@@ -2,10 +2,13 @@ use std::path::Path;
 
 use super::*;
 use crate::metrics::ValidationMetric;
+use crate::search::journal::NewTrial;
 use crate::search::plan::{PrunerName, SamplerName};
 use crate::search::pruner::{Never, SuccessiveHalving};
 use crate::search::space::Space;
 use crate::settings::Settings;
+
+const FOREIGN_TIMEOUT: Duration = Duration::from_millis(200);
 
 fn plan(sampler: SamplerName) -> Plan {
     let mut space = Space::default();
@@ -24,7 +27,7 @@ fn plan(sampler: SamplerName) -> Plan {
 }
 
 fn join<'a>(path: &Path, plan: &'a Plan) -> Result<StudyWork<'a>> {
-    StudyWork::join(Journal::join(path)?, plan, "hash")
+    StudyWork::join(Journal::join(path)?, plan, "hash", FOREIGN_TIMEOUT)
 }
 
 /// A value that is a function of the point, like that of a training run.
@@ -36,7 +39,8 @@ fn run(work: &mut StudyWork<'_>, trials: usize) -> Next {
     loop {
         match work.claim(trials).unwrap() {
             Next::Run(claim) => {
-                assert!(!work.report(&claim, 1, value(&claim.point), &Never).unwrap());
+                let reported = work.report(&claim, 1, value(&claim.point), &Never);
+                assert_eq!(reported.unwrap(), Reported::Continue);
                 work.complete(&claim, value(&claim.point), Attributes::new())
                     .unwrap();
             }
@@ -48,13 +52,14 @@ fn run(work: &mut StudyWork<'_>, trials: usize) -> Next {
 /// Slots, points and values of the complete trials, by slot.
 fn results(work: &mut StudyWork<'_>) -> Vec<(u32, Vec<Value>, f64)> {
     let (storage, study) = work.look().unwrap();
+    let slots = Slots::of(storage, study);
     let complete = storage
         .trials(study)
         .filter(|t| t.state() == TrialState::Complete);
     let mut results: Vec<_> = complete
         .map(|t| {
             (
-                slots_before(storage, study, t.first_attempt()),
+                slots.slot(t).unwrap(),
                 ["lr", "activation"]
                     .map(|p| t.parameter(p).unwrap())
                     .to_vec(),
@@ -143,7 +148,11 @@ fn the_last_trials_are_waited_for() {
     let Next::Run(claim) = one.claim(1).unwrap() else {
         panic!()
     };
-    assert_eq!(two.claim(1).unwrap(), Next::Wait);
+    let Next::Wait(awaited) = two.claim(1).unwrap() else {
+        panic!()
+    };
+    assert_eq!((awaited.len(), awaited[0].number), (1, claim.number));
+    assert_eq!(awaited[0].origin, Origin::ThisProcess);
     one.give_back(&claim).unwrap();
     assert!(
         matches!(two.claim(1).unwrap(), Next::Run(retry) if retry.slot == claim.slot && retry.point == claim.point)
@@ -225,11 +234,16 @@ fn another_plan_under_the_same_name_is_refused() {
         assert_eq!(error.exit_code(), 2);
     }
     assert!(
-        StudyWork::join(Journal::join(&path).unwrap(), &first, "other data")
-            .err()
-            .unwrap()
-            .to_string()
-            .contains("data")
+        StudyWork::join(
+            Journal::join(&path).unwrap(),
+            &first,
+            "other data",
+            FOREIGN_TIMEOUT
+        )
+        .err()
+        .unwrap()
+        .to_string()
+        .contains("data")
     );
     assert_eq!(
         std::fs::read(&path).unwrap(),
@@ -266,7 +280,7 @@ fn queued_trials_come_first() {
     ];
     Journal::join(&path)
         .unwrap()
-        .transaction(|_| Ok((operations, ())))
+        .transaction(|_| Ok((operations.clone(), ())))
         .unwrap();
     let Next::Run(first) = work.claim(3).unwrap() else {
         panic!()
@@ -304,11 +318,13 @@ fn pruned_and_diverged_trials_count_and_failed_ones_do_not() {
     });
     let [good, bad, lost, unlucky, broken]: [Claim; 5] =
         std::array::from_fn(|_| claims.next().unwrap());
-    assert!(!work.report(&good, 1, 0.9, &asha).unwrap());
-    assert!(work.report(&bad, 1, 0.8, &asha).unwrap());
-    assert!(work.report(&bad, 2, 0.8, &asha).is_err(), "it has ended");
+    let mut report = |claim, step, value| work.report(claim, step, value, &asha).unwrap();
+    assert_eq!(report(&good, 1, 0.9), Reported::Continue);
+    assert_eq!(report(&bad, 1, 0.8), Reported::Pruned);
+    assert_eq!(report(&bad, 2, 0.8), Reported::Lost, "it has ended");
     work.diverge(&lost, Attributes::new()).unwrap();
-    assert!(!work.report(&unlucky, 1, 0.95, &asha).unwrap());
+    let reported = work.report(&unlucky, 1, 0.95, &asha).unwrap();
+    assert_eq!(reported, Reported::Continue);
     work.diverge(&unlucky, Attributes::new()).unwrap();
     work.fail(&broken, "no such file").unwrap();
     work.complete(
