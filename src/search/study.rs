@@ -124,9 +124,9 @@ impl<'a> StudyWork<'a> {
             if found == Some(&described) {
                 return Ok((Vec::new(), ()));
             }
-            // A study without a plan and without trials was only just created.
-            let is_new = storage.trials(study).next().is_none();
-            if found.is_none() && is_new && study.directions == [direction] {
+            // Its creator has not written the plan yet, or died before.
+            let is_ours = Origin::of(&study.creator) != Origin::OtherProgram;
+            if found.is_none() && is_ours && study.directions == [direction] {
                 return Ok((describe(plan, study, &described), ()));
             }
             let (expected, found) = difference(&described, found);
@@ -401,5 +401,7 @@ fn difference(wanted: &Value, found: Option<&Value>) -> (String, String) {
     ("the same plan".into(), "one with more in it".into())
 }
 
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tests;

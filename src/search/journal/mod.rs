@@ -8,7 +8,7 @@
 mod lock;
 mod record;
 mod storage;
-mod system;
+pub(super) mod system;
 mod worker;
 
 use std::collections::HashMap;
@@ -20,12 +20,11 @@ use std::time::{Duration, SystemTime};
 
 pub use record::{Attributes, NewTrial, Operation, Parameter, Record, TrialState};
 pub use storage::{Ignored, Storage, Study, Trial};
-pub(super) use system::{Access, JournalFile, System};
 pub use worker::Origin;
 
 use crate::error::{Error, Result};
 use lock::{GRACE, Lock};
-use system::OperatingSystem;
+use system::{Access, JournalFile, OperatingSystem, System};
 use worker::{DEATH_TIMEOUT, Heartbeat, Liveness};
 
 /// An open study file, with the state read from it so far.
@@ -39,7 +38,9 @@ pub struct Journal {
     offset: u64,
     lines: usize,
     /// The length of the last piece, which has no line end. Its writer may not be done, or it died.
-    torn: usize,
+    tail: usize,
+    /// Torn pieces before records: offset and length.
+    torn: Vec<(u64, usize)>,
     liveness: Liveness,
     heartbeat: Option<Heartbeat>,
     /// The number of changes of trials of other programs, and since when it has been the same.
@@ -63,7 +64,8 @@ impl Journal {
             storage: Storage::default(),
             offset: 0,
             lines: 0,
-            torn: 0,
+            tail: 0,
+            torn: Vec::new(),
             liveness: Liveness::new(system.clone(), path, DEATH_TIMEOUT),
             heartbeat: None,
             news: HashMap::new(),
@@ -164,7 +166,10 @@ impl Journal {
         };
         let mut all_applied = true;
         for line in bytes[..whole].split_inclusive(|&b| b == b'\n') {
-            let record = parse(line).map_err(|why| not_a_record(self.lines + 1, why))?;
+            let (torn, record) = parse(line).map_err(|why| not_a_record(self.lines + 1, why))?;
+            if torn > 0 {
+                self.torn.push((self.offset, torn));
+            }
             let own = record.worker == self.worker;
             // An ignored record of others is a conflict between them.
             let applied = self.storage.apply(record);
@@ -176,7 +181,7 @@ impl Journal {
             // This is another kind of file. A writer would blank its last piece as if it were a torn record.
             return Err(not_a_record(self.lines + 1, "something else".into()));
         }
-        self.torn = bytes.len() - whole;
+        self.tail = bytes.len() - whole;
         bytes.truncate(whole);
         Ok((bytes, all_applied))
     }
@@ -198,15 +203,26 @@ impl Journal {
     ) -> Result<T> {
         let system = self.system.clone();
         loop {
-            let io = |e| Error::io("write", &self.path, e);
-            let file = system.open(&self.path, Access::Append).map_err(io)?;
+            let file = system.open(&self.path, Access::Append);
+            let file = file.map_err(|e| Error::io("write", &self.path, e))?;
             let lock = Lock::acquire(&*system, &*file, &self.path, &self.worker, GRACE)?;
             self.read_new(&*file)?;
+            self.blank_torn(&*file)?;
             let (operations, result) = decide(&self.storage)?;
             if operations.is_empty() || self.append(&*file, &lock, operations)? {
                 return Ok(result);
             }
         }
+    }
+
+    /// Puts spaces in the place of torn pieces before records, which JSON allows. They are not cut off, because a late
+    /// writer could cut off the lines that others have appended meanwhile.
+    fn blank_torn(&mut self, file: &dyn JournalFile) -> Result<()> {
+        for (offset, length) in self.torn.drain(..) {
+            let blanked = file.blank(offset, length);
+            blanked.map_err(|e| Error::io("write", &self.path, e))?;
+        }
+        Ok(())
     }
 
     /// Appends operations, unless the lock was lost. Returns whether they have the effect that was intended.
@@ -220,16 +236,17 @@ impl Journal {
             .iter()
             .any(|o| matches!(o, Operation::CreateTrial { .. }));
         let text = self.encode(operations)?;
-        let io = |e| Error::io("write", &self.path, e);
-        if !file.is_at(&self.path).map_err(io)? {
+        let path = self.path.clone();
+        let io = |e| Error::io("write", &path, e);
+        if !file.is_at(&path).map_err(io)? {
             return Err(io(io::Error::other("it was replaced by another file")));
         }
-        if self.torn > 0 {
-            // What a dead writer left must not stand before a record. JSON allows spaces there. To cut it off would
-            // be wrong: a late writer could cut off the lines that others have appended meanwhile.
-            file.blank(self.offset, self.torn).map_err(io)?;
+        let tail = self.tail;
+        if tail > 0 {
+            // The records will stand behind this piece.
+            self.torn.push((self.offset, tail));
+            self.blank_torn(file)?;
         }
-        let torn = self.torn;
         if !lock.is_held() {
             return Ok(false);
         }
@@ -238,7 +255,7 @@ impl Journal {
             .map_err(io)?;
         let (written, all_applied) = self.read_new(file)?;
         let is_next = written
-            .get(torn..)
+            .get(tail..)
             .is_some_and(|rest| rest.starts_with(text.as_bytes()));
         Ok(all_applied && (is_next || !creates_trial))
     }
@@ -266,17 +283,31 @@ impl Journal {
     }
 }
 
+/// How each record begins.
+const RECORD_START: &str = "{\"op_code\":";
+
 /// Whether a piece without a line end can be the start of a record.
 fn could_be_torn(piece: &[u8]) -> bool {
-    let start = b"{\"op_code\":";
+    let start = RECORD_START.as_bytes();
     let piece = piece.trim_ascii_start();
     let common = piece.len().min(start.len());
     piece[..common] == start[..common]
 }
 
-fn parse(line: &[u8]) -> Result<Record, String> {
+/// Parses a line. Before the record may be a torn one, if a late writer or another program has appended to it. Returns
+/// the length of this torn piece too.
+fn parse(line: &[u8]) -> Result<(usize, Record), String> {
     let text = std::str::from_utf8(line).map_err(|e| e.to_string())?;
-    Record::parse(text.trim_end_matches(['\n', '\r']))
+    let text = text.trim_end_matches(['\n', '\r']);
+    let whole = Record::parse(text);
+    if whole.is_err()
+        && let Some(torn) = text.rfind(RECORD_START).filter(|&at| at > 0)
+        && could_be_torn(&line[..torn])
+        && let Ok(record) = Record::parse(&text[torn..])
+    {
+        return Ok((torn, record));
+    }
+    whole.map(|record| (0, record))
 }
 
 /// The current time in the format of the journal: UTC with six digits of a second.

@@ -85,6 +85,8 @@ pub struct Study {
     pub name: String,
     /// One direction for each objective.
     pub directions: Vec<Direction>,
+    /// The worker that created it.
+    pub creator: String,
     /// Attributes that users and programs have set.
     pub user_attrs: Attributes,
     /// Attributes that samplers and pruners have set.
@@ -196,7 +198,9 @@ impl Storage {
     pub fn apply(&mut self, record: Record) -> Result<(), Ignored> {
         let Record { worker, operation } = record;
         match operation {
-            Operation::CreateStudy { name, directions } => self.create_study(name, directions),
+            Operation::CreateStudy { name, directions } => {
+                self.create_study(name, directions, worker)
+            }
             Operation::DeleteStudy { study } => {
                 let study = self.studies.remove(&study).ok_or(Ignored::NoStudy)?;
                 study
@@ -261,7 +265,12 @@ impl Storage {
         Ok(trial)
     }
 
-    fn create_study(&mut self, name: String, directions: Vec<Direction>) -> Result<(), Ignored> {
+    fn create_study(
+        &mut self,
+        name: String,
+        directions: Vec<Direction>,
+        creator: String,
+    ) -> Result<(), Ignored> {
         if self.study(&name).is_some() {
             return Err(Ignored::StudyExists);
         }
@@ -271,6 +280,7 @@ impl Storage {
             id,
             name,
             directions,
+            creator,
             user_attrs: Attributes::new(),
             system_attrs: Attributes::new(),
             trials: Vec::new(),

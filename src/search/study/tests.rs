@@ -10,7 +10,7 @@ use crate::settings::Settings;
 
 const FOREIGN_TIMEOUT: Duration = Duration::from_millis(200);
 
-fn plan(sampler: SamplerName) -> Plan {
+pub(super) fn plan(sampler: SamplerName) -> Plan {
     let mut space = Space::default();
     space.add("lr", "0.001..0.01:log").unwrap();
     space.add("activation", "relu,tanh").unwrap();
@@ -31,7 +31,7 @@ fn join<'a>(path: &Path, plan: &'a Plan) -> Result<StudyWork<'a>> {
 }
 
 /// A value that is a function of the point, like that of a training run.
-fn value(point: &[f64]) -> f64 {
+pub(super) fn value(point: &[f64]) -> f64 {
     1.0 - (point[0] - 0.004).abs() - 0.1 * point[1]
 }
 
