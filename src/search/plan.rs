@@ -77,7 +77,7 @@ const REPEAT: u32 = 0x5245_5045;
 const GRID: u32 = 0x4752_4944;
 
 impl Plan {
-    /// Checks it: at the middle of the space, and there with every choice.
+    /// Checks it: at the middle of the space, and there with every choice and both ends of every range.
     ///
     /// # Errors
     /// If there is nothing to search, or the settings make no run that could be validated.
@@ -116,18 +116,23 @@ impl Plan {
         self.base.train.device.unwrap_or_default()
     }
 
-    /// The middle of the space, there with every choice.
+    /// The middle of the space, there with every choice and with both ends of every range.
     fn probes(&self) -> Vec<Point> {
         let middle = self.space.middle();
         let mut probes = vec![middle.clone()];
         for (i, distribution) in self.space.distributions().enumerate() {
-            if let Distribution::Categorical { choices } = distribution {
-                probes.extend((0..choices.len()).map(|choice| {
-                    let mut point = middle.clone();
-                    point[i] = choice as f64;
-                    point
-                }));
-            }
+            let values = match *distribution {
+                Distribution::Categorical { ref choices } => {
+                    (0..choices.len()).map(|choice| choice as f64).collect()
+                }
+                Distribution::Float { low, high, .. } => vec![low, high],
+                Distribution::Int { low, high, .. } => vec![low as f64, high as f64],
+            };
+            probes.extend(values.into_iter().map(|value| {
+                let mut point = middle.clone();
+                point[i] = value;
+                point
+            }));
         }
         probes
     }
@@ -292,6 +297,18 @@ mod tests {
                 .to_string()
                 .contains("model.dropout")
         );
+    }
+
+    /// The first trial that draws such a value would otherwise be the first to say so.
+    #[test]
+    fn the_ends_of_a_range_are_checked() {
+        for (setting, range) in [("dropout", "0..1.5"), ("dropout", "-0.1..0.5")] {
+            let mut space = Space::default();
+            space.add(setting, range).unwrap();
+            let error = Plan { space, ..plan() }.check().unwrap_err();
+            assert!(error.to_string().contains("model.dropout"), "{error}");
+            assert_eq!(error.exit_code(), 2);
+        }
     }
 
     #[test]

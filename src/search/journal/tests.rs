@@ -95,6 +95,38 @@ fn a_torn_end_is_not_read_and_then_cut_off() {
     assert_eq!(Journal::open(&path).unwrap().storage(), journal.storage());
 }
 
+/// A late writer, or a program that knows nothing of torn records, has appended to one. The record behind it counts.
+#[test]
+fn a_record_behind_a_torn_one_is_read_and_the_line_is_mended() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("study.journal");
+    append(&mut Journal::join(&path).unwrap(), vec![create("s")]).unwrap();
+    let whole = fs::read_to_string(&path).unwrap();
+    for torn in [
+        "{",
+        "{\"op_code\":4,\"worker_id\":\"x",
+        "   ",
+        &whole[..whole.len() - 2],
+    ] {
+        fs::write(
+            &path,
+            format!("{whole}{torn}{}", whole.replace("\"s\"", "\"t\"")),
+        )
+        .unwrap();
+        let mut journal = Journal::join(&path).unwrap();
+        assert!(journal.storage().study("t").is_some(), "{torn}");
+        let before = fs::metadata(&path).unwrap().len();
+        append(&mut journal, vec![]).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().len(), before, "nothing is cut");
+        for line in fs::read_to_string(&path).unwrap().lines() {
+            Record::parse(line).unwrap();
+        }
+    }
+    // In the middle of a line it is no torn record.
+    fs::write(&path, format!("{whole}thesis{whole}")).unwrap();
+    assert!(Journal::open(&path).is_err());
+}
+
 #[test]
 fn another_file_is_not_treated_as_a_torn_record() {
     let dir = tempfile::tempdir().unwrap();

@@ -29,6 +29,9 @@ const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
 /// A worker whose counter has not changed for this time is dead.
 pub(super) const DEATH_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// A counter that has not changed for this time is removed. A worker that lives writes it anew.
+const FORGET_AFTER: Duration = Duration::from_secs(3600);
+
 /// The prefix of the names of this program's workers.
 const NAME_PREFIX: &str = "chainrule-";
 
@@ -135,7 +138,7 @@ impl Heartbeat {
                 Ok(()) => break,
             }
         }
-        sweep(&folder);
+        sweep(&folder, &path);
         let (stop, stopped) = channel();
         let file = path.clone();
         let thread = std::thread::spawn(move || {
@@ -166,11 +169,15 @@ impl Drop for Heartbeat {
     }
 }
 
-/// Removes the counters of workers whose processes no longer exist.
-fn sweep(folder: &Path) {
+/// Removes the counters of workers whose processes no longer exist, and those that are much older than the one at
+/// `newest`. A counter that stays only takes space.
+fn sweep(folder: &Path, newest: &Path) {
+    let modified = |path: &Path| fs::metadata(path).and_then(|m| m.modified());
+    let Ok(now) = modified(newest) else { return };
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_name().to_str().is_some_and(is_gone) {
-            // A counter that stays only takes space.
+        let age = modified(&entry.path()).map(|then| now.duration_since(then));
+        let is_old = matches!(age, Ok(Ok(age)) if age > FORGET_AFTER);
+        if is_old || entry.file_name().to_str().is_some_and(is_gone) {
             let _ = fs::remove_file(entry.path());
         }
     }
@@ -359,11 +366,18 @@ mod tests {
         let journal = dir.path().join("study.journal");
         let folder = beside(&journal, FOLDER);
         fs::create_dir(&folder).unwrap();
-        let (killed, elsewhere) = (worker_of(gone()), format!("{NAME_PREFIX}other-1-ab"));
-        for worker in [&killed, &elsewhere] {
+        let elsewhere = |number| format!("{NAME_PREFIX}other-{number}-ab");
+        let workers = [worker_of(gone()), elsewhere(1), elsewhere(2)];
+        for worker in &workers {
             fs::write(folder.join(worker), "3").unwrap();
         }
+        let old = fs::File::options()
+            .write(true)
+            .open(folder.join(&workers[1]));
+        let long_ago = std::time::SystemTime::now() - 2 * FORGET_AFTER;
+        old.unwrap().set_modified(long_ago).unwrap();
         let _beat = Heartbeat::start(&journal, &name()).unwrap();
-        assert!(!folder.join(killed).exists() && folder.join(elsewhere).exists());
+        let left = workers.map(|worker| folder.join(worker).exists());
+        assert_eq!(left, [false, false, true]);
     }
 }

@@ -260,28 +260,40 @@ fn another_plan_under_the_same_name_is_refused() {
     assert_eq!(results(&mut join(&path, &first).unwrap()), []);
 }
 
+/// Appends operations as another worker.
+fn write(path: &Path, operations: &[Operation]) {
+    let mut journal = Journal::join(path).unwrap();
+    let written = journal.transaction(|_| Ok((operations.to_vec(), ())));
+    written.unwrap();
+}
+
+/// Queues trials with these fixed parameters.
+fn queue(path: &Path, trials: &[Value]) {
+    let operation = |fixed: &Value| {
+        let mut trial = NewTrial::new(TrialState::Waiting, None);
+        let fixed = ("fixed_params".to_owned(), fixed.clone());
+        trial.system_attrs.extend([fixed]);
+        Operation::CreateTrial {
+            study: 0,
+            trial: Box::new(trial),
+        }
+    };
+    write(path, &trials.iter().map(operation).collect::<Vec<_>>());
+}
+
 #[test]
 fn queued_trials_come_first() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("study.journal");
     let plan = plan(SamplerName::Random);
     let mut work = join(&path, &plan).unwrap();
-    let queue = |fixed: Value| {
-        let mut trial = NewTrial::new(TrialState::Waiting, None);
-        trial.system_attrs.insert("fixed_params".into(), fixed);
-        Operation::CreateTrial {
-            study: 0,
-            trial: Box::new(trial),
-        }
-    };
-    let operations = vec![
-        queue(json!({"lr": 0.005, "activation": "tanh"})),
-        queue(json!({"activation": "relu"})),
-    ];
-    Journal::join(&path)
-        .unwrap()
-        .transaction(|_| Ok((operations.clone(), ())))
-        .unwrap();
+    queue(
+        &path,
+        &[
+            json!({"lr": 0.005, "activation": "tanh"}),
+            json!({"activation": "relu"}),
+        ],
+    );
     let Next::Run(first) = work.claim(3).unwrap() else {
         panic!()
     };
@@ -300,6 +312,108 @@ fn queued_trials_come_first() {
             .trials(study)
             .all(|t| t.content.params.len() == 2 && t.content.user_attrs.contains_key("seeds"))
     );
+}
+
+/// A queued trial that no worker can begin does not stop the others.
+#[test]
+fn a_queued_trial_with_a_value_outside_its_choices_fails_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("study.journal");
+    let plan = plan(SamplerName::Random);
+    let mut work = join(&path, &plan).unwrap();
+    let bad = [
+        json!({"activation": "no such function"}),
+        json!({"lr": "fast"}),
+        json!({"lr": [0.1], "activation": {"a": 1}}),
+    ];
+    queue(&path, &bad);
+    for (expected, name) in ["activation", "lr", "lr"].into_iter().enumerate() {
+        let Next::Failed { number, why } = work.claim(2).unwrap() else {
+            panic!()
+        };
+        assert!(number == expected && why.contains(name), "{number}: {why}");
+    }
+    assert_eq!(run(&mut work, 2), Next::Done(2));
+    let (storage, study) = work.look().unwrap();
+    let failed = storage.trials(study).next().unwrap();
+    assert_eq!(failed.state(), TrialState::Fail);
+    let why = failed.content.user_attrs["error"].as_str().unwrap();
+    assert!(why.contains("no such function"), "{why}");
+}
+
+/// A trial that another program left running is named, and after a while the search goes on without it.
+#[test]
+fn a_foreign_trial_that_is_silent_does_not_hold_the_study() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("study.journal");
+    let plan = plan(SamplerName::Random);
+    let mut work = join(&path, &plan).unwrap();
+    queue(&path, &[json!({"lr": 0.005, "activation": "tanh"})]);
+    let claimed = r#"{"op_code":6,"worker_id":"f1af3dd8-1","trial_id":0,"state":0,"values":null,"datetime_start":"2026-01-01T00:00:00.000000+00:00"}"#;
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{text}{claimed}\n")).unwrap();
+    let Next::Wait(awaited) = work.claim(1).unwrap() else {
+        panic!()
+    };
+    let expected = Awaited {
+        number: 0,
+        origin: Origin::OtherProgram,
+        worker: "f1af3dd8-1".into(),
+        since: Some("2026-01-01T00:00:00.000000+00:00".into()),
+    };
+    assert_eq!(awaited, [expected]);
+    std::thread::sleep(FOREIGN_TIMEOUT * 2 / 3);
+    // News of it: it is waited for anew.
+    let report = Operation::Report {
+        trial: 0,
+        step: 1,
+        value: 0.5,
+    };
+    write(&path, &[report]);
+    assert!(matches!(work.claim(1).unwrap(), Next::Wait(_)));
+    std::thread::sleep(FOREIGN_TIMEOUT * 2 / 3);
+    assert!(matches!(work.claim(1).unwrap(), Next::Wait(_)));
+    std::thread::sleep(FOREIGN_TIMEOUT);
+    // Another attempt takes its place, with the parameters that were queued.
+    let Next::Run(claim) = work.claim(1).unwrap() else {
+        panic!()
+    };
+    assert_eq!((claim.number, claim.slot), (1, 0));
+    assert_eq!(claim.point, [0.005, 1.0]);
+    assert!(work.complete(&claim, 0.9, Attributes::new()).unwrap());
+    assert_eq!(work.claim(1).unwrap(), Next::Done(1));
+    let (storage, study) = work.look().unwrap();
+    let foreign = storage.trials(study).next().unwrap();
+    assert_eq!(
+        foreign.state(),
+        TrialState::Running,
+        "its program may be alive"
+    );
+}
+
+/// A worker that was thought to be dead lost its trial. It is told so, and its records change nothing.
+#[test]
+fn a_worker_that_was_silent_for_too_long_learns_that_its_trial_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("study.journal");
+    let plan = plan(SamplerName::Random);
+    let mut silent = join(&path, &plan).unwrap();
+    let Next::Run(lost) = silent.claim(1).unwrap() else {
+        panic!()
+    };
+    let requeued = |storage: &Storage| {
+        let study = find(storage, &plan)?;
+        let slots = Slots::of(storage, study);
+        let trial = storage.trial(lost.id).unwrap();
+        Ok((requeue(study, &slots, trial, ATTEMPTS), ()))
+    };
+    Journal::join(&path).unwrap().transaction(requeued).unwrap();
+    let reported = silent.report(&lost, 1, 0.1, &Never).unwrap();
+    assert_eq!(reported, Reported::Lost);
+    assert!(!silent.complete(&lost, 0.1, Attributes::new()).unwrap());
+    assert!(!silent.give_back(&lost).unwrap());
+    assert_eq!(run(&mut silent, 1), Next::Done(1));
+    assert_eq!(results(&mut silent).len(), 1);
 }
 
 #[test]
