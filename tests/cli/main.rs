@@ -5,6 +5,7 @@ mod bad_input;
 mod bench;
 mod completions;
 mod eval;
+mod foreign_journals;
 mod golden;
 mod gradcheck;
 mod journals;
