@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::support::{Chainrule, Pixels};
 
-const SEARCH: [&str; 14] = [
+const SEARCH: [&str; 16] = [
     "search",
     "--data",
     "table.csv",
@@ -12,6 +12,8 @@ const SEARCH: [&str; 14] = [
     "1",
     "--lr",
     "1e-3..1e-1:log",
+    "--batch-size",
+    "16",
     "--activation",
     "relu,tanh",
     "--width",
