@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::journal::Attributes;
+use super::journal::{Attributes, TrialState};
 use super::plan::Plan;
 use super::pruner::Pruner;
 use super::study::{Claim, StudyWork};
@@ -38,23 +38,33 @@ impl Worker<'_> {
         threads: usize,
     ) -> Result<End> {
         let trained = self.train(work, claim, threads);
-        if !matches!(trained, Ok(End::Complete(_))) {
-            (0..self.plan.repeats).for_each(|repeat| {
-                drop(fs::remove_dir_all(run_folder(
-                    self.folder,
-                    claim.slot,
-                    repeat,
-                )))
-            });
-        }
-        if let Err(error) = &trained {
-            // The first error is the one to report; that this cannot be written either adds nothing.
-            let _ = match error.exit_code() {
-                2 => work.fail(claim, &error.to_string()),
-                _ => work.give_back(claim),
-            };
+        match &trained {
+            Ok(End::Complete(_)) => {}
+            Ok(End::Pruned(_) | End::Diverged) => self.remove_runs(claim),
+            // The runs are removed before another worker may take the trial, and makes its own in their place.
+            Ok(End::Interrupted) => {
+                self.remove_runs(claim);
+                work.give_back(claim)?;
+            }
+            // Another worker that took this one for dead has the trial, and its runs are in that place now.
+            Err(_) if !is_running(work, claim) => {}
+            Err(error) => {
+                self.remove_runs(claim);
+                // The first error is the one to report; that this cannot be written either adds nothing.
+                let _ = match error.exit_code() {
+                    2 => work.fail(claim, &error.to_string()),
+                    _ => work.give_back(claim),
+                };
+            }
         }
         trained
+    }
+
+    /// Removes the runs of a trial that is not complete. A folder that stays only takes space.
+    fn remove_runs(&self, claim: &Claim) {
+        for repeat in 0..self.plan.repeats {
+            let _ = fs::remove_dir_all(run_folder(self.folder, claim.slot, repeat));
+        }
     }
 
     fn train(&self, work: &mut StudyWork<'_>, claim: &Claim, threads: usize) -> Result<End> {
@@ -86,7 +96,6 @@ impl Worker<'_> {
                 return Ok(End::Pruned(value));
             }
             if summary.interrupted {
-                work.give_back(claim)?;
                 return Ok(End::Interrupted);
             }
             let value = summary.get(objective).filter(|_| !summary.diverged);
@@ -106,6 +115,14 @@ impl Worker<'_> {
 /// Where a repeat's run is.
 pub fn run_folder(folder: &Path, slot: u32, repeat: u32) -> PathBuf {
     folder.join(format!("{slot:04}-{repeat}"))
+}
+
+/// Whether no other program has ended a claimed trial.
+fn is_running(work: &mut StudyWork<'_>, claim: &Claim) -> bool {
+    work.look().is_ok_and(|(storage, _)| {
+        let trial = storage.trial(claim.id);
+        trial.is_some_and(|trial| trial.state() == TrialState::Running)
+    })
 }
 
 /// The results of the repeats that are written into the study file, for reports.
