@@ -105,8 +105,10 @@ fn sweep(folder: &Path) {
             continue;
         }
         let path = entry.path();
-        let opened = lock::open(&path, OpenOptions::new().read(true).write(true));
-        if opened.is_ok_and(|file| file.try_lock().is_ok()) {
+        // The lock is held until the file is gone, so that its writer cannot take it in between.
+        if let Ok(file) = lock::open(&path, OpenOptions::new().read(true).write(true))
+            && file.try_lock().is_ok()
+        {
             let _ = fs::remove_file(path);
         }
     }
@@ -230,13 +232,13 @@ mod tests {
         let living = Temporary::create(dir.path()).unwrap();
         let name = living.path.file_name().unwrap().to_str().unwrap();
         fs::write(at(&format!("{PREFIX}{}{SUFFIX}", unique())), "half").unwrap();
-        for other in ["b.tmp", ".b.tmp", ".chainrule-b"] {
+        for other in ["b.tmp", ".b.tmp", ".chainrule.txt"] {
             fs::write(at(other), "").unwrap();
         }
         write(&at("a.bin"), b"whole").unwrap();
         assert_eq!(
             names(dir.path()),
-            [".b.tmp", ".chainrule-b", name, "a.bin", "b.tmp"]
+            [".b.tmp", name, ".chainrule.txt", "a.bin", "b.tmp"]
         );
         drop(living);
         write(&at("a.bin"), b"whole").unwrap();
