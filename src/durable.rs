@@ -1,10 +1,27 @@
 //! Writing files so that a crash at any moment leaves either the old file or the new one.
+//!
+//! A new file gets a temporary name that nobody can foresee, `.chainrule-<unique>.tmp`. It is renamed once it is on
+//! disk. Its writer holds a kernel lock on it. A process that is killed leaves it behind unlocked, and whoever writes
+//! next in the folder removes it.
 
-use std::fs::{self, File, OpenOptions};
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::lock;
+
+const PREFIX: &str = ".chainrule-";
+const SUFFIX: &str = ".tmp";
+
+/// 128 random bits in hexadecimal.
+pub(crate) fn unique() -> String {
+    // The keys of a `RandomState` come from the system's source of randomness.
+    let word = || RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", word(), word())
+}
 
 /// Writes `bytes` to a temporary file beside `path`, syncs it, and renames it to `path`. A device or a pipe is
 /// written directly, because it holds nothing that could be lost.
@@ -13,67 +30,190 @@ use crate::error::{Error, Result};
 /// If the disk is full or the folder cannot be written. The old file is then unchanged, and the temporary file
 /// is removed.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_with(path, |temporary| fs::write(temporary, bytes))
+    write_with(path, |file| {
+        file.write_all(bytes)
+            .map_err(|e| Error::io("write", path, e))
+    })
 }
 
-/// As [`write()`], but `make` writes the file, at the path that it is given.
-pub(crate) fn write_with(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
-    if fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir()) {
-        return make(path).map_err(|e| Error::io("write", path, e));
+/// As [`write()`], but `fill` writes the contents.
+pub(crate) fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
+    let failed = |e| Error::io("write", path, e);
+    if is_stream(path) {
+        let opened = OpenOptions::new().append(true).open(path);
+        return fill(&mut opened.map_err(failed)?);
     }
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".tmp");
-    let temporary: PathBuf = path.with_file_name(name);
-    let synced =
-        make(&temporary).and_then(|()| OpenOptions::new().write(true).open(&temporary)?.sync_all());
-    let written = synced.and_then(|()| fs::rename(&temporary, path));
-    if let Err(e) = written {
+    let folder = folder_of(path);
+    sweep(folder);
+    let mut new = Temporary::create(folder).map_err(failed)?;
+    let filled = fill(&mut new.file).and_then(|()| {
+        let renamed = new.file.sync_all();
+        renamed
+            .and_then(|()| fs::rename(&new.path, path))
+            .map_err(failed)
+    });
+    if filled.is_err() {
         // The first failure is reported. A failure to remove the temporary file would add nothing.
-        let _ = fs::remove_file(&temporary);
-        return Err(Error::io("write", path, e));
+        let _ = fs::remove_file(&new.path);
+        return filled;
     }
-    sync_folder(path)
+    sync(folder)
 }
 
-/// Syncs the folder on systems that can, so that the renaming is durable too.
-fn sync_folder(path: &Path) -> Result<()> {
+/// Whether a path leads to a device, a pipe, or what the process has open already, such as `/dev/stdout`.
+fn is_stream(path: &Path) -> bool {
+    let is_open = || {
+        let folder = fs::canonicalize(folder_of(path));
+        folder.is_ok_and(|folder| folder == Path::new("/dev") || folder.starts_with("/proc"))
+    };
+    fs::metadata(path).is_ok_and(|m| !m.is_dir() && (!m.is_file() || is_open()))
+}
+
+/// A file that is being written.
+struct Temporary {
+    path: PathBuf,
+    file: File,
+}
+
+impl Temporary {
+    fn create(folder: &Path) -> io::Result<Self> {
+        loop {
+            let path = folder.join(format!("{PREFIX}{}{SUFFIX}", unique()));
+            let file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .open(&path)?;
+            // Another process may have swept it up before it was locked.
+            let is_swept = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+            if !is_swept && lock::is_at(&file, &path) {
+                return Ok(Temporary { path, file });
+            }
+        }
+    }
+}
+
+/// Whether a file's name is that of a temporary file.
+pub(crate) fn is_temporary(name: &OsStr) -> bool {
+    let name = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+    name.is_some_and(|name| name.ends_with(SUFFIX))
+}
+
+/// Removes the temporary files of killed processes. What cannot be removed stays; it only takes space.
+fn sweep(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if !is_temporary(&entry.file_name()) {
+            continue;
+        }
+        let path = entry.path();
+        // The lock is held until the file is gone, so that its writer cannot take it in between.
+        if let Ok(file) = lock::open(&path, OpenOptions::new().read(true).write(true))
+            && file.try_lock().is_ok()
+        {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Makes an empty file, unless it exists, and syncs the folder that holds it.
+///
+/// # Errors
+/// If it cannot be made or written.
+pub(crate) fn create(path: &Path) -> Result<()> {
+    let is_new = !path.exists();
+    let made = OpenOptions::new().append(true).create(true).open(path);
+    made.map_err(|e| Error::io("open", path, e))?;
+    match is_new {
+        true => sync(folder_of(path)),
+        false => Ok(()),
+    }
+}
+
+/// Makes a folder and those above it, unless they exist, and syncs the folders that hold them.
+///
+/// # Errors
+/// If one of them cannot be made.
+pub(crate) fn create_dir_all(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    create_dir_all(folder_of(path))?;
+    match create_dir(path) {
+        Err(Error::Io { source, .. })
+            if source.kind() == io::ErrorKind::AlreadyExists && path.is_dir() =>
+        {
+            Ok(())
+        }
+        made => made,
+    }
+}
+
+/// Makes a folder that does not exist yet, and syncs the one that holds it.
+pub(crate) fn create_dir(path: &Path) -> Result<()> {
+    fs::create_dir(path).map_err(|e| Error::io("create", path, e))?;
+    sync(folder_of(path))
+}
+
+/// The folder that holds a file.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Syncs a folder on systems that can, so that the names in it are durable too.
+fn sync(folder: &Path) -> Result<()> {
     if cfg!(unix) {
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
         let synced = File::open(folder).and_then(|f| f.sync_all());
         synced.map_err(|e| Error::io("sync", folder, e))?;
     }
     Ok(())
 }
 
-/// Appends one line and syncs. A line that could not be written whole is removed again. Returns the file's new
-/// length.
+/// Opens a file, asks `check` whether it may be written, appends one line and syncs. A line that could not be written
+/// whole is removed again.
 ///
 /// # Errors
-/// If the file cannot be opened or written.
-pub(crate) fn append_line(path: &Path, line: &str) -> Result<u64> {
-    let io = |e| Error::io("write", path, e);
-    let mut file = OpenOptions::new()
+/// If the file cannot be opened or written, or those of `check`.
+pub(crate) fn append_line(
+    path: &Path,
+    line: &str,
+    check: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    let failed = |e| Error::io("write", path, e);
+    let mut options = OpenOptions::new();
+    let mut file = options
         .create(true)
         .append(true)
         .open(path)
-        .map_err(io)?;
-    let before = file.metadata().map_err(io)?.len();
+        .map_err(failed)?;
+    check()?;
+    let before = file.metadata().map_err(failed)?.len();
     let written = file
         .write_all(format!("{line}\n").as_bytes())
         .and_then(|()| file.sync_all());
     if let Err(e) = written {
         let _ = file.set_len(before);
-        return Err(io(e));
+        return Err(failed(e));
     }
-    Ok(file.metadata().map_err(io)?.len())
+    match before {
+        0 => sync(folder_of(path)),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
 
     #[test]
     fn replaces_whole_files() {
@@ -82,11 +222,68 @@ mod tests {
         write(&path, b"first, longer").unwrap();
         write(&path, b"second").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"second");
+        assert_eq!(names(dir.path()), ["a.bin"], "nothing left beside it");
+    }
+
+    #[test]
+    fn a_failure_leaves_the_old_file_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.bin");
+        write(&path, b"old").unwrap();
+        let refused = |file: &mut File| {
+            file.write_all(b"half").unwrap();
+            Err(Error::Check("stop".into()))
+        };
+        assert_eq!(write_with(&path, refused).unwrap_err().to_string(), "stop");
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(dir.path()), ["a.bin"]);
+    }
+
+    #[test]
+    fn left_overs_of_killed_processes_are_swept_up_and_no_other_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let living = Temporary::create(dir.path()).unwrap();
+        let name = living.path.file_name().unwrap().to_str().unwrap();
+        fs::write(at(&format!("{PREFIX}{}{SUFFIX}", unique())), "half").unwrap();
+        for other in ["b.tmp", ".b.tmp", ".chainrule.txt"] {
+            fs::write(at(other), "").unwrap();
+        }
+        write(&at("a.bin"), b"whole").unwrap();
         assert_eq!(
-            fs::read_dir(dir.path()).unwrap().count(),
-            1,
-            "nothing left beside it"
+            names(dir.path()),
+            [".b.tmp", name, ".chainrule.txt", "a.bin", "b.tmp"]
         );
+        drop(living);
+        write(&at("a.bin"), b"whole").unwrap();
+        assert_eq!(names(dir.path()).len(), 4);
+    }
+
+    #[test]
+    fn writers_that_sweep_do_not_disturb_each_other() {
+        let dir = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let path = dir.path().join(writer.to_string());
+                scope.spawn(move || (0..100).for_each(|_| write(&path, b"whole").unwrap()));
+            }
+        });
+        assert_eq!(names(dir.path()), ["0", "1", "2", "3"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn planted_links_are_not_followed() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let (victim, path) = (dir.path().join("victim"), dir.path().join("a.bin"));
+        fs::write(&victim, "kept").unwrap();
+        for name in ["a.bin.tmp", ".a.bin.tmp", ".chainrule-0.tmp"] {
+            symlink(&victim, dir.path().join(name)).unwrap();
+        }
+        write(&path, b"new").unwrap();
+        assert_eq!(fs::read(&victim).unwrap(), b"kept");
+        assert_eq!(fs::read(&path).unwrap(), b"new");
     }
 
     #[cfg(unix)]
@@ -101,20 +298,50 @@ mod tests {
         assert!(fs::metadata(&path).unwrap().file_type().is_char_device());
     }
 
+    /// `/dev/stdout` leads to a file after `>> file`: it is neither replaced nor cut.
+    #[cfg(target_os = "linux")]
     #[test]
-    fn appends_lines_and_reports_the_length() {
+    fn open_files_are_appended_to() {
+        use std::os::fd::AsRawFd;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("all.csv");
+        fs::write(&path, "before,").unwrap();
+        let open = OpenOptions::new().append(true).open(&path).unwrap();
+        let name = format!("/proc/self/fd/{}", open.as_raw_fd());
+        write(Path::new(&name), b"after").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"before,after");
+        assert!(lock::is_at(&open, &path));
+    }
+
+    #[test]
+    fn appends_lines() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("m.jsonl");
-        assert_eq!(append_line(&path, "{}").unwrap(), 3);
-        assert_eq!(append_line(&path, "[1]").unwrap(), 7);
+        append_line(&path, "{}", || Ok(())).unwrap();
+        append_line(&path, "[1]", || Ok(())).unwrap();
+        append_line(&path, "[2]", || Err(Error::Check("stop".into()))).unwrap_err();
         assert_eq!(fs::read_to_string(&path).unwrap(), "{}\n[1]\n");
+    }
+
+    #[test]
+    fn makes_folders_in_folders() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b/../c");
+        create_dir_all(&path).unwrap();
+        create_dir_all(&path).unwrap();
+        assert!(dir.path().join("a/c").is_dir());
+        create_dir(&path).unwrap_err();
     }
 
     #[test]
     fn a_file_in_the_way_of_a_folder_is_reported() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("file"), b"").unwrap();
-        let error = write(&dir.path().join("file").join("x"), b"1").unwrap_err();
-        assert_eq!(error.exit_code(), 1);
+        let inside = dir.path().join("file").join("x");
+        for error in [write(&inside, b"1"), create_dir_all(&inside)] {
+            assert_eq!(error.unwrap_err().exit_code(), 1);
+        }
+        let error = create_dir_all(&dir.path().join("file")).unwrap_err();
+        assert!(error.to_string().contains("file"), "{error}");
     }
 }

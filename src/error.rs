@@ -18,6 +18,14 @@ pub enum Error {
         /// The system's own reason.
         source: io::Error,
     },
+    /// Another process uses the folder.
+    #[error("{} is in use by {holder}", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+        /// Who uses it: "process 1234 on host since 2026-01-31T12:00:00Z".
+        holder: String,
+    },
     /// An input file or folder does not exist.
     #[error("{}: no such file or folder{}", path.display(), hint_suffix(hint))]
     Missing {
@@ -139,7 +147,7 @@ impl Error {
     /// The program's exit code: 1 failed, 2 bad usage or bad input, 130 interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Io { .. } | Error::Device { .. } | Error::Check(_) => 1,
+            Error::Io { .. } | Error::InUse { .. } | Error::Device { .. } | Error::Check(_) => 1,
             Error::Missing { .. }
             | Error::Format { .. }
             | Error::Setting { .. }

@@ -33,6 +33,7 @@
 //! metrics
 //! statistics simd threads optim data
 //! text real rng durable
+//! lock
 //! error
 //! ```
 //!
@@ -124,6 +125,7 @@ pub mod data;
 pub(crate) mod durable;
 pub mod error;
 pub mod gemm;
+pub(crate) mod lock;
 pub mod metrics;
 pub mod model;
 pub mod nn;

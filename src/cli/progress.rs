@@ -96,6 +96,11 @@ impl Observer for RunProgress {
         if let Some(path) = start.run_dir {
             self.line(&format!("run: {}", path.display()));
         }
+        if start.is_unlocked {
+            self.line(
+                "note: the file system has no locks; do not run a second process in this folder",
+            );
+        }
     }
 
     fn interrupted(&self) -> bool {

@@ -40,8 +40,8 @@ fn columns() -> Vec<String> {
 /// What `runs` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each setting in which the listed runs differ has a column. An unfinished run is still running or was
-killed. Seconds are training time, without validation and writing files.
+Each setting in which the listed runs differ has a column. An unfinished run was killed. Seconds are
+training time, without validation and writing files.
 
 Examples:
   chainrule runs

@@ -1,6 +1,5 @@
 //! `study`: the whole study, from the series to the report.
 
-use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +14,9 @@ use super::output;
 use super::progress::RunProgress;
 use super::search_common::{Base, Common, Work};
 use super::train::interrupt_flag;
+use crate::durable;
 use crate::error::{Error, Result};
+use crate::lock::FolderLock;
 use crate::metrics::{DataPart, Metric, ValidationMetric};
 use crate::report;
 use crate::search::journal::Journal;
@@ -26,8 +27,12 @@ use crate::statistics::Interval;
 use crate::text::{number, table};
 use crate::train::{self, RunDir, Summary};
 
+/// Only one process at a time trains the final model and writes the page.
+const LOCK: &str = "final.lock";
 /// The time between two attempts to get the lock.
 const PAUSE: Duration = Duration::from_millis(200);
+/// The time after which a waiting process says what it waits for.
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// What `study` takes.
 #[derive(Debug, Args)]
@@ -64,12 +69,11 @@ pub(super) fn run(args: &StudyArgs) -> Result<()> {
         .out
         .clone()
         .unwrap_or_else(|| Path::new("studies").join(args.preset.name()));
-    fs::create_dir_all(&out).map_err(|e| Error::io("create", &out, e))?;
+    durable::create_dir_all(&out)?;
     let interrupt = interrupt_flag()?;
     let journal = out.join(report::JOURNAL);
     search(args, &outline, &base, &journal, &interrupt)?;
-    // Only one process at a time trains the final model and writes the page.
-    let _lock = lock(&out.join("final.lock"), &interrupt)?;
+    let _lock = lock(&out, &interrupt)?;
     let summary = final_model(args, &outline, &base, &out, interrupt)?;
     let page = write_report(&out, &out.join(report::REPORT))?;
     conclude(args, &outline, &journal, &summary, &page, start.elapsed())
@@ -106,19 +110,24 @@ fn interrupted() -> Error {
     Error::Interrupted("interrupted; the same command continues it".into())
 }
 
-/// Waits until no other process has the file locked, and locks it. The lock ends with the returned handle or with the
-/// process.
-fn lock(path: &Path, interrupt: &AtomicBool) -> Result<File> {
-    let file = File::create(path).map_err(|e| Error::io("create", path, e))?;
+/// Waits until no other process has the study's last part locked, and locks it.
+fn lock(study: &Path, interrupt: &AtomicBool) -> Result<FolderLock> {
+    let begun = Instant::now();
+    let mut is_told = false;
     loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::Error(e)) => return Err(Error::io("lock", path, e)),
-            Err(TryLockError::WouldBlock) if interrupt.load(Ordering::Relaxed) => {
-                return Err(interrupted());
+        match FolderLock::acquire(study, LOCK) {
+            Err(Error::InUse { holder, .. }) => {
+                if interrupt.load(Ordering::Relaxed) {
+                    return Err(interrupted());
+                }
+                if !is_told && begun.elapsed() >= SILENCE {
+                    output::note(&format!("waiting for the final model: {holder}"));
+                    is_told = true;
+                }
             }
-            Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+            other => return other,
         }
+        std::thread::sleep(PAUSE);
     }
 }
 

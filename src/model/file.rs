@@ -1,5 +1,6 @@
 //! `model.safetensors`: a trained network as one file.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::description::{Description, FORMAT};
@@ -76,8 +77,9 @@ impl Model {
         })
     }
 
-    /// Writes the model in precision R, whole or not at all.
-    pub fn write<R: Real>(
+    /// Writes the model in precision R into an open file, which messages call `path`.
+    pub(crate) fn write_to<R: Real>(
+        file: &mut File,
         path: &Path,
         description: &Description,
         params: &[R],
@@ -86,7 +88,7 @@ impl Model {
     ) -> Result<()> {
         let arrays = tensors::network(&Layout::new(&description.spec), params, running, updates);
         let json = serde_json::to_string(description).expect("a description is plain data");
-        tensors::write(path, &arrays, Some(json))
+        tensors::write_to(file, path, &arrays, Some(json))
     }
 
     /// The settings of its run, checked.

@@ -1,11 +1,13 @@
 //! Networks as safetensors files, under the tensor names of a PyTorch `nn.Sequential`.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 use std::{fs, io};
 
-use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
+use safetensors::tensor::{Metadata, TensorInfo};
+use safetensors::{Dtype, SafeTensors};
 
 use crate::durable;
 use crate::error::{Error, Result};
@@ -46,21 +48,7 @@ impl<'a> Array<'a> {
             bytes,
         }
     }
-}
-
-impl View for &Array<'_> {
-    fn dtype(&self) -> Dtype {
-        self.dtype
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        (self.bytes)().into()
-    }
-
+    /// The number of its bytes.
     fn data_len(&self) -> usize {
         self.shape.iter().product::<usize>() * self.dtype.bitsize() / 8
     }
@@ -68,14 +56,46 @@ impl View for &Array<'_> {
 
 /// Writes arrays with our metadata, whole or not at all.
 pub fn write(path: &Path, arrays: &[Array<'_>], metadata: Option<String>) -> Result<()> {
+    durable::write_with(path, |file| write_to(file, path, arrays, metadata))
+}
+
+/// As [`write`], but into an open file, which messages call `path`.
+pub(crate) fn write_to(
+    file: &mut File,
+    path: &Path,
+    arrays: &[Array<'_>],
+    metadata: Option<String>,
+) -> Result<()> {
+    serialize(file, arrays, metadata).map_err(|e| Error::io("write", path, e))
+}
+
+/// Writes what `safetensors::serialize` returns, without a copy of all the numbers in memory.
+fn serialize(to: impl io::Write, arrays: &[Array<'_>], metadata: Option<String>) -> io::Result<()> {
     let metadata = metadata.map(|json| HashMap::from([(METADATA_KEY.to_owned(), json)]));
-    durable::write_with(path, |aside| {
-        let views = arrays.iter().map(|a| (a.name.as_str(), a));
-        safetensors::serialize_to_file(views, metadata, aside).map_err(|e| match e {
-            SafeTensorError::IoError(e) => e,
-            other => io::Error::other(other),
-        })
-    })
+    let mut sorted: Vec<&Array<'_>> = arrays.iter().collect();
+    sorted.sort_by(|a, b| b.dtype.cmp(&a.dtype).then(a.name.cmp(&b.name)));
+    let mut end = 0;
+    let info = |array: &&Array<'_>| {
+        let start = end;
+        end += array.data_len();
+        let info = TensorInfo {
+            dtype: array.dtype,
+            shape: array.shape.clone(),
+            data_offsets: (start, end),
+        };
+        (array.name.clone(), info)
+    };
+    let infos = sorted.iter().map(info).collect();
+    let header = Metadata::new(metadata, infos).map_err(io::Error::other)?;
+    let mut header = serde_json::to_vec(&header)?;
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let mut to = io::BufWriter::new(to);
+    to.write_all(&(header.len() as u64).to_le_bytes())?;
+    to.write_all(&header)?;
+    for array in sorted {
+        to.write_all(&(array.bytes)())?;
+    }
+    to.flush()
 }
 
 /// The tensors of a network.
@@ -258,4 +278,38 @@ fn append_numbers<R: Real, const N: usize>(
 ) {
     let (chunks, _) = bytes.as_chunks::<N>();
     to.extend(chunks.iter().map(|&chunk| R::from_f64(value(chunk))));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use safetensors::tensor::TensorView;
+
+    #[test]
+    fn the_bytes_are_those_of_the_crate() {
+        let (single, double) = ([0.5_f32, -1.0, 2.0], [1.0_f64, 2.0]);
+        let count = Array {
+            name: "count".into(),
+            shape: Vec::new(),
+            dtype: Dtype::I64,
+            bytes: Box::new(|| 7_u64.to_le_bytes().to_vec()),
+        };
+        let arrays = [
+            Array::new("z", &[3, 1], &single),
+            count,
+            Array::new("b", &[2], &double),
+            Array::new("a", &[0], &single[..0]),
+        ];
+        for json in [None, Some("{\"format\":1}".to_owned())] {
+            let mut written = Vec::new();
+            serialize(&mut written, &arrays, json.clone()).unwrap();
+            let bytes: Vec<Vec<u8>> = arrays.iter().map(|a| (a.bytes)()).collect();
+            let views = arrays.iter().zip(&bytes).map(|(a, bytes)| {
+                let view = TensorView::new(a.dtype, a.shape.clone(), bytes).unwrap();
+                (a.name.as_str(), view)
+            });
+            let metadata = json.map(|json| HashMap::from([(METADATA_KEY.to_owned(), json)]));
+            assert_eq!(written, safetensors::serialize(views, metadata).unwrap());
+        }
+    }
 }

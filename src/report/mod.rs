@@ -18,7 +18,6 @@ mod series_figures;
 mod svg;
 mod tiles;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::durable;
@@ -79,7 +78,7 @@ pub fn write(
         }),
     };
     let folder = out.join("figures");
-    fs::create_dir_all(&folder).map_err(|e| Error::io("create", &folder, e))?;
+    durable::create_dir_all(&folder)?;
     for Figure { name, svg, csv, .. } in page.figures() {
         durable::write(&folder.join(format!("{name}.svg")), svg.as_bytes())?;
         durable::write(&folder.join(format!("{name}.csv")), csv.as_bytes())?;

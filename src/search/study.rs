@@ -262,6 +262,18 @@ impl<'a> StudyWork<'a> {
         Ok(given.is_some())
     }
 
+    /// Whether a trial is still this worker's: no other program has ended it, and no other worker has taken it over
+    /// because this one was silent for too long.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn is_own(&mut self, claim: &Claim) -> Result<bool> {
+        self.journal.refresh()?;
+        let storage = self.journal.storage();
+        let study = find(storage, self.plan)?;
+        Ok(own(storage, study, claim, self.journal.worker()).is_some())
+    }
+
     /// The study as it is now.
     ///
     /// # Errors
@@ -287,8 +299,7 @@ impl<'a> StudyWork<'a> {
         Ok(finished.is_some())
     }
 
-    /// Changes a trial that this worker runs. `None` if it is no longer this worker's: another program has ended it,
-    /// or another worker has taken it over because this one was silent for too long.
+    /// Changes a trial that this worker runs. `None` if it is no longer this worker's ([`StudyWork::is_own`]).
     fn change<T>(
         &mut self,
         claim: &Claim,
@@ -298,12 +309,7 @@ impl<'a> StudyWork<'a> {
         let worker = self.journal.worker().to_owned();
         self.journal.transaction(|storage| {
             let study = find(storage, plan)?;
-            let is_own = |t: &&Trial| {
-                t.state() == TrialState::Running
-                    && t.owner.as_deref() == Some(worker.as_str())
-                    && !Slots::of(storage, study).has_retry(t)
-            };
-            let Some(trial) = storage.trial(claim.id).filter(is_own) else {
+            let Some(trial) = own(storage, study, claim, &worker) else {
                 return Ok((Vec::new(), None));
             };
             let (operations, result) = decide(storage, study, trial);
@@ -362,6 +368,16 @@ fn find<'s>(storage: &'s Storage, plan: &Plan) -> Result<&'s Study> {
     storage
         .study(&plan.name)
         .ok_or_else(|| Error::Check(format!("the study {:?} was deleted", plan.name)))
+}
+
+/// A claimed trial, if it is still this worker's.
+fn own<'s>(storage: &'s Storage, study: &Study, claim: &Claim, worker: &str) -> Option<&'s Trial> {
+    let is_own = |t: &&Trial| {
+        t.state() == TrialState::Running
+            && t.owner.as_deref() == Some(worker)
+            && !Slots::of(storage, study).has_retry(t)
+    };
+    storage.trial(claim.id).filter(is_own)
 }
 
 /// Notes the plan of a new study.

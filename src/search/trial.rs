@@ -38,28 +38,36 @@ impl Worker<'_> {
         threads: usize,
     ) -> Result<End> {
         let trained = self.train(work, claim, threads);
-        if !matches!(trained, Ok(End::Complete(_))) {
-            (0..self.plan.repeats).for_each(|repeat| {
-                drop(fs::remove_dir_all(run_folder(
-                    self.folder,
-                    claim.slot,
-                    repeat,
-                )))
-            });
-        }
-        match trained {
+        match &trained {
+            Ok(End::Pruned(_) | End::Diverged) => self.remove_runs(claim),
+            // The runs are removed before another worker may take the trial, and makes its own in their place. A worker
+            // that took this one for dead has done so already.
+            Ok(End::Interrupted) | Err(_) if !work.is_own(claim)? => return Ok(End::Lost),
+            Ok(End::Interrupted) => {
+                self.remove_runs(claim);
+                work.give_back(claim)?;
+            }
             // The trial's settings do not fit each other or the data. Other trials may fit.
             Err(error) if error.exit_code() == 2 => {
+                self.remove_runs(claim);
                 let why = error.to_string();
-                let was_own = work.fail(claim, &why)?;
-                Ok(if was_own { End::Failed(why) } else { End::Lost })
+                work.fail(claim, &why)?;
+                return Ok(End::Failed(why));
             }
-            Err(error) => {
+            Err(_) => {
+                self.remove_runs(claim);
                 // The first error is the one to report; that this cannot be written either adds nothing.
                 let _ = work.give_back(claim);
-                Err(error)
             }
-            ended => ended,
+            Ok(_) => {}
+        }
+        trained
+    }
+
+    /// Removes the runs of a trial that is not complete. A folder that stays only takes space.
+    fn remove_runs(&self, claim: &Claim) {
+        for repeat in 0..self.plan.repeats {
+            let _ = fs::remove_dir_all(run_folder(self.folder, claim.slot, repeat));
         }
     }
 
@@ -92,8 +100,7 @@ impl Worker<'_> {
                 return Ok(end);
             }
             if summary.interrupted {
-                let was_own = work.give_back(claim)?;
-                return Ok(if was_own { End::Interrupted } else { End::Lost });
+                return Ok(End::Interrupted);
             }
             let value = summary.get(objective).filter(|_| !summary.diverged);
             summaries.push(summary);
@@ -190,3 +197,6 @@ impl Observer for TrialReporter<'_, '_> {
         Control::Stop
     }
 }
+
+#[cfg(test)]
+mod tests;

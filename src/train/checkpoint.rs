@@ -1,5 +1,6 @@
 //! `checkpoint.safetensors`: all that resuming needs, in one file that is replaced whole.
 
+use std::fs::File;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -22,13 +23,18 @@ pub(super) struct Header {
     data_hash: String,
     /// The run's settings when it was written.
     pub settings: Settings,
-    progress: Progress,
+    pub progress: Progress,
     /// Length of `metrics.jsonl` when it was written, in bytes.
     pub metrics_len: u64,
 }
 
-/// Writes a run's state.
-pub(super) fn write<B: Backend>(path: &Path, trainer: &Trainer<B>, metrics_len: u64) -> Result<()> {
+/// Writes a run's state into an open file, which messages call `path`.
+pub(super) fn write_to<B: Backend>(
+    file: &mut File,
+    path: &Path,
+    trainer: &Trainer<B>,
+    metrics_len: u64,
+) -> Result<()> {
     let header = Header {
         format: FORMAT,
         spec: trainer.mlp().spec().clone(),
@@ -50,7 +56,7 @@ pub(super) fn write<B: Backend>(path: &Path, trainer: &Trainer<B>, metrics_len: 
         arrays.extend([flat("best.params", params), flat("best.running", running)]);
     }
     let json = serde_json::to_string(&header).expect("a header is plain data");
-    tensors::write(path, &arrays, Some(json))
+    tensors::write_to(file, path, &arrays, Some(json))
 }
 
 fn flat<'a, R: crate::real::Real>(name: &str, values: &'a [R]) -> Array<'a> {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::record::{EpochRecord, Summary};
-use super::run_dir::RunDir;
+use super::run_writer::RunWriter;
 use super::trainer::{EpochEnd, Progress, Trainer};
 use crate::backend::Backend;
 use crate::data::{Dataset, Split};
@@ -42,6 +42,8 @@ pub struct Start<'a> {
     pub backend: String,
     /// The run's folder.
     pub run_dir: Option<&'a Path>,
+    /// The file system of the run's folder has no locks, so that nothing keeps a second process out.
+    pub is_unlocked: bool,
     /// Where the run stands.
     pub progress: &'a Progress,
     /// A leftover sample is dropped each epoch, because a batch norm cannot learn from one.
@@ -49,7 +51,7 @@ pub struct Start<'a> {
 }
 
 impl<'a> Start<'a> {
-    pub(super) fn of<B: Backend>(trainer: &'a Trainer<B>, run_dir: Option<&'a RunDir>) -> Self {
+    pub(super) fn of<B: Backend>(trainer: &'a Trainer<B>, run_dir: Option<&'a RunWriter>) -> Self {
         Start {
             config: trainer.config(),
             data: trainer.data(),
@@ -57,7 +59,8 @@ impl<'a> Start<'a> {
             network: trainer.mlp().spec(),
             parameters: trainer.mlp().layout().parameter_count(),
             backend: trainer.mlp().backend().describe(),
-            run_dir: run_dir.map(RunDir::path),
+            run_dir: run_dir.map(|r| r.run().path()),
+            is_unlocked: run_dir.is_some_and(|r| !r.is_exclusive()),
             progress: &trainer.progress,
             drops_single_leftover: trainer.drops_single_leftover(),
         }
@@ -101,7 +104,7 @@ pub struct History {
 /// If the device or the run's folder fails.
 pub fn fit<B: Backend>(
     trainer: &mut Trainer<B>,
-    run_dir: Option<&RunDir>,
+    run_dir: Option<&RunWriter>,
     mut records: Vec<EpochRecord>,
     observer: &mut dyn Observer,
 ) -> Result<History> {
@@ -149,7 +152,7 @@ pub fn fit<B: Backend>(
 
 fn summarise<B: Backend>(
     trainer: &Trainer<B>,
-    run_dir: Option<&RunDir>,
+    run_dir: Option<&RunWriter>,
     records: &[EpochRecord],
     test: Option<Evaluation>,
     interrupted: bool,
@@ -158,7 +161,7 @@ fn summarise<B: Backend>(
     let best = progress.best;
     let last = records.last();
     Summary {
-        run_dir: run_dir.map(|r| r.path().display().to_string()),
+        run_dir: run_dir.map(|r| r.run().path().display().to_string()),
         data: trainer.data().name.clone(),
         network: trainer.mlp().spec().describe(),
         parameters: trainer.mlp().layout().parameter_count(),

@@ -11,6 +11,7 @@ mod overview;
 mod record;
 mod run;
 mod run_dir;
+mod run_writer;
 mod trainer;
 
 pub use fit::{Control, History, Observer, Start, fit};
@@ -19,4 +20,5 @@ pub use overview::{Overview, Status};
 pub use record::{EpochRecord, Summary};
 pub use run::{Folder, Outcome, RunOptions, run, run_with};
 pub use run_dir::{RunDir, differences};
+pub use run_writer::RunWriter;
 pub use trainer::{EpochEnd, Partial, Progress, Trainer, Weights, check_fit};

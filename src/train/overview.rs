@@ -20,7 +20,9 @@ pub enum Status {
     Diverged,
     /// A signal ended it; it can be resumed.
     Interrupted,
-    /// It has not ended: still running, or killed.
+    /// A process works on it.
+    Running,
+    /// It was killed; it can be resumed.
     Unfinished,
 }
 
@@ -32,6 +34,7 @@ impl Status {
             Status::StoppedEarly => "stopped early",
             Status::Diverged => "diverged",
             Status::Interrupted => "interrupted",
+            Status::Running => "running",
             Status::Unfinished => "unfinished",
         }
     }
@@ -88,7 +91,10 @@ impl RunDir {
         let finished = |r: &&EpochRecord| r.train_loss.is_finite();
         Ok(Overview {
             run_dir: self.path().to_owned(),
-            status: summarised.map_or(Status::Unfinished, status),
+            status: match self.holder() {
+                Some(_) => Status::Running,
+                None => summarised.map_or(Status::Unfinished, status),
+            },
             epochs: summarised.map_or_else(
                 || records.iter().filter(finished).count() as u32,
                 |s| s.epochs_run,

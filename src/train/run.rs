@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::fit::{History, Observer, Start, fit};
 use super::record::{EpochRecord, Summary};
 use super::run_dir::RunDir;
+use super::run_writer::RunWriter;
 use super::trainer::Trainer;
 use crate::backend::Backend;
 use crate::backend::select::{OnBackend, on_backend};
@@ -117,6 +118,9 @@ impl OnBackend for Run<'_> {
         let (run_dir, records) = open(options, &mut trainer)?;
         let run_dir = run_dir.as_ref();
         if let Some(summary) = summary_of_ended(&trainer, run_dir, &records)? {
+            if let Some(path) = options.save {
+                save(path, &trainer)?;
+            }
             return Ok(Outcome {
                 records,
                 summary,
@@ -144,23 +148,25 @@ impl OnBackend for Run<'_> {
 fn open<B: Backend>(
     options: &RunOptions<'_>,
     trainer: &mut Trainer<B>,
-) -> Result<(Option<RunDir>, Vec<EpochRecord>)> {
+) -> Result<(Option<RunWriter>, Vec<EpochRecord>)> {
     let resolved = trainer.config().resolved.clone();
     match options.folder {
         Folder::None => Ok((None, Vec::new())),
         Folder::New(path) => {
-            let run_dir = RunDir::create(path, &resolved)?;
+            let run_dir = RunWriter::create(path)?;
             if options.init_from.is_some() {
-                // Without this the given weights would be lost if the run died before its first checkpoint.
+                // A run that has its settings can be resumed, and must then have the given weights.
                 run_dir.checkpoint(trainer)?;
             }
+            run_dir.write_settings(&resolved)?;
             Ok((Some(run_dir), Vec::new()))
         }
         Folder::Resume(run_dir) => {
+            let writer = RunWriter::resume(run_dir)?;
             run_dir.check_settings(&resolved, trainer.config().schedule.spans_run())?;
-            run_dir.restore(trainer)?;
-            run_dir.write_settings(&resolved)?;
-            Ok((Some(run_dir.clone()), run_dir.records()?))
+            writer.restore(trainer)?;
+            writer.write_settings(&resolved)?;
+            Ok((Some(writer), run_dir.records()?))
         }
     }
 }
@@ -168,7 +174,7 @@ fn open<B: Backend>(
 /// The summary of a run that has ended, if it is the summary of all its epochs.
 fn summary_of_ended<B: Backend>(
     trainer: &Trainer<B>,
-    run_dir: Option<&RunDir>,
+    run_dir: Option<&RunWriter>,
     records: &[EpochRecord],
 ) -> Result<Option<Summary>> {
     let progress = &trainer.progress;
@@ -178,7 +184,7 @@ fn summary_of_ended<B: Backend>(
         return Ok(None);
     };
     let is_whole = |s: &Summary| !s.interrupted && s.epoch_seconds.len() >= records.len();
-    Ok(run_dir.summary()?.filter(is_whole))
+    Ok(run_dir.run().summary()?.filter(is_whole))
 }
 
 /// Writes the last weights.

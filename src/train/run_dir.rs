@@ -1,16 +1,20 @@
-//! A run's folder: `config.toml`, `metrics.jsonl`, `model.safetensors`, `checkpoint.safetensors`, `summary.json`.
+//! A run's folder: `config.toml`, `metrics.jsonl`, `model.safetensors`, `checkpoint.safetensors`, `summary.json`, and
+//! `run.lock` while a process writes to it.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::checkpoint;
 use super::record::{EpochRecord, Summary};
-use super::trainer::Trainer;
-use crate::backend::Backend;
-use crate::durable;
 use crate::error::{Error, Result};
-use crate::model::Model;
+use crate::lock;
 use crate::settings::Settings;
+
+pub(super) const CONFIG: &str = "config.toml";
+pub(super) const METRICS: &str = "metrics.jsonl";
+pub(super) const CHECKPOINT: &str = "checkpoint.safetensors";
+pub(super) const SUMMARY: &str = "summary.json";
+pub(super) const LOCK: &str = "run.lock";
 
 /// Settings that a resumed run may change: they do not change what was computed so far.
 const FREE: [&str; 7] = [
@@ -30,48 +34,25 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Makes a folder for a new run: `out`, which must not hold anything yet, or the next free `runs/run-0001`.
-    ///
-    /// # Errors
-    /// If it cannot be made or is in use.
-    pub fn create(out: Option<&Path>, settings: &Settings) -> Result<Self> {
-        let path = match out {
-            Some(path) => {
-                fs::create_dir_all(path).map_err(|e| Error::io("create", path, e))?;
-                let mut entries = fs::read_dir(path).map_err(|e| Error::io("list", path, e))?;
-                if entries.next().is_some() {
-                    let message = format!(
-                        "expected a new or empty folder, found {} in use; to go on with a run: --resume {0}",
-                        path.display()
-                    );
-                    return Err(Error::setting("out", message));
-                }
-                path.to_owned()
-            }
-            None => next_free(Path::new("runs"))?,
-        };
-        let run = RunDir { path };
-        run.write_settings(settings)?;
-        Ok(run)
-    }
-
     /// The folder of an existing run.
     ///
     /// # Errors
     /// If it holds no `config.toml`.
     pub fn open(path: &Path) -> Result<Self> {
-        let run = RunDir {
-            path: path.to_owned(),
-        };
-        if run.file("config.toml").is_file() {
+        let run = RunDir::at(path.to_owned());
+        if run.file(CONFIG).is_file() {
             return Ok(run);
         }
         let hint =
             "a run's folder holds config.toml, metrics.jsonl and checkpoint.safetensors".into();
         Err(Error::Missing {
-            path: run.file("config.toml"),
+            path: run.file(CONFIG),
             hint,
         })
+    }
+
+    pub(super) fn at(path: PathBuf) -> Self {
+        RunDir { path }
     }
 
     /// Where it is.
@@ -79,18 +60,23 @@ impl RunDir {
         &self.path
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(super) fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+
+    /// Which process works on the run, if one does: "process 1234 on host since 2026-01-31T12:00:00Z".
+    pub fn holder(&self) -> Option<String> {
+        lock::holder(&self.path, LOCK)
     }
 
     /// The settings that the run was started with.
     pub fn settings(&self) -> Result<Settings> {
-        Settings::from_file(&self.file("config.toml"))
+        Settings::from_file(&self.file(CONFIG))
     }
 
     /// The records of its finished epochs.
     pub fn records(&self) -> Result<Vec<EpochRecord>> {
-        let path = self.file("metrics.jsonl");
+        let path = self.file(METRICS);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -113,7 +99,7 @@ impl RunDir {
 
     /// Its summary, once it has ended.
     pub fn summary(&self) -> Result<Option<Summary>> {
-        let path = self.file("summary.json");
+        let path = self.file(SUMMARY);
         match fs::read_to_string(&path) {
             Ok(text) => serde_json::from_str(&text)
                 .map(Some)
@@ -125,7 +111,7 @@ impl RunDir {
 
     /// Whether there is a checkpoint to resume from.
     pub fn has_checkpoint(&self) -> bool {
-        self.file("checkpoint.safetensors").is_file()
+        self.file(CHECKPOINT).is_file()
     }
 
     /// Checks that a run may go on with these (resolved) settings.
@@ -136,7 +122,7 @@ impl RunDir {
         if !self.has_checkpoint() {
             return Ok(());
         }
-        let before = checkpoint::header(&self.file("checkpoint.safetensors"))?.settings;
+        let before = checkpoint::header(&self.file(CHECKPOINT))?.settings;
         for (key, old, new) in differences(&before, resolved) {
             let epochs = key == "train.epochs";
             if !FREE.contains(&key.as_str()) || (epochs && spans_run) {
@@ -151,77 +137,6 @@ impl RunDir {
         }
         Ok(())
     }
-
-    /// Writes down the settings that a run goes on with.
-    pub fn write_settings(&self, resolved: &Settings) -> Result<()> {
-        durable::write(&self.file("config.toml"), resolved.to_toml()?.as_bytes())
-    }
-
-    /// Puts the trainer where the checkpoint was, and cuts the metrics back to it.
-    pub fn restore<B: Backend>(&self, trainer: &mut Trainer<B>) -> Result<()> {
-        let metrics_len = if self.has_checkpoint() {
-            checkpoint::restore(&self.file("checkpoint.safetensors"), trainer)?.metrics_len
-        } else {
-            0
-        };
-        let path = self.file("metrics.jsonl");
-        let found = fs::metadata(&path).map_or(0, |m| m.len());
-        if found < metrics_len {
-            let expected = format!("at least {metrics_len} bytes, as at the checkpoint");
-            return Err(Error::format(
-                &path,
-                "end",
-                expected,
-                format!("{found} bytes"),
-            ));
-        }
-        if found > metrics_len {
-            let cut = OpenOptions::new().write(true).open(&path).and_then(|f| {
-                f.set_len(metrics_len)?;
-                f.sync_all()
-            });
-            cut.map_err(|e| Error::io("write", &path, e))?;
-        }
-        Ok(())
-    }
-
-    /// Appends an epoch's record.
-    pub fn append(&self, record: &EpochRecord) -> Result<()> {
-        let line = serde_json::to_string(record).expect("a record is plain data");
-        durable::append_line(&self.file("metrics.jsonl"), &line).map(drop)
-    }
-
-    /// Writes the run's state, and its best weights as the model.
-    pub fn checkpoint<B: Backend>(&self, trainer: &Trainer<B>) -> Result<()> {
-        if let (Some((params, running)), Some(best)) = (&trainer.best, trainer.progress.best) {
-            let mut description = trainer.description();
-            description.epoch = best.epoch;
-            let path = self.file("model.safetensors");
-            Model::write(&path, &description, params, running, best.update)?;
-        }
-        let metrics_len = fs::metadata(self.file("metrics.jsonl")).map_or(0, |m| m.len());
-        checkpoint::write(&self.file("checkpoint.safetensors"), trainer, metrics_len)
-    }
-
-    /// Writes what the run came to.
-    pub fn summarise(&self, summary: &Summary) -> Result<()> {
-        let json = serde_json::to_string_pretty(summary).expect("a summary is plain data");
-        durable::write(&self.file("summary.json"), format!("{json}\n").as_bytes())
-    }
-}
-
-/// Makes the first free `run-NNNN`. Making a folder fails if it exists, so two programs never take the same one.
-fn next_free(parent: &Path) -> Result<PathBuf> {
-    fs::create_dir_all(parent).map_err(|e| Error::io("create", parent, e))?;
-    for number in 1_u32.. {
-        let path = parent.join(format!("run-{number:04}"));
-        match fs::create_dir(&path) {
-            Ok(()) => return Ok(path),
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(e) => return Err(Error::io("create", &path, e)),
-        }
-    }
-    unreachable!("2³² runs")
 }
 
 /// Keys whose values differ, with both values: "train.seed", "0", "1".

@@ -15,6 +15,7 @@ mod predict;
 mod reference;
 mod report;
 mod resume;
+mod run_folders;
 mod runs;
 mod search;
 mod setting_limits;

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::system::{Identity, JournalFile, System, beside};
-use super::worker::unique;
+use crate::durable::unique;
 use crate::error::{Error, Result};
 
 /// A lock that has not changed for this time is abandoned.

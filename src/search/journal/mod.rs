@@ -12,7 +12,6 @@ pub(super) mod system;
 mod worker;
 
 use std::collections::HashMap;
-use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +21,7 @@ pub use record::{Attributes, NewTrial, Operation, Parameter, Record, TrialState}
 pub use storage::{Ignored, Storage, Study, Trial};
 pub use worker::Origin;
 
+use crate::durable;
 use crate::error::{Error, Result};
 use lock::{GRACE, Lock};
 use system::{Access, JournalFile, OperatingSystem, System};
@@ -81,8 +81,7 @@ impl Journal {
     /// # Errors
     /// If the file cannot be created, or a line of it is not a record.
     pub fn join(path: &Path) -> Result<Self> {
-        let made = OpenOptions::new().append(true).create(true).open(path);
-        made.map_err(|e| Error::io("open", path, e))?;
+        durable::create(path)?;
         let mut journal = Self::open(path)?;
         lock::sweep(path);
         journal.heartbeat = Some(Heartbeat::start(path, &journal.worker)?);

@@ -10,7 +10,6 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -21,7 +20,9 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::system::{System, beside};
+use crate::durable::unique;
 use crate::error::{Error, Result};
+use crate::lock::host;
 
 /// How often a worker increments its counter.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
@@ -37,13 +38,6 @@ const NAME_PREFIX: &str = "chainrule-";
 
 /// The ending of the name of the folder of the counters.
 const FOLDER: &str = ".alive";
-
-/// 128 random bits in hexadecimal.
-pub(super) fn unique() -> String {
-    // Each `RandomState` has keys of its own, from the system's source of randomness.
-    let word = || RandomState::new().build_hasher().finish();
-    format!("{:016x}{:016x}", word(), word())
-}
 
 /// A new worker's name: `chainrule-<host>-<place>-<process>-<unique>`. It can also be the name of a file.
 pub(super) fn name() -> String {
@@ -69,16 +63,6 @@ static PLACE: LazyLock<String> = LazyLock::new(|| {
         .map(|byte| format!("{byte:02x}"))
         .collect()
 });
-
-fn host() -> String {
-    #[cfg(unix)]
-    return rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned();
-    #[cfg(not(unix))]
-    return std::env::var("COMPUTERNAME").unwrap_or_default();
-}
 
 /// Whether the character may stand in a worker's name.
 fn is_plain(c: char) -> bool {

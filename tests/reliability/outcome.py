@@ -1,0 +1,87 @@
+"""What a command leaves on disk, without times and the names of its workers: two runs of it must leave the same."""
+import hashlib
+import json
+import os
+import re
+
+PASSING = {"train_seconds", "samples_per_second", "epoch_seconds", "run_dir", "seconds"}
+
+
+def digest(path):
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def lasting(value):
+    """A JSON value without what passes."""
+    if isinstance(value, dict):
+        return {key: lasting(v) for key, v in value.items() if key not in PASSING}
+    return value
+
+
+def lines(path):
+    with open(path) as file:
+        return [json.loads(line) for line in file]
+
+
+def run(folder):
+    """The files of a run's folder."""
+    with open(folder + "/summary.json") as file:
+        summary = lasting(json.load(file))
+    with open(folder + "/config.toml") as file:
+        config = file.read()
+    metrics = [lasting(record) for record in lines(folder + "/metrics.jsonl")]
+    return {"summary": summary, "config": config, "metrics": metrics, "model": digest(folder + "/model.safetensors")}
+
+
+def journal(path):
+    """The trials of a study file that have a result, by study, point and seeds. Each counts once."""
+    studies, trials = [], []
+    for record in lines(path):
+        code = record["op_code"]
+        if code == 0:
+            studies.append(record["study_name"])
+        elif code == 4:
+            record.setdefault("user_attrs", {})
+            record["study"] = studies[record["study_id"]]
+            record["reports"] = {}
+            trials.append(record)
+        elif code == 5:
+            trials[record["trial_id"]]["params"][record["param_name"]] = record["param_value_internal"]
+        elif code == 6:
+            trials[record["trial_id"]].update(state=record["state"], values=record["values"])
+        elif code == 7:
+            trials[record["trial_id"]]["reports"][record["step"]] = record["intermediate_value"]
+        elif code == 8:
+            trials[record["trial_id"]]["user_attrs"].update(record["user_attr"])
+    ended = {}
+    for trial in trials:
+        if trial["state"] in (1, 2):
+            key = json.dumps([trial["study"], trial["params"], trial["user_attrs"].get("seeds")], sort_keys=True)
+            assert key not in ended, "done twice: " + key
+            ended[key] = (trial["state"], trial["values"], trial["reports"], lasting(trial["user_attrs"]))
+    return ended
+
+
+def everything(folder):
+    """All that a command has left below a folder. Complains about temporary files."""
+    found = {}
+    for parent, folders, files in os.walk(folder):
+        place = os.path.relpath(parent, folder)
+        if parent.endswith(".alive"):
+            continue
+        if "config.toml" in files:
+            found[place] = run(parent)
+            files = [name for name in files if not name.endswith((".toml", ".json", ".jsonl")) and name != "checkpoint.safetensors"]
+        for name in files:
+            path = os.path.join(parent, name)
+            assert not name.endswith(".tmp"), "left over: " + path
+            if name.endswith(".journal"):
+                found[os.path.join(place, name)] = journal(path)
+            elif name.endswith(".html"):
+                # Names of files, seconds, and what is drawn from them.
+                with open(path) as file:
+                    found[os.path.join(place, name)] = re.sub(r"[0-9.]+\s?(s|min|h)\b", "TIME", file.read())
+            else:
+                found[os.path.join(place, name)] = digest(path)
+    return found
