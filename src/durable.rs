@@ -133,17 +133,17 @@ pub(crate) fn create(path: &Path) -> Result<()> {
 /// # Errors
 /// If one of them cannot be made.
 pub(crate) fn create_dir_all(path: &Path) -> Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    create_dir_all(folder_of(path))?;
-    match create_dir(path) {
-        Err(Error::Io { source, .. })
-            if source.kind() == io::ErrorKind::AlreadyExists && path.is_dir() =>
-        {
-            Ok(())
+    let made = match fs::create_dir(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            create_dir_all(folder_of(path))?;
+            fs::create_dir(path)
         }
-        made => made,
+        other => other,
+    };
+    match made {
+        Ok(()) => sync(folder_of(path)),
+        Err(_) if path.is_dir() => Ok(()),
+        Err(e) => Err(Error::io("create", path, e)),
     }
 }
 

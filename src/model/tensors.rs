@@ -59,7 +59,7 @@ pub fn write(path: &Path, arrays: &[Array<'_>], metadata: Option<String>) -> Res
     durable::write_with(path, |file| write_to(file, path, arrays, metadata))
 }
 
-/// As [`write`], but into an open file, which messages call `path`.
+/// As [`write()`], but into an open file, which messages call `path`.
 pub(crate) fn write_to(
     file: &mut File,
     path: &Path,

@@ -1,6 +1,7 @@
 //! The folder of a run after kills, and with several processes that want it.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::thread::sleep;
@@ -8,7 +9,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Chainrule, end, start, train, write_images};
+use crate::support::{Chainrule, Pixels, end, start, train, write_images};
+
+/// A small study of `set.csv`.
+const STUDY: [&str; 9] = [
+    "study", "--preset", "quick", "--data", "set.csv", "--quiet", "--json", "--out", "study",
+];
 
 /// A data set and an undisturbed run, `whole`, with its last weights in `whole.st`.
 fn program() -> Chainrule {
@@ -311,12 +317,8 @@ fn standard_output_can_be_named() {
 #[test]
 fn a_study_goes_on_from_any_state_of_its_final_model() {
     let program = Chainrule::new();
-    let samples = crate::support::Pixels::new(400, 6, 4, 190, 1);
-    program.write("set.csv", samples.csv());
-    let study = [
-        "study", "--preset", "quick", "--data", "set.csv", "--quiet", "--json", "--out", "study",
-    ];
-    let whole = program.json(&study);
+    program.write("set.csv", Pixels::new(400, 6, 4, 190, 1).csv());
+    let whole = program.json(&STUDY);
     let read = |name: &str| fs::read(program.path("study/final").join(name)).unwrap();
     let model = read("model.safetensors");
     let remove = |names: &[&str]| {
@@ -339,10 +341,27 @@ fn a_study_goes_on_from_any_state_of_its_final_model() {
         remove(lost);
         program.write("study/final/.chainrule-00.tmp", "half");
         program.write("study/final/run.lock", "process 1");
-        let outcome = program.json(&study);
+        let outcome = program.json(&STUDY);
         let figure = |o: &Value| o["final_model"]["val_loss"].clone();
         assert_eq!(figure(&outcome), figure(&whole));
         assert!(read("model.safetensors") == model);
     }
     assert!(!program.path("study/final.lock").exists());
+}
+
+/// A study that waits for the process that trains the final model says so, with `--quiet` too.
+#[test]
+fn a_study_says_whom_it_waits_for() {
+    let program = Chainrule::new();
+    program.write("set.csv", Pixels::new(400, 6, 4, 190, 1).csv());
+    program.write("study/final.lock", "process 7 on elsewhere since ever");
+    let held = fs::File::open(program.path("study/final.lock")).unwrap();
+    held.try_lock().unwrap();
+    let mut child = start(&program, &STUDY);
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    let line = said.find(|line| line.as_ref().is_ok_and(|l| l.contains("waiting")));
+    let line = line.expect("it waits").unwrap();
+    assert!(line.contains("process 7 on elsewhere"), "{line}");
+    drop(held);
+    assert!(child.wait_with_output().unwrap().status.success());
 }

@@ -63,6 +63,22 @@ def journal(path):
     return ended
 
 
+def report_file(path):
+    """A page or a figure, without times and without the numbers of trials: each attempt at a trial has its own."""
+    with open(path) as file:
+        text = file.read()
+    if path.endswith(".html"):
+        text = re.sub("<svg.*?</svg>|, [0-9]+ broken off and done again", "", text, flags=re.DOTALL)
+        text = re.sub("<tr><td>[0-9]+</td>", "<tr>", text)
+        return re.sub(r"[0-9.]+ ?(s|min|h)\b", "TIME", text)
+    if os.path.basename(path).startswith("search-"):
+        if path.endswith(".svg"):
+            return "drawn over the numbers of trials"
+        if text.startswith("trial,"):
+            return [line.split(",", 1)[1] for line in text.splitlines()]
+    return text
+
+
 def everything(folder):
     """All that a command has left below a folder. Complains about temporary files."""
     found = {}
@@ -78,10 +94,8 @@ def everything(folder):
             assert not name.endswith(".tmp"), "left over: " + path
             if name.endswith(".journal"):
                 found[os.path.join(place, name)] = journal(path)
-            elif name.endswith(".html"):
-                # Names of files, seconds, and what is drawn from them.
-                with open(path) as file:
-                    found[os.path.join(place, name)] = re.sub(r"[0-9.]+\s?(s|min|h)\b", "TIME", file.read())
+            elif name.endswith((".html", ".csv", ".svg")):
+                found[os.path.join(place, name)] = report_file(path)
             else:
                 found[os.path.join(place, name)] = digest(path)
     return found
