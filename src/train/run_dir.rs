@@ -11,6 +11,7 @@ use crate::durable;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::settings::Settings;
+use crate::text;
 
 /// Settings that a resumed run may change: they do not change what was computed so far.
 const FREE: [&str; 7] = [
@@ -91,10 +92,9 @@ impl RunDir {
     /// The records of its finished epochs.
     pub fn records(&self) -> Result<Vec<EpochRecord>> {
         let path = self.file("metrics.jsonl");
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(e) => return Err(Error::io("read", &path, e)),
+        let text = match text::file::read(&path) {
+            Err(Error::Missing { .. }) => return Ok(Vec::new()),
+            read => read?,
         };
         // Only a last line without its newline can be torn: it was being written.
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
@@ -114,13 +114,13 @@ impl RunDir {
     /// Its summary, once it has ended.
     pub fn summary(&self) -> Result<Option<Summary>> {
         let path = self.file("summary.json");
-        match fs::read_to_string(&path) {
-            Ok(text) => serde_json::from_str(&text)
-                .map(Some)
-                .map_err(|e| Error::format(&path, "file", "the summary of a run", e.to_string())),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(Error::io("read", &path, e)),
-        }
+        let text = match text::file::read(&path) {
+            Err(Error::Missing { .. }) => return Ok(None),
+            read => read?,
+        };
+        serde_json::from_str(&text)
+            .map(Some)
+            .map_err(|e| Error::format(&path, "file", "the summary of a run", e.to_string()))
     }
 
     /// Whether there is a checkpoint to resume from.
