@@ -1,7 +1,7 @@
 //! The crate's one error type. Bad input never panics. Each variant says what was wrong, where, what was
 //! expected and what was found.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// Everything that can go wrong, grouped by its cause.
@@ -83,6 +83,9 @@ pub enum Error {
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// The longest name of a file or a folder that file systems take, in bytes.
+pub const MAX_NAME_BYTES: usize = 255;
+
 fn hint_suffix(hint: &str) -> String {
     if hint.is_empty() {
         String::new()
@@ -92,19 +95,32 @@ fn hint_suffix(hint: &str) -> String {
 }
 
 impl Error {
-    /// Wraps a system error. A missing *input* becomes [`Error::Missing`], because it is bad input and not a
-    /// failure of the machine.
+    /// Wraps a system error. What lies in the path that the user gave, or in what stands there, is bad input and not a
+    /// failure of the machine: a missing *input* becomes [`Error::Missing`], a folder where a file should be, a name
+    /// that is too long and the like become [`Error::Format`].
     pub fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        if action == "read" && source.kind() == io::ErrorKind::NotFound {
-            return Error::Missing {
+        let wrong = |expected: &str, found: String| Error::format(path, "path", expected, found);
+        match (source.kind(), action) {
+            (ErrorKind::NotFound, "read") => Error::Missing {
                 path: path.to_owned(),
                 hint: String::new(),
-            };
-        }
-        Error::Io {
-            action,
-            path: path.to_owned(),
-            source,
+            },
+            (ErrorKind::IsADirectory, _) => wrong("a file", "a folder".into()),
+            (ErrorKind::AlreadyExists, "create") | (ErrorKind::NotADirectory, _) => {
+                wrong("a folder", "a file".into())
+            }
+            (ErrorKind::InvalidFilename, _) => wrong(
+                &format!("names of at most {MAX_NAME_BYTES} bytes"),
+                "a longer one".into(),
+            ),
+            (ErrorKind::InvalidInput | ErrorKind::InvalidData, "read") => {
+                wrong("a file that can be read", source.to_string())
+            }
+            _ => Error::Io {
+                action,
+                path: path.to_owned(),
+                source,
+            },
         }
     }
 
@@ -153,6 +169,53 @@ impl Error {
             | Error::Setting { .. }
             | Error::Shape { .. } => 2,
             Error::Interrupted(_) => 130,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_path_is_bad_input_and_a_failure_of_the_system_is_not() {
+        let error = |action, kind: ErrorKind| Error::io(action, Path::new("p"), kind.into());
+        for (action, kind, expected) in [
+            ("read", ErrorKind::NotFound, "p: no such file or folder"),
+            (
+                "write",
+                ErrorKind::IsADirectory,
+                "p: path: expected a file, found a folder",
+            ),
+            (
+                "create",
+                ErrorKind::AlreadyExists,
+                "p: path: expected a folder, found a file",
+            ),
+            (
+                "list",
+                ErrorKind::NotADirectory,
+                "p: path: expected a folder, found a file",
+            ),
+            (
+                "write",
+                ErrorKind::InvalidFilename,
+                "p: path: expected names of at most 255 bytes, found a longer one",
+            ),
+        ] {
+            let error = error(action, kind);
+            assert_eq!(
+                (error.to_string().as_str(), error.exit_code()),
+                (expected, 2)
+            );
+        }
+        for (action, kind) in [
+            ("write", ErrorKind::NotFound),
+            ("write", ErrorKind::StorageFull),
+            ("read", ErrorKind::PermissionDenied),
+            ("write", ErrorKind::AlreadyExists),
+        ] {
+            assert_eq!(error(action, kind).exit_code(), 1, "{kind}");
         }
     }
 }

@@ -11,7 +11,10 @@ use crate::data::{self, Features, Samples, TestSet};
 use crate::error::{Error, Result};
 use crate::metrics::correlation::{ConfusedPair, confused_pairs, correlation};
 use crate::ops::loss::cross_entropy::argmax;
-use crate::{metrics::Confusion, text::table};
+use crate::{
+    metrics::Confusion,
+    text::{printable::printable, table},
+};
 
 /// The number of confused pairs that are shown.
 const SHOWN: usize = 8;
@@ -156,11 +159,13 @@ impl Analysis {
 }
 
 fn in_words(report: &AnalysisReport) -> String {
-    let mut text = format!("{}: {} test samples\n", report.data, report.samples);
+    let data = printable(&report.data);
+    let mut text = format!("{data}: {} test samples\n", report.samples);
     for model in &report.models {
         text += &format!(
             "\n{}: accuracy {:.4}\ncorrelation between the classes\n",
-            model.name, model.accuracy
+            printable(&model.name),
+            model.accuracy
         );
         let mut rows = vec![vec![String::new()]];
         rows[0].extend((0..report.classes.len()).map(|class| class.to_string()));

@@ -10,6 +10,8 @@ use crate::data::{Dataset, DatasetDescription, LoadOptions, class_picture, load,
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::settings::utf8_path;
+use crate::text::printable::{printable, printable_path};
+use crate::text::table;
 
 /// What to do with a data set.
 #[derive(Debug, Subcommand)]
@@ -90,8 +92,8 @@ fn info(source: &DataSource, json: bool) -> Result<()> {
 }
 
 fn write_info(out: &mut String, data: &DatasetDescription) -> fmt::Result {
-    writeln!(out, "{}", data.name)?;
-    writeln!(out, "path      {}", data.path.display())?;
+    writeln!(out, "{}", printable(&data.name))?;
+    writeln!(out, "path      {}", printable_path(&data.path))?;
     writeln!(out, "samples   {}", data.counts())?;
     match data.image {
         Some(image) => writeln!(out, "features  {} (images of {image})", data.width)?,
@@ -107,27 +109,20 @@ fn write_info(out: &mut String, data: &DatasetDescription) -> fmt::Result {
     }
     writeln!(out, "sha256    {}", data.hash)?;
     for notice in &data.notices {
-        writeln!(out, "note      {notice}")?;
+        writeln!(out, "note      {}", printable(notice))?;
     }
-    let names = data.class_names.iter();
-    let wide = names
-        .map(|name| name.chars().count())
-        .max()
-        .unwrap_or(0)
-        .max(5);
-    write!(out, "\nlabel  {:wide$}", "class")?;
-    for part in &data.parts {
-        write!(out, "  {:>10}", part.name)?;
-    }
-    writeln!(out)?;
-    for (label, name) in data.class_names.iter().enumerate() {
-        write!(out, "{label:>5}  {name:wide$}")?;
-        for part in &data.parts {
-            write!(out, "  {:>10}", part.class_counts[label])?;
-        }
-        writeln!(out)?;
-    }
-    Ok(())
+    let header = ["label", "class"].into_iter();
+    let header = header.chain(data.parts.iter().map(|part| part.name));
+    let mut rows = vec![header.map(str::to_owned).collect::<Vec<_>>()];
+    rows.extend(data.class_names.iter().enumerate().map(|(label, name)| {
+        let counts = data.parts.iter().map(|part| part.class_counts[label]);
+        let counts = counts.map(|count| count.to_string());
+        [label.to_string(), name.clone()]
+            .into_iter()
+            .chain(counts)
+            .collect()
+    }));
+    write!(out, "\n{}", table::align(&rows, 2))
 }
 
 fn verify_files(source: &DataSource) -> Result<()> {
@@ -135,10 +130,10 @@ fn verify_files(source: &DataSource) -> Result<()> {
     let checks = verify(Some(&path), source.label.as_deref())?;
     print(|out| {
         for check in &checks {
-            let path = check.path.display();
+            let path = printable_path(&check.path);
             match &check.outcome {
-                Ok(what) => writeln!(out, "{path}: OK ({what})")?,
-                Err(why) => writeln!(out, "{path}: FAILED ({why})")?,
+                Ok(what) => writeln!(out, "{path}: OK ({})", printable(what))?,
+                Err(why) => writeln!(out, "{path}: FAILED ({})", printable(why))?,
             }
         }
         Ok(())
@@ -155,9 +150,10 @@ fn verify_files(source: &DataSource) -> Result<()> {
 }
 
 fn show(source: &DataSource, out: &Path) -> Result<()> {
+    output::check_parent(out)?;
     let picture = class_picture(&source.load()?)?;
     durable::write(out, &picture)?;
-    print(|stdout| writeln!(stdout, "{}", out.display()))
+    print(|stdout| writeln!(stdout, "{}", printable_path(out)))
 }
 
 #[cfg(test)]
@@ -188,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_that_cannot_be_written_ends_with_exit_code_1() {
+    fn a_picture_is_written_where_there_is_a_folder() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.csv");
         let row = "0,".repeat(16);
@@ -201,7 +197,7 @@ mod tests {
         };
         assert_eq!(
             show(dir.path().join("gone/a.png")).unwrap_err().exit_code(),
-            1
+            2
         );
         show(dir.path().join("a.png")).unwrap();
         assert!(
@@ -224,7 +220,7 @@ mod tests {
             "samples   3 train",
             "values    f64, 1 to 5 (train)",
             "note      label: column \"label\" (2)",
-            "    1  cat             2",
+            "1      cat        2",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }

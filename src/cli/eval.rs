@@ -18,6 +18,7 @@ use crate::{
         tables::{confusion_table, scores_table},
     },
     statistics::{Interval, wilson},
+    text::printable::{printable, printable_path},
 };
 
 /// What `eval` takes.
@@ -302,11 +303,11 @@ fn in_words(
          data      {} ({}), {}: {} samples\n\
          accuracy  {:.4} (95 % interval {low:.4} to {high:.4})\n\
          loss      {loss:.4}\n\n{}\n{}",
-        args.model.name(),
+        printable(&args.model.name()),
         description.epoch,
         description.spec.describe(),
-        selection.name,
-        selection.path.display(),
+        printable(&selection.name),
+        printable_path(&selection.path),
         selection.part.in_words(),
         confusion.total(),
         scores.accuracy,

@@ -38,9 +38,9 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {
-            // Help and version go to standard output and are not errors. A closed pipe there is ignored.
-            let _ = e.print();
-            return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
+            let code = ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
+            output::usage(e);
+            return code;
         }
     };
     match run(cli.command) {

@@ -11,13 +11,15 @@ use crate::data::{Features, FileKind, Samples, file_kind, read_png, read_rows};
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::model::{Description, Model, Predictions};
-use crate::text::table;
+use crate::text::{csv, table};
 
 /// What `predict` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Rows are counted from 1. A label column in a CSV file is ignored. PNG images are read as grey values
-0..255; they must have the size of the images that the model was trained on.
+0..255; they must have the size of the images that the model was trained on. In the CSV file of --out, names
+that a spreadsheet would calculate (=, +, -, @ at the start) have an apostrophe before them, and control
+characters are escaped (\\u{1b}). --json has names as they are.
 
 Examples:
   chainrule predict --model runs/run-0001 boot.png sandal.png
@@ -72,7 +74,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<()> {
     let inputs = predict(args, &model)?;
     let classes = &model.description.class_names;
     if let Some(path) = &args.out {
-        durable::write(path, &as_csv(&inputs, classes)?)?;
+        durable::write(path, as_csv(&inputs, classes).as_bytes())?;
         let rows: usize = inputs.iter().map(|o| o.predictions.classes.len()).sum();
         let path = path.display();
         output::note(&format!("predictions written to {path} (rows: {rows})"));
@@ -176,15 +178,13 @@ fn in_words(inputs: &[InputPredictions<'_>], names: &[String], top: usize) -> St
 }
 
 /// One line per row: input, row, class, its name and probability, then the probabilities of all classes.
-fn as_csv(inputs: &[InputPredictions<'_>], names: &[String]) -> Result<Vec<u8>> {
-    let failed = |e: csv::Error| Error::Check(e.to_string());
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let fixed = ["input", "row", "class", "name", "probability"].map(str::to_owned);
-    let header = fixed
-        .into_iter()
-        .chain(names.iter().map(|n| format!("p_{n}")));
-    writer.write_record(header).map_err(failed)?;
-    for (_, row) in rows(inputs, names) {
+fn as_csv(inputs: &[InputPredictions<'_>], names: &[String]) -> String {
+    let probabilities: Vec<String> = names.iter().map(|name| format!("p_{name}")).collect();
+    let fixed = ["input", "row", "class", "name", "probability"].into_iter();
+    let header: Vec<&str> = fixed
+        .chain(probabilities.iter().map(String::as_str))
+        .collect();
+    let rows = rows(inputs, names).map(|(_, row)| {
         let fixed = [
             row.input,
             row.row.to_string(),
@@ -193,8 +193,7 @@ fn as_csv(inputs: &[InputPredictions<'_>], names: &[String]) -> Result<Vec<u8>> 
             row.probability.to_string(),
         ];
         let probabilities = row.probabilities.iter().map(f64::to_string);
-        let record = fixed.into_iter().chain(probabilities);
-        writer.write_record(record).map_err(failed)?;
-    }
-    writer.into_inner().map_err(|e| Error::Check(e.to_string()))
+        fixed.into_iter().chain(probabilities)
+    });
+    csv::table(&header, rows)
 }

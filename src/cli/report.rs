@@ -8,6 +8,7 @@ use super::final_model::write_report;
 use super::output;
 use crate::error::Result;
 use crate::report;
+use crate::text::printable::printable_path;
 
 /// What `report` takes.
 #[derive(Debug, Args)]
@@ -34,5 +35,5 @@ pub(super) fn run(args: &ReportArgs) -> Result<()> {
     };
     let out = args.out.clone().unwrap_or_else(beside);
     let page = write_report(&args.study, &out)?;
-    output::print(&format!("{}\n", page.display()))
+    output::print(&format!("{}\n", printable_path(&page)))
 }

@@ -13,6 +13,7 @@ use super::output;
 use crate::error::{Error, Result};
 use crate::metrics::{DataPart, Metric, PartMetric};
 use crate::settings::{Settings, utf8_path};
+use crate::text::printable::printable;
 use crate::text::table;
 use crate::train::{Overview, RunDir};
 
@@ -337,7 +338,7 @@ fn in_words(listed: &[Listed], differing: &[&str]) -> String {
         text.push('\n');
     }
     for problem in problems {
-        text += &format!("{problem}\n");
+        text += &format!("{}\n", printable(&problem.to_string()));
     }
     text
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::output;
 use super::search_common::{Base, Common, Work};
 use super::train::interrupt_flag;
-use crate::error::{Error, Result};
+use crate::error::{Error, MAX_NAME_BYTES, Result};
 use crate::metrics::ValidationMetric;
 use crate::search::journal::{Journal, Storage, Study, Trial, TrialState};
 use crate::search::{
@@ -71,7 +71,12 @@ fn name(text: &str) -> Result<String, String> {
     if text.is_empty() || text.starts_with('.') || !text.chars().all(fits) {
         return Err("expected letters, digits, -, _ and .".into());
     }
-    Ok(text.into())
+    match text.len() {
+        0..=MAX_NAME_BYTES => Ok(text.into()),
+        found => Err(format!(
+            "expected at most {MAX_NAME_BYTES} bytes, found {found}"
+        )),
+    }
 }
 
 /// Runs the command.

@@ -19,6 +19,7 @@ use crate::settings::{
     DataSettings, Label, ModelSettings, OptimizerSettings, ScheduleSettings, Settings,
     TrainSettings, parse,
 };
+use crate::text;
 use crate::threads::thread_count;
 
 /// The default of `--foreign-timeout`.
@@ -95,8 +96,7 @@ struct SearchFile {
 
 /// The settings of a file. The ranges of its section `[space]` are added to `space`, but a flag wins over the file.
 fn from_file(path: &Path, space: &mut Space) -> Result<Settings> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
-    let file: SearchFile = parse(path, &text)?;
+    let file: SearchFile = parse(path, &text::file::read(path)?)?;
     for (name, text) in file.space {
         let by_flag = space
             .iter()

@@ -24,6 +24,7 @@ use crate::search::sweep::{Cell, cells, extremes};
 use crate::search::{Finish, Outline, Preset, cost_of_run};
 use crate::settings::utf8_path;
 use crate::statistics::Interval;
+use crate::text::printable::printable_path;
 use crate::text::{number, table};
 use crate::train::{self, RunDir, Summary};
 
@@ -280,7 +281,7 @@ fn in_words(outcome: &StudyReport<'_>, elapsed: Duration) -> String {
     }
     text + &format!(
         "report:      {}\ntime:        {}\n",
-        outcome.report.display(),
+        printable_path(outcome.report),
         HumanDuration(elapsed)
     )
 }

@@ -15,6 +15,7 @@ use crate::search::sweep::{Cell, Series, cells};
 use crate::search::{Finish, Plan, Task};
 use crate::settings::utf8_path;
 use crate::text::number::shown;
+use crate::text::printable::printable_path;
 use crate::text::table;
 
 /// What `sweep` takes.
@@ -192,7 +193,7 @@ fn in_words(report: &SweepReport<'_>) -> String {
     text + &format!(
         "{} in {}\n",
         report.objective.name(),
-        report.study.display()
+        printable_path(report.study)
     )
 }
 

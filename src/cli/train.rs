@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::metrics::{DataPart, Metric};
 use crate::model::tensors::TensorFile;
 use crate::settings::{Config, Settings, utf8_path};
+use crate::text::printable::printable;
 use crate::train::{self, Folder, Outcome, RunDir, RunOptions, Summary};
 
 /// What `train` takes.
@@ -165,7 +166,7 @@ fn in_words(summary: &Summary) -> String {
         text += &format!("test:       {}\n", metrics(DataPart::Test));
     }
     if let Some(run) = &summary.run_dir {
-        text += &format!("run:        {run}\n");
+        text += &format!("run:        {}\n", printable(run));
     }
     text
 }

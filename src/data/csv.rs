@@ -9,6 +9,7 @@ use csv::{ErrorKind, ReaderBuilder, StringRecord, Terminator, Trim};
 use super::open::InputFile;
 use super::{Features, MAX_CLASSES, Samples};
 use crate::error::{Error, Result};
+use crate::text::file::refuse_utf16;
 
 /// Names of the label column if the user names none, in order of preference.
 const LABEL_NAMES: [&str; 4] = ["label", "class", "target", "y"];
@@ -125,7 +126,9 @@ struct CsvRows {
 impl CsvRows {
     fn open(mut source: InputFile) -> Result<Self> {
         let path = source.path().to_owned();
-        let delimiter = delimiter(source.peek()?);
+        let head = source.peek()?;
+        refuse_utf16(&path, head)?;
+        let delimiter = delimiter(head);
         let mut reader = ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
@@ -408,7 +411,7 @@ fn read_error(error: csv::Error, reader: &Reader, path: &Path, line: u64) -> Err
         ErrorKind::Utf8 { err, .. } => Error::format(
             path,
             format!("line {line}, column {}", err.field() + 1),
-            "UTF-8 text",
+            "text in UTF-8",
             "other bytes",
         ),
         other => Error::format(

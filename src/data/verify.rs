@@ -10,6 +10,7 @@ use super::known::{self, FASHION_MNIST, KnownFile};
 use super::open::InputFile;
 use super::{DatasetDescription, LoadOptions, load, locate};
 use crate::error::{Error, Result};
+use crate::text;
 
 const SUMS: &str = "SHA256SUMS";
 const OFFICIAL: [&str; 4] = [
@@ -67,7 +68,7 @@ pub fn verify(path: Option<&Path>, label: Option<&str>) -> Result<Vec<FileCheck>
 
 fn verify_sums(folder: &Path) -> Result<Vec<FileCheck>> {
     let list = folder.join(SUMS);
-    let text = fs::read_to_string(&list).map_err(|error| Error::io("read", &list, error))?;
+    let text = text::file::read(&list)?;
     let check = |(number, line): (usize, &str)| {
         let (expected, name) = parse_line(line).ok_or_else(|| {
             Error::format(

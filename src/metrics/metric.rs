@@ -121,7 +121,10 @@ impl Metric {
 
 /// A value of a metric, known or not, as text.
 pub fn format_value(value: f64) -> String {
-    format!("{value:.4}")
+    match value.is_finite() && value.abs() >= 1e9 {
+        true => format!("{value:.4e}"),
+        false => format!("{value:.4}"),
+    }
 }
 
 /// A share from 0 to 1 as text, in percent.

@@ -92,7 +92,7 @@ mod tests {
 
          T-shirt     0.6667  0.8000  0.7273        5
        Übergröße     0.5000  0.6000  0.5455        5
-               鞋     0.0000  0.0000  0.0000        2
+              鞋     0.0000  0.0000  0.0000        2
 
         accuracy                     0.5833       12
    macro average     0.3889  0.4667  0.4242       12
@@ -110,7 +110,7 @@ weighted average     0.4861  0.5833  0.5303       12
         let expected = "true \\ predicted  0  1  2
        T-shirt 0  4  1  0
      Übergröße 1  2  3  0
-             鞋 2  0  2  0
+            鞋 2  0  2  0
 ";
         assert_eq!(confusion_table(&matrix, &names).unwrap(), expected);
     }

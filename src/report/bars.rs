@@ -2,13 +2,16 @@
 
 use std::fmt::Write as _;
 
-use super::svg::{escape, svg};
+use super::svg::{escape, shortened, svg};
 
 /// Width of the picture, height of a bar with its room, and room for names and numbers.
 const WIDTH: f64 = 560.0;
 const ROW: f64 = 30.0;
 const LEFT: f64 = 120.0;
 const RIGHT: f64 = 60.0;
+
+/// Characters of a name for which there is room.
+const MOST_CHARACTERS: usize = 16;
 
 /// A bar for each name, from 0 to 1, with its percentage.
 pub(super) fn bars(title: &str, shares: &[(&str, f64)]) -> String {
@@ -21,7 +24,7 @@ pub(super) fn bars(title: &str, shares: &[(&str, f64)]) -> String {
             "<text class=\"name\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text><rect class=\"bar\" x=\"{LEFT}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{}\"/><text x=\"{:.1}\" y=\"{:.1}\">{:.0} %</text>",
             LEFT - 8.0,
             y + 19.0,
-            escape(name),
+            escape(&shortened(name, MOST_CHARACTERS)),
             y + 5.0,
             ROW - 10.0,
             LEFT + width + 6.0,

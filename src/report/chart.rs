@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::scale::{Scale, Tick};
-use super::svg::{escape, svg};
+use super::svg::{CHARACTER, escape, shortened, svg, width};
 
 /// Width and height of the whole picture.
 const SIZE: (f64, f64) = (560.0, 320.0);
@@ -11,11 +11,22 @@ const SIZE: (f64, f64) = (560.0, 320.0);
 /// Left, right, top and bottom margins, where the labels are.
 const MARGIN: (f64, f64, f64, f64) = (58.0, 24.0, 14.0, 46.0);
 
+/// Characters of a mark on the y axis for which the left margin has room.
+const MARK: usize = 6;
+
+/// Characters of the names of the axes for which there is room.
+const MOST_CHARACTERS: (usize, usize) = (64, 36);
+
+/// Distance between marks on the x axis, in pixels.
+const GAP: f64 = 6.0;
+
 /// A picture with two axes.
 #[derive(Clone, Debug)]
 pub struct Chart {
     x: Scale,
     y: Scale,
+    /// Where the x axis begins: further right if the marks of the y axis are long.
+    left: f64,
     body: String,
     axes: String,
     title: String,
@@ -56,15 +67,19 @@ impl LineStyle {
 impl Chart {
     /// Axes with names. The title is read out by screen readers.
     pub fn new(title: &str, (x, x_name): (Scale, &str), (y, y_name): (Scale, &str)) -> Self {
+        let marks = y.ticks();
+        let longest = marks.iter().map(|t| t.label.len()).max().unwrap_or(0);
+        let left = MARGIN.0 + CHARACTER * longest.saturating_sub(MARK) as f64;
         let mut chart = Chart {
             x,
             y,
+            left,
             body: String::new(),
             axes: String::new(),
             title: title.to_owned(),
         };
-        let (left, right, bottom, top) = (MARGIN.0, SIZE.0 - MARGIN.1, SIZE.1 - MARGIN.3, MARGIN.2);
-        for Tick { place, label } in chart.y.ticks() {
+        let (right, bottom, top) = (SIZE.0 - MARGIN.1, SIZE.1 - MARGIN.3, MARGIN.2);
+        for Tick { place, label } in marks {
             let y = bottom - place * (bottom - top);
             chart.axis(format_args!(
                 "<line class=\"grid\" x1=\"{left}\" x2=\"{right}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>"
@@ -76,18 +91,7 @@ impl Chart {
                 escape(&label)
             ));
         }
-        for Tick { place, label } in chart.x.ticks() {
-            let x = left + place * (right - left);
-            chart.axis(format_args!(
-                "<line class=\"axis\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{bottom}\" y2=\"{}\"/>",
-                bottom + 4.0
-            ));
-            chart.axis(format_args!(
-                "<text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
-                bottom + 18.0,
-                escape(&label)
-            ));
-        }
+        chart.x_marks();
         chart.axis(format_args!(
             "<line class=\"axis\" x1=\"{left}\" x2=\"{right}\" y1=\"{bottom}\" y2=\"{bottom}\"/>"
         ));
@@ -95,32 +99,74 @@ impl Chart {
             "<text class=\"name\" x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
             (left + right) / 2.0,
             SIZE.1 - 8.0,
-            escape(x_name)
+            escape(&shortened(x_name, MOST_CHARACTERS.0))
         ));
         let middle = (top + bottom) / 2.0;
-        chart.axis(format_args!("<text class=\"name\" transform=\"translate(14 {middle:.1}) rotate(-90)\" text-anchor=\"middle\">{}</text>", escape(y_name)));
+        chart.axis(format_args!(
+            "<text class=\"name\" transform=\"translate(14 {middle:.1}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
+            escape(&shortened(y_name, MOST_CHARACTERS.1))
+        ));
         chart
+    }
+
+    /// The marks of the x axis. A label for which there is no room beside the one before is left out.
+    fn x_marks(&mut self) {
+        let marks = self.x.ticks();
+        let bottom = SIZE.1 - MARGIN.3;
+        let room = (SIZE.0 - MARGIN.1 - self.left) / marks.len().max(1) as f64;
+        // A name that would leave its neighbours no room is cut; a number never is.
+        let most = match self.x {
+            Scale::Category(_) => ((room / CHARACTER) as usize).max(10),
+            _ => usize::MAX,
+        };
+        let mut free = 0.0;
+        for Tick { place, label } in marks {
+            let x = self.left + place * (SIZE.0 - MARGIN.1 - self.left);
+            self.axis(format_args!(
+                "<line class=\"axis\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{bottom}\" y2=\"{}\"/>",
+                bottom + 4.0
+            ));
+            let label = shortened(&label, most);
+            let half = width(&label) / 2.0;
+            let middle = x.min(SIZE.0 - half);
+            if middle - half < free {
+                continue;
+            }
+            free = middle + half + GAP;
+            self.axis(format_args!(
+                "<text x=\"{middle:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+                bottom + 18.0,
+                escape(&label)
+            ));
+        }
     }
 
     fn axis(&mut self, element: std::fmt::Arguments<'_>) {
         let _ = writeln!(self.axes, "{element}");
     }
 
-    /// Where a point is in the picture.
-    fn at(&self, x: f64, y: f64) -> (f64, f64) {
-        let (width, height) = (SIZE.0 - MARGIN.0 - MARGIN.1, SIZE.1 - MARGIN.2 - MARGIN.3);
-        (
-            MARGIN.0 + self.x.place(x) * width,
-            SIZE.1 - MARGIN.3 - self.y.place(y) * height,
-        )
+    /// Where a value is along the x axis, in pixels; none if it is not on it.
+    fn across(&self, x: f64) -> Option<f64> {
+        Some(self.left + self.x.inside(x)? * (SIZE.0 - MARGIN.1 - self.left))
     }
 
-    /// A dot, with what a reader sees who points at it. What is no number is left out.
+    /// Where a value is along the y axis, in pixels; at an end if it lies beyond it.
+    fn up(&self, y: f64) -> f64 {
+        let height = SIZE.1 - MARGIN.2 - MARGIN.3;
+        SIZE.1 - MARGIN.3 - self.y.place(y).clamp(0.0, 1.0) * height
+    }
+
+    /// Where a point is in the picture; none if it lies outside.
+    fn at(&self, x: f64, y: f64) -> Option<(f64, f64)> {
+        self.y.inside(y)?;
+        Some((self.across(x)?, self.up(y)))
+    }
+
+    /// A dot, with what a reader sees who points at it. What is not on the axes is left out.
     pub fn dot(&mut self, x: f64, y: f64, kind: DotStyle, note: &str) {
-        if !(x.is_finite() && y.is_finite()) {
+        let Some((cx, cy)) = self.at(x, y) else {
             return;
-        }
-        let (cx, cy) = self.at(x, y);
+        };
         let (class, radius) = match kind {
             DotStyle::Single => ("dot", 3.5),
             DotStyle::Mean => ("mean", 4.5),
@@ -133,13 +179,11 @@ impl Chart {
         );
     }
 
-    /// A line through points.
+    /// A line through points. What is not on the axes is passed by.
     pub fn line(&mut self, points: impl IntoIterator<Item = (f64, f64)>, kind: LineStyle) {
-        let finite = points
+        let places: Vec<String> = points
             .into_iter()
-            .filter(|(x, y)| x.is_finite() && y.is_finite());
-        let places: Vec<String> = finite
-            .map(|(x, y)| self.at(x, y))
+            .filter_map(|(x, y)| self.at(x, y))
             .map(|(x, y)| format!("{x:.1},{y:.1}"))
             .collect();
         let class = kind.class();
@@ -152,27 +196,24 @@ impl Chart {
 
     /// An interval along y, with a short bar at each end.
     pub fn interval(&mut self, x: f64, low: f64, high: f64) {
-        let (px, top) = self.at(x, high);
-        let (_, bottom) = self.at(x, low);
-        // What lies outside of the axis is cut off there, and has no bar at that end.
-        let (first, last) = (MARGIN.2, SIZE.1 - MARGIN.3);
-        let mut path = format!(
-            "M{px:.1} {:.1}V{:.1}",
-            top.clamp(first, last),
-            bottom.clamp(first, last)
-        );
-        for end in [top, bottom]
-            .into_iter()
-            .filter(|y| (first..=last).contains(y))
-        {
-            path += &format!("M{:.1} {end:.1}h10", px - 5.0);
+        let Some(px) = self.across(x).filter(|_| low <= high) else {
+            return;
+        };
+        let mut path = format!("M{px:.1} {:.1}V{:.1}", self.up(high), self.up(low));
+        // What lies beyond the axis is cut off there, and has no bar at that end.
+        for end in [high, low] {
+            if self.y.inside(end).is_some() {
+                path += &format!("M{:.1} {:.1}h10", px - 5.0, self.up(end));
+            }
         }
         let _ = writeln!(self.body, "<path class=\"line\" d=\"{path}\"/>");
     }
 
     /// A cross on the axis, where there is no value to show.
     pub fn cross(&mut self, x: f64, note: &str) {
-        let (px, _) = self.at(x, 0.0);
+        let Some(px) = self.across(x) else {
+            return;
+        };
         let y = SIZE.1 - MARGIN.3 - 8.0;
         let _ = writeln!(
             self.body,
@@ -188,7 +229,7 @@ impl Chart {
         let mut right = SIZE.0 - MARGIN.1;
         for (kind, name) in names.iter().rev() {
             let y = SIZE.1 - 8.0;
-            let start = right - 7.0 * name.chars().count() as f64;
+            let start = right - width(name);
             let _ = writeln!(
                 self.axes,
                 "<text x=\"{start:.1}\" y=\"{y}\">{}</text><path class=\"{}\" d=\"M{:.1} {}h16\"/>",

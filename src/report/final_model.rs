@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::chart::{Chart, DotStyle, LineStyle};
-use super::figure::{Figure, csv};
+use super::figure::Figure;
 use super::matrix::{Entry, matrix};
 use super::measure::Measure;
 use super::scale::Scale;
@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::metrics::correlation::{ConfusedPair, confused_pairs, correlation};
 use crate::metrics::{Confusion, DataPart, Metric};
 use crate::model::Predictions;
+use crate::text::csv;
 use crate::train::{EpochRecord, RunDir, Summary};
 
 /// Images that are shown of those that are most surely wrong.
@@ -168,7 +169,7 @@ impl FinalModel {
             ),
             broad: false,
             svg: chart.svg(),
-            csv: csv(&["epoch", "training", "validation"], rows),
+            csv: csv::table(&["epoch", "training", "validation"], rows),
         }
     }
 }
@@ -254,7 +255,7 @@ impl Tested {
                 .chain(cells)
                 .collect::<Vec<_>>()
         });
-        csv(&header, rows)
+        csv::table(&header, rows)
     }
 
     /// None if nothing is wrong, or the samples are no images.
@@ -285,7 +286,7 @@ impl Tested {
             caption: "Test images about which the final model is most surely wrong: above their class, below what they are taken for, and the probability that the model gives it".into(),
             broad: true,
             svg: tiles("images that are most surely taken for something else", &shown),
-            csv: csv(&["test image", "class", "taken for", "probability"], rows),
+            csv: csv::table(&["test image", "class", "taken for", "probability"], rows),
         })
     }
 }

@@ -6,11 +6,20 @@ pub(super) use super::svg::escape;
 
 /// A paragraph of a class, if it has one.
 pub(super) fn paragraph(class: &str, text: &str) -> String {
-    let class = match class {
+    format!("<p{}>{}</p>\n", attribute(class), escape(text))
+}
+
+/// Lines as they are, in a block of a class, if it has one.
+pub(super) fn lines<'a>(class: &str, lines: impl IntoIterator<Item = &'a str>) -> String {
+    let text: Vec<String> = lines.into_iter().map(escape).collect();
+    format!("<pre{}>{}</pre>\n", attribute(class), text.join("\n"))
+}
+
+fn attribute(class: &str) -> String {
+    match class {
         "" => String::new(),
         class => format!(" class=\"{class}\""),
-    };
-    format!("<p{class}>{}</p>\n", escape(text))
+    }
 }
 
 /// A table with a header.

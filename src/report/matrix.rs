@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::svg::{escape, svg};
+use super::svg::{escape, shortened, svg};
 
 /// Width and height of an entry.
 const CELL: (f64, f64) = (46.0, 28.0);
@@ -42,7 +42,7 @@ pub(super) fn matrix(
             body,
             "<text class=\"name\" x=\"{}\" y=\"{middle:.1}\" text-anchor=\"end\">{} {row}</text>",
             LEFT - 8.0,
-            escape(&shortened(name))
+            escape(&shortened(name, MOST_CHARACTERS))
         );
         let x = LEFT + (row as f64 + 0.5) * CELL.0;
         let _ = writeln!(
@@ -63,14 +63,6 @@ pub(super) fn matrix(
     let side = n as f64;
     let size = (LEFT + side * CELL.0 + 2.0, TOP + side * CELL.1 + 2.0);
     svg(title, size, &body)
-}
-
-fn shortened(name: &str) -> String {
-    if name.chars().count() <= MOST_CHARACTERS {
-        return name.to_owned();
-    }
-    let start: String = name.chars().take(MOST_CHARACTERS - 1).collect();
-    start + "…"
 }
 
 fn cell(body: &mut String, row: usize, column: usize, entry: &Entry, with_number: bool) {

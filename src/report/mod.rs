@@ -4,6 +4,7 @@ mod bars;
 mod chart;
 mod commands;
 mod figure;
+mod file_names;
 mod final_model;
 mod headline;
 mod html;
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::search::journal::Journal;
+use file_names::FileNames;
 use final_model::FinalModel;
 use page::Page;
 use section::StudySection;
@@ -69,11 +71,21 @@ pub fn write(
         false => None,
     };
     let name = study.file_stem().unwrap_or_default().to_string_lossy();
+    let mut names = FileNames::default();
+    let mut named = |mut figures: Vec<Figure>| {
+        figures
+            .iter_mut()
+            .for_each(|f| f.name = names.take(&f.name));
+        figures
+    };
     let page = Page {
         title: &format!("Study {name}"),
-        studies: sections.into_iter().map(|s| (s, figures(&s))).collect(),
+        studies: sections
+            .into_iter()
+            .map(|s| (s, named(figures(&s))))
+            .collect(),
         final_model: final_model.map(|model| {
-            let figures = model.figures();
+            let figures = named(model.figures());
             (model, figures)
         }),
     };

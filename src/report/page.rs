@@ -1,4 +1,5 @@
-//! The page: one HTML file with everything in it, without network and script.
+//! The page: one HTML file with everything in it, without network and script. It is well-formed XML too, which shows
+//! that no text breaks out of its element.
 
 use super::commands::command;
 use super::figure::Figure;
@@ -19,7 +20,7 @@ const PAIRS: usize = 5;
 const STYLE: &str = "\
 :root{color-scheme:light;--paper:#fff;--ink:#1d2330;--muted:#5a6170;--rule:#e4e7ed;--link:#2563c9}\
 @media screen and (prefers-color-scheme:dark){:root{color-scheme:dark;--paper:#14171e;--ink:#e7e9ef;--muted:#a5acba;--rule:#2e3440;--link:#7fb0ff}}\
-body{background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,sans-serif;max-width:76rem;margin:0 auto;padding:1.5rem}\
+body{background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,sans-serif;max-width:76rem;margin:0 auto;padding:1.5rem;overflow-wrap:anywhere}\
 h1{font-size:1.6rem;margin:0 0 .6rem}h2{font-size:1.25rem;margin-top:2.4rem;border-top:1px solid var(--rule);padding-top:1.2rem}h3{font-size:1rem;margin:1.6rem 0 .6rem}\
 h1,h2,h3,h2+p,.label{break-after:avoid}.question{font-size:1.1rem;color:var(--muted)}.result strong{font-size:1.9rem}.note,.label,footer{color:var(--muted);font-size:.86rem}\
 .figures{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,28rem),1fr));gap:1.2rem;margin-bottom:1.2rem}\
@@ -68,7 +69,7 @@ impl Page<'_> {
             repeat(&sections, model)
         );
         format!(
-            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>{title}</title><style>{STYLE}</style></head>\n<body>\n{body}<footer>chainrule {}</footer>\n</body></html>\n",
+            "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"/><title>{title}</title><style>{STYLE}</style></head>\n<body>\n{body}<footer>chainrule {}</footer>\n</body></html>\n",
             env!("CARGO_PKG_VERSION")
         )
     }
@@ -227,17 +228,14 @@ fn repeat(sections: &[StudySection<'_>], model: Option<&FinalModel>) -> String {
             "",
             "The same seed gives the same numbers, on any number of threads. The seeds of all runs follow from these, and are in the CSV files:",
         );
-        out += &format!("<pre>{}</pre>\n", escape(&commands.join("\n")));
+        out += &html::lines("", commands.iter().map(String::as_str));
     }
     if let Some(model) = model {
         out += &html::paragraph(
             "",
             "The final model, by chainrule train --config FILE with these settings:",
         );
-        out += &format!(
-            "<pre class=\"settings\">{}</pre>\n",
-            escape(model.settings.trim())
-        );
+        out += &html::lines("settings", model.settings.trim().lines());
     }
     out
 }

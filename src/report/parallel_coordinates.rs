@@ -4,13 +4,16 @@
 use std::fmt::Write as _;
 
 use super::scale::{Scale, Tick};
-use super::svg::{escape, svg};
+use super::svg::{CHARACTER, escape, shortened, svg};
 
 /// Width and height of the whole picture.
 const SIZE: (f64, f64) = (1140.0, 340.0);
 
 /// Left, right, top and bottom margins.
 const MARGIN: (f64, f64, f64, f64) = (70.0, 70.0, 34.0, 16.0);
+
+/// Characters of an axis's name that do not reach beyond the picture.
+const MOST_CHARACTERS: usize = 20;
 
 /// An axis with its name.
 pub(super) struct ParallelAxis<'a> {
@@ -29,6 +32,8 @@ pub(super) struct Coordinates {
 pub(super) fn parallel(title: &str, axes: &[ParallelAxis<'_>], trials: &[Coordinates]) -> String {
     let (top, bottom) = (MARGIN.2, SIZE.1 - MARGIN.3);
     let distance = (SIZE.0 - MARGIN.0 - MARGIN.1) / (axes.len().max(2) - 1) as f64;
+    // The names at the ends have the margins too, but all are cut alike.
+    let room = ((distance / CHARACTER) as usize).min(MOST_CHARACTERS);
     let x = |axis: usize| MARGIN.0 + axis as f64 * distance;
     let y = |place: f64| bottom - place * (bottom - top);
     let mut body = String::new();
@@ -36,8 +41,8 @@ pub(super) fn parallel(title: &str, axes: &[ParallelAxis<'_>], trials: &[Coordin
         let values = axes.iter().zip(&trial.values).enumerate();
         // An axis on which the trial has no value is passed by.
         let places: Vec<String> = values
-            .filter(|(_, (_, value))| value.is_finite())
-            .map(|(i, (axis, &value))| format!("{:.1},{:.1}", x(i), y(axis.scale.place(value))))
+            .filter_map(|(i, (axis, &value))| Some((x(i), y(axis.scale.inside(value)?))))
+            .map(|(x, y)| format!("{x:.1},{y:.1}"))
             .collect();
         let (class, opacity) = match trial.rank >= 1.0 {
             true => ("bestline", 1.0),
@@ -56,7 +61,7 @@ pub(super) fn parallel(title: &str, axes: &[ParallelAxis<'_>], trials: &[Coordin
             body,
             "<line class=\"axis\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{top}\" y2=\"{bottom}\"/><text class=\"name\" x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
             top - 14.0,
-            escape(axis.name)
+            escape(&shortened(axis.name, room))
         );
         // The last axis has its marks on the right, where no line is.
         let (side, anchor) = match i + 1 == axes.len() {
@@ -71,7 +76,7 @@ pub(super) fn parallel(title: &str, axes: &[ParallelAxis<'_>], trials: &[Coordin
                 x + 4.0 * side,
                 x + 7.0 * side,
                 y + 4.0,
-                escape(&label)
+                escape(&shortened(&label, room))
             );
         }
     }

@@ -32,98 +32,172 @@ pub struct Tick {
     pub label: String,
 }
 
+/// An axis around values is no shorter than this share of the largest one: the marks would have too many digits.
+const SHORTEST: f64 = 1e-4;
+
+/// Marks of an axis are no more than this.
+const MOST_TICKS: usize = 10;
+
+/// What is off an end by less is off by rounding.
+const ROUNDING: f64 = 1e-6;
+
 impl Scale {
     /// A linear scale that holds all values, ends on round numbers and is no narrower than `least`.
     pub fn around(values: impl IntoIterator<Item = f64>, least: f64) -> Scale {
         let finite = values.into_iter().filter(|x| x.is_finite());
-        let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| {
-            (low.min(x), high.max(x))
-        });
+        let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), wider);
         if low > high {
             return Scale::Linear {
                 low: 0.0,
                 high: 1.0,
             };
         }
-        let missing = (least - (high - low)).max(0.0) / 2.0;
-        let (low, high) = (low - missing, high + missing);
+        let least = least.max(SHORTEST * low.abs().max(high.abs()));
+        // Half of a range is a number even where the range is too large to be one.
+        let missing = (least / 2.0 - (high / 2.0 - low / 2.0)).max(0.0);
         // Rounding widens the range, and a wider one may have another step.
         let round = |(low, high): (f64, f64)| {
             let step = step(low, high);
             // What is round but for the last bits stays.
             let ends = ((low / step + 1e-9).floor(), (high / step - 1e-9).ceil());
-            (ends.0 * step, ends.1 * step)
+            finite_ends(ends.0 * step, ends.1 * step)
         };
-        let (low, high) = round(round((low, high)));
+        let (low, high) = round(round(finite_ends(low - missing, high + missing)));
         Scale::Linear { low, high }
     }
 
-    /// Where a value is, from 0 to 1 between the ends.
+    /// This scale, made longer if values lie beyond its ends.
+    pub(super) fn holding(self, values: impl IntoIterator<Item = f64>) -> Scale {
+        let finite = values.into_iter().filter(|x| x.is_finite());
+        match self {
+            Scale::Linear { low, high } => {
+                let (low, high) = finite.fold((low, high), wider);
+                Scale::Linear { low, high }
+            }
+            Scale::Log { low, high } => {
+                let (low, high) = finite.filter(|&x| x > 0.0).fold((low, high), wider);
+                Scale::Log { low, high }
+            }
+            Scale::Category(_) => self,
+        }
+    }
+
+    /// Where a value is: from 0 to 1 between the ends, outside of that beyond them, NaN if it has no place.
     pub fn place(&self, x: f64) -> f64 {
         match self {
-            Scale::Linear { low, high } if low < high => (x - low) / (high - low),
-            Scale::Log { low, high } if low < high => (x / low).ln() / (high / low).ln(),
+            Scale::Linear { low, high } if low < high => share(x, *low, *high),
+            Scale::Log { low, high } if low.ln() < high.ln() => share(x.ln(), low.ln(), high.ln()),
             Scale::Linear { .. } | Scale::Log { .. } => 0.5,
             Scale::Category(names) => (x + 0.5) / names.len() as f64,
         }
     }
 
+    /// Where a value is between the ends; none if it is not between them.
+    pub fn inside(&self, x: f64) -> Option<f64> {
+        let place = Some(self.place(x)).filter(|_| x.is_finite())?;
+        (-ROUNDING..=1.0 + ROUNDING)
+            .contains(&place)
+            .then_some(place.clamp(0.0, 1.0))
+    }
+
     /// Marks at round numbers, or at every name.
     pub fn ticks(&self) -> Vec<Tick> {
-        let at = |x: f64| Tick {
-            place: self.place(x),
-            // Six digits and more would not fit beside the axis.
-            label: match x.abs() >= 1e5 {
-                true => format!("{x:e}"),
-                false => number(x),
-            },
+        let at = |x: f64| {
+            Some(Tick {
+                place: self.inside(x)?,
+                label: label(x),
+            })
         };
-        match self {
+        let mut ticks: Vec<Tick> = match self {
             Scale::Linear { low, high } if low < high => {
-                let step = step(*low, *high);
-                let first = (low / step - 1e-9).ceil() as i64;
-                let last = (high / step + 1e-9).floor() as i64;
-                (first..=last).map(|i| at(i as f64 * step)).collect()
+                round_numbers(*low, *high).filter_map(at).collect()
             }
             Scale::Log { low, high } if low < high => {
-                let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
-                let inside = |x: &f64| (low * (1.0 - 1e-9)..=high * (1.0 + 1e-9)).contains(x);
-                let marks = |factors: &[f64]| -> Vec<Tick> {
-                    decades
-                        .clone()
-                        .flat_map(|d| factors.iter().map(move |f| f * 10f64.powi(d)))
-                        .filter(inside)
-                        .map(at)
-                        .collect()
-                };
-                let whole = marks(&[1.0]);
-                if whole.len() >= 3 {
-                    whole
-                } else {
-                    marks(&[1.0, 2.0, 5.0])
+                let round = powers(*low, *high).filter_map(at).collect::<Vec<_>>();
+                match round.len() {
+                    0 | 1 => [*low, *high].into_iter().filter_map(at).collect(),
+                    n => round.into_iter().step_by(n.div_ceil(MOST_TICKS)).collect(),
                 }
             }
-            Scale::Linear { low, .. } | Scale::Log { low, .. } => vec![at(*low)],
+            Scale::Linear { low, .. } | Scale::Log { low, .. } => at(*low).into_iter().collect(),
             Scale::Category(names) => {
                 let tick = |(i, name): (usize, &String)| Tick {
                     place: self.place(i as f64),
                     label: name.clone(),
                 };
-                names.iter().enumerate().map(tick).collect()
+                return names.iter().enumerate().map(tick).collect();
             }
-        }
+        };
+        ticks.dedup_by(|a, b| a.label == b.label);
+        ticks
     }
+}
+
+/// A range that holds a value too.
+fn wider((low, high): (f64, f64), x: f64) -> (f64, f64) {
+    (low.min(x), high.max(x))
+}
+
+/// What is too large for a number becomes the largest one.
+fn finite_ends(low: f64, high: f64) -> (f64, f64) {
+    (low.max(f64::MIN), high.min(f64::MAX))
+}
+
+/// Where x is between the ends, which may be further apart than the largest number.
+fn share(x: f64, low: f64, high: f64) -> f64 {
+    match (high - low).is_finite() {
+        true => (x - low) / (high - low),
+        false => (x / 2.0 - low / 2.0) / (high / 2.0 - low / 2.0),
+    }
+}
+
+/// Multiples of a round number, between the ends.
+fn round_numbers(low: f64, high: f64) -> impl Iterator<Item = f64> {
+    let step = step(low, high);
+    let first = (low / step - 1e-9).ceil();
+    let count = (high / step + 1e-9).floor() - first;
+    (0..=MOST_TICKS.min(count as usize)).map(move |i| (first + i as f64) * step)
+}
+
+/// Powers of ten, with their multiples by 2 and 5 where there are few; some lie beyond the ends.
+fn powers(low: f64, high: f64) -> impl Iterator<Item = f64> {
+    let (first, last) = (low.log10(), high.log10());
+    let whole = last.floor() - first.ceil() + 1.0;
+    let factors: &[f64] = match whole >= 3.0 {
+        true => &[1.0],
+        false => &[1.0, 2.0, 5.0],
+    };
+    let decades = first.floor() as i32..=last.ceil() as i32;
+    decades.flat_map(|d| factors.iter().map(move |f| f * power_of_ten(d)))
 }
 
 /// A round distance of marks, so that there are four to nine of them: 1, 2 or 5 times a power of ten.
 fn step(low: f64, high: f64) -> f64 {
-    let rough = (high - low).max(f64::MIN_POSITIVE) / 5.0;
-    let decade = 10f64.powf(rough.log10().floor());
+    let rough = match (high - low).is_finite() {
+        true => (high - low) / 5.0,
+        false => high / 5.0 - low / 5.0,
+    };
+    // The smallest powers of ten are less exact, but still above 0.
+    let decade = power_of_ten(rough.log10().floor().max(-323.0) as i32);
     let factor = [1.0, 2.0, 5.0]
         .into_iter()
         .find(|f| f * decade >= rough * 0.999)
         .unwrap_or(10.0);
     factor * decade
+}
+
+/// The number nearest to the power; `powi` is off by a few bits.
+fn power_of_ten(exponent: i32) -> f64 {
+    format!("1e{exponent}").parse().expect("a number")
+}
+
+/// A mark's number. Six digits and more would not fit beside the axis, and twelve hide what rounding has left.
+fn label(x: f64) -> String {
+    let x: f64 = format!("{x:.11e}").parse().unwrap_or(x);
+    match x.abs() >= 1e5 {
+        true => format!("{x:e}"),
+        false => number(x),
+    }
 }
 
 #[cfg(test)]
@@ -219,5 +293,88 @@ mod tests {
             .place(2.0),
             0.5
         );
+    }
+
+    /// Ends as a study file may have them: nothing is endless, and no mark lies beyond the ends or twice.
+    #[test]
+    fn extreme_ends_have_marks_too() {
+        let next = |x: f64| f64::from_bits(x.to_bits() + 1);
+        let ends = [
+            (-f64::MAX, f64::MAX),
+            (-8e307, 8e307),
+            (0.0, f64::MAX),
+            (1e-320, 2e-320),
+            (0.0, 5e-324),
+            (5e-324, f64::MAX),
+            (-5e-324, 5e-324),
+            (1e300, next(1e300)),
+            (1.0, next(1.0)),
+            (3.1, 3.3),
+            (0.0, u64::MAX as f64),
+            (-1e-300, 1e300),
+        ];
+        for (low, high) in ends {
+            let mut scales = vec![
+                Scale::Linear { low, high },
+                Scale::around([low, high], 0.01),
+                Scale::around([low, low], 0.01),
+                Scale::around([high], 0.0),
+            ];
+            if low > 0.0 {
+                scales.push(Scale::Log { low, high });
+            }
+            for scale in scales {
+                let ticks = scale.ticks();
+                assert!((1..=11).contains(&ticks.len()), "{scale:?}: {ticks:?}");
+                let labels: std::collections::BTreeSet<&str> =
+                    ticks.iter().map(|t| t.label.as_str()).collect();
+                assert_eq!(labels.len(), ticks.len(), "{scale:?}: {ticks:?}");
+                for tick in &ticks {
+                    assert!((0.0..=1.0).contains(&tick.place), "{scale:?}: {ticks:?}");
+                    assert!(tick.label.len() <= 19, "{scale:?}: {ticks:?}");
+                }
+                if matches!(scale, Scale::Log { .. }) {
+                    assert!([low, high].iter().all(|&end| scale.inside(end).is_some()));
+                }
+            }
+        }
+        assert_eq!(
+            labels(&Scale::around([-f64::MAX, f64::MAX], 0.01)),
+            [
+                "-1.5e308", "-1e308", "-5e307", "0", "5e307", "1e308", "1.5e308"
+            ]
+        );
+        assert_eq!(
+            labels(&Scale::Log {
+                low: 1e-300,
+                high: 1e300
+            })
+            .len(),
+            10
+        );
+    }
+
+    #[test]
+    fn what_is_not_on_an_axis_has_no_place() {
+        let log = Scale::Log {
+            low: 0.1,
+            high: 1.0,
+        };
+        let linear = Scale::around([0.0, 1.0], 0.0);
+        let names = Scale::Category(vec!["a".into()]);
+        for (scale, x) in [
+            (&log, 0.0),
+            (&log, -1.0),
+            (&log, 2.0),
+            (&linear, f64::NAN),
+            (&linear, f64::INFINITY),
+            (&names, 1.0),
+            (&Scale::Category(Vec::new()), 0.0),
+        ] {
+            assert_eq!(scale.inside(x), None, "{scale:?}: {x}");
+        }
+        assert_eq!(log.holding([0.0, 2.0, f64::NAN]).inside(2.0), Some(1.0));
+        assert_eq!(linear.holding([-1.0]).inside(-1.0), Some(0.0));
+        assert_eq!(names.clone().holding([5.0]), names);
     }
 }

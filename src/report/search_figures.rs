@@ -4,13 +4,14 @@ use serde_json::Value;
 
 use super::bars::bars;
 use super::chart::{Chart, DotStyle, LineStyle};
-use super::figure::{Figure, csv, parameter_axis};
+use super::figure::{Figure, parameter_axis};
 use super::parallel_coordinates::{Coordinates, ParallelAxis, parallel};
 use super::scale::Scale;
 use super::section::StudySection;
 use crate::search::Distribution;
 use crate::search::journal::{Trial, TrialState};
 use crate::statistics::fanova;
+use crate::text::csv;
 use crate::text::number::{shown, text};
 
 /// Trials for each setting, below which importances are a guess.
@@ -64,7 +65,7 @@ fn history(section: &StudySection<'_>) -> Figure {
         caption: format!("{title}, and the best so far"),
         broad: false,
         svg: chart.svg(),
-        csv: csv(&["trial", &measure.name(), "best"], rows),
+        csv: csv::table(&["trial", &measure.name(), "best"], rows),
     }
 }
 
@@ -91,7 +92,9 @@ fn curves(section: &StudySection<'_>) -> Option<Figure> {
         None | Some(1) => "epoch",
         Some(_) => "epochs, one repeat after the other",
     };
-    let x = Scale::Linear { low: 1.0, high };
+    // Other programs count from 0.
+    let low = reports().map(|(&step, _)| step as f64).fold(1.0, f64::min);
+    let x = Scale::Linear { low, high };
     let mut chart = Chart::new(&title, (x, name), (y, &objective));
     let mut rows = Vec::new();
     for trial in trials {
@@ -129,7 +132,7 @@ fn curves(section: &StudySection<'_>) -> Option<Figure> {
         caption,
         broad: false,
         svg: chart.svg(),
-        csv: csv(&["trial", "epoch", &measure.name()], rows),
+        csv: csv::table(&["trial", "epoch", &measure.name()], rows),
     })
 }
 
@@ -138,7 +141,8 @@ fn importance(section: &StudySection<'_>) -> Option<Figure> {
     let parameters = section.parameters();
     let place = |trial: &Trial| -> Option<Vec<f64>> {
         let share = |(name, d): &(&str, &Distribution)| {
-            Some(d.share(trial.content.params.get(*name)?.internal))
+            let share = d.share(trial.content.params.get(*name)?.internal);
+            Some(share).filter(|share| share.is_finite())
         };
         parameters.iter().map(share).collect()
     };
@@ -168,7 +172,7 @@ fn importance(section: &StudySection<'_>) -> Option<Figure> {
         caption,
         broad: false,
         svg: bars(&title, &named),
-        csv: csv(&["setting", "importance"], rows),
+        csv: csv::table(&["setting", "importance"], rows),
     })
 }
 
@@ -178,13 +182,10 @@ fn slice(section: &StudySection<'_>, name: &str, distribution: &Distribution) ->
     let objective = measure.title();
     let y = measure.axis(section.complete().map(|(_, value)| value));
     let title = format!("{objective} against {name}");
-    let mut chart = Chart::new(
-        &title,
-        (parameter_axis(distribution), name),
-        (y, &objective),
-    );
-    let mut rows = Vec::new();
     let trials = from_worst_to_best(section);
+    let x = parameter_axis(distribution, internals(&trials, name));
+    let mut chart = Chart::new(&title, (x, name), (y, &objective));
+    let mut rows = Vec::new();
     for (place, (trial, value)) in trials.iter().enumerate() {
         let (Some(parameter), Some(found)) =
             (trial.content.params.get(name), trial.parameter(name))
@@ -214,7 +215,7 @@ fn slice(section: &StudySection<'_>, name: &str, distribution: &Distribution) ->
         caption: format!("{title}, all complete trials; the best one stands out"),
         broad: false,
         svg: chart.svg(),
-        csv: csv(
+        csv: csv::table(
             &["trial", name, &measure.name()],
             rows.into_iter().map(|(_, row)| row),
         ),
@@ -234,7 +235,7 @@ fn coordinates(section: &StudySection<'_>) -> Option<Figure> {
         .iter()
         .map(|(name, d)| ParallelAxis {
             name,
-            scale: parameter_axis(d),
+            scale: parameter_axis(d, internals(&trials, name)),
         })
         .collect();
     axes.push(ParallelAxis {
@@ -281,8 +282,14 @@ fn coordinates(section: &StudySection<'_>) -> Option<Figure> {
         ),
         broad: true,
         svg: parallel(&title, &axes, &lines),
-        csv: csv(&header, rows),
+        csv: csv::table(&header, rows),
     })
+}
+
+/// The values of a parameter as numbers.
+fn internals(trials: &[(&Trial, f64)], name: &str) -> impl Iterator<Item = f64> {
+    let parameter = |(trial, _): &(&Trial, f64)| Some(trial.content.params.get(name)?.internal);
+    trials.iter().filter_map(parameter)
 }
 
 /// Complete trials, so that the best is drawn last.

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::file_names::stem;
 use super::measure::Measure;
 use crate::search::journal::{Storage, Study, Trial, TrialState};
 use crate::search::sweep::Cell;
@@ -99,18 +100,8 @@ impl<'a> StudySection<'a> {
         ranking(self.storage, self.study)
     }
 
-    /// The stem of a chart's files. A study of another program may have any name. Characters that a file's name should
-    /// not hold are replaced, and then the study's number keeps names apart.
+    /// The stem of a chart's files.
     pub(super) fn stem(&self, what: &str) -> String {
-        let name = format!("{}-{what}", self.study.name);
-        let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
-        match name.chars().all(fits) && !name.starts_with('.') {
-            true => name,
-            false => format!(
-                "{}-{}",
-                name.replace(|c| !fits(c) || c == '.', "_"),
-                self.study.id
-            ),
-        }
+        stem(&self.study.name, what)
     }
 }

@@ -1,12 +1,13 @@
 //! Charts of a series: for each value of a setting its repeats, their mean, and the interval of the mean.
 
 use super::chart::{Chart, DotStyle, LineStyle};
-use super::figure::{Figure, csv};
+use super::figure::Figure;
 use super::measure::Measure;
 use super::scale::Scale;
 use super::section::SeriesSection;
 use crate::metrics::{DataPart, Metric};
 use crate::search::sweep::Cell;
+use crate::text::csv;
 use crate::text::number::text;
 
 /// A chart for each metric that the repeats have noted.
@@ -114,7 +115,7 @@ fn numbers(series: &SeriesSection<'_>, measure: Measure<'_>, cells: &[Cell]) -> 
         };
         cell.repeats.iter().enumerate().map(row)
     });
-    csv(&[series.name, "repeat", &measure.name(), "seed"], rows)
+    csv::table(&[series.name, "repeat", &measure.name(), "seed"], rows)
 }
 
 #[cfg(test)]

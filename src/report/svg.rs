@@ -1,6 +1,10 @@
 //! What all pictures share: the frame, the colours, and escaped text. Colours follow the reader's light or dark scheme,
 //! also where the picture is a file of its own.
 
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::text::printable::printable;
+
 /// Colours and fonts; `currentColor` would not follow the scheme in a file of its own.
 const STYLE: &str = "\
 .chart{font:12px system-ui,sans-serif;--ink:#1d2330;--muted:#5a6170;--grid:#e4e7ed;--data:#2563c9;--best:#b8500a;--paper:#fff}\
@@ -10,6 +14,9 @@ const STYLE: &str = "\
 .chart .faint{stroke:var(--data);fill:none;stroke-opacity:.3}.chart .best{fill:var(--best)}.chart .bestline{stroke:var(--best);fill:none;stroke-width:2}\
 .chart .over{paint-order:stroke;stroke:var(--paper);stroke-width:3}";
 
+/// About the width in pixels of a character of 12 pixels.
+pub(super) const CHARACTER: f64 = 7.0;
+
 /// A whole picture of this size in pixels. Screen readers read the title.
 pub(super) fn svg(title: &str, (width, height): (f64, f64), body: &str) -> String {
     let title = escape(title);
@@ -18,19 +25,42 @@ pub(super) fn svg(title: &str, (width, height): (f64, f64), body: &str) -> Strin
     )
 }
 
-/// Text that stays text in HTML and SVG.
+/// Text that stays text in HTML and SVG. Control characters, most of which XML cannot hold, are escaped as on a
+/// terminal.
 pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in printable(text).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
             _ => out.push(c),
         }
     }
     out
+}
+
+/// Text for which there is only so much room, cut at the end. A wide character takes the room of two.
+pub(super) fn shortened(text: &str, most: usize) -> String {
+    let text = printable(text);
+    if text.width() <= most {
+        return text.into_owned();
+    }
+    let mut left = most.saturating_sub(1);
+    let fits = |c: &char| {
+        let width = c.width().unwrap_or(0);
+        let fits = width <= left;
+        left = left.saturating_sub(width);
+        fits
+    };
+    text.chars().take_while(fits).chain(['…']).collect()
+}
+
+/// About the width of a text in pixels.
+pub(super) fn width(text: &str) -> f64 {
+    CHARACTER * text.width() as f64
 }
 
 #[cfg(test)]
@@ -39,7 +69,19 @@ mod tests {
 
     #[test]
     fn text_is_escaped() {
-        assert_eq!(escape("\"<&>\""), "&quot;&lt;&amp;&gt;&quot;");
+        assert_eq!(escape("\"<&>'"), "&quot;&lt;&amp;&gt;&#39;");
+        assert_eq!(
+            escape("]]></style>\u{1b}\n\u{ffff}"),
+            "]]&gt;&lt;/style&gt;\\u{1b}\\n\\u{ffff}"
+        );
         assert!(svg("a < b", (1.0, 2.0), "").contains("<title>a &lt; b</title>"));
+    }
+
+    #[test]
+    fn what_has_no_room_is_cut() {
+        assert_eq!(shortened("four", 4), "four");
+        assert_eq!(shortened("fourteen", 5), "four…");
+        assert_eq!(shortened("鞋鞋鞋", 5), "鞋鞋…");
+        assert_eq!(shortened("\u{1b}[31mred", 9), "\\u{1b}[3…");
     }
 }

@@ -191,18 +191,15 @@ fn a_study_of_another_program_has_all_charts_of_a_search() {
     names.retain(|name| name.ends_with(".csv"));
     names.sort();
     let kinds = ["coordinates", "curves", "history", "importance", "n", "x"];
-    assert_eq!(
-        names,
-        kinds.map(|kind| format!("___by__hand_-{kind}-0.csv"))
-    );
+    assert_eq!(names, kinds.map(|kind| format!("_._by__hand_-{kind}.csv")));
     let csv =
-        |kind: &str| fs::read_to_string(folder.join(format!("___by__hand_-{kind}-0.csv"))).unwrap();
+        |kind: &str| fs::read_to_string(folder.join(format!("_._by__hand_-{kind}.csv"))).unwrap();
     assert_eq!(
         csv("curves").lines().count(),
         1 + 60 + 1,
         "with the pruned one"
     );
-    let curves = fs::read_to_string(folder.join("___by__hand_-curves-0.svg")).unwrap();
+    let curves = fs::read_to_string(folder.join("_._by__hand_-curves.svg")).unwrap();
     assert!(
         curves.contains("trial 20: given up with 4.0000") && curves.matches("<circle").count() == 1,
         "{curves}"

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::svg::{escape, svg};
+use super::svg::{escape, shortened, svg};
 
 /// Images in a row, and the size of each with its text.
 const COLUMNS: usize = 6;
@@ -10,6 +10,9 @@ const CELL: (f64, f64) = (150.0, 152.0);
 
 /// Width and height of an image.
 const SIDE: f64 = 96.0;
+
+/// Characters of a text for which there is room.
+const MOST_CHARACTERS: usize = 21;
 
 /// An image with its text.
 pub(super) struct ImageTile {
@@ -29,12 +32,12 @@ pub(super) fn tiles(title: &str, tiles: &[ImageTile]) -> String {
             body,
             "<text class=\"name\" x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">{}</text><image x=\"{}\" y=\"{}\" width=\"{SIDE}\" height=\"{SIDE}\" style=\"image-rendering:pixelated\" href=\"data:image/png;base64,{}\"/><text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
             top + 14.0,
-            escape(&tile.above),
+            escape(&shortened(&tile.above, MOST_CHARACTERS)),
             middle - SIDE / 2.0,
             top + 20.0,
             base64(&tile.png),
             top + SIDE + 34.0,
-            escape(&tile.below)
+            escape(&shortened(&tile.below, MOST_CHARACTERS))
         );
     }
     let columns = tiles.len().min(COLUMNS) as f64;

@@ -1,7 +1,6 @@
 //! Layers of settings: read from a file, laid over one another, written out.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
@@ -9,6 +8,7 @@ use serde::de::DeserializeOwned;
 use super::Settings;
 use super::keys::{self, KEYS};
 use crate::error::{Error, Result};
+use crate::text::file;
 
 impl Settings {
     /// Reads a TOML file.
@@ -16,8 +16,7 @@ impl Settings {
     /// # Errors
     /// Names the line of an unknown key or of a value of the wrong type.
     pub fn from_file(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
-        parse(path, &text)
+        parse(path, &file::read(path)?)
     }
 
     /// These settings, and where one is absent that of `lower`.

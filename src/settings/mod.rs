@@ -20,6 +20,7 @@ mod tests;
 mod value;
 
 use std::convert::Infallible;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
@@ -37,6 +38,7 @@ pub(crate) use value::Kind;
 use crate::backend::Order;
 use crate::backend::select::{Device, Precision};
 use crate::data::normalize::Normalize;
+use crate::error::MAX_NAME_BYTES;
 use crate::metrics::ValidationMetric;
 use crate::ops::activation::Activation;
 use crate::optim::By;
@@ -288,10 +290,17 @@ pub enum ScheduleName {
     Plateau,
 }
 
-/// A path that can be written down: files and JSON hold text in UTF-8.
+/// A path that can be written down, because files and JSON hold text in UTF-8, and whose names file systems take.
 pub(crate) fn utf8_path() -> impl TypedValueParser<Value = PathBuf> {
-    PathBufValueParser::new().try_map(|path| match path.to_str() {
-        Some(_) => Ok(path),
-        None => Err("expected a path in UTF-8"),
+    PathBufValueParser::new().try_map(|path| {
+        if path.to_str().is_none() {
+            return Err("expected a path in UTF-8".to_owned());
+        }
+        match path.iter().map(OsStr::len).find(|&n| n > MAX_NAME_BYTES) {
+            Some(found) => Err(format!(
+                "expected names of at most {MAX_NAME_BYTES} bytes, found one of {found}"
+            )),
+            None => Ok(path),
+        }
     })
 }

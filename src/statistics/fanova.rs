@@ -37,6 +37,7 @@ pub fn importance(points: &[Vec<f64>], values: &[f64]) -> Option<Vec<f64>> {
     assert_eq!(points.len(), values.len(), "one value for each point");
     let settings = points.first()?.len();
     assert!(points.iter().all(|p| p.len() == settings), "equal lengths");
+    let values = &in_their_unit(values);
     let mut rng = rng::stream(0, Purpose::Forest);
     let mut sum = vec![0.0; settings];
     let mut trees = 0.0;
@@ -51,6 +52,14 @@ pub fn importance(points: &[Vec<f64>], values: &[f64]) -> Option<Vec<f64>> {
     }
     // A tree that was grown on equal values has no variance to explain.
     (trees > 0.0).then(|| sum.iter().map(|s| s / trees).collect())
+}
+
+/// The values over a power of two near the largest of them. Shares have no unit, and squares of extreme values would
+/// not be numbers.
+fn in_their_unit(values: &[f64]) -> Vec<f64> {
+    let largest = values.iter().fold(0.0, |most: f64, v| most.max(v.abs()));
+    let unit = largest.log2().floor().clamp(-1022.0, 1023.0).exp2();
+    values.iter().map(|v| v / unit).collect()
 }
 
 /// n draws with replacement from n points.
@@ -145,7 +154,9 @@ fn cuts<'a>(
         let (low, high) = (place(sorted[count - 1]), place(sorted[count]));
         let (n_low, n_high) = (count as f64, (sorted.len() - count) as f64);
         let gain = below * below / n_low + (total - below).powi(2) / n_high;
-        (low < high).then_some((gain, 0.5 * (low + high)))
+        // Between neighbours among the numbers there is none.
+        let at = Some(0.5 * (low + high)).filter(|&at| at > low);
+        (low < high).then_some((gain, at.unwrap_or(high)))
     })
 }
 

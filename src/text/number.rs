@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::printable::printable;
+
 /// A number with as many digits as it needs: 0.001, 1e-5, 500.
 pub fn number(x: f64) -> String {
     let size = x.abs();
@@ -18,11 +20,11 @@ pub fn number(x: f64) -> String {
     }
 }
 
-/// A value for a reader: floats with four digits.
+/// A value for a reader: floats with four digits, text [`printable`].
 pub fn shown(value: &Value) -> String {
     match value.as_f64().filter(|_| value.is_f64()) {
         Some(x) => number(format!("{x:.3e}").parse().unwrap_or(x)),
-        None => text(value),
+        None => printable(&text(value)).into_owned(),
     }
 }
 
@@ -55,6 +57,7 @@ mod tests {
             (json!(0.001_234_567), "0.001235", "0.001234567"),
             (json!(123), "123", "123"),
             (json!("relu"), "relu", "relu"),
+            (json!("a\nb"), "a\\nb", "a\nb"),
             (json!(true), "true", "true"),
         ] {
             assert_eq!(

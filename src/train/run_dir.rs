@@ -1,7 +1,6 @@
 //! A run's folder: `config.toml`, `metrics.jsonl`, `model.safetensors`, `checkpoint.safetensors`, `summary.json`, and
 //! `run.lock` while a process writes to it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::checkpoint;
@@ -9,6 +8,7 @@ use super::record::{EpochRecord, Summary};
 use crate::error::{Error, Result};
 use crate::lock;
 use crate::settings::Settings;
+use crate::text;
 
 pub(super) const CONFIG: &str = "config.toml";
 pub(super) const METRICS: &str = "metrics.jsonl";
@@ -77,10 +77,9 @@ impl RunDir {
     /// The records of its finished epochs.
     pub fn records(&self) -> Result<Vec<EpochRecord>> {
         let path = self.file(METRICS);
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(e) => return Err(Error::io("read", &path, e)),
+        let text = match text::file::read(&path) {
+            Err(Error::Missing { .. }) => return Ok(Vec::new()),
+            read => read?,
         };
         // Only a last line without its newline can be torn: it was being written.
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
@@ -100,13 +99,13 @@ impl RunDir {
     /// Its summary, once it has ended.
     pub fn summary(&self) -> Result<Option<Summary>> {
         let path = self.file(SUMMARY);
-        match fs::read_to_string(&path) {
-            Ok(text) => serde_json::from_str(&text)
-                .map(Some)
-                .map_err(|e| Error::format(&path, "file", "the summary of a run", e.to_string())),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(Error::io("read", &path, e)),
-        }
+        let text = match text::file::read(&path) {
+            Err(Error::Missing { .. }) => return Ok(None),
+            read => read?,
+        };
+        serde_json::from_str(&text)
+            .map(Some)
+            .map_err(|e| Error::format(&path, "file", "the summary of a run", e.to_string()))
     }
 
     /// Whether there is a checkpoint to resume from.

@@ -198,7 +198,7 @@ fn bytes_that_are_not_text() {
     let result = read(source(b"1,2,0\n3,\xff,1\n"), None);
     let message = result.err().unwrap().to_string();
     assert!(
-        message.contains("line 2, column 2: expected UTF-8 text"),
+        message.contains("line 2, column 2: expected text in UTF-8"),
         "{message}"
     );
 }
