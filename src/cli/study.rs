@@ -24,7 +24,7 @@ use crate::search::sweep::{Cell, cells, extremes};
 use crate::search::{Finish, Outline, Preset, cost_of_run};
 use crate::settings::utf8_path;
 use crate::statistics::Interval;
-use crate::text::printable::printable_path;
+use crate::text::printable::{printable, printable_path};
 use crate::text::{number, table};
 use crate::train::{self, RunDir, Summary};
 
@@ -264,7 +264,7 @@ fn in_words(outcome: &StudyReport<'_>, elapsed: Duration) -> String {
         table::align(&rows, 2)
     );
     let model = outcome.final_model;
-    text += &format!("\nfinal model: {}\n", model.network);
+    text += &format!("\nfinal model: {}\n", printable(&model.network));
     let main = Metric::MAIN;
     let value = |part| model.get(main.of(part));
     if let Some(value) = value(DataPart::Validation) {

@@ -17,6 +17,9 @@ const MARK: usize = 6;
 /// Characters of the names of the axes for which there is room.
 const MOST_CHARACTERS: (usize, usize) = (64, 36);
 
+/// Characters of a category that are shown in any case.
+const LEAST_CHARACTERS: usize = 16;
+
 /// Distance between marks on the x axis, in pixels.
 const GAP: f64 = 6.0;
 
@@ -116,7 +119,7 @@ impl Chart {
         let room = (SIZE.0 - MARGIN.1 - self.left) / marks.len().max(1) as f64;
         // A name that would leave its neighbours no room is cut; a number never is.
         let most = match self.x {
-            Scale::Category(_) => ((room / CHARACTER) as usize).max(10),
+            Scale::Category(_) => ((room / CHARACTER) as usize).max(LEAST_CHARACTERS),
             _ => usize::MAX,
         };
         let mut free = 0.0;

@@ -109,4 +109,6 @@ fn figures(section: &StudySection<'_>) -> Vec<Figure> {
 }
 
 #[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
 mod tests;

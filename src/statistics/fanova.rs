@@ -256,4 +256,14 @@ mod tests {
         assert_eq!(importance(&points, &[0.875; 9]), None);
         assert_eq!(importance(&[vec![0.5], vec![0.5]], &[1.0, 2.0]), None);
     }
+
+    #[test]
+    fn extreme_numbers_have_importances_too() {
+        // No number lies between these two points.
+        let points = [0.5, f64::from_bits(0.5_f64.to_bits() + 1)].map(|x| vec![x, 0.5]);
+        for values in [[0.0, 1.0], [-1.7e308, 1.7e308], [0.0, 1e-320]] {
+            let shares = importance(&points, &values).unwrap();
+            assert!(shares.iter().all(|s| (0.0..=1.0).contains(s)), "{shares:?}");
+        }
+    }
 }

@@ -10,9 +10,9 @@ use super::printable::printable;
 /// numbers do. Width is counted in columns of a terminal, of which a wide character takes two. Cells are
 /// [`printable`]. An empty row is an empty line.
 pub fn align(rows: &[Vec<String>], left: usize) -> String {
-    let rows: Vec<Vec<Cell<'_>>> = rows
+    let rows: Vec<Vec<PrintableCell<'_>>> = rows
         .iter()
-        .map(|row| row.iter().map(|text| Cell::new(text)).collect())
+        .map(|row| row.iter().map(|text| PrintableCell::new(text)).collect())
         .collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
@@ -40,16 +40,16 @@ pub fn align(rows: &[Vec<String>], left: usize) -> String {
     text
 }
 
-struct Cell<'a> {
+struct PrintableCell<'a> {
     text: Cow<'a, str>,
     width: usize,
 }
 
-impl<'a> Cell<'a> {
+impl<'a> PrintableCell<'a> {
     fn new(text: &'a str) -> Self {
         let text = printable(text);
         let width = text.width();
-        Cell { text, width }
+        PrintableCell { text, width }
     }
 }
 

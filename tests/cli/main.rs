@@ -11,6 +11,7 @@ mod gradcheck;
 mod journals;
 mod older;
 mod predict;
+mod printed;
 #[path = "../reference/mod.rs"]
 mod reference;
 mod report;
