@@ -32,7 +32,7 @@
 //! gemm
 //! metrics
 //! statistics simd threads optim data
-//! text real rng durable
+//! text real rng durable input
 //! error
 //! ```
 //!
@@ -124,6 +124,7 @@ pub mod data;
 pub(crate) mod durable;
 pub mod error;
 pub mod gemm;
+pub(crate) mod input;
 pub mod metrics;
 pub mod model;
 pub mod nn;

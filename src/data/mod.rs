@@ -7,10 +7,12 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 
+mod archive;
 mod arrays;
 pub mod augment;
 pub mod batches;
 mod csv;
+mod csv_rows;
 mod describe;
 mod idx;
 mod idx_folder;
@@ -30,8 +32,7 @@ mod verify;
 
 pub use augment::Augment;
 pub use describe::{DatasetDescription, PartDescription};
-pub use image::read_png;
-pub use load::{FileKind, LoadOptions, file_kind, load, load_test, read_rows};
+pub use load::{FileKind, LoadOptions, file_kind, load, load_test, read_input, read_rows};
 pub use locate::{VARIABLE, locate};
 pub use normalize::{Normalize, Normalizer};
 pub use picture::{class_picture, sample_picture};
