@@ -16,7 +16,7 @@ use crate::metrics::ValidationMetric;
 use crate::search::{Finish, Search, Space, Task};
 use crate::settings::{
     DataSettings, Label, ModelSettings, OptimizerSettings, ScheduleSettings, Settings,
-    TrainSettings, parse,
+    TrainSettings, read_file,
 };
 use crate::threads::thread_count;
 
@@ -88,8 +88,7 @@ struct SearchFile {
 
 /// The settings of a file. The ranges of its section `[space]` are added to `space`, but a flag wins over the file.
 fn from_file(path: &Path, space: &mut Space) -> Result<Settings> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
-    let file: SearchFile = parse(path, &text)?;
+    let file: SearchFile = read_file(path)?;
     for (name, text) in file.space {
         let by_flag = space
             .iter()

@@ -173,9 +173,9 @@ pub struct ImageShape {
 }
 
 impl ImageShape {
-    /// Pixels per image: height · width.
+    /// Pixels per image: height · width, or the largest number if that is larger.
     pub fn pixels(self) -> usize {
-        self.height * self.width
+        self.height.saturating_mul(self.width)
     }
 }
 
@@ -250,6 +250,15 @@ impl Dataset {
                 return Err(Error::shape("samples", "at least one", "none"));
             }
         }
-        Ok(())
+        match self
+            .image
+            .filter(|image| image.pixels() != self.train.width)
+        {
+            None => Ok(()),
+            Some(image) => {
+                let expected = format!("{} pixels, the values of a sample", self.train.width);
+                Err(Error::shape("image", expected, image.to_string()))
+            }
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::backend::select::Precision;
 use crate::data::{Dataset, ImageShape, Normalizer, Samples, TestSet};
 use crate::error::{Error, Result};
 use crate::nn::NetworkSpec;
@@ -55,6 +56,44 @@ impl Description {
             epoch: 0,
             settings,
         }
+    }
+
+    /// Checks that its parts fit each other.
+    ///
+    /// # Errors
+    /// Says what was found instead.
+    pub(super) fn check(&self) -> Result<()> {
+        self.spec.validate()?;
+        let (inputs, outputs) = (self.spec.inputs, self.spec.outputs);
+        let Normalizer { scale, shift } = &self.normalizer;
+        for (what, expected, found) in [
+            ("normalizer.scale", inputs, scale.len()),
+            ("normalizer.shift", inputs, shift.len()),
+            ("class_names", outputs, self.class_names.len()),
+            (
+                "image",
+                inputs,
+                self.image.map_or(inputs, ImageShape::pixels),
+            ),
+        ] {
+            if found != expected {
+                let expected = format!("{expected}, as the network has");
+                return Err(Error::shape(what, expected, found.to_string()));
+            }
+        }
+        let precision = self.precision();
+        match scale.iter().chain(shift).find(|&&x| !precision.holds(x)) {
+            None => Ok(()),
+            Some(found) => {
+                let expected = format!("numbers that {precision} holds");
+                Err(Error::shape("normalizer", expected, found.to_string()))
+            }
+        }
+    }
+
+    /// The precision that it was trained in.
+    pub fn precision(&self) -> Precision {
+        self.settings.train.precision.unwrap_or_default()
     }
 
     /// The data set with the labels that the network gives its classes. Classes with names are matched by name, so that

@@ -49,7 +49,7 @@ impl Model {
         let invalid =
             |found: String| Error::format(path, "metadata", "the description of a model", found);
         let description: Description =
-            serde_json::from_str(&json).map_err(|e| invalid(e.to_string()))?;
+            serde_json::from_str(json).map_err(|e| invalid(e.to_string()))?;
         if description.format != FORMAT {
             let (expected, found) = (
                 format!("format {FORMAT}"),
@@ -57,23 +57,19 @@ impl Model {
             );
             return Err(Error::format(path, "metadata", expected, found));
         }
-        let spec = &description.spec;
-        spec.validate().map_err(|e| invalid(e.to_string()))?;
-        let normalizer = &description.normalizer;
-        let lengths = [
-            normalizer.scale.len(),
-            normalizer.shift.len(),
-            description.class_names.len(),
-        ];
-        if lengths != [spec.inputs, spec.inputs, spec.outputs] {
-            return Err(invalid(format!("lists of lengths {lengths:?}")));
-        }
-        let (params, running) = file.network(&Layout::new(spec))?;
-        Ok(Model {
+        description.check().map_err(|e| invalid(e.to_string()))?;
+        let (params, running) = file.network(&Layout::new(&description.spec))?;
+        let model = Model {
             description,
             params,
             running,
-        })
+        };
+        let numbers = model.params.iter().chain(&model.running);
+        if let Some(found) = numbers.copied().find(|&x| !model.precision().holds(x)) {
+            let expected = format!("numbers that {} holds", model.precision());
+            return Err(Error::format(path, "weights", expected, found.to_string()));
+        }
+        Ok(model)
     }
 
     /// Writes the model in precision R, whole or not at all.
@@ -96,10 +92,6 @@ impl Model {
 
     /// The precision that it was trained in.
     pub fn precision(&self) -> Precision {
-        self.description
-            .settings
-            .train
-            .precision
-            .unwrap_or_default()
+        self.description.precision()
     }
 }

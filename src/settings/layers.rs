@@ -1,7 +1,6 @@
 //! Layers of settings: read from a file, laid over one another, written out.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
@@ -9,6 +8,10 @@ use serde::de::DeserializeOwned;
 use super::Settings;
 use super::keys::{self, KEYS};
 use crate::error::{Error, Result};
+use crate::input;
+
+/// The largest file of settings, in bytes.
+const MAX_FILE: u64 = 1 << 20;
 
 impl Settings {
     /// Reads a TOML file.
@@ -16,8 +19,7 @@ impl Settings {
     /// # Errors
     /// Names the line of an unknown key or of a value of the wrong type.
     pub fn from_file(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
-        parse(path, &text)
+        read_file(path)
     }
 
     /// These settings, and where one is absent that of `lower`.
@@ -61,8 +63,13 @@ impl Settings {
     }
 }
 
+/// Reads a TOML file, as [`parse`] does.
+pub(crate) fn read_file<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    parse(path, &input::read_text(path, MAX_FILE)?)
+}
+
 /// Reads the text of a TOML file; an error names the line and, where a value is wrong, its key.
-pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
+pub(super) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
     toml::from_str(text).map_err(|mut e: toml::de::Error| {
         let before = &text[..e.span().map_or(0, |s| s.start).min(text.len())];
         let place = format!("line {}", before.matches('\n').count() + 1);

@@ -9,6 +9,7 @@ use super::trainer::Trainer;
 use crate::backend::Backend;
 use crate::durable;
 use crate::error::{Error, Result};
+use crate::input;
 use crate::model::Model;
 use crate::settings::Settings;
 
@@ -22,6 +23,11 @@ const FREE: [&str; 7] = [
     "data.path",
     "data.test",
 ];
+
+/// The largest `metrics.jsonl`, in bytes: millions of epochs.
+const MAX_RECORDS: u64 = 1 << 30;
+/// The largest `summary.json`, in bytes.
+const MAX_SUMMARY: u64 = 16 << 20;
 
 /// The folder of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,10 +97,10 @@ impl RunDir {
     /// The records of its finished epochs.
     pub fn records(&self) -> Result<Vec<EpochRecord>> {
         let path = self.file("metrics.jsonl");
-        let text = match fs::read_to_string(&path) {
+        let text = match input::read_text(&path, MAX_RECORDS) {
             Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(e) => return Err(Error::io("read", &path, e)),
+            Err(Error::Missing { .. }) => return Ok(Vec::new()),
+            Err(e) => return Err(e),
         };
         // Only a last line without its newline can be torn: it was being written.
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
@@ -114,12 +120,12 @@ impl RunDir {
     /// Its summary, once it has ended.
     pub fn summary(&self) -> Result<Option<Summary>> {
         let path = self.file("summary.json");
-        match fs::read_to_string(&path) {
+        match input::read_text(&path, MAX_SUMMARY) {
             Ok(text) => serde_json::from_str(&text)
                 .map(Some)
                 .map_err(|e| Error::format(&path, "file", "the summary of a run", e.to_string())),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(Error::io("read", &path, e)),
+            Err(Error::Missing { .. }) => Ok(None),
+            Err(e) => Err(e),
         }
     }
 
