@@ -5,9 +5,10 @@ use std::collections::{HashMap, HashSet};
 use std::io::{self, Read};
 use std::path::Path;
 
-use safetensors::tensor::{Metadata, TensorInfo};
+use safetensors::tensor::TensorInfo;
 use safetensors::{Dtype, SafeTensorError, View};
 
+use super::header::TensorHeader;
 use crate::data::MAX_CLASSES;
 use crate::durable;
 use crate::error::{Error, Result};
@@ -115,7 +116,7 @@ const MAX_HEADER: u64 = 100_000_000;
 /// A safetensors file in memory.
 pub struct TensorFile<'a> {
     path: &'a Path,
-    metadata: Metadata,
+    header: TensorHeader,
     data: Vec<u8>,
 }
 
@@ -134,11 +135,11 @@ impl<'a> TensorFile<'a> {
         if length > MAX_HEADER || length > rest {
             return Err(wrong(format!("a header of {length} bytes")));
         }
-        let header = read_up_to(&mut file, length)?;
-        let metadata: Metadata =
-            serde_json::from_slice(&header).map_err(|e| wrong(e.to_string()))?;
-        drop(header);
-        let expected = metadata.data_len() as u64;
+        let json = read_up_to(&mut file, length)?;
+        let header: TensorHeader =
+            serde_json::from_slice(&json).map_err(|e| wrong(e.to_string()))?;
+        drop(json);
+        let expected = header.tensors.data_len() as u64;
         let differs = |found: u64| wrong(format!("{found} bytes of {expected} after the header"));
         if let Some(found) = file.size().map(|size| size - LENGTH_BYTES - length)
             && found != expected
@@ -148,20 +149,14 @@ impl<'a> TensorFile<'a> {
         let data = read_up_to(&mut file, expected)?;
         let more = read_up_to(&mut file, 1)?;
         match (data.len() + more.len()) as u64 {
-            found if found == expected => Ok(TensorFile {
-                path,
-                metadata,
-                data,
-            }),
+            found if found == expected => Ok(TensorFile { path, header, data }),
             found => Err(differs(found)),
         }
     }
 
     /// Our metadata, or an error that says what the file is not.
     pub fn metadata(&self, kind: &str) -> Result<&str> {
-        let metadata = self.metadata.metadata().as_ref();
-        let value = metadata.and_then(|metadata| metadata.get(METADATA_KEY));
-        value.map(String::as_str).ok_or_else(|| {
+        self.header.description.as_deref().ok_or_else(|| {
             let expected = format!("a {kind} written by this program");
             Error::format(
                 self.path,
@@ -190,8 +185,8 @@ impl<'a> TensorFile<'a> {
                 found,
             ))
         };
-        let Some(info) = self.metadata.info(name) else {
-            let mut names = self.metadata.offset_keys();
+        let Some(info) = self.header.tensors.info(name) else {
+            let mut names = self.header.tensors.offset_keys();
             names.sort_unstable();
             let found = format!("no such tensor among {}", names.join(", "));
             return wrong(format!("shape {shape:?}"), found);
@@ -219,7 +214,7 @@ impl<'a> TensorFile<'a> {
 
     /// The length of a one-dimensional array, if it is there.
     pub fn len_of(&self, name: &str) -> Option<usize> {
-        match self.metadata.info(name)?.shape[..] {
+        match self.header.tensors.info(name)?.shape[..] {
             [length] => Some(length),
             _ => None,
         }
@@ -228,7 +223,7 @@ impl<'a> TensorFile<'a> {
     /// The outputs of the last Linear: the length of the bias at the highest position. More than there can be classes
     /// count as a mistake.
     pub fn last_layer_outputs(&self) -> Option<usize> {
-        let names = self.metadata.offset_keys();
+        let names = self.header.tensors.offset_keys();
         let position = |name: &String| name.strip_suffix(".bias")?.parse::<usize>().ok();
         let last = names.iter().filter_map(position).max()?;
         let outputs = self.len_of(&format!("{last}.bias"))?;
@@ -242,7 +237,7 @@ impl<'a> TensorFile<'a> {
         let mut known: HashSet<String> = tensors().map(|t| t.name.clone()).collect();
         let counts = layout.batch_norms.iter();
         known.extend(counts.map(|position| format!("{position}.{BATCHES_TRACKED}")));
-        let names = self.metadata.offset_keys();
+        let names = self.header.tensors.offset_keys();
         if let Some(stranger) = names.iter().filter(|name| !known.contains(*name)).min() {
             let place = format!("tensor {stranger}");
             return Err(Error::format(

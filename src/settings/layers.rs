@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::input;
 
 /// The largest file of settings, in bytes.
-const MAX_FILE: u64 = 1 << 20;
+const MAX_FILE: u64 = 512 << 10;
 
 impl Settings {
     /// Reads a TOML file.
@@ -56,10 +56,15 @@ impl Settings {
     /// As the text of a TOML file.
     ///
     /// # Errors
-    /// As [`Settings::check`]: a file holds only what can be read from it.
+    /// As [`Settings::check`], and if it is too large: a file holds only what can be read from it.
     pub fn to_toml(&self) -> Result<String> {
         self.check()?;
-        Ok(toml::to_string(self).expect("checked settings are TOML"))
+        let text = toml::to_string(self).expect("checked settings are TOML");
+        if text.len() as u64 > MAX_FILE {
+            let message = format!("expected at most {MAX_FILE} bytes, found {}", text.len());
+            return Err(Error::setting("settings", message));
+        }
+        Ok(text)
     }
 }
 

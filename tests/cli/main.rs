@@ -7,6 +7,7 @@ mod completions;
 mod eval;
 mod golden;
 mod gradcheck;
+mod inputs;
 mod journals;
 mod older;
 mod predict;
