@@ -131,7 +131,7 @@ impl RunDir {
 
     /// Whether there is a checkpoint to resume from.
     pub fn has_checkpoint(&self) -> bool {
-        self.file("checkpoint.safetensors").is_file()
+        self.file("checkpoint.safetensors").exists()
     }
 
     /// Checks that a run may go on with these (resolved) settings.

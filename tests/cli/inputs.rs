@@ -231,7 +231,7 @@ fn models_whose_parts_do_not_fit_each_other_are_refused() {
         }),
         ("dropout", &|d| d["spec"]["dropout"] = 1.5.into()),
         ("width", &|d| {
-            d["spec"]["hidden"] = serde_json::json!([1 << 40])
+            d["spec"]["hidden"] = serde_json::json!([1_u64 << 40])
         }),
         ("tensor", &|d| d["spec"]["hidden"] = serde_json::json!([6])),
     ];
