@@ -1,6 +1,7 @@
 //! Comma-separated values, with or without a header. Labels are numbers or words.
 
 use std::collections::{BTreeMap, btree_map::Entry};
+use std::io::ErrorKind;
 
 use super::csv_rows::{CsvRow, RowReader};
 use super::open::InputFile;
@@ -289,6 +290,8 @@ impl CsvRows {
                 row.len().to_string(),
             ));
         }
+        let room = values.try_reserve(columns);
+        room.map_err(|_| Error::io("read", self.reader.path(), ErrorKind::OutOfMemory.into()))?;
         for (column, cell) in row.cells().enumerate() {
             if !layout.is_feature(column) {
                 on_label(self, row, column)?;

@@ -3,7 +3,7 @@
 //! Format: numpy.org/doc/stable/reference/generated/numpy.lib.format.html, versions 1.0 to 3.0.
 
 use std::fmt;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use byteorder::{BigEndian, ByteOrder, LittleEndian};
@@ -226,7 +226,7 @@ impl<'a> NpyArray<'a> {
             match self.reader.read(&mut buffer[filled..]) {
                 Ok(0) => break,
                 Ok(count) => filled += count,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.read_error(error)),
             }
         }
@@ -323,6 +323,8 @@ impl<'a> NpyArray<'a> {
         while values.len() < count {
             let wanted = chunk.len().min((count - values.len()) * size);
             let found = self.fill(&mut chunk[..wanted])?;
+            let room = values.try_reserve(found / size);
+            room.map_err(|_| self.read_error(ErrorKind::OutOfMemory.into()))?;
             values.extend(chunk[..found].chunks_exact(size).map(&mut item));
             if found < wanted {
                 break;
