@@ -95,3 +95,84 @@ impl Model {
         self.description.precision()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Normalizer;
+    use crate::nn::init;
+    use crate::settings::Settings;
+
+    fn model() -> Model {
+        let mut settings = Settings::default();
+        settings.model.widths = Some(vec![2]);
+        let config = Config::new(&settings).unwrap();
+        let spec = config.network(3, 2).unwrap();
+        let (params, running) = init::draw::<f64>(&spec, config.init, 5);
+        let names = ["a", "b"].map(str::to_owned).to_vec();
+        let (normalizer, data) = (Normalizer::identity(3), Default::default());
+        let resolved = config.resolved;
+        Model {
+            description: Description::new(spec, normalizer, names, None, data, resolved),
+            params,
+            running,
+        }
+    }
+
+    fn write_and_read(model: &Model) -> Result<Model> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("model.safetensors");
+        Model::write(&path, &model.description, &model.params, &model.running, 1)?;
+        Model::read(&path)
+    }
+
+    #[test]
+    fn numbers_that_no_network_has_are_refused() {
+        assert_eq!(write_and_read(&model()).unwrap(), model());
+        let refused = |word: &str, change: fn(&mut Model)| {
+            let mut model = model();
+            change(&mut model);
+            let error = write_and_read(&model).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains(word), "{error}");
+        };
+        // The means come first, then the variances.
+        refused(
+            "1.running_var, value 1: expected a finite number of at least 0",
+            |model| {
+                model.running[3] = -0.5;
+            },
+        );
+        refused("0.weight, value 4: expected a finite number", |model| {
+            model.params[4] = f64::NAN;
+        });
+        refused("numbers that f32 holds, found 1", |model| {
+            model.params[0] = 1e300
+        });
+        refused("normalizer: expected numbers that f32 holds", |model| {
+            model.description.normalizer.scale[1] = 1e39;
+        });
+        let mut double = model();
+        double.description.settings.train.precision = Some(Precision::F64);
+        double.params[0] = 1e300;
+        assert_eq!(write_and_read(&double).unwrap(), double);
+    }
+
+    #[test]
+    fn stray_tensors_are_refused() {
+        let mut known = model();
+        known.description.spec.batch_norm = false;
+        let layout = Layout::new(&known.description.spec);
+        known.params.truncate(layout.parameter_count());
+        known.running.clear();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("model.safetensors");
+        let stray = [0.0_f32; 2];
+        let mut arrays = tensors::network(&layout, &known.params, &known.running, 1);
+        arrays.push(tensors::Array::new("7.num_batches_tracked", &[2], &stray));
+        let json = serde_json::to_string(&known.description).unwrap();
+        tensors::write(&path, &arrays, Some(json)).unwrap();
+        let error = Model::read(&path).unwrap_err().to_string();
+        assert!(error.contains("tensor 7.num_batches_tracked"), "{error}");
+    }
+}
