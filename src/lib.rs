@@ -32,7 +32,7 @@
 //! gemm
 //! metrics
 //! statistics simd threads optim data
-//! text real rng durable
+//! text real rng durable input
 //! lock
 //! error
 //! ```
@@ -125,6 +125,7 @@ pub mod data;
 pub(crate) mod durable;
 pub mod error;
 pub mod gemm;
+pub(crate) mod input;
 pub(crate) mod lock;
 pub mod metrics;
 pub mod model;

@@ -27,6 +27,26 @@ pub enum Precision {
     Bf16,
 }
 
+impl Precision {
+    /// Whether a number is finite in this precision.
+    pub fn holds(self, x: f64) -> bool {
+        match self {
+            Precision::F64 => x.is_finite(),
+            Precision::F32 | Precision::Bf16 => (x as f32).is_finite(),
+        }
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Precision::F32 => "f32",
+            Precision::F64 => "f64",
+            Precision::Bf16 => "bf16",
+        })
+    }
+}
+
 /// Where to compute: `cpu`, `cuda` (the first device), `cuda:1`, ….
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::model::ModelArgs;
 use super::output;
-use crate::data::{Features, FileKind, Samples, file_kind, read_png, read_rows};
+use crate::data::{FileKind, read_input};
 use crate::durable;
-use crate::error::{Error, Result};
-use crate::model::{Description, Model, Predictions};
+use crate::error::Result;
+use crate::model::{Model, Predictions};
 use crate::text::{csv, table};
 
 /// What `predict` takes.
@@ -95,8 +95,9 @@ pub(super) fn run(args: &PredictArgs) -> Result<()> {
 fn predict<'a>(args: &'a PredictArgs, model: &Model) -> Result<Vec<InputPredictions<'a>>> {
     let mut predictor = args.model.predictor(model)?;
     let label = args.model.label(model);
+    let (spec, image) = (&model.description.spec, model.description.image);
     let one = |path: &'a PathBuf| {
-        let (kind, samples) = read(path, &model.description, label)?;
+        let (kind, samples) = read_input(path, spec.inputs, image, label)?;
         let predictions = predictor.predict(&samples)?;
         Ok(InputPredictions {
             path,
@@ -110,31 +111,6 @@ fn predict<'a>(args: &'a PredictArgs, model: &Model) -> Result<Vec<InputPredicti
         output::note("note: the model was trained on numbers as they were; pixels enter as 0..255");
     }
     Ok(inputs)
-}
-
-/// Reads an input. The contents decide which format it has.
-fn read(path: &Path, model: &Description, label: Option<&str>) -> Result<(FileKind, Samples)> {
-    if path.is_dir() {
-        let expected = "a file of rows or a PNG image";
-        return Err(Error::format(path, "input", expected, "a folder"));
-    }
-    let kind = file_kind(path)?;
-    if kind != FileKind::Png {
-        return Ok((kind, read_rows(path, model.spec.inputs, label)?));
-    }
-    let Some(shape) = model.image else {
-        let expected = format!(
-            "rows of {} values: the model was not trained on images",
-            model.spec.inputs
-        );
-        return Err(Error::format(path, "input", expected, "a PNG image"));
-    };
-    let samples = Samples {
-        features: Features::U8(read_png(path, shape)?),
-        width: shape.pixels(),
-        labels: Vec::new(),
-    };
-    Ok((kind, samples))
 }
 
 /// All rows, each with its input.

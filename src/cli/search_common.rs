@@ -17,9 +17,8 @@ use crate::metrics::ValidationMetric;
 use crate::search::{Finish, Search, Space, Task};
 use crate::settings::{
     DataSettings, Label, ModelSettings, OptimizerSettings, ScheduleSettings, Settings,
-    TrainSettings, parse,
+    TrainSettings, read_file,
 };
-use crate::text;
 use crate::threads::thread_count;
 
 /// The default of `--foreign-timeout`.
@@ -96,7 +95,7 @@ struct SearchFile {
 
 /// The settings of a file. The ranges of its section `[space]` are added to `space`, but a flag wins over the file.
 fn from_file(path: &Path, space: &mut Space) -> Result<Settings> {
-    let file: SearchFile = parse(path, &text::file::read(path)?)?;
+    let file: SearchFile = read_file(path)?;
     for (name, text) in file.space {
         let by_flag = space
             .iter()

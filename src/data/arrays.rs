@@ -1,26 +1,26 @@
 //! Named arrays: the members of an NPZ file or the NPY files of a folder.
 
-use std::fs::{self, File};
-use std::io::{BufReader, Cursor, Read, Seek};
+use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use zip::ZipArchive;
-use zip::result::ZipError;
-
-use super::npy::{NpyArray, NpyValues};
-use super::open::{InputFile, unpacked_limit};
-use super::{Features, ImageShape, Samples};
+use super::archive::Archive;
+use super::npy::{NpyArray, NpySize, NpyValues, NumberType};
+use super::open::{InputFile, ReadSeek, bomb, damaged};
+use super::{ImageShape, Samples};
 use crate::error::{Error, Result};
 
 /// The arrays that a data set may hold: training part, validation part, test part.
 const KNOWN_NAMES: [&str; 6] = ["x", "y", "x_val", "y_val", "x_test", "y_test"];
 const EXTENSION: &str = ".npy";
 
-trait ReadSeek: Read + Seek {}
-impl<T: Read + Seek> ReadSeek for T {}
-
 enum Store {
-    Npz(ZipArchive<Box<dyn ReadSeek>>),
+    Npz {
+        archive: Archive<Box<dyn ReadSeek>>,
+        /// The largest number of bytes that the members may unpack to, and how many are left of them.
+        limit: u64,
+        left: u64,
+    },
     Folder,
 }
 
@@ -33,19 +33,19 @@ pub(super) struct Arrays {
 
 impl Arrays {
     /// Opens an NPZ file.
-    pub(super) fn open_npz(path: &Path) -> Result<Self> {
-        let mut source = InputFile::open(path)?;
-        let reader: Box<dyn ReadSeek> = if source.is_gzip() {
-            Box::new(Cursor::new(source.read_all()?))
-        } else {
-            let file = File::open(path).map_err(|error| Error::io("read", path, error))?;
-            Box::new(BufReader::new(file))
-        };
-        let archive = ZipArchive::new(reader).map_err(|error| zip_error(path, error))?;
-        let names = archive.file_names().map(without_extension).collect();
+    pub(super) fn open_npz(source: InputFile) -> Result<Self> {
+        let path = source.path().to_owned();
+        let limit = source.unpacked_limit();
+        let archive = Archive::open(source.into_seekable()?);
+        let archive = archive.map_err(|error| archive_error(&path, error))?;
+        let names = archive.names().map(without_extension).collect();
         Ok(Arrays {
-            path: path.to_owned(),
-            store: Store::Npz(archive),
+            path,
+            store: Store::Npz {
+                archive,
+                limit,
+                left: limit,
+            },
             names,
         })
     }
@@ -95,10 +95,14 @@ impl Arrays {
         self.has(&format!("x{suffix}")) || self.has(&format!("y{suffix}"))
     }
 
-    /// Reads `x{suffix}` and `y{suffix}`.
-    pub(super) fn part(&mut self, suffix: &str) -> Result<(Samples, Option<ImageShape>)> {
+    /// Reads `x{suffix}`, in a number type of at least `least`, and `y{suffix}`.
+    pub(super) fn part(
+        &mut self,
+        suffix: &str,
+        least: NumberType,
+    ) -> Result<(Samples, Option<ImageShape>)> {
         let (x, y) = (format!("x{suffix}"), format!("y{suffix}"));
-        let values = self.values(&x)?;
+        let values = self.values(&x, least)?;
         let labels = self.array(&y, |array| array.read_labels())?;
         let samples = Samples {
             features: values.features,
@@ -116,14 +120,14 @@ impl Arrays {
         Ok((samples, values.image))
     }
 
-    /// Reads samples without labels.
-    pub(super) fn values(&mut self, name: &str) -> Result<NpyValues> {
-        self.array(name, |array| array.read_values())
+    /// Reads samples without labels, in a number type of at least `least`.
+    pub(super) fn values(&mut self, name: &str, least: NumberType) -> Result<NpyValues> {
+        self.array(name, |array| array.read_values(least))
     }
 
-    /// Reads the number type of samples, and returns it as features without values.
-    pub(super) fn number_type(&mut self, name: &str) -> Result<Features> {
-        self.array(name, |array| array.read_number_type())
+    /// Reads what the header of samples says of their size.
+    pub(super) fn size(&mut self, name: &str) -> Result<NpySize> {
+        self.array(name, |array| array.read_size())
     }
 
     fn array<T>(&mut self, name: &str, read: impl FnOnce(NpyArray<'_>) -> Result<T>) -> Result<T> {
@@ -137,43 +141,62 @@ impl Arrays {
         }
         let file = format!("{name}{EXTENSION}");
         match &mut self.store {
-            Store::Npz(archive) => {
-                let mut member = archive
-                    .by_name(&file)
-                    .map_err(|error| zip_error(&self.path, error))?;
-                let limit = member.size().min(unpacked_limit(member.compressed_size()));
-                read(NpyArray::new(&self.path, name, &mut member, limit))
+            Store::Npz {
+                archive,
+                limit,
+                left,
+            } => {
+                let wrong = |error| archive_error(&self.path, error);
+                let Some((size, contents)) = archive.member(&file).map_err(wrong)? else {
+                    let (expected, found) = (format!("a member {file}"), name.to_owned());
+                    return Err(Error::format(&self.path, "archive", expected, found));
+                };
+                let size = size.min(*left);
+                let mut contents = Unpacked {
+                    contents,
+                    limit: *limit,
+                    left,
+                };
+                read(NpyArray::new(&self.path, name, &mut contents, size))
             }
-            Store::Folder => read_npy(&self.path.join(file), name, read),
+            Store::Folder => read_npy(InputFile::open(&self.path.join(file))?, name, read),
         }
+    }
+}
+
+/// The contents of a member, counted.
+struct Unpacked<'a, R> {
+    contents: R,
+    limit: u64,
+    left: &'a mut u64,
+}
+
+impl<R: Read> Read for Unpacked<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.contents.read(buffer)?;
+        let left = self.left.checked_sub(count as u64);
+        *self.left = left.ok_or_else(|| bomb(self.limit))?;
+        Ok(count)
     }
 }
 
 /// Reads an NPY file, plain or compressed by gzip.
 pub(super) fn read_npy<T>(
-    path: &Path,
+    mut source: InputFile,
     name: &str,
     read: impl FnOnce(NpyArray<'_>) -> Result<T>,
 ) -> Result<T> {
-    let mut source = InputFile::open(path)?;
-    let limit = source.limit();
-    read(NpyArray::new(path, name, &mut source, limit))
+    let (path, limit) = (source.path().to_owned(), source.limit());
+    read(NpyArray::new(&path, name, &mut source, limit))
 }
 
 fn without_extension(name: &str) -> String {
     name.strip_suffix(EXTENSION).unwrap_or(name).to_owned()
 }
 
-fn zip_error(path: &Path, error: ZipError) -> Error {
-    match error {
-        ZipError::Io(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
-            Error::io("read", path, error)
-        }
-        other => Error::format(
-            path,
-            "archive",
-            "an intact NPZ (zip) file",
-            other.to_string(),
-        ),
-    }
+fn archive_error(path: &Path, error: io::Error) -> Error {
+    damaged(error, |found| {
+        Error::format(path, "archive", "an intact NPZ (zip) file", found)
+    })
+    .unwrap_or_else(|error| Error::io("read", path, error))
 }

@@ -1,21 +1,15 @@
 //! Comma-separated values, with or without a header. Labels are numbers or words.
 
 use std::collections::{BTreeMap, btree_map::Entry};
-use std::io::{Chain, Read};
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
 
-use csv::{ErrorKind, ReaderBuilder, StringRecord, Terminator, Trim};
-
+use super::csv_rows::{CsvRow, RowReader};
 use super::open::InputFile;
 use super::{Features, MAX_CLASSES, Samples};
 use crate::error::{Error, Result};
-use crate::text::file::refuse_utf16;
 
 /// Names of the label column if the user names none, in order of preference.
 const LABEL_NAMES: [&str; 4] = ["label", "class", "target", "y"];
-
-/// A line feed is added after the file. The last row then ends like all others, and lines can be counted.
-type Reader = csv::Reader<Chain<InputFile, &'static [u8]>>;
 
 /// A file of labelled rows.
 pub(super) struct CsvTable {
@@ -29,7 +23,7 @@ pub(super) struct CsvTable {
 /// Without it the label is the column named label, class, target or y, else the last column.
 pub(super) fn read(source: InputFile, label: Option<&str>) -> Result<CsvTable> {
     let mut rows = CsvRows::open(source)?;
-    let columns = rows.first.cells.len();
+    let columns = rows.first.len();
     if columns < 2 {
         return Err(rows.wrong(
             "line 1".to_owned(),
@@ -38,11 +32,11 @@ pub(super) fn read(source: InputFile, label: Option<&str>) -> Result<CsvTable> {
         ));
     }
     let layout = rows.layout(label)?;
-    let notices = layout.notices(&rows.first.cells, label.is_none());
+    let notices = layout.notices(&rows.first, label.is_none());
     let mut labels = LabelColumn::default();
     let values = rows.values(&layout, |rows, row, column| {
         labels
-            .push(&row.cells[column])
+            .push(row.cell(column))
             .map_err(|expected| rows.wrong_cell(&layout, row, column, &expected))
     })?;
     let (labels, class_names) = labels.finish();
@@ -60,7 +54,7 @@ pub(super) fn read(source: InputFile, label: Option<&str>) -> Result<CsvTable> {
 /// Reads rows of `width` features to predict from. A label column may be present; it is ignored.
 pub(super) fn read_rows(source: InputFile, width: usize, label: Option<&str>) -> Result<Samples> {
     let mut rows = CsvRows::open(source)?;
-    let columns = rows.first.cells.len();
+    let columns = rows.first.len();
     let layout = if columns == width {
         rows.unlabelled_layout()
     } else if columns == width + 1 {
@@ -91,16 +85,19 @@ impl CsvLayout {
         self.label != Some(column)
     }
 
-    fn notices(&self, first: &StringRecord, guessed: bool) -> Vec<String> {
+    fn notices(&self, first: &CsvRow, guessed: bool) -> Vec<String> {
         let mut notices = Vec::new();
         if let Some(column) = self.label.filter(|_| guessed) {
             notices.push(if self.header {
-                format!("label: column \"{}\" ({column})", &first[column])
+                format!(
+                    "label: column \"{}\" ({column})",
+                    shorten(first.cell(column))
+                )
             } else {
                 format!("label: last column ({column})")
             });
         }
-        let numbers = (0..first.len()).filter(|&c| self.is_feature(c) && is_number(&first[c]));
+        let numbers = (0..first.len()).filter(|&c| self.is_feature(c) && is_number(first.cell(c)));
         if self.header && numbers.count() > 0 {
             notices.push(format!("line 1 is taken for a header: {}", excerpt(first)));
         }
@@ -108,83 +105,63 @@ impl CsvLayout {
     }
 }
 
-/// One row and the number of its first line, from 1.
-#[derive(Clone)]
-struct CsvRow {
-    line: u64,
-    cells: StringRecord,
-}
-
 /// The rows of a file. The first two are read ahead, to tell a header from data.
 struct CsvRows {
-    path: PathBuf,
-    reader: Reader,
+    reader: RowReader,
     first: CsvRow,
     second: Option<CsvRow>,
 }
 
 impl CsvRows {
-    fn open(mut source: InputFile) -> Result<Self> {
-        let path = source.path().to_owned();
-        let head = source.peek()?;
-        refuse_utf16(&path, head)?;
-        let delimiter = delimiter(head);
-        let mut reader = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .trim(Trim::All)
-            .delimiter(delimiter)
-            // Trimming removes carriage returns. The default terminator would count lines wrongly.
-            .terminator(Terminator::Any(b'\n'))
-            .from_reader(source.chain(&b"\n"[..]));
-        let Some(first) = next(&mut reader, &path)? else {
+    fn open(source: InputFile) -> Result<Self> {
+        let mut reader = RowReader::new(source)?;
+        let (mut first, mut second) = (CsvRow::default(), CsvRow::default());
+        if !reader.read(&mut first)? {
+            let path = reader.path();
             return Err(Error::format(
-                &path,
+                path,
                 "line 1",
                 "at least one row",
                 "an empty file",
             ));
-        };
-        let second = next(&mut reader, &path)?;
+        }
+        let has_second = reader.read(&mut second)?;
         Ok(CsvRows {
-            path,
             reader,
             first,
-            second,
+            second: has_second.then_some(second),
         })
     }
 
     fn wrong(&self, place: String, expected: &str, found: String) -> Error {
-        Error::format(&self.path, place, expected, found)
+        Error::format(self.reader.path(), place, expected, found)
     }
 
     /// The error for a bad cell. It names the line, the column (from 1, with its name) and what the cell holds.
     fn wrong_cell(&self, layout: &CsvLayout, row: &CsvRow, column: usize, expected: &str) -> Error {
         let mut place = format!("line {}, column {}", row.line, column + 1);
         if layout.header {
-            place.push_str(&format!(" ({})", &self.first.cells[column]));
+            place.push_str(&format!(" ({})", shorten(self.first.cell(column))));
         }
-        let found = match &row.cells[column] {
+        let found = match row.cell(column) {
             "" => "an empty cell".to_owned(),
-            text => format!("\"{text}\""),
+            text => format!("\"{}\"", shorten(text)),
         };
         self.wrong(place, expected, found)
     }
 
     /// Finds the label column, and whether the first row is a header.
     fn layout(&self, label: Option<&str>) -> Result<CsvLayout> {
-        let columns = self.first.cells.len();
+        let columns = self.first.len();
         let Some(label) = label else {
             let named = LABEL_NAMES.iter().find_map(|name| {
-                self.first
-                    .cells
-                    .iter()
-                    .position(|c| c.eq_ignore_ascii_case(name))
+                let mut cells = self.first.cells();
+                cells.position(|cell| cell.eq_ignore_ascii_case(name))
             });
             if let Some(column) = named {
                 let layout = self.labelled_layout(column);
                 // "y" may be a class name in a file without header; "label" cannot.
-                if layout.header || !self.first.cells[column].eq_ignore_ascii_case("y") {
+                if layout.header || !self.first.cell(column).eq_ignore_ascii_case("y") {
                     return Ok(CsvLayout {
                         header: true,
                         ..layout
@@ -206,7 +183,7 @@ impl CsvRows {
                     format!(
                         "expected a column from 0 to {} (or -{columns} to -1, from the end) of {}, found {index}",
                         columns - 1,
-                        self.path.display()
+                        self.reader.path().display()
                     ),
                 )),
             };
@@ -219,7 +196,7 @@ impl CsvRows {
 
     fn named_column(&self, name: &str) -> Result<usize> {
         let matching = |same: &dyn Fn(&str) -> bool| -> Vec<usize> {
-            let columns = self.first.cells.iter().enumerate();
+            let columns = self.first.cells().enumerate();
             columns.filter(|(_, c)| same(c)).map(|(i, _)| i).collect()
         };
         let mut found = matching(&|cell| cell == name);
@@ -232,8 +209,8 @@ impl CsvRows {
                 "label",
                 format!(
                     "expected a column of {}, found \"{name}\"; its first line is: {}",
-                    self.path.display(),
-                    excerpt(&self.first.cells)
+                    self.reader.path().display(),
+                    excerpt(&self.first)
                 ),
             )),
             _ => Err(Error::setting(
@@ -241,7 +218,7 @@ impl CsvRows {
                 format!(
                     "{} columns of {} are named \"{name}\"; give the column's index instead",
                     found.len(),
-                    self.path.display()
+                    self.reader.path().display()
                 ),
             )),
         }
@@ -250,8 +227,8 @@ impl CsvRows {
     fn labelled_layout(&self, column: usize) -> CsvLayout {
         let mut layout = self.layout_for(Some(column));
         if let Some(second) = &self.second {
-            let label_below = second.cells.get(column).is_some_and(is_number);
-            layout.header |= is_word(&self.first.cells[column]) && label_below;
+            let label_below = column < second.len() && is_number(second.cell(column));
+            layout.header |= is_word(self.first.cell(column)) && label_below;
         }
         layout
     }
@@ -262,7 +239,7 @@ impl CsvRows {
 
     /// The first row is a header if one of its feature columns holds a word.
     fn layout_for(&self, label: Option<usize>) -> CsvLayout {
-        let mut cells = self.first.cells.iter().enumerate();
+        let mut cells = self.first.cells().enumerate();
         CsvLayout {
             header: cells.any(|(column, cell)| label != Some(column) && is_word(cell)),
             label,
@@ -276,39 +253,16 @@ impl CsvRows {
         mut on_label: impl FnMut(&Self, &CsvRow, usize) -> Result<()>,
     ) -> Result<Vec<f64>> {
         let mut values = Vec::new();
-        let mut ahead = self.second.take();
-        let mut next_row = if layout.header {
-            ahead.take()
-        } else {
-            Some(self.first.clone())
-        };
-        while let Some(row) = next_row {
-            if row.cells.len() != self.first.cells.len() {
-                return Err(self.wrong(
-                    format!("line {}", row.line),
-                    &format!(
-                        "{} columns as in line {}",
-                        self.first.cells.len(),
-                        self.first.line
-                    ),
-                    row.cells.len().to_string(),
-                ));
-            }
-            for (column, cell) in row.cells.iter().enumerate() {
-                if !layout.is_feature(column) {
-                    on_label(self, &row, column)?;
-                    continue;
-                }
-                match cell.parse::<f64>() {
-                    Ok(value) if value.is_finite() => values.push(value),
-                    Ok(_) => return Err(self.wrong_cell(layout, &row, column, "a finite number")),
-                    Err(_) => return Err(self.wrong_cell(layout, &row, column, "a number")),
+        if !layout.header {
+            self.append(&self.first, layout, &mut values, &mut on_label)?;
+        }
+        if let Some(mut row) = self.second.take() {
+            loop {
+                self.append(&row, layout, &mut values, &mut on_label)?;
+                if !self.reader.read(&mut row)? {
+                    break;
                 }
             }
-            next_row = match ahead.take() {
-                Some(row) => Some(row),
-                None => next(&mut self.reader, &self.path)?,
-            };
         }
         if values.is_empty() {
             return Err(self.wrong(
@@ -318,6 +272,38 @@ impl CsvRows {
             ));
         }
         Ok(values)
+    }
+
+    /// Appends the features of a row.
+    fn append(
+        &self,
+        row: &CsvRow,
+        layout: &CsvLayout,
+        values: &mut Vec<f64>,
+        on_label: &mut impl FnMut(&Self, &CsvRow, usize) -> Result<()>,
+    ) -> Result<()> {
+        let (columns, line) = (self.first.len(), self.first.line);
+        if row.len() != columns {
+            return Err(self.wrong(
+                format!("line {}", row.line),
+                &format!("{columns} columns as in line {line}"),
+                row.len().to_string(),
+            ));
+        }
+        let room = values.try_reserve(columns);
+        room.map_err(|_| Error::io("read", self.reader.path(), ErrorKind::OutOfMemory.into()))?;
+        for (column, cell) in row.cells().enumerate() {
+            if !layout.is_feature(column) {
+                on_label(self, row, column)?;
+                continue;
+            }
+            match cell.parse::<f64>() {
+                Ok(value) if value.is_finite() => values.push(value),
+                Ok(_) => return Err(self.wrong_cell(layout, row, column, "a finite number")),
+                Err(_) => return Err(self.wrong_cell(layout, row, column, "a number")),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -381,55 +367,12 @@ impl LabelColumn {
         for (class, &rank) in (0..).zip(self.names.values()) {
             class_of_rank[rank as usize] = class;
         }
-        let labels = self.ranks.iter().map(|&r| class_of_rank[r as usize]);
-        (labels.collect(), Some(self.names.into_keys().collect()))
-    }
-}
-
-/// Reads the next row that is not blank.
-fn next(reader: &mut Reader, path: &Path) -> Result<Option<CsvRow>> {
-    let mut cells = StringRecord::new();
-    loop {
-        let more = reader.read_record(&mut cells);
-        let end = reader.position().line() - 1;
-        match more {
-            Ok(false) => return Ok(None),
-            Ok(true) if cells.len() == 1 && cells[0].is_empty() => {}
-            Ok(true) => {
-                let inside = cells.as_slice().matches('\n').count() as u64;
-                let line = end.saturating_sub(inside);
-                return Ok(Some(CsvRow { line, cells }));
-            }
-            Err(error) => return Err(read_error(error, reader, path, end)),
+        let mut labels = self.ranks;
+        for label in &mut labels {
+            *label = class_of_rank[*label as usize];
         }
+        (labels, Some(self.names.into_keys().collect()))
     }
-}
-
-fn read_error(error: csv::Error, reader: &Reader, path: &Path, line: u64) -> Error {
-    match error.into_kind() {
-        ErrorKind::Io(error) => reader.get_ref().get_ref().0.error(error),
-        ErrorKind::Utf8 { err, .. } => Error::format(
-            path,
-            format!("line {line}, column {}", err.field() + 1),
-            "text in UTF-8",
-            "other bytes",
-        ),
-        other => Error::format(
-            path,
-            format!("line {line}"),
-            "comma-separated values",
-            format!("{other:?}"),
-        ),
-    }
-}
-
-/// The delimiter in the first line: comma, else semicolon, else tab; comma if the line has none of them.
-fn delimiter(head: &[u8]) -> u8 {
-    let line = head.split(|&byte| byte == b'\n').next().unwrap_or(head);
-    *b",;\t"
-        .iter()
-        .find(|delimiter| line.contains(delimiter))
-        .unwrap_or(&b',')
 }
 
 fn is_number(cell: &str) -> bool {
@@ -441,13 +384,23 @@ fn is_word(cell: &str) -> bool {
 }
 
 /// The first 8 cells of a row, as text.
-fn excerpt(record: &StringRecord) -> String {
+fn excerpt(row: &CsvRow) -> String {
     const MAX_CELLS: usize = 8;
-    let mut cells: Vec<&str> = record.iter().take(MAX_CELLS).collect();
-    if record.len() > MAX_CELLS {
-        cells.push("…");
+    let mut cells: Vec<String> = row.cells().take(MAX_CELLS).map(shorten).collect();
+    if row.len() > MAX_CELLS {
+        cells.push("…".to_owned());
     }
     cells.join(", ")
+}
+
+/// The start of a cell, for messages.
+fn shorten(cell: &str) -> String {
+    const MAX_LENGTH: usize = 60;
+    let mut start: String = cell.chars().take(MAX_LENGTH).collect();
+    if start.len() < cell.len() {
+        start.push('…');
+    }
+    start
 }
 
 #[cfg(test)]

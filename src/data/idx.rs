@@ -2,7 +2,6 @@
 //! then the bytes.
 
 use std::fmt;
-use std::path::Path;
 
 use byteorder::{BigEndian, ByteOrder};
 
@@ -40,8 +39,7 @@ pub(super) fn is_idx(head: &[u8]) -> bool {
 }
 
 /// Reads an image file.
-pub(super) fn read_images(path: &Path) -> Result<IdxImages> {
-    let mut source = InputFile::open(path)?;
+pub(super) fn read_images(mut source: InputFile) -> Result<IdxImages> {
     let (header, sizes) = read_header(&mut source, IMAGES)?;
     let [count, height, width] = sizes[..] else {
         unreachable!("an image header has three sizes")
@@ -60,8 +58,7 @@ pub(super) fn read_images(path: &Path) -> Result<IdxImages> {
 }
 
 /// Reads a label file, and checks that the labels are 0 to 9.
-pub(super) fn read_labels(path: &Path) -> Result<IdxLabels> {
-    let mut source = InputFile::open(path)?;
+pub(super) fn read_labels(mut source: InputFile) -> Result<IdxLabels> {
     let (header, sizes) = read_header(&mut source, LABELS)?;
     let labels = read_bytes(
         &mut source,
@@ -71,7 +68,7 @@ pub(super) fn read_labels(path: &Path) -> Result<IdxLabels> {
     )?;
     if let Some(index) = labels.iter().position(|&label| label >= CLASSES) {
         return Err(Error::format(
-            path,
+            source.path(),
             format!("byte {}", header.len() + index),
             "a label of 0 to 9",
             labels[index].to_string(),
@@ -176,6 +173,8 @@ impl fmt::Display for Magic {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::path::Path;
+
     use super::super::open::tests::gzip;
     use super::*;
 
@@ -200,8 +199,16 @@ pub(super) mod tests {
         read(&path)
     }
 
+    fn images(path: &Path) -> Result<IdxImages> {
+        read_images(InputFile::open(path)?)
+    }
+
+    fn labels(path: &Path) -> Result<IdxLabels> {
+        read_labels(InputFile::open(path)?)
+    }
+
     fn images_error(bytes: &[u8]) -> String {
-        let error = with_file(bytes, read_images).err().unwrap();
+        let error = with_file(bytes, images).err().unwrap();
         assert!(matches!(error, Error::Format { .. }), "{error}");
         error
             .to_string()
@@ -212,7 +219,7 @@ pub(super) mod tests {
     }
 
     fn labels_error(bytes: &[u8]) -> String {
-        let error = with_file(bytes, read_labels).err().unwrap();
+        let error = with_file(bytes, labels).err().unwrap();
         assert!(matches!(error, Error::Format { .. }), "{error}");
         error
             .to_string()
@@ -227,12 +234,12 @@ pub(super) mod tests {
         let pixels: Vec<u8> = (0..24).collect();
         let bytes = image_file([2, 3, 4], &pixels);
         for bytes in [gzip(&bytes), bytes.clone()] {
-            let images = with_file(&bytes, read_images).unwrap();
+            let images = with_file(&bytes, images).unwrap();
             assert_eq!(images.len(), 2);
             assert_eq!((images.shape.height, images.shape.width), (3, 4));
             assert_eq!(images.pixels, pixels);
         }
-        let labels = with_file(&label_file(3, &[0, 9, 4]), read_labels).unwrap();
+        let labels = with_file(&label_file(3, &[0, 9, 4]), labels).unwrap();
         assert_eq!(labels.labels, [0, 9, 4]);
     }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{panic, thread};
 
 use super::known::{self, KnownFile};
+use super::open::InputFile;
 use super::parts::{Parts, name_of};
 use super::{Features, ImageShape, Samples, TestSet, idx, locate};
 use crate::error::{Error, Result};
@@ -104,9 +105,9 @@ fn read_pair(folder: &Path, images: &str, labels: &str) -> Result<LabelledImages
     let idx::IdxLabels {
         header,
         labels: classes,
-    } = idx::read_labels(&labels_path)?;
+    } = idx::read_labels(InputFile::open(&labels_path)?)?;
     let labels_known = refuse_mnist(&labels_path, known::recognise(&[&header, &classes]))?;
-    let read = idx::read_images(&images_path)?;
+    let read = idx::read_images(InputFile::open(&images_path)?)?;
     let images_known = refuse_mnist(
         &images_path,
         known::recognise(&[&read.header, &read.pixels]),

@@ -1,13 +1,15 @@
 //! Reading PNG images to predict from.
 
-use std::fs::File;
 use std::io::{self, BufReader};
-use std::path::Path;
 
-use png::{ColorType, Decoder, DecodingError, Transformations};
+use png::{ColorType, Decoder, DecodingError, Limits, Transformations};
 
 use super::ImageShape;
+use super::open::InputFile;
 use crate::error::{Error, Result};
+
+/// The largest number of bytes that decoding an image may take besides its pixels.
+const MAX_OVERHEAD: usize = 1 << 20;
 
 /// Reads one image as greyscale pixels, row-major.
 ///
@@ -16,15 +18,25 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// [`Error::Format`] if the file is not a PNG image, is damaged, or has another size than `shape`.
-pub fn read_png(path: &Path, shape: ImageShape) -> Result<Vec<u8>> {
+pub(super) fn read_png(source: InputFile, shape: ImageShape) -> Result<Vec<u8>> {
+    let path = &source.path().to_owned();
     let wrong = |error: DecodingError| match error {
         DecodingError::IoError(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
             Error::io("read", path, error)
         }
         other => Error::format(path, "image", "an intact PNG image", other.to_string()),
     };
-    let file = File::open(path).map_err(|error| Error::io("read", path, error))?;
-    let mut decoder = Decoder::new(BufReader::new(file));
+    // Four channels of 16 bits a pixel.
+    let limits = Limits {
+        bytes: shape
+            .pixels()
+            .saturating_mul(8)
+            .saturating_add(MAX_OVERHEAD),
+    };
+    let file = BufReader::new(source.into_seekable()?);
+    let mut decoder = Decoder::new_with_limits(file, limits);
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_ignore_iccp_chunk(true);
     decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
     let info = decoder.read_header_info().map_err(wrong)?;
     let found = ImageShape {
@@ -96,7 +108,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("image.png");
         std::fs::write(&path, bytes).unwrap();
-        read_png(&path, shape)
+        read_png(InputFile::open(&path)?, shape)
     }
 
     #[test]
@@ -151,7 +163,5 @@ mod tests {
             let error = read(damaged, SHAPE).unwrap_err();
             assert!(matches!(error, Error::Format { .. }), "{error}");
         }
-        let error = read_png(Path::new("/nonexistent.png"), SHAPE).unwrap_err();
-        assert!(matches!(error, Error::Missing { .. }), "{error}");
     }
 }

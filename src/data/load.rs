@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::arrays::{Arrays, read_npy};
 use super::idx_folder::{self, idx_file};
-use super::npy::{self, NpyValues};
+use super::image::read_png;
+use super::npy::{self, NpySize, NpyValues, NumberType};
 use super::open::InputFile;
 use super::parts::{Parts, name_of, numbered};
 use super::{Dataset, Features, ImageShape, Samples, TestSet, csv, idx, known, locate};
@@ -117,7 +118,7 @@ impl Files {
         };
         match kind_of(source.peek()?) {
             FileKind::Csv => Ok(Files::Csv(source)),
-            FileKind::Npz => Arrays::open_npz(path).map(Files::Arrays),
+            FileKind::Npz => Arrays::open_npz(source).map(Files::Arrays),
             FileKind::Npy => not_a_data_set(
                 "one NumPy array",
                 "an NPZ file with x and y, or the folder that holds x.npy and y.npy",
@@ -168,47 +169,53 @@ impl Files {
 /// # Errors
 /// As [`load`]; also if the rows do not have `width` values.
 pub fn read_rows(path: &Path, width: usize, label: Option<&str>) -> Result<Samples> {
+    read_input(path, width, None, label).map(|(_, samples)| samples)
+}
+
+/// As [`read_rows`], but the input may also be a PNG image, if rows are images.
+///
+/// # Errors
+/// As [`read_rows`]; also if the image has another size.
+pub fn read_input(
+    path: &Path,
+    width: usize,
+    image: Option<ImageShape>,
+    label: Option<&str>,
+) -> Result<(FileKind, Samples)> {
     let mut source = InputFile::open(path)?;
-    let (features, found) = match kind_of(source.peek()?) {
-        FileKind::Csv => return csv::read_rows(source, width, label),
-        FileKind::Npy => {
-            let NpyValues {
-                features, width, ..
-            } = read_npy(path, "x", |array| array.read_values())?;
-            (features, width)
-        }
-        FileKind::Npz => {
-            let NpyValues {
-                features, width, ..
-            } = Arrays::open_npz(path)?.values("x")?;
-            (features, width)
-        }
+    let kind = kind_of(source.peek()?);
+    let (features, found) = match kind {
+        FileKind::Csv => return Ok((kind, csv::read_rows(source, width, label)?)),
+        FileKind::Npy => values(read_npy(source, "x", |array| {
+            array.read_values(NumberType::U8)
+        })?),
+        FileKind::Npz => values(Arrays::open_npz(source)?.values("x", NumberType::U8)?),
         FileKind::Idx => {
-            let images = idx::read_images(path)?;
+            let images = idx::read_images(source)?;
             (Features::U8(images.pixels), images.shape.pixels())
         }
-        FileKind::Png => {
-            return Err(Error::format(
-                path,
-                "byte 0",
-                "rows of values",
-                "a PNG image",
-            ));
-        }
+        FileKind::Png => match image {
+            Some(shape) => (Features::U8(read_png(source, shape)?), shape.pixels()),
+            None => {
+                let expected = format!("rows of {width} values that are not an image");
+                return Err(Error::format(path, "input", expected, "a PNG image"));
+            }
+        },
     };
     if found != width {
-        return Err(Error::format(
-            path,
-            "samples",
-            format!("{width} values each"),
-            found.to_string(),
-        ));
+        let expected = format!("{width} values each");
+        return Err(Error::format(path, "samples", expected, found.to_string()));
     }
-    Ok(Samples {
+    let samples = Samples {
         features,
         width,
         labels: Vec::new(),
-    })
+    };
+    Ok((kind, samples))
+}
+
+fn values(array: NpyValues) -> (Features, usize) {
+    (array.features, array.width)
 }
 
 fn load_csv(source: InputFile, label: Option<&str>) -> Result<Parts> {
@@ -232,13 +239,21 @@ fn load_csv(source: InputFile, label: Option<&str>) -> Result<Parts> {
 
 fn load_arrays(mut arrays: Arrays, test: bool) -> Result<Parts> {
     arrays.check_names()?;
-    let (mut train, image) = arrays.part("")?;
-    let mut notices = Vec::new();
+    let (kept, notices) = common_type(&mut arrays)?;
+    let mut suffixes = vec![""];
+    suffixes.extend(["_val"].iter().filter(|&&part| arrays.has_part(part)));
+    suffixes.extend(
+        ["_test"]
+            .iter()
+            .filter(|&&part| test && arrays.has_part(part)),
+    );
+    check_memory(&mut arrays, &suffixes, kept)?;
+    let (train, image) = arrays.part("", kept)?;
     let mut other = |suffix: &str| -> Result<Option<Samples>> {
-        if !arrays.has_part(suffix) {
+        if !suffixes.contains(&suffix) {
             return Ok(None);
         }
-        let (samples, _) = arrays.part(suffix)?;
+        let (samples, _) = arrays.part(suffix, kept)?;
         if samples.width != train.width {
             return Err(Error::shape(
                 format!("x{suffix}"),
@@ -248,22 +263,7 @@ fn load_arrays(mut arrays: Arrays, test: bool) -> Result<Parts> {
         }
         Ok(Some(samples))
     };
-    let mut validation = other("_val")?;
-    let mut test = if test { other("_test")? } else { None };
-    if let Some(validation) = &mut validation {
-        if validation.features.dtype() != train.features.dtype() {
-            notices.push(format!(
-                "x is {}, x_val is {}: both are kept in the wider type",
-                train.features.dtype(),
-                validation.features.dtype()
-            ));
-        }
-        train.features.widen_to(&validation.features);
-        validation.features.widen_to(&train.features);
-    }
-    if let Some(test) = &mut test {
-        test.features.widen_to(&train.features);
-    }
+    let (validation, test) = (other("_val")?, other("_test")?);
     Ok(Parts {
         train,
         validation,
@@ -281,11 +281,9 @@ fn load_test_arrays(mut arrays: Arrays, path: PathBuf) -> Result<Option<TestSet>
     if !arrays.has_part("_test") {
         return Ok(None);
     }
-    let (mut samples, image) = arrays.part("_test")?;
-    samples.features.widen_to(&arrays.number_type("x")?);
-    if arrays.has_part("_val") {
-        samples.features.widen_to(&arrays.number_type("x_val")?);
-    }
+    let (kept, _) = common_type(&mut arrays)?;
+    check_memory(&mut arrays, &["_test"], kept)?;
+    let (samples, image) = arrays.part("_test", kept)?;
     Ok(Some(TestSet {
         class_names: numbered(samples.labels.iter()),
         samples,
@@ -294,6 +292,43 @@ fn load_test_arrays(mut arrays: Arrays, path: PathBuf) -> Result<Option<TestSet>
         path,
         notices: Vec::new(),
     }))
+}
+
+/// The wider number type of the training and the validation part, in which all parts are kept, and what the user
+/// should know about it.
+fn common_type(arrays: &mut Arrays) -> Result<(NumberType, Vec<String>)> {
+    let train = arrays.size("x")?.number_type;
+    if !arrays.has_part("_val") {
+        return Ok((train, Vec::new()));
+    }
+    let validation = arrays.size("x_val")?.number_type;
+    let notice = format!("x is {train}, x_val is {validation}: both are kept in the wider type");
+    let notices = (train != validation).then_some(notice);
+    Ok((train.max(validation), notices.into_iter().collect()))
+}
+
+/// Refuses parts that would take a multiple of their size if they were kept in a much wider number type.
+fn check_memory(arrays: &mut Arrays, suffixes: &[&str], kept: NumberType) -> Result<()> {
+    const ALWAYS: u64 = 32 << 20;
+    let sizes = suffixes
+        .iter()
+        .map(|suffix| arrays.size(&format!("x{suffix}")));
+    let sizes: Vec<NpySize> = sizes.collect::<Result<_>>()?;
+    let sum = |bytes: &dyn Fn(&NpySize) -> u64| {
+        sizes
+            .iter()
+            .fold(0, |sum: u64, size| sum.saturating_add(bytes(size)))
+    };
+    let widened = sizes.iter().any(|size| size.number_type < kept);
+    let (stored, needed) = (sum(&NpySize::stored), sum(&|size| size.needed(kept)));
+    if widened && needed > stored.saturating_mul(4).saturating_add(ALWAYS) {
+        return Err(Error::shape(
+            "x, x_val and x_test",
+            "arrays of one number type",
+            format!("several, which would take {needed} bytes in place of {stored} as {kept}"),
+        ));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -126,6 +126,12 @@ mod tests {
             data.train.features = Features::U8(Vec::new());
             data.train.labels.clear();
         });
+        refused("3 pixels", |data| {
+            data.image = Some(crate::data::ImageShape {
+                height: 2,
+                width: 1,
+            });
+        });
         refused("3 values each", |data| {
             let mut test = data.train.clone();
             test.width = 4;

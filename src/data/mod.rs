@@ -7,10 +7,12 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 
+mod archive;
 mod arrays;
 pub mod augment;
 pub mod batches;
 mod csv;
+mod csv_rows;
 mod describe;
 mod idx;
 mod idx_folder;
@@ -30,8 +32,7 @@ mod verify;
 
 pub use augment::Augment;
 pub use describe::{DatasetDescription, PartDescription};
-pub use image::read_png;
-pub use load::{FileKind, LoadOptions, file_kind, load, load_test, read_rows};
+pub use load::{FileKind, LoadOptions, file_kind, load, load_test, read_input, read_rows};
 pub use locate::{VARIABLE, locate};
 pub use normalize::{Normalize, Normalizer};
 pub use picture::{class_picture, sample_picture};
@@ -172,9 +173,9 @@ pub struct ImageShape {
 }
 
 impl ImageShape {
-    /// Pixels per image: height · width.
+    /// Pixels per image: height · width, or the largest number if that is larger.
     pub fn pixels(self) -> usize {
-        self.height * self.width
+        self.height.saturating_mul(self.width)
     }
 }
 
@@ -249,6 +250,15 @@ impl Dataset {
                 return Err(Error::shape("samples", "at least one", "none"));
             }
         }
-        Ok(())
+        match self
+            .image
+            .filter(|image| image.pixels() != self.train.width)
+        {
+            None => Ok(()),
+            Some(image) => {
+                let expected = format!("{} pixels, the values of a sample", self.train.width);
+                Err(Error::shape("image", expected, image.to_string()))
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! Format: numpy.org/doc/stable/reference/generated/numpy.lib.format.html, versions 1.0 to 3.0.
 
 use std::fmt;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use byteorder::{BigEndian, ByteOrder, LittleEndian};
@@ -25,6 +25,55 @@ pub(super) struct NpyArray<'a> {
     limit: u64,
 }
 
+/// The number type of samples, from the narrowest to the widest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum NumberType {
+    U8,
+    F32,
+    F64,
+}
+
+impl NumberType {
+    /// Bytes per number.
+    fn size(self) -> u64 {
+        match self {
+            NumberType::U8 => 1,
+            NumberType::F32 => 4,
+            NumberType::F64 => 8,
+        }
+    }
+}
+
+impl fmt::Display for NumberType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NumberType::U8 => "u8",
+            NumberType::F32 => "f32",
+            NumberType::F64 => "f64",
+        })
+    }
+}
+
+/// What a header says of samples; nothing of it is checked.
+pub(super) struct NpySize {
+    pub(super) number_type: NumberType,
+    count: u64,
+    fortran_order: bool,
+}
+
+impl NpySize {
+    /// Bytes of the values in the file.
+    pub(super) fn stored(&self) -> u64 {
+        self.count.saturating_mul(self.number_type.size())
+    }
+
+    /// Bytes of memory that reading the values in a number type takes.
+    pub(super) fn needed(&self, kept: NumberType) -> u64 {
+        let copies = if self.fortran_order { 2 } else { 1 };
+        self.count.saturating_mul(copies * kept.size())
+    }
+}
+
 /// Samples without labels.
 pub(super) struct NpyValues {
     pub(super) features: Features,
@@ -42,9 +91,9 @@ impl<'a> NpyArray<'a> {
         }
     }
 
-    /// Reads samples of type u8, f32 or f64. The shape is `[n, d]`, or for images `[n, h, w]`, `[n, h, w, 1]`
-    /// or `[n, 1, h, w]`. All values must be finite.
-    pub(super) fn read_values(mut self) -> Result<NpyValues> {
+    /// Reads samples of type u8, f32 or f64, as numbers of that type or, if that is wider, of type `least`. The shape
+    /// is `[n, d]`, or for images `[n, h, w]`, `[n, h, w, 1]` or `[n, 1, h, w]`. All values must be finite.
+    pub(super) fn read_values(mut self, least: NumberType) -> Result<NpyValues> {
         let header = self.read_header()?;
         let image = match header.shape[..] {
             [_, _] => None,
@@ -60,18 +109,13 @@ impl<'a> NpyArray<'a> {
             }
         };
         let count = self.checked_count(&header)?;
-        let features = match self.number_type(&header)? {
-            Features::U8(_) => Features::U8(self.read_u8(count)?),
-            Features::F32(_) => Features::F32(if header.big_endian {
-                self.read_items(count, BigEndian::read_f32)?
-            } else {
-                self.read_items(count, LittleEndian::read_f32)?
-            }),
-            Features::F64(_) => Features::F64(if header.big_endian {
-                self.read_items(count, BigEndian::read_f64)?
-            } else {
-                self.read_items(count, LittleEndian::read_f64)?
-            }),
+        let number = self.number_reader(&header)?;
+        let features = match self.number_type(&header)?.max(least) {
+            NumberType::U8 => Features::U8(self.read_u8(count)?),
+            NumberType::F32 => {
+                Features::F32(self.read_sized(count, header.size, |b| number(b) as f32)?)
+            }
+            NumberType::F64 => Features::F64(self.read_sized(count, header.size, number)?),
         };
         self.expect_end()?;
         let width = header.shape[1..].iter().product();
@@ -92,19 +136,35 @@ impl<'a> NpyArray<'a> {
         })
     }
 
-    /// Reads the number type of samples, and returns it as features without values.
-    pub(super) fn read_number_type(mut self) -> Result<Features> {
+    /// Reads what the header of samples says of their size.
+    pub(super) fn read_size(mut self) -> Result<NpySize> {
         let header = self.read_header()?;
-        self.number_type(&header)
+        let count = |count: u64, &size: &usize| count.saturating_mul(size as u64);
+        Ok(NpySize {
+            number_type: self.number_type(&header)?,
+            count: header.shape.iter().fold(1, count),
+            fortran_order: header.fortran_order,
+        })
     }
 
-    fn number_type(&self, header: &NpyHeader) -> Result<Features> {
+    fn number_type(&self, header: &NpyHeader) -> Result<NumberType> {
         match (header.kind, header.size) {
-            (NumberKind::Unsigned, 1) => Ok(Features::U8(Vec::new())),
-            (NumberKind::Float, 4) => Ok(Features::F32(Vec::new())),
-            (NumberKind::Float, 8) => Ok(Features::F64(Vec::new())),
+            (NumberKind::Unsigned, 1) => Ok(NumberType::U8),
+            (NumberKind::Float, 4) => Ok(NumberType::F32),
+            (NumberKind::Float, 8) => Ok(NumberType::F64),
             _ => Err(self.wrong("descr", "values of type u1, f4 or f8", header.dtype_name())),
         }
+    }
+
+    /// How to read a number from its bytes. f64 holds each of the types without loss.
+    fn number_reader(&self, header: &NpyHeader) -> Result<fn(&[u8]) -> f64> {
+        Ok(match (self.number_type(header)?, header.big_endian) {
+            (NumberType::U8, _) => |b| b[0].into(),
+            (NumberType::F32, false) => |b| LittleEndian::read_f32(b).into(),
+            (NumberType::F32, true) => |b| BigEndian::read_f32(b).into(),
+            (NumberType::F64, false) => LittleEndian::read_f64,
+            (NumberType::F64, true) => BigEndian::read_f64,
+        })
     }
 
     /// Reads class numbers of any integer type and shape `[n]` or `[n, 1]`.
@@ -118,20 +178,11 @@ impl<'a> NpyArray<'a> {
             ));
         }
         let count = self.checked_count(&header)?;
-        let size = header.size;
-        let labels: Vec<i128> = match (header.kind, header.big_endian) {
-            (NumberKind::Unsigned, false) => {
-                self.read_sized(count, size, |b| LittleEndian::read_uint(b, size).into())?
-            }
-            (NumberKind::Unsigned, true) => {
-                self.read_sized(count, size, |b| BigEndian::read_uint(b, size).into())?
-            }
-            (NumberKind::Signed, false) => {
-                self.read_sized(count, size, |b| LittleEndian::read_int(b, size).into())?
-            }
-            (NumberKind::Signed, true) => {
-                self.read_sized(count, size, |b| BigEndian::read_int(b, size).into())?
-            }
+        let label: fn(&[u8]) -> i128 = match (header.kind, header.big_endian) {
+            (NumberKind::Unsigned, false) => |b| LittleEndian::read_uint(b, b.len()).into(),
+            (NumberKind::Unsigned, true) => |b| BigEndian::read_uint(b, b.len()).into(),
+            (NumberKind::Signed, false) => |b| LittleEndian::read_int(b, b.len()).into(),
+            (NumberKind::Signed, true) => |b| BigEndian::read_int(b, b.len()).into(),
             (NumberKind::Float, _) => {
                 return Err(self.wrong(
                     "descr",
@@ -140,20 +191,27 @@ impl<'a> NpyArray<'a> {
                 ));
             }
         };
+        let mut stranger = None;
+        let mut position = 0;
+        let labels = self.read_sized(count, header.size, |bytes| {
+            let label = label(bytes);
+            let class = u32::try_from(label).ok();
+            let class = class.filter(|&class| (class as usize) < MAX_CLASSES);
+            if class.is_none() && stranger.is_none() {
+                stranger = Some((position, label));
+            }
+            position += 1;
+            class.unwrap_or_default()
+        })?;
         self.expect_end()?;
-        let to_label = |(position, label): (usize, i128)| {
-            u32::try_from(label)
-                .ok()
-                .filter(|&label| (label as usize) < MAX_CLASSES)
-                .ok_or_else(|| {
-                    self.wrong(
-                        &format!("position {position}"),
-                        &format!("a class from 0 to {}", MAX_CLASSES - 1),
-                        label.to_string(),
-                    )
-                })
-        };
-        labels.into_iter().enumerate().map(to_label).collect()
+        match stranger {
+            None => Ok(labels),
+            Some((position, label)) => Err(self.wrong(
+                &format!("position {position}"),
+                &format!("a class from 0 to {}", MAX_CLASSES - 1),
+                label.to_string(),
+            )),
+        }
     }
 
     fn wrong(&self, place: &str, expected: &str, found: impl Into<String>) -> Error {
@@ -168,7 +226,7 @@ impl<'a> NpyArray<'a> {
             match self.reader.read(&mut buffer[filled..]) {
                 Ok(0) => break,
                 Ok(count) => filled += count,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.read_error(error)),
             }
         }
@@ -244,7 +302,7 @@ impl<'a> NpyArray<'a> {
     }
 
     fn read_u8(&mut self, count: usize) -> Result<Vec<u8>> {
-        let mut values = Vec::with_capacity(count);
+        let mut values = Vec::new();
         let mut reader = (&mut *self.reader).take(count as u64);
         if let Err(error) = reader.read_to_end(&mut values) {
             return Err(self.read_error(error));
@@ -253,22 +311,21 @@ impl<'a> NpyArray<'a> {
         Ok(values)
     }
 
-    fn read_items<T>(&mut self, count: usize, item: fn(&[u8]) -> T) -> Result<Vec<T>> {
-        self.read_sized(count, size_of::<T>(), item)
-    }
-
+    /// Reads items of `size` bytes. Memory grows with what is read.
     fn read_sized<T>(
         &mut self,
         count: usize,
         size: usize,
-        item: impl Fn(&[u8]) -> T,
+        mut item: impl FnMut(&[u8]) -> T,
     ) -> Result<Vec<T>> {
-        let mut values = Vec::with_capacity(count);
+        let mut values = Vec::new();
         let mut chunk = vec![0; CHUNK.min(count * size)];
         while values.len() < count {
             let wanted = chunk.len().min((count - values.len()) * size);
             let found = self.fill(&mut chunk[..wanted])?;
-            values.extend(chunk[..found].chunks_exact(size).map(&item));
+            let room = values.try_reserve(found / size);
+            room.map_err(|_| self.read_error(ErrorKind::OutOfMemory.into()))?;
+            values.extend(chunk[..found].chunks_exact(size).map(&mut item));
             if found < wanted {
                 break;
             }
@@ -322,22 +379,23 @@ fn position_of<T: fmt::Display>(
 }
 
 /// Converts from Fortran order (first index fastest) to C order (last index fastest).
-fn to_row_major<T: Copy>(values: &[T], shape: &[usize]) -> Vec<T> {
-    let mut strides = vec![1; shape.len()];
-    for axis in 1..shape.len() {
-        strides[axis] = strides[axis - 1] * shape[axis - 1];
+fn to_row_major<T: Copy + Default>(values: &[T], shape: &[usize]) -> Vec<T> {
+    let (samples, sizes) = (shape[0], &shape[1..]);
+    let width = values.len() / samples;
+    let mut rows = vec![T::default(); values.len()];
+    for feature in 0..width {
+        // The feature's indices, last index fastest, and with them where its values begin.
+        let (mut rest, mut stride, mut start) = (feature, values.len(), 0);
+        for &size in sizes.iter().rev() {
+            stride /= size;
+            start += rest % size * stride;
+            rest /= size;
+        }
+        for (sample, &value) in values[start..][..samples].iter().enumerate() {
+            rows[sample * width + feature] = value;
+        }
     }
-    // The offset of each feature, last index fastest. Samples have stride 1.
-    let mut offsets = vec![0];
-    for (&size, &stride) in shape.iter().zip(&strides).skip(1) {
-        offsets = offsets
-            .iter()
-            .flat_map(|&offset| (0..size).map(move |index| offset + index * stride))
-            .collect();
-    }
-    (0..shape[0])
-        .flat_map(|sample| offsets.iter().map(move |&offset| values[sample + offset]))
-        .collect()
+    rows
 }
 
 #[cfg(test)]

@@ -1,25 +1,28 @@
 //! Opening input files, plain or compressed by gzip. The first two bytes decide which, never the name.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 
 use crate::error::{Error, Result};
+use crate::input::BoundedFile;
 
 const BUFFER: usize = 128 << 10;
 
-/// The largest number of bytes to which `packed` bytes may unpack. Deflate reaches 1032:1 on zeros; real data
-/// sets stay far below 200:1. A larger ratio, from a harmful size on, counts as a decompression bomb.
-pub(super) fn unpacked_limit(packed: u64) -> u64 {
-    packed.saturating_mul(200).max(256 << 20)
-}
+/// How many times its size a file may unpack to, from [`ALWAYS_UNPACKED`] bytes on. Deflate reaches 1032:1 on zeros;
+/// real data sets stay far below 200:1. More counts as a decompression bomb.
+const MAX_RATIO: u64 = 200;
+
+/// As many bytes may unpack from a file of any size.
+const ALWAYS_UNPACKED: u64 = 256 << 20;
 
 /// An input file, unpacked while it is read.
 pub(super) struct InputFile {
     path: PathBuf,
     reader: BufReader<Box<dyn Read + Send>>,
+    /// The size of the file on disk; a pipe has none.
+    size: Option<u64>,
     gzip: bool,
     limit: u64,
     position: u64,
@@ -28,23 +31,29 @@ pub(super) struct InputFile {
 impl InputFile {
     /// Opens a file; [`Error::Missing`] if it does not exist.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let wrong = |source| Error::io("read", path, source);
-        let file = File::open(path).map_err(wrong)?;
-        let size = file.metadata().map_err(wrong)?.len();
+        let file = BoundedFile::open(path)?;
+        let (size, limit) = (file.size(), file.limit());
         let mut file = BufReader::with_capacity(BUFFER, file);
-        let gzip = file.fill_buf().map_err(wrong)?.starts_with(&[0x1f, 0x8b]);
-        let (reader, limit): (Box<dyn Read + Send>, u64) = if gzip {
-            (Box::new(MultiGzDecoder::new(file)), unpacked_limit(size))
-        } else {
-            (Box::new(file), size)
+        let gzip = match file.fill_buf() {
+            Ok(head) => head.starts_with(&[0x1f, 0x8b]),
+            Err(error) => return Err(file.get_ref().error(error)),
         };
-        Ok(InputFile {
+        let reader: Box<dyn Read + Send> = match gzip {
+            true => Box::new(MultiGzDecoder::new(file)),
+            false => Box::new(file),
+        };
+        let mut source = InputFile {
             path: path.to_owned(),
             reader: BufReader::with_capacity(BUFFER, reader),
+            size,
             gzip,
             limit,
             position: 0,
-        })
+        };
+        if gzip {
+            source.limit = source.unpacked_limit();
+        }
+        Ok(source)
     }
 
     /// The path of the file, for messages.
@@ -52,27 +61,37 @@ impl InputFile {
         &self.path
     }
 
-    /// Whether the file is compressed.
-    pub(super) fn is_gzip(&self) -> bool {
-        self.gzip
-    }
-
     /// The largest number of bytes that the contents can have: the file's size, or that to which it may unpack.
     pub(super) fn limit(&self) -> u64 {
         self.limit
     }
 
+    /// The largest number of bytes to which the contents may unpack, however often they are packed.
+    pub(super) fn unpacked_limit(&self) -> u64 {
+        let unpacked = |size: u64| size.saturating_mul(MAX_RATIO).max(ALWAYS_UNPACKED);
+        self.size.map_or(self.limit, unpacked)
+    }
+
+    /// The contents, to read them in any order. Those of a plain file stay on disk.
+    pub(super) fn into_seekable(mut self) -> Result<Box<dyn ReadSeek>> {
+        if self.gzip || self.size.is_none() {
+            return Ok(Box::new(Cursor::new(self.read_all()?)));
+        }
+        let file = BoundedFile::open(&self.path)?.into_file();
+        Ok(Box::new(BufReader::new(file)))
+    }
+
     /// The first bytes of the contents, without consuming them.
     pub(super) fn peek(&mut self) -> Result<&[u8]> {
-        if let Err(error) = self.reader.fill_buf() {
+        if let Err(error) = self.fill_buf() {
             return Err(self.error(error));
         }
         Ok(self.reader.buffer())
     }
 
-    /// Reads `count` bytes, or fewer if the contents end before. Allocates at most what the file can hold.
+    /// Reads `count` bytes, or fewer if the contents end before. Memory grows with what is read.
     pub(super) fn read_up_to(&mut self, count: u64) -> Result<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(count.min(self.limit) as usize);
+        let mut bytes = Vec::new();
         match self.by_ref().take(count).read_to_end(&mut bytes) {
             Ok(_) => Ok(bytes),
             Err(error) => Err(self.error(error)),
@@ -81,40 +100,57 @@ impl InputFile {
 
     /// Reads all the contents.
     pub(super) fn read_all(&mut self) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        match self.read_to_end(&mut bytes) {
-            Ok(_) => Ok(bytes),
-            Err(error) => Err(self.error(error)),
-        }
+        self.read_up_to(u64::MAX)
     }
 
-    /// Converts an error of reading: damaged gzip data is bad input, everything else is a failure of the
-    /// system.
+    /// Converts an error of reading: contents that are damaged or too long are bad input, everything else is a failure
+    /// of the system.
     pub(super) fn error(&self, error: io::Error) -> Error {
         damaged(error, |found| {
-            Error::format(
-                &self.path,
-                format!("byte {} of the unpacked contents", self.position),
-                "intact gzip data",
-                found,
-            )
+            let (contents, expected) = match self.gzip {
+                true => ("unpacked contents", "intact gzip data"),
+                false => ("contents", "the end of the file"),
+            };
+            let place = format!("byte {} of the {contents}", self.position);
+            Error::format(&self.path, place, expected, found)
         })
         .unwrap_or_else(|error| Error::io("read", &self.path, error))
     }
 }
 
+/// Contents that can be read in any order.
+pub(super) trait ReadSeek: Read + Seek {}
+impl<T: Read + Seek> ReadSeek for T {}
+
 impl Read for InputFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.reader.read(buffer)?;
-        self.position += count as u64;
-        if self.gzip && self.position > self.limit {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "more than 200 times the size of the file (a decompression bomb?)",
-            ));
-        }
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
         Ok(count)
     }
+}
+
+impl BufRead for InputFile {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        let ready = self.reader.fill_buf()?;
+        if self.gzip && self.position + ready.len() as u64 > self.limit {
+            return Err(bomb(self.limit));
+        }
+        Ok(ready)
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.position += count as u64;
+        self.reader.consume(count);
+    }
+}
+
+/// The error of contents that unpack to more than they may.
+pub(super) fn bomb(limit: u64) -> io::Error {
+    let found = format!(
+        "more than {limit} bytes, {MAX_RATIO} times the size of the file (a decompression bomb?)"
+    );
+    io::Error::new(io::ErrorKind::InvalidData, found)
 }
 
 /// Converts the errors with which decoders report bad data into an [`Error`], and returns others unchanged.

@@ -101,21 +101,3 @@ fn update<T: Copy, const N: usize>(
         hasher.update(&buffer);
     }
 }
-
-impl Features {
-    /// Converts to the other's number type if that is wider.
-    pub(super) fn widen_to(&mut self, other: &Features) {
-        *self = match (std::mem::replace(self, Features::U8(Vec::new())), other) {
-            (Features::U8(v), Features::F32(_)) => {
-                Features::F32(v.into_iter().map(f32::from).collect())
-            }
-            (Features::U8(v), Features::F64(_)) => {
-                Features::F64(v.into_iter().map(f64::from).collect())
-            }
-            (Features::F32(v), Features::F64(_)) => {
-                Features::F64(v.into_iter().map(f64::from).collect())
-            }
-            (same, _) => same,
-        };
-    }
-}

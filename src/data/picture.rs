@@ -13,6 +13,8 @@ const TILE: usize = 168;
 const COLUMNS: usize = 5;
 /// The largest number of classes that a picture shows.
 const MAX_SHOWN_CLASSES: usize = 100;
+/// The largest picture, in pixels.
+const MAX_PIXELS: usize = 1 << 28;
 const GLYPH: usize = 8;
 /// The largest number of characters of a name that fit a cell.
 const MAX_NAME_LENGTH: usize = 12;
@@ -50,10 +52,13 @@ pub fn class_picture(data: &Dataset) -> Result<Vec<u8>> {
     let text_height = 2 * GLYPH + (GLYPH + 4) * description.parts.len();
     let cell_height = image.height * scale + GAP + text_height + MARGIN;
     let title_height = 3 * GLYPH + GLYPH + GAP + MARGIN;
-    let mut canvas = Canvas::new(
-        2 * MARGIN + columns * cell_width,
-        MARGIN + title_height + classes.div_ceil(columns) * cell_height,
-    );
+    let width = 2 * MARGIN + columns * cell_width;
+    let height = MARGIN + title_height + classes.div_ceil(columns) * cell_height;
+    if width.saturating_mul(height) > MAX_PIXELS {
+        let message = format!("expected images that fit a picture together, found {image}");
+        return Err(Error::setting("data", message));
+    }
+    let mut canvas = Canvas::new(width, height);
 
     let middle = canvas.width / 2;
     let room = (canvas.width - 2 * MARGIN) / (3 * GLYPH);
@@ -269,6 +274,19 @@ mod tests {
             class_picture(&data(None)),
             Err(Error::Setting { .. })
         ));
+    }
+
+    #[test]
+    fn images_that_fit_no_picture_are_refused() {
+        let side = 1 << 21;
+        let mut data = data(Some(ImageShape {
+            height: side,
+            width: 1,
+        }));
+        data.train.features = Features::U8(vec![0; 3 * side]);
+        data.train.width = side;
+        let error = class_picture(&data).unwrap_err();
+        assert!(error.to_string().contains("2097152×1"), "{error}");
     }
 
     #[test]

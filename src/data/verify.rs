@@ -1,7 +1,7 @@
 //! Comparing the files of a data set with their known checksums.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::io::{self, Read};
+use std::path::{Component, Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
@@ -10,9 +10,12 @@ use super::known::{self, FASHION_MNIST, KnownFile};
 use super::open::InputFile;
 use super::{DatasetDescription, LoadOptions, load, locate};
 use crate::error::{Error, Result};
-use crate::text;
+use crate::input::{self, BoundedFile};
 
 const SUMS: &str = "SHA256SUMS";
+/// The largest list of checksums, in bytes: a line takes about a hundred.
+const MAX_SUMS: u64 = 16 << 20;
+const CHUNK: usize = 64 << 10;
 const OFFICIAL: [&str; 4] = [
     known::TRAIN_IMAGES,
     known::TRAIN_LABELS,
@@ -68,16 +71,17 @@ pub fn verify(path: Option<&Path>, label: Option<&str>) -> Result<Vec<FileCheck>
 
 fn verify_sums(folder: &Path) -> Result<Vec<FileCheck>> {
     let list = folder.join(SUMS);
-    let text = text::file::read(&list)?;
+    let text = input::read_text(&list, MAX_SUMS)?;
     let check = |(number, line): (usize, &str)| {
-        let (expected, name) = parse_line(line).ok_or_else(|| {
-            Error::format(
-                &list,
-                format!("line {}", number + 1),
-                "64 hexadecimal digits, two spaces and a file name",
-                format!("\"{line}\""),
-            )
-        })?;
+        let wrong = |expected| {
+            let place = format!("line {}", number + 1);
+            Error::format(&list, place, expected, format!("\"{line}\""))
+        };
+        let form = "64 hexadecimal digits, two spaces and a file name";
+        let (expected, name) = parse_line(line).ok_or_else(|| wrong(form))?;
+        if !is_inside(name) {
+            return Err(wrong("the name of a file in this folder"));
+        }
         let path = folder.join(name);
         let outcome = match packed_digest(&path) {
             Ok(found) if found.eq_ignore_ascii_case(expected) => Ok(format!("as in {SUMS}")),
@@ -111,9 +115,24 @@ fn parse_line(line: &str) -> Option<(&str, &str)> {
     (is_digest && !name.is_empty()).then_some((digest, name))
 }
 
+/// Whether a name leads to a file in the folder or below it, and not out of it.
+fn is_inside(name: &str) -> bool {
+    let inside = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+    Path::new(name).components().all(inside)
+}
+
 fn packed_digest(path: &Path) -> Result<String> {
-    let bytes = fs::read(path).map_err(|error| Error::io("read", path, error))?;
-    Ok(known::hex(Sha256::new_with_prefix(bytes)))
+    let mut file = BoundedFile::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match file.read(&mut chunk) {
+            Ok(0) => return Ok(known::hex(hasher)),
+            Ok(count) => hasher.update(&chunk[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(file.error(error)),
+        }
+    }
 }
 
 fn verify_official(folder: &Path, name: &str) -> FileCheck {
@@ -137,6 +156,8 @@ fn verify_official(folder: &Path, name: &str) -> FileCheck {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn outcomes(folder: &Path) -> Vec<Result<String, String>> {
@@ -168,6 +189,35 @@ mod tests {
             let error = verify(Some(dir.path()), None).unwrap_err();
             assert!(error.to_string().contains("line 1"), "{error}");
         }
+    }
+
+    /// A list may come from anywhere: it must not make the program look at other files.
+    #[test]
+    fn names_that_lead_out_of_the_folder_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        fs::create_dir(dir.path().join("set")).unwrap();
+        fs::create_dir(dir.path().join("set/below")).unwrap();
+        for name in ["outside", "set/inside", "set/below/inside"] {
+            fs::write(dir.path().join(name), "abc").unwrap();
+        }
+        let folder = dir.path().join("set");
+        let absolute = dir.path().join("outside").display().to_string();
+        for name in ["../outside", "below/../../outside", &absolute] {
+            let sums = format!("{abc}  inside\n{abc}  {name}\n");
+            fs::write(folder.join(SUMS), sums).unwrap();
+            let error = verify(Some(&folder), None).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            let message = error.to_string();
+            assert!(message.contains("line 2: expected the name of a file in this folder"));
+            assert!(message.contains(name), "{message}");
+        }
+        fs::write(
+            folder.join(SUMS),
+            format!("{abc}  ./inside\n{abc}  below/inside\n"),
+        )
+        .unwrap();
+        assert!(outcomes(&folder).iter().all(Result::is_ok));
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! What a model file says about its network besides the weights.
 
+use std::fmt;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::data::{Dataset, ImageShape, Normalizer, Samples, TestSet};
+use crate::backend::select::Precision;
+use crate::data::{Dataset, ImageShape, MAX_CLASSES, Normalizer, Samples, TestSet};
 use crate::error::{Error, Result};
 use crate::nn::NetworkSpec;
 use crate::settings::Settings;
@@ -21,6 +24,7 @@ pub struct Description {
     /// The normalisation fitted on its training part.
     pub normalizer: Normalizer,
     /// One name a class.
+    #[serde(deserialize_with = "class_names")]
     pub class_names: Vec<String>,
     /// Set if a row is an image.
     pub image: Option<ImageShape>,
@@ -55,6 +59,44 @@ impl Description {
             epoch: 0,
             settings,
         }
+    }
+
+    /// Checks that its parts fit each other.
+    ///
+    /// # Errors
+    /// Says what was found instead.
+    pub(super) fn check(&self) -> Result<()> {
+        self.spec.validate()?;
+        let (inputs, outputs) = (self.spec.inputs, self.spec.outputs);
+        let Normalizer { scale, shift } = &self.normalizer;
+        for (what, expected, found) in [
+            ("normalizer.scale", inputs, scale.len()),
+            ("normalizer.shift", inputs, shift.len()),
+            ("class_names", outputs, self.class_names.len()),
+            (
+                "image",
+                inputs,
+                self.image.map_or(inputs, ImageShape::pixels),
+            ),
+        ] {
+            if found != expected {
+                let expected = format!("{expected}, as the network has");
+                return Err(Error::shape(what, expected, found.to_string()));
+            }
+        }
+        let precision = self.precision();
+        match scale.iter().chain(shift).find(|&&x| !precision.holds(x)) {
+            None => Ok(()),
+            Some(found) => {
+                let expected = format!("numbers that {precision} holds");
+                Err(Error::shape("normalizer", expected, found.to_string()))
+            }
+        }
+    }
+
+    /// The precision that it was trained in.
+    pub fn precision(&self) -> Precision {
+        self.settings.train.precision.unwrap_or_default()
     }
 
     /// The data set with the labels that the network gives its classes. Classes with names are matched by name, so that
@@ -113,6 +155,32 @@ impl Description {
             *label = class as u32;
         }
         Ok(())
+    }
+}
+
+/// Reads the names of as many classes as there may be.
+fn class_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    deserializer.deserialize_seq(ClassNames)
+}
+
+struct ClassNames;
+
+impl<'de> Visitor<'de> for ClassNames {
+    type Value = Vec<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at most {MAX_CLASSES} class names")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<Vec<String>, A::Error> {
+        let mut all = Vec::new();
+        while let Some(name) = names.next_element()? {
+            if all.len() == MAX_CLASSES {
+                return Err(serde::de::Error::invalid_length(MAX_CLASSES + 1, &self));
+            }
+            all.push(name);
+        }
+        Ok(all)
     }
 }
 

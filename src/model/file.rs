@@ -50,7 +50,7 @@ impl Model {
         let invalid =
             |found: String| Error::format(path, "metadata", "the description of a model", found);
         let description: Description =
-            serde_json::from_str(&json).map_err(|e| invalid(e.to_string()))?;
+            serde_json::from_str(json).map_err(|e| invalid(e.to_string()))?;
         if description.format != FORMAT {
             let (expected, found) = (
                 format!("format {FORMAT}"),
@@ -58,23 +58,19 @@ impl Model {
             );
             return Err(Error::format(path, "metadata", expected, found));
         }
-        let spec = &description.spec;
-        spec.validate().map_err(|e| invalid(e.to_string()))?;
-        let normalizer = &description.normalizer;
-        let lengths = [
-            normalizer.scale.len(),
-            normalizer.shift.len(),
-            description.class_names.len(),
-        ];
-        if lengths != [spec.inputs, spec.inputs, spec.outputs] {
-            return Err(invalid(format!("lists of lengths {lengths:?}")));
-        }
-        let (params, running) = file.network(&Layout::new(spec))?;
-        Ok(Model {
+        description.check().map_err(|e| invalid(e.to_string()))?;
+        let (params, running) = file.network(&Layout::new(&description.spec))?;
+        let model = Model {
             description,
             params,
             running,
-        })
+        };
+        let numbers = model.params.iter().chain(&model.running);
+        if let Some(found) = numbers.copied().find(|&x| !model.precision().holds(x)) {
+            let expected = format!("numbers that {} holds", model.precision());
+            return Err(Error::format(path, "weights", expected, found.to_string()));
+        }
+        Ok(model)
     }
 
     /// Writes the model in precision R into an open file, which messages call `path`.
@@ -98,10 +94,95 @@ impl Model {
 
     /// The precision that it was trained in.
     pub fn precision(&self) -> Precision {
-        self.description
-            .settings
-            .train
-            .precision
-            .unwrap_or_default()
+        self.description.precision()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Normalizer;
+    use crate::durable;
+    use crate::nn::init;
+    use crate::settings::Settings;
+
+    fn model() -> Model {
+        let mut settings = Settings::default();
+        settings.model.widths = Some(vec![2]);
+        let config = Config::new(&settings).unwrap();
+        let spec = config.network(3, 2).unwrap();
+        let (params, running) = init::draw::<f64>(&spec, config.init, 5);
+        let names = ["a", "b"].map(str::to_owned).to_vec();
+        let (normalizer, data) = (Normalizer::identity(3), Default::default());
+        let resolved = config.resolved;
+        Model {
+            description: Description::new(spec, normalizer, names, None, data, resolved),
+            params,
+            running,
+        }
+    }
+
+    fn write_and_read(model: &Model) -> Result<Model> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("model.safetensors");
+        durable::write_with(&path, |file| {
+            let Model {
+                description,
+                params,
+                running,
+            } = model;
+            Model::write_to(file, &path, description, params, running, 1)
+        })?;
+        Model::read(&path)
+    }
+
+    #[test]
+    fn numbers_that_no_network_has_are_refused() {
+        assert_eq!(write_and_read(&model()).unwrap(), model());
+        let refused = |word: &str, change: fn(&mut Model)| {
+            let mut model = model();
+            change(&mut model);
+            let error = write_and_read(&model).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains(word), "{error}");
+        };
+        // The means come first, then the variances.
+        refused(
+            "1.running_var, value 1: expected a finite number of at least 0",
+            |model| {
+                model.running[3] = -0.5;
+            },
+        );
+        refused("0.weight, value 4: expected a finite number", |model| {
+            model.params[4] = f64::NAN;
+        });
+        refused("numbers that f32 holds, found 1", |model| {
+            model.params[0] = 1e300
+        });
+        refused("normalizer: expected numbers that f32 holds", |model| {
+            model.description.normalizer.scale[1] = 1e39;
+        });
+        let mut double = model();
+        double.description.settings.train.precision = Some(Precision::F64);
+        double.params[0] = 1e300;
+        assert_eq!(write_and_read(&double).unwrap(), double);
+    }
+
+    #[test]
+    fn stray_tensors_are_refused() {
+        let mut known = model();
+        known.description.spec.batch_norm = false;
+        let layout = Layout::new(&known.description.spec);
+        known.params.truncate(layout.parameter_count());
+        known.running.clear();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("model.safetensors");
+        let stray = [0.0_f32; 2];
+        let mut arrays = tensors::network(&layout, &known.params, &known.running, 1);
+        arrays.push(tensors::Array::new("7.num_batches_tracked", &[2], &stray));
+        let json = serde_json::to_string(&known.description).unwrap();
+        tensors::write(&path, &arrays, Some(json)).unwrap();
+        let error = Model::read(&path).unwrap_err().to_string();
+        assert!(error.contains("tensor 7.num_batches_tracked"), "{error}");
     }
 }

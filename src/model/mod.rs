@@ -4,6 +4,7 @@
 mod description;
 mod evaluation;
 mod file;
+mod header;
 mod predictor;
 pub mod tensors;
 

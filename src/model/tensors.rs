@@ -1,16 +1,18 @@
 //! Networks as safetensors files, under the tensor names of a PyTorch `nn.Sequential`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::path::Path;
-use std::{fs, io};
 
+use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
-use safetensors::{Dtype, SafeTensors};
 
+use super::header::TensorHeader;
+use crate::data::MAX_CLASSES;
 use crate::durable;
 use crate::error::{Error, Result};
+use crate::input::BoundedFile;
 use crate::nn::Layout;
 use crate::nn::params::Tensor;
 use crate::real::Real;
@@ -20,6 +22,10 @@ use crate::real::Real;
 const METADATA_KEY: &str = "chainrule";
 /// PyTorch's count of batches that a batch norm has seen; written for it, never needed.
 const BATCHES_TRACKED: &str = "num_batches_tracked";
+/// How the name of a batch norm's variances ends.
+const VARIANCE: &str = ".running_var";
+/// A file begins with the length of its header, in so many bytes.
+const LENGTH_BYTES: u64 = 8;
 
 /// A named array to be written. Its bytes are made when their turn comes, so that a file needs no second copy of all
 /// its numbers in memory.
@@ -122,37 +128,53 @@ pub fn network<'a, R: Real>(
     arrays
 }
 
+/// The largest header, in bytes: that of the format.
+const MAX_HEADER: u64 = 100_000_000;
+
 /// A safetensors file in memory.
 pub struct TensorFile<'a> {
     path: &'a Path,
-    bytes: Vec<u8>,
+    header: TensorHeader,
+    data: Vec<u8>,
 }
 
 impl<'a> TensorFile<'a> {
-    /// Reads a file and checks its structure.
+    /// Reads a file and checks its structure. Nothing is read of a file that is shorter or longer than its header says.
     pub fn read(path: &'a Path) -> Result<Self> {
-        let bytes = fs::read(path).map_err(|e| Error::io("read", path, e))?;
-        let file = TensorFile { path, bytes };
-        file.parse()?;
-        Ok(file)
-    }
-
-    fn parse(&self) -> Result<SafeTensors<'_>> {
-        SafeTensors::deserialize(&self.bytes).map_err(|e| {
-            Error::format(
-                self.path,
-                "header",
-                "a whole safetensors file",
-                e.to_string(),
-            )
-        })
+        let wrong =
+            |found: String| Error::format(path, "header", "a whole safetensors file", found);
+        let mut file = BoundedFile::open(path)?;
+        let start = read_up_to(&mut file, LENGTH_BYTES)?;
+        let length: [u8; LENGTH_BYTES as usize] = start
+            .try_into()
+            .map_err(|start: Vec<u8>| wrong(format!("{} bytes", start.len())))?;
+        let length = u64::from_le_bytes(length);
+        let rest = file.limit() - LENGTH_BYTES;
+        if length > MAX_HEADER || length > rest {
+            return Err(wrong(format!("a header of {length} bytes")));
+        }
+        let json = read_up_to(&mut file, length)?;
+        let header: TensorHeader =
+            serde_json::from_slice(&json).map_err(|e| wrong(e.to_string()))?;
+        drop(json);
+        let expected = header.tensors.data_len() as u64;
+        let differs = |found: u64| wrong(format!("{found} bytes of {expected} after the header"));
+        if let Some(found) = file.size().map(|size| size - LENGTH_BYTES - length)
+            && found != expected
+        {
+            return Err(differs(found));
+        }
+        let data = read_up_to(&mut file, expected)?;
+        let more = read_up_to(&mut file, 1)?;
+        match (data.len() + more.len()) as u64 {
+            found if found == expected => Ok(TensorFile { path, header, data }),
+            found => Err(differs(found)),
+        }
     }
 
     /// Our metadata, or an error that says what the file is not.
-    pub fn metadata(&self, kind: &str) -> Result<String> {
-        let metadata = SafeTensors::read_metadata(&self.bytes).ok();
-        let value = metadata.and_then(|(_, m)| m.metadata().as_ref()?.get(METADATA_KEY).cloned());
-        value.ok_or_else(|| {
+    pub fn metadata(&self, kind: &str) -> Result<&str> {
+        self.header.description.as_deref().ok_or_else(|| {
             let expected = format!("a {kind} written by this program");
             Error::format(
                 self.path,
@@ -165,109 +187,124 @@ impl<'a> TensorFile<'a> {
 
     /// One array of a known shape.
     pub fn get<R: Real>(&self, name: &str, shape: &[usize]) -> Result<Vec<R>> {
+        let info = self.info(name, shape)?;
         let mut values = Vec::with_capacity(shape.iter().product());
-        self.append(&mut values, name, shape)?;
+        self.append(&mut values, info);
         Ok(values)
     }
 
-    /// Appends the numbers of one array of a known shape.
-    fn append<R: Real>(&self, to: &mut Vec<R>, name: &str, shape: &[usize]) -> Result<()> {
-        let place = || format!("tensor {name}");
-        let parsed = self.parse()?;
-        let tensor = parsed.tensor(name).map_err(|_| {
-            let mut names: Vec<&str> = parsed.names().into_iter().collect();
-            names.sort_unstable();
-            Error::format(
+    /// What the header says of an array of a known shape.
+    fn info(&self, name: &str, shape: &[usize]) -> Result<&TensorInfo> {
+        let wrong = |expected: String, found: String| {
+            Err(Error::format(
                 self.path,
-                place(),
-                format!("shape {shape:?}"),
-                format!("no such tensor among {}", names.join(", ")),
-            )
-        })?;
-        if tensor.shape() != shape {
-            let found = format!("shape {:?}", tensor.shape());
-            return Err(Error::format(
-                self.path,
-                place(),
-                format!("shape {shape:?}"),
+                format!("tensor {name}"),
+                expected,
                 found,
-            ));
+            ))
+        };
+        let Some(info) = self.header.tensors.info(name) else {
+            let mut names = self.header.tensors.offset_keys();
+            names.sort_unstable();
+            let found = format!("no such tensor among {}", names.join(", "));
+            return wrong(format!("shape {shape:?}"), found);
+        };
+        if info.shape != shape {
+            return wrong(
+                format!("shape {shape:?}"),
+                format!("shape {:?}", info.shape),
+            );
         }
-        match tensor.dtype() {
-            Dtype::F32 => append_numbers(to, tensor.data(), |b| f32::from_le_bytes(b).into()),
-            Dtype::F64 => append_numbers(to, tensor.data(), f64::from_le_bytes),
-            other => {
-                return Err(Error::format(
-                    self.path,
-                    place(),
-                    "dtype F32 or F64",
-                    format!("{other:?}"),
-                ));
-            }
+        match info.dtype {
+            Dtype::F32 | Dtype::F64 => Ok(info),
+            other => wrong("dtype F32 or F64".into(), format!("{other:?}")),
         }
-        Ok(())
+    }
+
+    /// Appends the numbers of an array.
+    fn append<R: Real>(&self, to: &mut Vec<R>, info: &TensorInfo) {
+        let bytes = &self.data[info.data_offsets.0..info.data_offsets.1];
+        match info.dtype {
+            Dtype::F64 => append_numbers(to, bytes, f64::from_le_bytes),
+            _ => append_numbers(to, bytes, |b| f32::from_le_bytes(b).into()),
+        }
     }
 
     /// The length of a one-dimensional array, if it is there.
     pub fn len_of(&self, name: &str) -> Option<usize> {
-        let parsed = self.parse().ok()?;
-        let shape = parsed.tensor(name).ok()?.shape().to_vec();
-        (shape.len() == 1).then(|| shape[0])
+        match self.header.tensors.info(name)?.shape[..] {
+            [length] => Some(length),
+            _ => None,
+        }
     }
 
-    /// The outputs of the last Linear: the length of the bias at the highest position.
+    /// The outputs of the last Linear: the length of the bias at the highest position. More than there can be classes
+    /// count as a mistake.
     pub fn last_layer_outputs(&self) -> Option<usize> {
-        let parsed = self.parse().ok()?;
-        let positions = parsed
-            .names()
-            .into_iter()
-            .filter_map(|n| n.strip_suffix(".bias")?.parse::<usize>().ok());
-        self.len_of(&format!("{}.bias", positions.max()?))
+        let names = self.header.tensors.offset_keys();
+        let position = |name: &String| name.strip_suffix(".bias")?.parse::<usize>().ok();
+        let last = names.iter().filter_map(position).max()?;
+        let outputs = self.len_of(&format!("{last}.bias"))?;
+        (outputs <= MAX_CLASSES).then_some(outputs)
     }
 
-    /// Parameters and running statistics, laid out flat. Every tensor must be there with its shape and finite values,
-    /// and no other.
+    /// Parameters and running statistics, laid out flat. Every tensor must be there with its shape, finite values and
+    /// variances that are not negative, and no other.
     pub fn network<R: Real>(&self, layout: &Layout) -> Result<(Vec<R>, Vec<R>)> {
-        let known = |name: &str| {
-            name.ends_with(BATCHES_TRACKED)
-                || layout
-                    .params
-                    .iter()
-                    .chain(&layout.running)
-                    .any(|t| t.name == name)
-        };
-        let mut names: Vec<String> = self
-            .parse()?
-            .names()
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
-        names.sort_unstable();
-        if let Some(stranger) = names.iter().find(|name| !known(name)) {
-            let expected = "no such tensor in this network";
+        let tensors = || layout.params.iter().chain(&layout.running);
+        let mut known: HashSet<String> = tensors().map(|t| t.name.clone()).collect();
+        let counts = layout.batch_norms.iter();
+        known.extend(counts.map(|position| format!("{position}.{BATCHES_TRACKED}")));
+        let names = self.header.tensors.offset_keys();
+        if let Some(stranger) = names.iter().filter(|name| !known.contains(*name)).min() {
+            let place = format!("tensor {stranger}");
             return Err(Error::format(
                 self.path,
-                format!("tensor {stranger}"),
-                expected,
+                place,
+                "no such tensor in this network",
                 "it",
             ));
         }
-        let collect = |tensors: &[Tensor]| -> Result<Vec<R>> {
-            let count = tensors.iter().map(|t| t.range.len()).sum();
-            let mut all = Vec::with_capacity(count);
-            for tensor in tensors {
-                let start = all.len();
-                self.append(&mut all, &tensor.name, &tensor.shape)?;
-                let values: &[R] = &all[start..];
-                if let Some(at) = values.iter().position(|x| !x.is_finite()) {
-                    let place = format!("tensor {}, value {at}", tensor.name);
-                    let found = values[at].to_string();
-                    return Err(Error::format(self.path, place, "a finite number", found));
-                }
+        // All are there before memory is reserved for any.
+        for tensor in tensors() {
+            self.info(&tensor.name, &tensor.shape)?;
+        }
+        Ok((
+            self.collect(&layout.params)?,
+            self.collect(&layout.running)?,
+        ))
+    }
+
+    fn collect<R: Real>(&self, tensors: &[Tensor]) -> Result<Vec<R>> {
+        let mut all = Vec::with_capacity(tensors.iter().map(|t| t.range.len()).sum());
+        for tensor in tensors {
+            let start = all.len();
+            self.append(&mut all, self.info(&tensor.name, &tensor.shape)?);
+            let (least, expected) = match tensor.name.ends_with(VARIANCE) {
+                true => (R::from_f64(0.0), "a finite number of at least 0"),
+                false => (R::from_f64(f64::NEG_INFINITY), "a finite number"),
+            };
+            let values: &[R] = &all[start..];
+            if let Some(at) = values.iter().position(|&x| !x.is_finite() || x < least) {
+                let place = format!("tensor {}, value {at}", tensor.name);
+                return Err(Error::format(
+                    self.path,
+                    place,
+                    expected,
+                    values[at].to_string(),
+                ));
             }
-            Ok(all)
-        };
-        Ok((collect(&layout.params)?, collect(&layout.running)?))
+        }
+        Ok(all)
+    }
+}
+
+/// Reads `count` bytes, or fewer if the file ends before. Memory grows with what is read.
+fn read_up_to(file: &mut BoundedFile, count: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    match file.by_ref().take(count).read_to_end(&mut bytes) {
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(file.error(error)),
     }
 }
 

@@ -9,6 +9,9 @@ use crate::ops::activation::Activation;
 /// More parameters than this are refused as a mistake: four buffers of them would not fit a laptop.
 const MAX_PARAMETERS: usize = 1 << 31;
 
+/// More Linear layers than this are refused as a mistake.
+pub const MAX_LAYERS: usize = 10_000;
+
 /// Everything that determines the shape and the function of a network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NetworkSpec {
@@ -64,6 +67,10 @@ impl NetworkSpec {
         if !(0.0..1.0).contains(&self.dropout) {
             let message = format!("expected a probability in [0, 1), found {}", self.dropout);
             return Err(Error::setting("model.dropout", message));
+        }
+        if self.hidden.len() >= MAX_LAYERS {
+            let message = format!("expected at most {MAX_LAYERS} layers, found more");
+            return Err(Error::setting("model.depth", message));
         }
         let mut total = 0_usize;
         for (inputs, outputs) in self.layers() {
@@ -188,6 +195,10 @@ mod tests {
             },
             NetworkSpec {
                 hidden: vec![usize::MAX / 2, usize::MAX / 2],
+                ..spec()
+            },
+            NetworkSpec {
+                hidden: vec![1; MAX_LAYERS],
                 ..spec()
             },
         ];

@@ -10,6 +10,7 @@ use super::Settings;
 use super::range::{Range, Reals};
 use super::value::{Kind, Number, Value};
 use crate::error::{Error, Result};
+use crate::nn::spec::MAX_LAYERS;
 use crate::threads::MAX_THREADS;
 
 /// A setting.
@@ -55,8 +56,8 @@ const FROM_ZERO: Reals = (Included(0.0), Excluded(f64::INFINITY));
 /// `(0, ∞)`
 const ABOVE_ZERO: Reals = (Excluded(0.0), Excluded(f64::INFINITY));
 
-/// More hidden layers than this are refused as a mistake.
-const MAX_DEPTH: u64 = 10_000;
+/// No network is deeper.
+const MAX_DEPTH: u64 = MAX_LAYERS as u64;
 /// No layer and no batch is larger.
 const MAX_SIZE: u64 = 1 << 31;
 /// A TOML file holds no larger integer.

@@ -8,7 +8,10 @@ use serde::de::DeserializeOwned;
 use super::Settings;
 use super::keys::{self, KEYS};
 use crate::error::{Error, Result};
-use crate::text::file;
+use crate::input;
+
+/// The largest file of settings, in bytes.
+const MAX_FILE: u64 = 512 << 10;
 
 impl Settings {
     /// Reads a TOML file.
@@ -16,7 +19,7 @@ impl Settings {
     /// # Errors
     /// Names the line of an unknown key or of a value of the wrong type.
     pub fn from_file(path: &Path) -> Result<Self> {
-        parse(path, &file::read(path)?)
+        read_file(path)
     }
 
     /// These settings, and where one is absent that of `lower`.
@@ -53,15 +56,25 @@ impl Settings {
     /// As the text of a TOML file.
     ///
     /// # Errors
-    /// As [`Settings::check`]: a file holds only what can be read from it.
+    /// As [`Settings::check`], and if it is too large: a file holds only what can be read from it.
     pub fn to_toml(&self) -> Result<String> {
         self.check()?;
-        Ok(toml::to_string(self).expect("checked settings are TOML"))
+        let text = toml::to_string(self).expect("checked settings are TOML");
+        if text.len() as u64 > MAX_FILE {
+            let message = format!("expected at most {MAX_FILE} bytes, found {}", text.len());
+            return Err(Error::setting("settings", message));
+        }
+        Ok(text)
     }
 }
 
+/// Reads a TOML file, as [`parse`] does.
+pub(crate) fn read_file<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    parse(path, &input::read_text(path, MAX_FILE)?)
+}
+
 /// Reads the text of a TOML file; an error names the line and, where a value is wrong, its key.
-pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
+pub(super) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
     toml::from_str(text).map_err(|mut e: toml::de::Error| {
         let before = &text[..e.span().map_or(0, |s| s.start).min(text.len())];
         let place = format!("line {}", before.matches('\n').count() + 1);

@@ -32,7 +32,7 @@ pub use config::Config;
 pub use label::{Column, Label};
 
 pub(crate) use keys::{Key, error as setting_error, within};
-pub(crate) use layers::parse;
+pub(crate) use layers::read_file;
 pub(crate) use value::Kind;
 
 use crate::backend::Order;

@@ -70,7 +70,7 @@ pub(super) fn header(path: &Path) -> Result<Header> {
 
 fn parse(path: &Path, file: &TensorFile<'_>) -> Result<Header> {
     let json = file.metadata("checkpoint")?;
-    let header: Header = serde_json::from_str(&json)
+    let header: Header = serde_json::from_str(json)
         .map_err(|e| Error::format(path, "metadata", "the state of a run", e.to_string()))?;
     expect(path, "format version", &FORMAT, &header.format)?;
     Ok(header)

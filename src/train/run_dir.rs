@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use super::checkpoint;
 use super::record::{EpochRecord, Summary};
 use crate::error::{Error, Result};
+use crate::input;
 use crate::lock;
 use crate::settings::Settings;
-use crate::text;
 
 pub(super) const CONFIG: &str = "config.toml";
 pub(super) const METRICS: &str = "metrics.jsonl";
@@ -26,6 +26,11 @@ const FREE: [&str; 7] = [
     "data.path",
     "data.test",
 ];
+
+/// The largest `metrics.jsonl`, in bytes: millions of epochs.
+const MAX_RECORDS: u64 = 1 << 30;
+/// The largest `summary.json`, in bytes.
+const MAX_SUMMARY: u64 = 16 << 20;
 
 /// The folder of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +82,7 @@ impl RunDir {
     /// The records of its finished epochs.
     pub fn records(&self) -> Result<Vec<EpochRecord>> {
         let path = self.file(METRICS);
-        let text = match text::file::read(&path) {
+        let text = match input::read_text(&path, MAX_RECORDS) {
             Err(Error::Missing { .. }) => return Ok(Vec::new()),
             read => read?,
         };
@@ -99,7 +104,7 @@ impl RunDir {
     /// Its summary, once it has ended.
     pub fn summary(&self) -> Result<Option<Summary>> {
         let path = self.file(SUMMARY);
-        let text = match text::file::read(&path) {
+        let text = match input::read_text(&path, MAX_SUMMARY) {
             Err(Error::Missing { .. }) => return Ok(None),
             read => read?,
         };
@@ -110,7 +115,7 @@ impl RunDir {
 
     /// Whether there is a checkpoint to resume from.
     pub fn has_checkpoint(&self) -> bool {
-        self.file(CHECKPOINT).is_file()
+        self.file(CHECKPOINT).exists()
     }
 
     /// Checks that a run may go on with these (resolved) settings.

@@ -8,6 +8,7 @@ mod eval;
 mod foreign_journals;
 mod golden;
 mod gradcheck;
+mod inputs;
 mod journals;
 mod older;
 mod predict;

@@ -27,11 +27,13 @@ fn array<T>(mut bytes: &[u8], read: impl Fn(NpyArray<'_>) -> Result<T>) -> Resul
 }
 
 fn values(bytes: &[u8]) -> NpyValues {
-    array(bytes, |a| a.read_values()).unwrap()
+    array(bytes, |a| a.read_values(NumberType::U8)).unwrap()
 }
 
 fn values_error(bytes: &[u8]) -> String {
-    let error = array(bytes, |a| a.read_values()).err().unwrap();
+    let error = array(bytes, |a| a.read_values(NumberType::U8))
+        .err()
+        .unwrap();
     assert!(matches!(error, Error::Format { .. }), "{error}");
     error.to_string()
 }

@@ -23,6 +23,7 @@ pub use worker::Origin;
 
 use crate::durable;
 use crate::error::{Error, Result};
+use crate::input::BoundedFile;
 use lock::{GRACE, Lock};
 use system::{Access, JournalFile, OperatingSystem, System};
 use worker::{DEATH_TIMEOUT, Heartbeat, Liveness};
@@ -53,6 +54,8 @@ impl Journal {
     /// # Errors
     /// If the file does not exist, or a line of it is not a record.
     pub fn open(path: &Path) -> Result<Self> {
+        // A device or a named pipe is refused here, before anybody waits for its end.
+        BoundedFile::open(path)?;
         Self::open_on(Arc::new(OperatingSystem::new()), path, worker::name())
     }
 
@@ -81,6 +84,9 @@ impl Journal {
     /// # Errors
     /// If the file cannot be created, or a line of it is not a record.
     pub fn join(path: &Path) -> Result<Self> {
+        if path.exists() {
+            BoundedFile::open(path)?;
+        }
         durable::create(path)?;
         let mut journal = Self::open(path)?;
         lock::sweep(path);

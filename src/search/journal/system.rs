@@ -8,6 +8,11 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::input;
+
+/// The largest small file, in bytes: a worker's name or its counter.
+const MAX_SMALL: u64 = 4096;
+
 /// The identity of a file: its device and number, and its time of modification.
 pub(in crate::search) type Identity = (u64, u64, Option<Duration>);
 
@@ -143,7 +148,7 @@ impl System for OperatingSystem {
     }
 
     fn read(&self, path: &Path) -> io::Result<String> {
-        fs::read_to_string(path)
+        input::read_text(path, MAX_SMALL).map_err(io::Error::other)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -95,6 +95,26 @@ fn a_torn_end_is_not_read_and_then_cut_off() {
     assert_eq!(Journal::open(&path).unwrap().storage(), journal.storage());
 }
 
+#[cfg(unix)]
+#[test]
+fn what_has_no_end_is_no_study_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    for path in [Path::new("/dev/zero"), dir.path(), &pipe] {
+        for opened in [Journal::open(path), Journal::join(path)] {
+            assert_eq!(opened.unwrap_err().exit_code(), 2, "{path:?}");
+        }
+    }
+    // Nor is what stands in the place of the lock read without end.
+    let path = dir.path().join("study.journal");
+    std::os::unix::fs::symlink("/dev/zero", dir.path().join("study.journal.lock")).unwrap();
+    let system = OperatingSystem::new();
+    assert!(system.read(&dir.path().join("study.journal.lock")).is_err());
+    assert!(Journal::join(&path).is_ok());
+}
+
 /// A late writer, or a program that knows nothing of torn records, has appended to one. The record behind it counts.
 #[test]
 fn a_record_behind_a_torn_one_is_read_and_the_line_is_mended() {

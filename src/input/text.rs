@@ -1,26 +1,16 @@
-//! Files of text.
+//! Text in UTF-8.
 
-use std::fs;
 use std::path::Path;
 
 use crate::error::{Error, Result};
 
 const UTF8: &str = "text in UTF-8";
 
-/// Reads a file of text in UTF-8, without the mark that may stand at its start.
+/// The text of a file, from its bytes, without the mark that may stand at its start.
 ///
 /// # Errors
-/// If it cannot be read, and [`Error::Format`] with the line and byte of what is not UTF-8.
-pub fn read(path: &Path) -> Result<String> {
-    let bytes = fs::read(path).map_err(|e| Error::io("read", path, e))?;
-    decode(path, bytes)
-}
-
-/// The text of a file, from its bytes.
-///
-/// # Errors
-/// As [`read`], for what is not UTF-8.
-pub fn decode(path: &Path, bytes: Vec<u8>) -> Result<String> {
+/// [`Error::Format`] with the line and byte of what is not UTF-8.
+pub(super) fn decode(path: &Path, bytes: Vec<u8>) -> Result<String> {
     refuse_utf16(path, &bytes)?;
     let text = String::from_utf8(bytes).map_err(|e| {
         let at = e.utf8_error().valid_up_to();
@@ -44,7 +34,7 @@ pub fn decode(path: &Path, bytes: Vec<u8>) -> Result<String> {
 ///
 /// # Errors
 /// [`Error::Format`], which says what to do.
-pub fn refuse_utf16(path: &Path, start: &[u8]) -> Result<()> {
+pub(crate) fn refuse_utf16(path: &Path, start: &[u8]) -> Result<()> {
     if !start.starts_with(b"\xff\xfe") && !start.starts_with(b"\xfe\xff") {
         return Ok(());
     }
@@ -77,13 +67,5 @@ mod tests {
     fn a_byte_order_mark_is_left_out() {
         let text = decode(Path::new("a"), b"\xef\xbb\xbfa = 1".to_vec()).unwrap();
         assert_eq!(text, "a = 1");
-    }
-
-    #[test]
-    fn a_folder_and_a_missing_file_are_bad_input() {
-        let dir = tempfile::tempdir().unwrap();
-        for path in [dir.path().to_owned(), dir.path().join("none")] {
-            assert_eq!(read(&path).unwrap_err().exit_code(), 2, "{path:?}");
-        }
     }
 }
