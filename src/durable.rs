@@ -115,6 +115,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("file"), b"").unwrap();
         let error = write(&dir.path().join("file").join("x"), b"1").unwrap_err();
-        assert_eq!(error.exit_code(), 1);
+        assert_eq!(error.exit_code(), 2);
     }
 }
