@@ -339,7 +339,7 @@ mod tests {
         fs::write(dir.path().join("file"), b"").unwrap();
         let inside = dir.path().join("file").join("x");
         for error in [write(&inside, b"1"), create_dir_all(&inside)] {
-            assert_eq!(error.unwrap_err().exit_code(), 1);
+            assert_eq!(error.unwrap_err().exit_code(), 2);
         }
         let error = create_dir_all(&dir.path().join("file")).unwrap_err();
         assert!(error.to_string().contains("file"), "{error}");

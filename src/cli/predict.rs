@@ -17,9 +17,10 @@ use crate::text::{csv, table};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Rows are counted from 1. A label column in a CSV file is ignored. PNG images are read as grey values
-0..255; they must have the size of the images that the model was trained on. In the CSV file of --out, names
-that a spreadsheet would calculate (=, +, -, @ at the start) have an apostrophe before them, and control
-characters are escaped (\\u{1b}). --json has names as they are.
+0..255; they must have the size of the images that the model was trained on.
+
+In the CSV file of --out a name that a spreadsheet would calculate, as =1+1, -x and @x, has an apostrophe
+before it, and control characters are escaped, as in \\u{1b}. --json has names as they are.
 
 Examples:
   chainrule predict --model runs/run-0001 boot.png sandal.png

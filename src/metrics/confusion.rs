@@ -2,6 +2,9 @@
 
 use crate::error::{Error, Result};
 
+/// The largest number of classes: the counts then take 134 MB.
+const MAX_CLASSES: usize = 4096;
+
 /// Counts of samples by true and predicted class: `[classes, classes]`, rows true, columns predicted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confusion {
@@ -10,8 +13,12 @@ pub struct Confusion {
 }
 
 impl Confusion {
-    /// Counts the pairs. The two slices must be equally long, and every value less than `classes`.
+    /// Counts the pairs. The two slices must be equally long, and every value less than `classes`, which are at most 4096.
     pub fn new(classes: usize, labels: &[u32], predictions: &[u32]) -> Result<Self> {
+        if classes > MAX_CLASSES {
+            let expected = format!("at most {MAX_CLASSES} classes");
+            return Err(Error::shape("a confusion matrix", expected, classes.to_string()));
+        }
         if labels.len() != predictions.len() {
             return Err(Error::shape(
                 "predictions",
@@ -78,6 +85,14 @@ fn check_range(what: &str, classes: usize, values: &[u32]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// One label of 65535 in a small file must not take 34 GB.
+    #[test]
+    fn many_classes_are_refused() {
+        let error = Confusion::new(65_536, &[65_535], &[0]).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("at most 4096"), "{error}");
+    }
 
     #[test]
     fn rows_are_true_and_columns_predicted() {

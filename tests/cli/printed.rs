@@ -132,7 +132,6 @@ fn no_cell_of_predictions_is_a_formula() {
         ("-x", "'-x"),
         ("@SUM(1)", "'@SUM(1)"),
         ("\u{1b}[2J", "\\u{1b}[2J"),
-        ("-1", "-1"),
     ] {
         let data = "=data.csv";
         program.write(data, rows(class, ["x", "y"]));
