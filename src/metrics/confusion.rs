@@ -17,7 +17,11 @@ impl Confusion {
     pub fn new(classes: usize, labels: &[u32], predictions: &[u32]) -> Result<Self> {
         if classes > MAX_CLASSES {
             let expected = format!("at most {MAX_CLASSES} classes");
-            return Err(Error::shape("a confusion matrix", expected, classes.to_string()));
+            return Err(Error::shape(
+                "a confusion matrix",
+                expected,
+                classes.to_string(),
+            ));
         }
         if labels.len() != predictions.len() {
             return Err(Error::shape(
