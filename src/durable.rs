@@ -147,10 +147,16 @@ pub(crate) fn create_dir_all(path: &Path) -> Result<()> {
     }
 }
 
-/// Makes a folder that does not exist yet, and syncs the one that holds it.
-pub(crate) fn create_dir(path: &Path) -> Result<()> {
-    fs::create_dir(path).map_err(|e| Error::io("create", path, e))?;
-    sync(folder_of(path))
+/// Makes a folder and syncs the one that holds it. Returns `false` if there is something of this name already.
+///
+/// # Errors
+/// If it cannot be made.
+pub(crate) fn create_dir(path: &Path) -> Result<bool> {
+    match fs::create_dir(path) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(e) => Err(Error::io("create", path, e)),
+        Ok(()) => sync(folder_of(path)).map(|()| true),
+    }
 }
 
 /// The folder that holds a file.

@@ -13,7 +13,8 @@ pub struct Confusion {
 }
 
 impl Confusion {
-    /// Counts the pairs. The two slices must be equally long, and every value less than `classes`, which are at most 4096.
+    /// Counts the pairs. The two slices must be equally long, and every value less than `classes`. There may be 4096
+    /// classes.
     pub fn new(classes: usize, labels: &[u32], predictions: &[u32]) -> Result<Self> {
         if classes > MAX_CLASSES {
             let expected = format!("at most {MAX_CLASSES} classes");

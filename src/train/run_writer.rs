@@ -1,7 +1,7 @@
 //! Writing to a run's folder: by one process at a time.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::checkpoint;
@@ -155,10 +155,8 @@ fn next_free(parent: &Path) -> Result<PathBuf> {
     durable::create_dir_all(parent)?;
     for number in 1_u32.. {
         let path = parent.join(format!("run-{number:04}"));
-        match durable::create_dir(&path) {
-            Ok(()) => return Ok(path),
-            Err(Error::Io { source, .. }) if source.kind() == ErrorKind::AlreadyExists => {}
-            Err(e) => return Err(e),
+        if durable::create_dir(&path)? {
+            return Ok(path);
         }
     }
     unreachable!("2³² runs")

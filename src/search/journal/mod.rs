@@ -10,6 +10,7 @@ mod record;
 mod storage;
 pub(super) mod system;
 mod worker;
+mod worker_name;
 
 use std::collections::HashMap;
 use std::io;
@@ -19,7 +20,7 @@ use std::time::{Duration, SystemTime};
 
 pub use record::{Attributes, NewTrial, Operation, Parameter, Record, TrialState};
 pub use storage::{Ignored, Storage, Study, Trial};
-pub use worker::Origin;
+pub use worker_name::Origin;
 
 use crate::durable;
 use crate::error::{Error, Result};
@@ -56,7 +57,7 @@ impl Journal {
     pub fn open(path: &Path) -> Result<Self> {
         // A device or a named pipe is refused here, before anybody waits for its end.
         BoundedFile::open(path)?;
-        Self::open_on(Arc::new(OperatingSystem::new()), path, worker::name())
+        Self::open_on(Arc::new(OperatingSystem::new()), path, worker_name::name())
     }
 
     /// Opens an existing file of a system as this worker.

@@ -8,6 +8,7 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::worker_name;
 use crate::input;
 
 /// The largest small file, in bytes: a worker's name or its counter.
@@ -164,7 +165,7 @@ impl System for OperatingSystem {
     }
 
     fn is_gone(&self, worker: &str) -> bool {
-        super::worker::is_gone(worker)
+        worker_name::is_gone(worker)
     }
 
     fn time(&self) -> Duration {

@@ -1,28 +1,22 @@
-//! The workers that write to a study file, and whether they are alive.
+//! Whether the workers that write to a study file are alive.
 //!
 //! The journal itself does not show whether a worker is alive: a trial whose worker was killed stays running in
 //! it for ever. So each worker of this program increments a counter in a file of its own,
 //! `<journal>.alive/<worker>`. A worker is dead if its process no longer exists, or if its counter has not
 //! changed for a minute by the monotonic clock of the process that watches it.
-//!
-//! Process numbers mean something only within one boot of a machine and one PID namespace: containers of one host
-//! name have numbers of their own. So a worker's name holds both, as the *place* of its process.
 
 use std::collections::HashMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-
 use super::system::{System, beside};
-use crate::durable::unique;
+use super::worker_name::{is_gone, is_own};
 use crate::error::{Error, Result};
-use crate::lock::host;
 
 /// How often a worker increments its counter.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
@@ -33,69 +27,8 @@ pub(super) const DEATH_TIMEOUT: Duration = Duration::from_secs(60);
 /// A counter that has not changed for this time is removed. A worker that lives writes it anew.
 const FORGET_AFTER: Duration = Duration::from_secs(3600);
 
-/// The prefix of the names of this program's workers.
-const NAME_PREFIX: &str = "chainrule-";
-
 /// The ending of the name of the folder of the counters.
 const FOLDER: &str = ".alive";
-
-/// A new worker's name: `chainrule-<host>-<place>-<process>-<unique>`. It can also be the name of a file.
-pub(super) fn name() -> String {
-    format!("{}{}", *PROCESS, unique())
-}
-
-/// The beginning of the names of this process's workers.
-static PROCESS: LazyLock<String> = LazyLock::new(|| {
-    let host = host().replace(|c| !is_plain(c), "_");
-    let process = std::process::id();
-    format!("{NAME_PREFIX}{host}-{}-{process}-", *PLACE)
-});
-
-/// Where process numbers mean what they mean here: 64 bits of a hash of the boot and the PID namespace, in
-/// hexadecimal. Where the system tells neither, the host alone counts.
-static PLACE: LazyLock<String> = LazyLock::new(|| {
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let namespace = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-    let text = format!("{} {} {}", host(), boot.trim(), namespace.display());
-    let digest = Sha256::digest(text.as_bytes());
-    digest[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-});
-
-/// Whether the character may stand in a worker's name.
-fn is_plain(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
-}
-
-/// Whether a worker's name is one that this program gives. Others never become the name of a file: a name in a study
-/// file may hold anything.
-fn is_own(worker: &str) -> bool {
-    worker.starts_with(NAME_PREFIX) && worker.chars().all(is_plain)
-}
-
-/// Whose a worker is, judging by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// It works in this process.
-    ThisProcess,
-    /// It works in another process of this program.
-    ThisProgram,
-    /// It is of another program.
-    OtherProgram,
-}
-
-impl Origin {
-    /// Whose the worker of this name is.
-    pub(in crate::search) fn of(worker: &str) -> Self {
-        match worker {
-            own if own.starts_with(PROCESS.as_str()) => Origin::ThisProcess,
-            own if is_own(own) => Origin::ThisProgram,
-            _ => Origin::OtherProgram,
-        }
-    }
-}
 
 /// Increments a worker's counter, on a thread of its own, until it is dropped.
 #[derive(Debug)]
@@ -216,55 +149,19 @@ impl Liveness {
     }
 }
 
-/// Whether the name is that of a process of this program in this place, and the process no longer exists.
-/// Process numbers are used again, and then the timeout decides.
-pub(super) fn is_gone(worker: &str) -> bool {
-    let Some(rest) = worker.strip_prefix(NAME_PREFIX) else {
-        return false;
-    };
-    let mut parts = rest.rsplit('-');
-    let (_unique, process, place) = (parts.next(), parts.next(), parts.next());
-    place == Some(PLACE.as_str())
-        && process
-            .and_then(|p| p.parse().ok())
-            .is_some_and(|process| !exists(process))
-}
-
-#[cfg(unix)]
-fn exists(process: i32) -> bool {
-    use rustix::process::{Pid, test_kill_process};
-    let Some(process) = Pid::from_raw(process) else {
-        return true;
-    };
-    // Another user's process exists too, although it may not be signalled.
-    test_kill_process(process) != Err(rustix::io::Errno::SRCH)
-}
-
-#[cfg(not(unix))]
-fn exists(_process: i32) -> bool {
-    true
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::durable::unique;
     use crate::search::journal::system::OperatingSystem;
+    use crate::search::journal::worker_name::name;
+    #[cfg(unix)]
+    use crate::search::journal::worker_name::tests::{gone, worker_of};
+
+    const NAME_PREFIX: &str = "chainrule-";
 
     fn liveness(journal: &Path, timeout: Duration) -> Liveness {
         Liveness::new(Arc::new(OperatingSystem::new()), journal, timeout)
-    }
-
-    /// The name of a worker of a process in this place.
-    fn worker_of(process: u32) -> String {
-        format!("{NAME_PREFIX}host-{}-{process}-{}", *PLACE, unique())
-    }
-
-    /// The number of a process that no longer exists.
-    #[cfg(unix)]
-    fn gone() -> u32 {
-        let mut child = std::process::Command::new("true").spawn().unwrap();
-        child.wait().unwrap();
-        child.id()
     }
 
     #[test]
@@ -295,25 +192,8 @@ mod tests {
     fn a_process_that_is_gone_is_dead_at_once() {
         let dir = tempfile::tempdir().unwrap();
         let mut liveness = liveness(&dir.path().join("study.journal"), DEATH_TIMEOUT);
-        let gone = gone();
-        assert!(liveness.is_dead(&worker_of(gone)));
+        assert!(liveness.is_dead(&worker_of(gone())));
         assert!(!liveness.is_dead(&name()));
-        // In another container or after another boot the number means another process, on any host.
-        let host = host();
-        for place in ["0123456789abcdef", "", "elsewhere"] {
-            let worker = format!("{NAME_PREFIX}{host}-{place}-{gone}-{}", unique());
-            assert!(!liveness.is_dead(&worker), "{worker}");
-        }
-        let old = format!("{NAME_PREFIX}{host}-{gone}-{}", unique());
-        assert!(!liveness.is_dead(&old), "a name without a place");
-    }
-
-    #[test]
-    fn a_name_tells_whose_the_worker_is() {
-        assert_eq!(Origin::of(&name()), Origin::ThisProcess);
-        assert_eq!(Origin::of(&worker_of(1)), Origin::ThisProgram);
-        assert_eq!(Origin::of("f1af3dd8-f7ef"), Origin::OtherProgram);
-        assert!(is_own(&name()));
     }
 
     /// A name in a study file is never a path.

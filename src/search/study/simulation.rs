@@ -9,16 +9,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use super::tests::{plan, value};
 use super::*;
+use crate::metrics::ValidationMetric;
 use crate::search::journal::Record;
 use crate::search::journal::system::System;
-use crate::search::plan::SamplerName;
+use crate::search::plan::{PrunerName, SamplerName};
 use crate::search::pruner::Never;
-use machine::{EndsWhenDropped, Faults, Killed, Machine, SimulatedProcess};
-
-/// Where the journal is, on every simulated machine.
-const JOURNAL: &str = "/study.journal";
+use crate::search::space::Space;
+use crate::settings::Settings;
+use machine::{
+    EndsWhenDropped, Faults, JOURNAL, Killed, Promises, SimulatedMachine, SimulatedProcess,
+};
 
 /// The number of trials of a study.
 const TRIALS: usize = 5;
@@ -29,23 +30,36 @@ const WORKERS: usize = 3;
 /// The time without news after which a trial of Optuna is no longer waited for.
 const FOREIGN_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// What the processes have been told, which must be true in the end.
-#[derive(Debug, Default)]
-struct Promises {
-    /// The ids of trials that were to be run.
-    begun: Vec<usize>,
-    /// The ids and values of trials that were recorded as complete.
-    complete: Vec<(usize, f64)>,
+/// A search over two parameters.
+pub(super) fn plan(sampler: SamplerName) -> Plan {
+    let mut space = Space::default();
+    space.add("lr", "0.001..0.01:log").unwrap();
+    space.add("activation", "relu,tanh").unwrap();
+    Plan {
+        name: "test".into(),
+        space,
+        base: Settings::default(),
+        seed: 11,
+        repeats: 1,
+        objective: ValidationMetric::default(),
+        sampler,
+        pruner: PrunerName::None,
+    }
+}
+
+/// A value that is a function of the point, like that of a training run.
+pub(super) fn value(point: &[f64]) -> f64 {
+    1.0 - (point[0] - 0.004).abs() - 0.1 * point[1]
 }
 
 /// One worker of this program, started again whenever it was killed.
-struct Worker<'a> {
+struct RestartedWorker<'a> {
     process: SimulatedProcess,
     plan: &'a Plan,
     promises: &'a Mutex<Promises>,
 }
 
-impl Worker<'_> {
+impl RestartedWorker<'_> {
     /// Works until the study is done.
     fn run(&self) {
         let _end = EndsWhenDropped(&self.process);
@@ -101,7 +115,7 @@ impl Worker<'_> {
 fn simulate(seed: u64, faults: Faults, optuna: usize) -> (Vec<u8>, Promises) {
     let plan = plan(SamplerName::Random);
     let journal = Path::new(JOURNAL);
-    let machine = Machine::new(seed, WORKERS + optuna, faults, journal);
+    let machine = SimulatedMachine::new(seed, WORKERS + optuna, faults, journal);
     let promises = Mutex::default();
     let process = |number| SimulatedProcess {
         machine: machine.clone(),
@@ -109,7 +123,7 @@ fn simulate(seed: u64, faults: Faults, optuna: usize) -> (Vec<u8>, Promises) {
     };
     std::thread::scope(|scope| {
         for number in 0..WORKERS {
-            let worker = Worker {
+            let worker = RestartedWorker {
                 process: process(number),
                 plan: &plan,
                 promises: &promises,
@@ -117,7 +131,7 @@ fn simulate(seed: u64, faults: Faults, optuna: usize) -> (Vec<u8>, Promises) {
             scope.spawn(move || worker.run());
         }
         for number in WORKERS..WORKERS + optuna {
-            let other = optuna::Worker {
+            let other = optuna::OptunaWorker {
                 process: process(number),
                 study: &plan.name,
                 promises: &promises,

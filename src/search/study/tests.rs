@@ -1,38 +1,16 @@
 use std::path::Path;
 
+use super::simulation::{plan, value};
 use super::*;
-use crate::metrics::ValidationMetric;
 use crate::search::journal::NewTrial;
-use crate::search::plan::{PrunerName, SamplerName};
+use crate::search::plan::SamplerName;
 use crate::search::pruner::{Never, SuccessiveHalving};
 use crate::search::space::Space;
-use crate::settings::Settings;
 
 const FOREIGN_TIMEOUT: Duration = Duration::from_millis(200);
 
-pub(super) fn plan(sampler: SamplerName) -> Plan {
-    let mut space = Space::default();
-    space.add("lr", "0.001..0.01:log").unwrap();
-    space.add("activation", "relu,tanh").unwrap();
-    Plan {
-        name: "test".into(),
-        space,
-        base: Settings::default(),
-        seed: 11,
-        repeats: 1,
-        objective: ValidationMetric::default(),
-        sampler,
-        pruner: PrunerName::None,
-    }
-}
-
 fn join<'a>(path: &Path, plan: &'a Plan) -> Result<StudyWork<'a>> {
     StudyWork::join(Journal::join(path)?, plan, "hash", FOREIGN_TIMEOUT)
-}
-
-/// A value that is a function of the point, like that of a training run.
-pub(super) fn value(point: &[f64]) -> f64 {
-    1.0 - (point[0] - 0.004).abs() - 0.1 * point[1]
 }
 
 fn run(work: &mut StudyWork<'_>, trials: usize) -> Next {

@@ -13,6 +13,9 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::search::journal::system::{Access, Identity, JournalFile, System};
 
+/// Where the journal is, on every simulated machine.
+pub(super) const JOURNAL: &str = "/study.journal";
+
 /// The virtual time that a call takes.
 const CALL: Duration = Duration::from_millis(1);
 
@@ -42,6 +45,15 @@ pub(super) struct Faults {
     pub(super) shows_deaths: bool,
 }
 
+/// What the processes have been told, which must be true in the end.
+#[derive(Debug, Default)]
+pub(super) struct Promises {
+    /// The ids of trials that were to be run.
+    pub(super) begun: Vec<usize>,
+    /// The ids and values of trials that were recorded as complete.
+    pub(super) complete: Vec<(usize, f64)>,
+}
+
 /// The payload of the unwinding of a process that is killed.
 pub(super) struct Killed;
 
@@ -54,7 +66,7 @@ struct Inode {
 }
 
 #[derive(Debug, Default)]
-struct Process {
+struct ProcessState {
     /// The name of its worker now.
     worker: String,
     /// It makes no call before this time.
@@ -67,12 +79,12 @@ struct Process {
 }
 
 #[derive(Debug)]
-struct State {
+struct MachineState {
     dice: ChaCha8Rng,
     clock: Duration,
     calls: usize,
     turn: usize,
-    processes: Vec<Process>,
+    processes: Vec<ProcessState>,
     inodes: Vec<Inode>,
     names: HashMap<PathBuf, usize>,
     handles: usize,
@@ -83,13 +95,13 @@ struct State {
 
 /// The machine.
 #[derive(Debug)]
-pub(super) struct Machine {
+pub(super) struct SimulatedMachine {
     faults: Faults,
-    state: Mutex<State>,
+    state: Mutex<MachineState>,
     turns: Vec<Condvar>,
 }
 
-impl State {
+impl MachineState {
     /// Whether something happens that happens once in `n` times.
     fn once_in(&mut self, n: u32) -> bool {
         self.dice.next_u32().is_multiple_of(n)
@@ -117,7 +129,7 @@ impl State {
 
     /// Gives the turn to a process that can go on. If all wait, time passes.
     fn next_turn(&mut self) {
-        let ready = |p: &Process, clock| !p.has_ended && p.wake <= clock;
+        let ready = |p: &ProcessState, clock| !p.has_ended && p.wake <= clock;
         let wakes = self.processes.iter().filter(|p| !p.has_ended);
         let Some(first) = wakes.map(|p| p.wake).min() else {
             return;
@@ -131,22 +143,22 @@ impl State {
     }
 }
 
-impl Machine {
+impl SimulatedMachine {
     /// A machine for this number of processes, with an empty journal.
     pub(super) fn new(seed: u64, processes: usize, faults: Faults, journal: &Path) -> Arc<Self> {
-        let state = State {
+        let state = MachineState {
             dice: ChaCha8Rng::seed_from_u64(seed),
             clock: Duration::ZERO,
             calls: 0,
             turn: 0,
-            processes: (0..processes).map(|_| Process::default()).collect(),
+            processes: (0..processes).map(|_| ProcessState::default()).collect(),
             inodes: vec![Inode::default()],
             names: HashMap::from([(journal.to_owned(), 0)]),
             handles: 0,
             dead: HashMap::new(),
             tears: 0,
         };
-        Arc::new(Machine {
+        Arc::new(SimulatedMachine {
             faults,
             state: Mutex::new(state),
             turns: (0..processes).map(|_| Condvar::new()).collect(),
@@ -159,7 +171,7 @@ impl Machine {
         state.inodes[state.inode(path).unwrap()].bytes.clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, MachineState> {
         self.state.lock().unwrap_or_else(|e| e.into_inner())
     }
 
@@ -167,8 +179,8 @@ impl Machine {
     fn wait_for_turn<'m>(
         &'m self,
         process: usize,
-        mut state: MutexGuard<'m, State>,
-    ) -> MutexGuard<'m, State> {
+        mut state: MutexGuard<'m, MachineState>,
+    ) -> MutexGuard<'m, MachineState> {
         while state.turn != process {
             self.turns[state.turn].notify_one();
             state = self.turns[process]
@@ -182,7 +194,7 @@ impl Machine {
 /// A process of a machine, as its system.
 #[derive(Clone, Debug)]
 pub(super) struct SimulatedProcess {
-    pub(super) machine: Arc<Machine>,
+    pub(super) machine: Arc<SimulatedMachine>,
     pub(super) number: usize,
 }
 
@@ -211,7 +223,7 @@ impl SimulatedProcess {
     }
 
     /// Makes a call: before it the process may pause or die, and others may go on.
-    fn call<T>(&self, act: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
+    fn call<T>(&self, act: impl FnOnce(&mut MachineState) -> io::Result<T>) -> io::Result<T> {
         let machine = &*self.machine;
         let mut state = machine.wait_for_turn(self.number, machine.lock());
         if state.processes[self.number].is_killed {
@@ -239,9 +251,9 @@ impl SimulatedProcess {
 
     fn pause<'m>(
         &'m self,
-        mut state: MutexGuard<'m, State>,
+        mut state: MutexGuard<'m, MachineState>,
         pause: Duration,
-    ) -> MutexGuard<'m, State> {
+    ) -> MutexGuard<'m, MachineState> {
         let clock = state.clock;
         let process = &mut state.processes[self.number];
         (process.wake, process.paused) = (clock + pause, Some(clock));
@@ -254,7 +266,7 @@ impl SimulatedProcess {
         state
     }
 
-    fn die(&self, mut state: MutexGuard<'_, State>) -> ! {
+    fn die(&self, mut state: MutexGuard<'_, MachineState>) -> ! {
         let clock = state.clock;
         state.processes[self.number].is_killed = true;
         let worker = state.processes[self.number].worker.clone();

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use super::machine::{EndsWhenDropped, Killed, SimulatedProcess};
-use super::{JOURNAL, Promises};
+use super::machine::{EndsWhenDropped, JOURNAL, Killed, Promises, SimulatedProcess};
 use crate::search::journal::system::{Access, System};
 use crate::search::journal::{NewTrial, Operation, Record, Storage, TrialState};
 
@@ -17,13 +16,13 @@ const GRACE: Duration = Duration::from_secs(30);
 /// The number of trials that a worker runs.
 const TRIALS: usize = 3;
 
-pub(super) struct Worker<'a> {
+pub(super) struct OptunaWorker<'a> {
     pub(super) process: SimulatedProcess,
     pub(super) study: &'a str,
     pub(super) promises: &'a Mutex<Promises>,
 }
 
-impl Worker<'_> {
+impl OptunaWorker<'_> {
     /// Runs some trials. After a death or an error it is not started again, and its trial stays running in the file.
     pub(super) fn run(&self) {
         let worker = format!("{:032x}-{}", self.process.number, self.process.number);
