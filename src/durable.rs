@@ -336,7 +336,8 @@ mod tests {
         create_dir_all(&path).unwrap();
         create_dir_all(&path).unwrap();
         assert!(dir.path().join("a/c").is_dir());
-        create_dir(&path).unwrap_err();
+        assert!(!create_dir(&path).unwrap());
+        assert!(create_dir(&path.join("d")).unwrap());
     }
 
     #[test]

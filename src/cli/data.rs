@@ -150,7 +150,7 @@ fn verify_files(source: &DataSource) -> Result<()> {
 }
 
 fn show(source: &DataSource, out: &Path) -> Result<()> {
-    output::check_parent(out)?;
+    output::check_output(out)?;
     let picture = class_picture(&source.load()?)?;
     durable::write(out, &picture)?;
     print(|stdout| writeln!(stdout, "{}", printable_path(out)))

@@ -90,7 +90,7 @@ pub(super) fn is_closed_pipe(error: &Error) -> bool {
 
 /// Checks, before the work and not after it, that an output file can be made: that its folder exists, that it is no
 /// folder itself, and that its name is not too long.
-pub(super) fn check_parent(path: &Path) -> Result<()> {
+pub(super) fn check_output(path: &Path) -> Result<()> {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => {
             let hint = format!("{} cannot be written there", path.display());

@@ -69,7 +69,7 @@ struct InputPredictions<'a> {
 /// Runs the command.
 pub(super) fn run(args: &PredictArgs) -> Result<()> {
     if let Some(path) = &args.out {
-        output::check_parent(path)?;
+        output::check_output(path)?;
     }
     let model = args.model.read()?;
     let inputs = predict(args, &model)?;

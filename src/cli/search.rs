@@ -17,6 +17,7 @@ use crate::search::{
 };
 use crate::settings::utf8_path;
 use crate::text::number::shown;
+use crate::text::printable::printable_path;
 
 /// What `search` takes.
 #[derive(Debug, Args)]
@@ -94,7 +95,7 @@ pub(super) fn run(args: &SearchArgs) -> Result<()> {
         pruner: args.pruner,
     };
     plan.check()?;
-    output::check_parent(&args.study)?;
+    output::check_output(&args.study)?;
     let task = Task {
         plan: &plan,
         trials: args.trials as usize,
@@ -215,7 +216,7 @@ fn in_words(report: &SearchReport<'_>) -> String {
         report.complete,
         report.pruned,
         report.failed,
-        report.study.display(),
+        printable_path(report.study),
         report.name
     );
     for (place, best) in report.best.iter().enumerate() {

@@ -83,7 +83,7 @@ pub(super) fn run(args: &SweepArgs) -> Result<()> {
             ));
         }
     }
-    output::check_parent(&args.study)?;
+    output::check_output(&args.study)?;
     let tasks: Vec<Task<'_>> = plans.iter().map(Task::series).collect();
     let work = Work {
         tasks: &tasks,

@@ -64,7 +64,7 @@ pub(super) fn run(args: TrainArgs) -> Result<()> {
     let config = Config::new(&args.settings.over(&lower))?;
     check_device(config.device)?;
     if let Some(path) = &args.save {
-        output::check_parent(path)?;
+        output::check_output(path)?;
     }
     let options = LoadOptions {
         path: config.data.as_deref(),

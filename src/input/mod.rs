@@ -123,14 +123,35 @@ fn unreadable(path: &Path, metadata: &Metadata) -> Option<&'static str> {
 /// # Errors
 /// As [`BoundedFile::open`], and if the file is larger.
 pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
+    let file = open_up_to(path, most)?;
+    read_all(file, u64::MAX)
+}
+
+/// Reads what a file of text holds now, of at most `most` bytes. Another process may append to it meanwhile.
+///
+/// # Errors
+/// As [`read_text`].
+pub(crate) fn read_growing_text(path: &Path, most: u64) -> Result<String> {
+    let file = open_up_to(path, most)?;
+    let now = file.limit;
+    text::decode(path, read_all(file, now)?)
+}
+
+/// Opens a file of at most `most` bytes.
+fn open_up_to(path: &Path, most: u64) -> Result<BoundedFile> {
     let mut file = BoundedFile::open(path)?;
     if let Some(size) = file.size.filter(|&size| size > most) {
         let (expected, found) = (format!("at most {most} bytes"), size.to_string());
         return Err(Error::format(path, "size", expected, found));
     }
     file.limit = file.limit.min(most);
+    Ok(file)
+}
+
+/// Reads to the end, or as many bytes.
+fn read_all(mut file: BoundedFile, count: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    match file.read_to_end(&mut bytes) {
+    match file.by_ref().take(count).read_to_end(&mut bytes) {
         Ok(_) => Ok(bytes),
         Err(error) => Err(file.error(error)),
     }
@@ -237,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_grows_while_it_is_read_is_refused() {
+    fn a_file_that_grows_while_it_is_read_is_refused_unless_it_may() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
         fs::write(&path, "text").unwrap();
@@ -253,5 +274,10 @@ mod tests {
             "{error}"
         );
         assert_eq!(error.exit_code(), 2);
+        // Its beginning is whole.
+        let mut file = open_up_to(&path, 99).unwrap();
+        file.limit = 4;
+        assert_eq!(read_all(file, 4).unwrap(), b"text");
+        assert_eq!(read_growing_text(&path, 99).unwrap(), "textmore");
     }
 }

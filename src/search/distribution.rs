@@ -6,6 +6,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::text::number::number;
+
 /// More steps than this cannot be told apart as floats, nor counted.
 const MAX_STEPS: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
 
@@ -49,12 +51,15 @@ impl Distribution {
     pub fn float(low: f64, high: f64, log: bool, step: Option<f64>) -> Result<Self, String> {
         if !((high - low).is_finite() && low <= high) {
             return Err(format!(
-                "expected a range from low to high, found {low} to {high}"
+                "expected a range from low to high, found {} to {}",
+                number(low),
+                number(high)
             ));
         }
         if log && low <= 0.0 {
             return Err(format!(
-                "expected a log range above 0, found one from {low}"
+                "expected a log range above 0, found one from {}",
+                number(low)
             ));
         }
         let Some(step) = step else {

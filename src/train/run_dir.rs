@@ -82,7 +82,8 @@ impl RunDir {
     /// The records of its finished epochs.
     pub fn records(&self) -> Result<Vec<EpochRecord>> {
         let path = self.file(METRICS);
-        let text = match input::read_text(&path, MAX_RECORDS) {
+        // A process that works on the run may append to it.
+        let text = match input::read_growing_text(&path, MAX_RECORDS) {
             Err(Error::Missing { .. }) => return Ok(Vec::new()),
             read => read?,
         };
