@@ -184,9 +184,9 @@ fn faults(seed: u64) -> Faults {
         pause: [30, 100, 1_000_000][(seed % 3) as usize],
         death: [1_000_000, 60, 200][(seed / 3 % 3) as usize],
         tear: [None, Some(15)][(seed / 9 % 2) as usize],
-        has_kernel_lock: seed / 18 % 3 != 0,
-        forgets_kernel_lock: seed / 18 % 3 == 1,
-        shows_deaths: seed / 54 % 2 == 0,
+        has_kernel_lock: [false, true, true][(seed / 18 % 3) as usize],
+        forgets_kernel_lock: [false, true, false][(seed / 18 % 3) as usize],
+        shows_deaths: [true, false][(seed / 54 % 2) as usize],
     }
 }
 
