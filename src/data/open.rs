@@ -148,7 +148,7 @@ impl BufRead for InputFile {
 /// The error of contents that unpack to more than they may.
 pub(super) fn bomb(limit: u64) -> io::Error {
     let found = format!(
-        "more than {limit} bytes, {MAX_RATIO} times the size of the file (a decompression bomb?)"
+        "more than {limit} bytes, {MAX_RATIO} times the size of the file; unpack it first if it is no decompression bomb"
     );
     io::Error::new(io::ErrorKind::InvalidData, found)
 }

@@ -49,12 +49,17 @@ impl Distribution {
     /// # Errors
     /// Says what is wrong with the bounds.
     pub fn float(low: f64, high: f64, log: bool, step: Option<f64>) -> Result<Self, String> {
-        if !((high - low).is_finite() && low <= high) {
-            return Err(format!(
-                "expected a range from low to high, found {} to {}",
-                number(low),
-                number(high)
-            ));
+        if !(high - low).is_finite() {
+            return Err(not_a_range(low, high));
+        }
+        Self::any_float(low, high, log, step)
+    }
+
+    /// As [`Distribution::float`], but the difference of the bounds may be more than the largest number. No value can
+    /// be drawn from such a range, but other programs' studies may hold it.
+    fn any_float(low: f64, high: f64, log: bool, step: Option<f64>) -> Result<Self, String> {
+        if !(low.is_finite() && high.is_finite() && low <= high) {
+            return Err(not_a_range(low, high));
         }
         if log && low <= 0.0 {
             return Err(format!(
@@ -263,6 +268,8 @@ impl Distribution {
             }
         };
         match high > low {
+            // Halves have a difference where the bounds have none.
+            true if !(high - low).is_finite() => (x / 2.0 - low / 2.0) / (high / 2.0 - low / 2.0),
             true => ((x - low) / (high - low)).clamp(0.0, 1.0),
             false => 0.5,
         }
@@ -379,7 +386,7 @@ impl Distribution {
                 low,
                 high,
                 log,
-            } => Self::float(low, high, log, step),
+            } => Self::any_float(low, high, log, step),
             Encoded::IntDistribution {
                 log,
                 step,
@@ -387,7 +394,7 @@ impl Distribution {
                 high,
             } => Self::int(low, high, log, step),
             Encoded::CategoricalDistribution { choices } => Self::categorical(choices),
-            Encoded::UniformDistribution { low, high } => Self::float(low, high, false, None),
+            Encoded::UniformDistribution { low, high } => Self::any_float(low, high, false, None),
             Encoded::LogUniformDistribution { low, high } => Self::float(low, high, true, None),
             Encoded::DiscreteUniformDistribution { low, high, q } => {
                 Self::float(low, high, false, Some(q))
@@ -398,6 +405,11 @@ impl Distribution {
             Encoded::IntLogUniformDistribution { low, high, .. } => Self::int(low, high, true, 1),
         }
     }
+}
+
+fn not_a_range(low: f64, high: f64) -> String {
+    let (low, high) = (number(low), number(high));
+    format!("expected a range from low to high, found {low} to {high}")
 }
 
 fn one() -> i64 {

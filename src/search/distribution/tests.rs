@@ -161,3 +161,16 @@ fn internal_values_are_external_ones() {
     );
     assert_eq!(act.internal(&json!("elu")), None);
 }
+
+/// Optuna takes ranges whose ends have no finite difference.
+#[test]
+fn a_range_of_all_numbers_is_read_but_not_searched() {
+    let text = r#"{"name": "FloatDistribution", "attributes": {"step": null, "low": -1.7e308, "high": 1.7e308, "log": false}}"#;
+    let read = Distribution::from_json(text).unwrap();
+    let shares = [-1.7e308, 0.0, 1.7e308].map(|x| read.share(x));
+    assert_eq!(shares, [0.0, 0.5, 1.0]);
+    let error = Distribution::float(-1.7e308, 1.7e308, false, None).unwrap_err();
+    assert!(error.ends_with("found -1.7e308 to 1.7e308"), "{error}");
+    let infinite = text.replace("1.7e308", "1.7e309");
+    assert!(Distribution::from_json(&infinite).is_err());
+}
