@@ -146,6 +146,7 @@ fn extreme_ranges_have_pictures_in_their_frames() {
     let next = f64::from_bits(0.5_f64.to_bits() + 1);
     let many: Vec<Value> = (0..1000).map(|i| json!(format!("long name {i}"))).collect();
     let ranges = [
+        (float(-1.7e308, 1.7e308, false), [-1.7e308, 0.0, 1.7e308]),
         (float(-8e307, 8e307, false), [-8e307, 0.0, 8e307]),
         (float(0.0, 1.7e308, false), [0.0, 1e-300, 1.7e308]),
         (float(5e-324, 1.7e308, true), [5e-324, 1.0, 1.7e308]),
