@@ -81,6 +81,20 @@ fn a_queued_trial_that_cannot_run_is_reported_and_the_others_go_on() {
     assert!(output.stderr.contains("rely") && output.stderr.contains("optimizer.lr"));
 }
 
+/// If trial after trial fails, the search does not try for ever.
+#[test]
+fn so_many_failures_in_a_row_end_the_search() {
+    let program = program();
+    let queued = r#"{"op_code":4,"worker_id":"f1af","study_id":0,"datetime_start":null,"state":4,"system_attrs":{"fixed_params":{"lr":-1}}}"#;
+    append(&program, &[queued; 9]);
+    program.stdout(&search(&["--trials", "3", "--quiet"]));
+    append(&program, &[queued; 10]);
+    program.refused(
+        &search(&["--trials", "4", "--quiet"]),
+        &["10 trials failed one after the other", "optimizer.lr"],
+    );
+}
+
 /// A worker's name in a study file is never a path.
 #[test]
 fn a_worker_whose_name_is_a_path_removes_nothing() {

@@ -81,7 +81,7 @@ fn what_one_worker_writes_another_reads() {
 }
 
 #[test]
-fn a_torn_end_is_not_read_and_then_cut_off() {
+fn a_torn_end_is_not_read_and_then_blanked() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("study.journal");
     append(&mut Journal::join(&path).unwrap(), vec![create("s")]).unwrap();
