@@ -292,12 +292,21 @@ impl Journal {
 /// How each record begins.
 const RECORD_START: &str = "{\"op_code\":";
 
-/// Whether a piece without a line end can be the start of a record.
-fn could_be_torn(piece: &[u8]) -> bool {
+/// Whether a piece without a line end can be the start of a record, or several starts: writers may have died one after
+/// the other.
+fn could_be_torn(mut piece: &[u8]) -> bool {
     let start = RECORD_START.as_bytes();
-    let piece = piece.trim_ascii_start();
-    let common = piece.len().min(start.len());
-    piece[..common] == start[..common]
+    loop {
+        piece = piece.trim_ascii_start();
+        let common = piece.iter().zip(start).take_while(|(a, b)| a == b).count();
+        if common == start.len() || common == piece.len() {
+            return true;
+        }
+        if common == 0 {
+            return false;
+        }
+        piece = &piece[common..];
+    }
 }
 
 /// Parses a line. Before the record may be a torn one, if a late writer or another program has appended to it. Returns

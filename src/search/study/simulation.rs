@@ -121,13 +121,14 @@ fn simulate(seed: u64, faults: Faults, optuna: usize) -> (Vec<u8>, Promises) {
         machine: machine.clone(),
         number,
     };
+    let worker = |number| RestartedWorker {
+        process: process(number),
+        plan: &plan,
+        promises: &promises,
+    };
     std::thread::scope(|scope| {
         for number in 0..WORKERS {
-            let worker = RestartedWorker {
-                process: process(number),
-                plan: &plan,
-                promises: &promises,
-            };
+            let worker = worker(number);
             scope.spawn(move || worker.run());
         }
         for number in WORKERS..WORKERS + optuna {
@@ -139,6 +140,9 @@ fn simulate(seed: u64, faults: Faults, optuna: usize) -> (Vec<u8>, Promises) {
             scope.spawn(move || other.run());
         }
     });
+    // If Optuna was the last one to append to a torn line, then the next worker mends it.
+    machine.wake(0);
+    worker(0).run();
     (machine.bytes(journal), promises.into_inner().unwrap())
 }
 
