@@ -17,7 +17,7 @@ use super::pruner::Pruner;
 use super::sampler::Sampler;
 use super::space::Point;
 use crate::error::{Error, Result};
-use decide::{Seeker, end, fail, requeue, retry};
+use decide::{Seeker, awaits_retry, end, fail, requeue, retry};
 pub use slots::Slots;
 
 /// The attribute of a study that holds its plan.
@@ -270,8 +270,8 @@ impl<'a> StudyWork<'a> {
     pub fn is_own(&mut self, claim: &Claim) -> Result<bool> {
         self.journal.refresh()?;
         let storage = self.journal.storage();
-        let study = find(storage, self.plan)?;
-        Ok(own(storage, study, claim, self.journal.worker()).is_some())
+        find(storage, self.plan)?;
+        Ok(own(storage, claim, self.journal.worker()).is_some())
     }
 
     /// The study as it is now.
@@ -309,7 +309,7 @@ impl<'a> StudyWork<'a> {
         let worker = self.journal.worker().to_owned();
         self.journal.transaction(|storage| {
             let study = find(storage, plan)?;
-            let Some(trial) = own(storage, study, claim, &worker) else {
+            let Some(trial) = own(storage, claim, &worker) else {
                 return Ok((Vec::new(), None));
             };
             let (operations, result) = decide(storage, study, trial);
@@ -317,12 +317,16 @@ impl<'a> StudyWork<'a> {
         })
     }
 
-    /// Fails the trials of dead workers and puts them back into the queue. A trial of another program of which there
-    /// was no news for long gets a retry too, but is not ended: its program may be alive.
+    /// Fails the trials of dead workers and puts them back into the queue, also where a worker died over that. A trial
+    /// of another program of which there was no news for long gets a retry too, but is not ended: its program may be
+    /// alive.
     fn requeue_orphans(&mut self) -> Result<()> {
         self.journal.refresh()?;
-        let study = find(self.journal.storage(), self.plan)?;
-        let running = self.journal.storage().trials(study);
+        let storage = self.journal.storage();
+        let study = find(storage, self.plan)?;
+        let slots = Slots::of(storage, study);
+        let is_torn = storage.trials(study).any(|t| awaits_retry(&slots, t));
+        let running = storage.trials(study);
         let running: Vec<Trial> = running
             .filter(|t| t.state() == TrialState::Running)
             .cloned()
@@ -337,7 +341,7 @@ impl<'a> StudyWork<'a> {
                 silent.push(trial.id);
             }
         }
-        if orphans.is_empty() && silent.is_empty() {
+        if orphans.is_empty() && silent.is_empty() && !is_torn {
             return Ok(());
         }
         let plan = self.plan;
@@ -354,7 +358,9 @@ impl<'a> StudyWork<'a> {
             let orphans = orphans.flat_map(|t| requeue(study, &slots, t, ATTEMPTS));
             let silent = silent.iter().filter_map(|&id| running(id));
             let silent = silent.filter_map(|t| retry(study, &slots, t, ATTEMPTS));
-            Ok((orphans.chain(silent).collect(), ()))
+            let torn = storage.trials(study).filter(|t| awaits_retry(&slots, t));
+            let torn = torn.filter_map(|t| retry(study, &slots, t, usize::MAX));
+            Ok((orphans.chain(silent).chain(torn).collect(), ()))
         })?;
         orphans
             .iter()
@@ -371,13 +377,9 @@ fn find<'s>(storage: &'s Storage, plan: &Plan) -> Result<&'s Study> {
 }
 
 /// A claimed trial, if it is still this worker's.
-fn own<'s>(storage: &'s Storage, study: &Study, claim: &Claim, worker: &str) -> Option<&'s Trial> {
-    let is_own = |t: &&Trial| {
-        t.state() == TrialState::Running
-            && t.owner.as_deref() == Some(worker)
-            && !Slots::of(storage, study).has_retry(t)
-    };
-    storage.trial(claim.id).filter(is_own)
+fn own<'s>(storage: &'s Storage, claim: &Claim, worker: &str) -> Option<&'s Trial> {
+    let trial = storage.trial(claim.id);
+    trial.filter(|t| t.state() == TrialState::Running && t.owner.as_deref() == Some(worker))
 }
 
 /// Notes the plan of a new study.

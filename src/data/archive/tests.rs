@@ -5,6 +5,12 @@ use zip::{CompressionMethod, ZipWriter};
 
 use super::*;
 
+/// How the records of an archive begin (APPNOTE.TXT, section 4.3).
+const ENTRY: &[u8] = b"PK\x01\x02";
+const END: &[u8] = b"PK\x05\x06";
+const END_64: &[u8] = b"PK\x06\x06";
+const LOCATOR_64: &[u8] = b"PK\x06\x07";
+
 const TEXT: &[u8] = b"the same words, the same words, the same words";
 
 /// An archive with the members a (stored) and b (deflated), both with the same contents.
@@ -152,7 +158,7 @@ fn vast_numbers_in_a_directory() {
     bytes.extend(end_64(1, 47, 0, u64::MAX - 3));
     error(&bytes, "a");
     let vast = [0xff; 4];
-    assert!(error(&with_entry(24, &vast), "b").contains("bytes fewer"));
+    assert!(error(&with_entry(24, &vast), "b").contains("size"));
     error(&with_entry(42, &vast), "b");
     // More packed bytes than there are: the data end where deflate ends.
     assert_eq!(read(&with_entry(20, &vast), "b").unwrap(), TEXT);
@@ -181,12 +187,12 @@ fn members_that_cannot_be_read() {
     assert!(error(&with_entry(8, &[1, 0]), "b").contains("encrypted"));
     assert!(error(&with_entry(10, &[93, 0]), "b").contains("method 93"));
     assert!(error(&with_entry(16, &[0; 4]), "b").contains("checksum"));
-    assert!(error(&with_entry(24, &[7, 0, 0, 0]), "b").contains("more bytes"));
-    assert!(error(&with_entry(24, &[99, 0, 0, 0]), "b").contains("53 bytes fewer"));
+    assert!(error(&with_entry(24, &[7, 0, 0, 0]), "b").contains("size: expected 7"));
+    assert!(error(&with_entry(24, &[99, 0, 0, 0]), "b").contains("size: expected 99"));
     error(&with_entry(20, &[3, 0, 0, 0]), "b");
     // Both entries lead to the same bytes, which are not those that deflate wrote.
     error(&with_entry(42, &[0; 4]), "b");
-    assert!(error(&with_entry(42, &[1, 0, 0, 0]), "b").contains("no member"));
+    assert!(error(&with_entry(42, &[1, 0, 0, 0]), "b").contains("signature"));
     // The name follows the entry's 46 bytes.
     assert!(error(&with_entry(46, b"a"), "a").contains("two members named \"a\""));
 }

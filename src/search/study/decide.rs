@@ -18,6 +18,9 @@ use crate::search::space::Point;
 /// Why a void trial fails.
 const VOID: &str = "another trial has this place in the budget";
 
+/// The attribute of a trial that is failed to be queued again.
+const REQUEUED: &str = "chainrule:requeued";
+
 /// Operations to append, and what follows once they are in the file. `None`: look again.
 pub(super) type Decision = (Vec<Operation>, Option<Next>);
 
@@ -42,7 +45,7 @@ impl Seeker<'_> {
             |t: &&Trial| t.owner.as_deref() == Some(self.worker) && !self.begun.contains(&t.id);
         // A claim that is in the file but was not begun: of a queued trial, or one that came late.
         if let Some(own) = in_state(TrialState::Running).find(is_own) {
-            return match slots.slot(own).filter(|_| !slots.has_retry(own)) {
+            return match slots.slot(own) {
                 Some(slot) => self.begin(storage, study, own, slot),
                 None => (fail(own.id, VOID), None),
             };
@@ -247,7 +250,8 @@ pub(super) fn retry(
     })
 }
 
-/// Fails a running trial and queues it again. The retry comes first: without it the slot would be lost.
+/// Fails a running trial and queues it again. The trial fails first: then a late record of its worker changes nothing.
+/// If the retry is missing after that, the note on the trial tells that it was to come ([`awaits_retry`]).
 pub(super) fn requeue(
     study: &Study,
     slots: &Slots,
@@ -255,10 +259,21 @@ pub(super) fn requeue(
     attempts: usize,
 ) -> Vec<Operation> {
     let retry = retry(study, slots, trial, attempts);
-    retry
-        .into_iter()
-        .chain([end(trial.id, TrialState::Fail, None)])
-        .collect()
+    let note = retry.is_some().then(|| Operation::TrialSystemAttr {
+        trial: trial.id,
+        key: REQUEUED.into(),
+        value: json!(true),
+    });
+    let fail = end(trial.id, TrialState::Fail, None);
+    note.into_iter().chain([fail]).chain(retry).collect()
+}
+
+/// Whether the trial was failed to be queued again, and its retry did not get into the file.
+pub(super) fn awaits_retry(slots: &Slots, trial: &Trial) -> bool {
+    trial.state() == TrialState::Fail
+        && trial.content.system_attrs.contains_key(REQUEUED)
+        && slots.slot(trial).is_some()
+        && !slots.has_retry(trial)
 }
 
 /// The trials that samplers learn from: those that have every parameter of the space.

@@ -5,6 +5,7 @@ mod machine;
 mod optuna;
 
 use std::collections::HashSet;
+use std::ops::RangeFrom;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -60,10 +61,10 @@ struct RestartedWorker<'a> {
 }
 
 impl RestartedWorker<'_> {
-    /// Works until the study is done.
-    fn run(&self) {
+    /// Works until the study is done. Each life has a name of its own.
+    fn run(&self, lives: RangeFrom<usize>) {
         let _end = EndsWhenDropped(&self.process);
-        for life in 0.. {
+        for life in lives {
             let worker = format!("chainrule-sim-{}-{life}", self.process.number);
             self.process.start(&worker);
             let tears = self.process.tears();
@@ -129,7 +130,7 @@ fn simulate(seed: u64, faults: Faults, optuna: usize) -> (Vec<u8>, Promises) {
     std::thread::scope(|scope| {
         for number in 0..WORKERS {
             let worker = worker(number);
-            scope.spawn(move || worker.run());
+            scope.spawn(move || worker.run(0..));
         }
         for number in WORKERS..WORKERS + optuna {
             let other = optuna::OptunaWorker {
@@ -142,7 +143,7 @@ fn simulate(seed: u64, faults: Faults, optuna: usize) -> (Vec<u8>, Promises) {
     });
     // If Optuna was the last one to append to a torn line, then the next worker mends it.
     machine.wake(0);
-    worker(0).run();
+    worker(0).run(1000..);
     (machine.bytes(journal), promises.into_inner().unwrap())
 }
 

@@ -394,6 +394,35 @@ fn a_worker_that_was_silent_for_too_long_learns_that_its_trial_is_lost() {
     assert_eq!(results(&mut silent).len(), 1);
 }
 
+/// A worker died after it had failed a trial and before the retry was written.
+#[test]
+fn a_retry_that_is_missing_is_made_up_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("study.journal");
+    let plan = plan(SamplerName::Random);
+    let mut work = join(&path, &plan).unwrap();
+    let Next::Run(first) = work.claim(1).unwrap() else {
+        panic!()
+    };
+    let (storage, study) = work.look().unwrap();
+    let slots = Slots::of(storage, study);
+    let whole = requeue(study, &slots, storage.trial(first.id).unwrap(), ATTEMPTS);
+    let [beginning @ .., Operation::CreateTrial { .. }] = &whole[..] else {
+        panic!("{whole:?}")
+    };
+    write(&path, beginning);
+    let Next::Run(again) = work.claim(1).unwrap() else {
+        panic!()
+    };
+    assert_eq!(
+        (again.number, again.slot, &again.point),
+        (1, 0, &first.point)
+    );
+    assert!(!work.complete(&first, 0.1, Attributes::new()).unwrap());
+    assert!(work.complete(&again, 0.9, Attributes::new()).unwrap());
+    assert_eq!(work.claim(1).unwrap(), Next::Done(1));
+}
+
 #[test]
 fn pruned_and_diverged_trials_count_and_failed_ones_do_not() {
     let dir = tempfile::tempdir().unwrap();
