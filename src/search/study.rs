@@ -17,7 +17,7 @@ use super::pruner::Pruner;
 use super::sampler::Sampler;
 use super::space::Point;
 use crate::error::{Error, Result};
-use decide::{Seeker, awaits_retry, end, fail, requeue, retry};
+use decide::{Seeker, end, fail, requeue, retry};
 pub use slots::Slots;
 
 /// The attribute of a study that holds its plan.
@@ -317,16 +317,12 @@ impl<'a> StudyWork<'a> {
         })
     }
 
-    /// Fails the trials of dead workers and puts them back into the queue, also where a worker died over that. A trial
-    /// of another program of which there was no news for long gets a retry too, but is not ended: its program may be
-    /// alive.
+    /// Fails the trials of dead workers and puts them back into the queue. A trial of another program of which there
+    /// was no news for long gets a retry too, but is not ended: its program may be alive.
     fn requeue_orphans(&mut self) -> Result<()> {
         self.journal.refresh()?;
-        let storage = self.journal.storage();
-        let study = find(storage, self.plan)?;
-        let slots = Slots::of(storage, study);
-        let is_torn = storage.trials(study).any(|t| awaits_retry(&slots, t));
-        let running = storage.trials(study);
+        let study = find(self.journal.storage(), self.plan)?;
+        let running = self.journal.storage().trials(study);
         let running: Vec<Trial> = running
             .filter(|t| t.state() == TrialState::Running)
             .cloned()
@@ -341,7 +337,7 @@ impl<'a> StudyWork<'a> {
                 silent.push(trial.id);
             }
         }
-        if orphans.is_empty() && silent.is_empty() && !is_torn {
+        if orphans.is_empty() && silent.is_empty() {
             return Ok(());
         }
         let plan = self.plan;
@@ -358,9 +354,7 @@ impl<'a> StudyWork<'a> {
             let orphans = orphans.flat_map(|t| requeue(study, &slots, t, ATTEMPTS));
             let silent = silent.iter().filter_map(|&id| running(id));
             let silent = silent.filter_map(|t| retry(study, &slots, t, ATTEMPTS));
-            let torn = storage.trials(study).filter(|t| awaits_retry(&slots, t));
-            let torn = torn.filter_map(|t| retry(study, &slots, t, usize::MAX));
-            Ok((orphans.chain(silent).chain(torn).collect(), ()))
+            Ok((orphans.chain(silent).collect(), ()))
         })?;
         orphans
             .iter()

@@ -50,6 +50,13 @@ impl Seeker<'_> {
                 None => (fail(own.id, VOID), None),
             };
         }
+        // A worker died after it had failed a trial and before the retry was written.
+        let failed = in_state(TrialState::Fail).filter(|t| is_requeued(t));
+        let torn = failed.filter_map(|t| retry(study, &slots, t, usize::MAX));
+        let torn: Vec<Operation> = torn.collect();
+        if !torn.is_empty() {
+            return (torn, None);
+        }
         let ended = storage.results(study);
         if ended >= self.trials {
             return (Vec::new(), Some(Next::Done(ended)));
@@ -251,7 +258,7 @@ pub(super) fn retry(
 }
 
 /// Fails a running trial and queues it again. The trial fails first: then a late record of its worker changes nothing.
-/// If the retry is missing after that, the note on the trial tells that it was to come ([`awaits_retry`]).
+/// If the retry is missing after that, the note on the trial tells that it was to come.
 pub(super) fn requeue(
     study: &Study,
     slots: &Slots,
@@ -268,12 +275,9 @@ pub(super) fn requeue(
     note.into_iter().chain([fail]).chain(retry).collect()
 }
 
-/// Whether the trial was failed to be queued again, and its retry did not get into the file.
-pub(super) fn awaits_retry(slots: &Slots, trial: &Trial) -> bool {
-    trial.state() == TrialState::Fail
-        && trial.content.system_attrs.contains_key(REQUEUED)
-        && slots.slot(trial).is_some()
-        && !slots.has_retry(trial)
+/// Whether the trial was failed to be queued again.
+fn is_requeued(trial: &Trial) -> bool {
+    trial.content.system_attrs.contains_key(REQUEUED)
 }
 
 /// The trials that samplers learn from: those that have every parameter of the space.
