@@ -160,7 +160,7 @@ pub(crate) fn create_dir(path: &Path) -> Result<bool> {
 }
 
 /// The folder that holds a file.
-fn folder_of(path: &Path) -> &Path {
+pub(crate) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

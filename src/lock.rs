@@ -3,7 +3,7 @@
 //! The lock is a file in the folder. The kernel holds it and ends it with the process, so that a killed process blocks
 //! nobody. The file says who holds the lock.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -112,20 +112,25 @@ pub(crate) fn holder(folder: &Path, name: &str) -> Option<String> {
 
 /// Whether a path leads to this very file.
 pub(crate) fn is_at(file: &File, path: &Path) -> bool {
+    let found = file.metadata().and_then(|own| {
+        let there = std::fs::symlink_metadata(path)?;
+        Ok(number(&own) == number(&there))
+    });
+    found.unwrap_or(false)
+}
+
+/// Device and number of a file. They are 0 where the system does not tell them; there an open file can be neither
+/// removed nor replaced.
+pub(crate) fn number(metadata: &Metadata) -> (u64, u64) {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
-        let found = file.metadata().and_then(|own| {
-            let there = std::fs::symlink_metadata(path)?;
-            Ok((own.dev(), own.ino()) == (there.dev(), there.ino()))
-        });
-        found.unwrap_or(false)
+        (metadata.dev(), metadata.ino())
     }
     #[cfg(not(unix))]
     {
-        // An open file can be neither removed nor replaced.
-        let _ = file;
-        path.exists()
+        let _ = metadata;
+        (0, 0)
     }
 }
 

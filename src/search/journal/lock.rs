@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::system::{Identity, JournalFile, System, beside};
-use crate::durable::unique;
+use crate::durable::{folder_of, unique};
 use crate::error::{Error, Result};
 
 /// A lock that has not changed for this time is abandoned.
@@ -151,14 +151,14 @@ fn remove(system: &dyn System, path: &Path, stale: Identity) -> io::Result<()> {
 
 /// Removes the lock files that a process renamed and could not remove, because it was killed.
 pub(super) fn sweep(journal: &Path) {
-    let folder = match journal.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
     let prefix = beside(Path::new(journal.file_name().unwrap_or_default()), LOCK);
     let prefix = prefix.to_string_lossy();
     // What cannot be listed or removed only takes space.
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+    for entry in std::fs::read_dir(folder_of(journal))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         let middle = name

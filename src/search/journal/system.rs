@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::worker_name;
 use crate::input;
+use crate::lock::number;
 
 /// The largest small file, in bytes: a worker's name or its counter.
 const MAX_SMALL: u64 = 4096;
@@ -95,20 +96,6 @@ impl OperatingSystem {
         OperatingSystem {
             start: Instant::now(),
         }
-    }
-}
-
-/// Device and number of a file. They are 0 where the system does not tell them.
-fn number(metadata: &Metadata) -> (u64, u64) {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        (metadata.dev(), metadata.ino())
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = metadata;
-        (0, 0)
     }
 }
 
