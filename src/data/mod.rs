@@ -11,6 +11,7 @@ mod archive;
 mod arrays;
 pub mod augment;
 pub mod batches;
+mod classes;
 mod csv;
 mod csv_rows;
 mod describe;
@@ -28,6 +29,7 @@ mod open;
 mod parts;
 mod picture;
 pub mod split;
+mod text_cell;
 mod verify;
 
 pub use augment::Augment;

@@ -1,0 +1,314 @@
+//! Labels and the classes that they name.
+//!
+//! A label is a number or a word. Equal labels are one class, whatever their spelling: 1, 1.0 and 1e0 are one number.
+//! Classes are those of the training labels: numbers in their order, then words in theirs. A label that only another
+//! part has belongs to none of them; it counts as an error of every model.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::text_cell::{is_boolean, is_whole};
+use crate::error::{Error, Result};
+
+/// The most classes that a table can have.
+pub(super) const MAX_TABLE_CLASSES: usize = 1000;
+
+/// The labels of one part, in the order of its rows.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LabelColumn {
+    /// The code of each row's label.
+    codes: Vec<u32>,
+    /// The distinct labels, by code.
+    labels: Vec<Label>,
+    codes_by_name: HashMap<String, u32>,
+}
+
+/// A distinct label.
+#[derive(Clone, Debug)]
+struct Label {
+    name: String,
+    number: Option<f64>,
+    /// The first row that has it.
+    row: usize,
+}
+
+impl LabelColumn {
+    /// Adds a number.
+    pub(super) fn push_number(&mut self, number: f64) {
+        // −0 is 0.
+        let number = number + 0.0;
+        self.push(&number.to_string(), Some(number));
+    }
+
+    /// Adds a word. Whole numbers with leading zeros are words that keep them.
+    pub(super) fn push_word(&mut self, word: &str) {
+        let number = is_whole(word).then(|| word.parse().ok()).flatten();
+        self.push(word, number);
+    }
+
+    fn push(&mut self, name: &str, number: Option<f64>) {
+        let identity = class_identity(name);
+        let code = match self.codes_by_name.get(identity.as_ref()) {
+            Some(&code) => code,
+            None => {
+                let code = self.labels.len() as u32;
+                self.codes_by_name.insert(identity.into_owned(), code);
+                let (name, row) = (name.to_owned(), self.codes.len());
+                self.labels.push(Label { name, number, row });
+                code
+            }
+        };
+        self.codes.push(code);
+    }
+
+    /// The number of rows.
+    pub(super) fn len(&self) -> usize {
+        self.codes.len()
+    }
+
+    /// Takes the given rows out, in ascending order, and returns them.
+    pub(super) fn split_off(&mut self, rows: &[u32]) -> LabelColumn {
+        let mut taken = self.clone();
+        taken.codes = rows.iter().map(|&row| self.codes[row as usize]).collect();
+        let mut gone = rows.iter().peekable();
+        let mut row = 0;
+        self.codes.retain(|_| {
+            let keep = gone.next_if(|&&first| first == row).is_none();
+            row += 1;
+            keep
+        });
+        taken
+    }
+
+    /// The class of each row, if the labels in use are numbered by their first appearance.
+    pub(super) fn codes(&self) -> &[u32] {
+        &self.codes
+    }
+
+    /// Checks that the labels are classes: words, or whole numbers of which there are few.
+    ///
+    /// # Errors
+    /// Says of `what` (the label column) what its labels look like. `place` names a row.
+    pub(super) fn check_classes(
+        &self,
+        path: &Path,
+        what: &str,
+        place: impl Fn(usize) -> String,
+    ) -> Result<()> {
+        let count = self.labels.len();
+        let numbers = || {
+            self.labels
+                .iter()
+                .filter_map(|label| Some((label, label.number?)))
+        };
+        let refuse = |label: &Label, found: String| {
+            let expected = "classes: words, or whole numbers that repeat";
+            Err(Error::format(path, place(label.row), expected, found))
+        };
+        if let Some((label, number)) = numbers().find(|(_, x)| x.fract() != 0.0 || !x.is_finite()) {
+            let found = format!(
+                "{number} in {what}: it looks like a number to predict (regression), which is not supported; \
+                 another label column is chosen by --label"
+            );
+            return refuse(label, found);
+        }
+        let most = (self.len() / 10).max(20);
+        if count > most && numbers().count() == count {
+            let label = &self.labels[most];
+            let found = format!(
+                "{count} different whole numbers in {} rows of {what}, more than {most}: it looks like a number to \
+                 predict (regression), which is not supported, or an identifier; another label column is chosen by \
+                 --label",
+                self.len()
+            );
+            return refuse(label, found);
+        }
+        if count > MAX_TABLE_CLASSES {
+            let found = format!(
+                "{count} different labels in {what}: it looks like an identifier or free text; another label column \
+                 is chosen by --label"
+            );
+            let expected = format!("at most {MAX_TABLE_CLASSES} classes");
+            return Err(Error::format(path, "labels", expected, found));
+        }
+        Ok(())
+    }
+}
+
+/// Class names, and the labels of other parts that are none of them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Classes {
+    /// The names of the classes, by number.
+    pub(super) names: Vec<String>,
+    /// Labels that the training part does not have. Their numbers follow.
+    pub(super) unseen: Vec<String>,
+}
+
+impl Classes {
+    /// The classes of the training labels, and the class of each of its rows.
+    pub(super) fn of(train: LabelColumn) -> (Self, Vec<u32>) {
+        let mut in_use = vec![false; train.labels.len()];
+        train
+            .codes
+            .iter()
+            .for_each(|&code| in_use[code as usize] = true);
+        let mut order: Vec<usize> = (0..in_use.len()).filter(|&code| in_use[code]).collect();
+        order.sort_by(|&a, &b| in_order(&train.labels[a], &train.labels[b]));
+        let mut classes = vec![0; in_use.len()];
+        for (class, &code) in (0..).zip(&order) {
+            classes[code] = class;
+        }
+        let names = order.iter().map(|&code| train.labels[code].name.clone());
+        let names = Classes {
+            names: names.collect(),
+            unseen: Vec::new(),
+        };
+        let labels = train.codes.iter().map(|&code| classes[code as usize]);
+        (names, labels.collect())
+    }
+
+    /// The class of each row of another part. Labels that are no class are added to the unseen ones.
+    pub(super) fn number(&mut self, part: LabelColumn) -> Vec<u32> {
+        let known = self.names.iter().chain(&self.unseen).zip(0..);
+        let mut numbers: HashMap<String, u32> = known
+            .map(|(name, class)| (class_identity(name).into_owned(), class))
+            .collect();
+        let mut classes = vec![None; part.labels.len()];
+        let mut class_of = |code: u32| {
+            *classes[code as usize].get_or_insert_with(|| {
+                let name = &part.labels[code as usize].name;
+                let next = numbers.len() as u32;
+                *numbers
+                    .entry(class_identity(name).into_owned())
+                    .or_insert_with(|| {
+                        self.unseen.push(name.clone());
+                        next
+                    })
+            })
+        };
+        part.codes.iter().map(|&code| class_of(code)).collect()
+    }
+}
+
+/// Numbers by value, then words by their text.
+fn in_order(a: &Label, b: &Label) -> Ordering {
+    let by_text = || a.name.cmp(&b.name);
+    match (a.number, b.number) {
+        (Some(x), Some(y)) => x.total_cmp(&y).then_with(by_text),
+        (Some(_), None) => Ordering::Less,
+        (None, Some(_)) => Ordering::Greater,
+        (None, None) => by_text(),
+    }
+}
+
+/// What two names of the same class have in common: True and TRUE are the same.
+pub(crate) fn class_identity(name: &str) -> Cow<'_, str> {
+    match is_boolean(name) {
+        true => name.to_ascii_lowercase().into(),
+        false => name.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(cells: &[&str]) -> LabelColumn {
+        let mut column = LabelColumn::default();
+        for cell in cells {
+            match cell.parse() {
+                Ok(number) if !cell.starts_with('0') || *cell == "0" => column.push_number(number),
+                _ => column.push_word(cell),
+            }
+        }
+        column
+    }
+
+    fn classes(cells: &[&str]) -> (Vec<String>, Vec<u32>) {
+        let (classes, labels) = Classes::of(column(cells));
+        (classes.names, labels)
+    }
+
+    #[test]
+    fn numbers_come_in_their_order_and_words_in_theirs() {
+        assert_eq!(
+            classes(&["10", "-1", "9", "10"]),
+            (names("-1 9 10"), vec![2, 0, 1, 2])
+        );
+        assert_eq!(classes(&["b", "a", "b"]), (names("a b"), vec![1, 0, 1]));
+        assert_eq!(
+            classes(&["b", "7", "-0", "0"]),
+            (names("0 7 b"), vec![2, 1, 0, 0])
+        );
+        assert_eq!(classes(&["1.0", "1", "2e0"]), (names("1 2"), vec![0, 0, 1]));
+    }
+
+    #[test]
+    fn leading_zeros_are_kept_apart() {
+        assert_eq!(
+            classes(&["10", "02", "2", "2"]),
+            (names("02 2 10"), vec![2, 0, 1, 1])
+        );
+    }
+
+    #[test]
+    fn a_truth_value_is_the_same_in_any_case() {
+        assert_eq!(
+            classes(&["True", "FALSE", "true"]),
+            (names("FALSE True"), vec![1, 0, 1])
+        );
+        assert_eq!(classes(&["Cat", "cat"]).0, names("Cat cat"));
+    }
+
+    #[test]
+    fn labels_of_other_parts_follow() {
+        let (mut classes, _) = Classes::of(column(&["b", "a"]));
+        assert_eq!(
+            classes.number(column(&["c", "a", "d", "c", "b"])),
+            [2, 0, 3, 2, 1]
+        );
+        assert_eq!(classes.number(column(&["d", "e"])), [3, 4]);
+        assert_eq!(classes.unseen, ["c", "d", "e"]);
+    }
+
+    #[test]
+    fn a_part_takes_its_labels_with_it() {
+        let mut all = column(&["a", "b", "c", "b", "c"]);
+        let taken = all.split_off(&[2, 4]);
+        assert_eq!(Classes::of(all).0.names, ["a", "b"]);
+        let (classes, labels) = Classes::of(taken);
+        assert_eq!((classes.names, labels), (names("c"), vec![0, 0]));
+    }
+
+    fn refused(cells: &[&str]) -> Option<String> {
+        let check = column(cells).check_classes(Path::new("t.csv"), "column y", |r| r.to_string());
+        check.err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn numbers_that_are_no_classes_are_refused() {
+        let error = refused(&["1", "2", "2.5"]).unwrap();
+        assert!(
+            error.contains("t.csv: 2: ") && error.contains("regression"),
+            "{error}"
+        );
+        let many: Vec<String> = (0..21).map(|i| i.to_string()).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let error = refused(&many).unwrap();
+        assert!(
+            error.contains("21 different") && error.contains("more than 20"),
+            "{error}"
+        );
+        assert_eq!(refused(&many[..20]), None);
+        let words: Vec<String> = (0..1001).map(|i| format!("w{i}")).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        assert!(refused(&words).unwrap().contains("at most 1000"));
+        assert_eq!(refused(&words[..1000]), None);
+    }
+
+    fn names(names: &str) -> Vec<String> {
+        names.split(' ').map(str::to_owned).collect()
+    }
+}
