@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, btree_map::Entry};
 use std::io::ErrorKind;
 
+use super::csv_dialect::DialectOptions;
 use super::csv_rows::{CsvRow, RowReader};
 use super::open::InputFile;
 use super::{Features, MAX_CLASSES, Samples};
@@ -105,16 +106,18 @@ impl CsvLayout {
     }
 }
 
-/// The rows of a file. The first two are read ahead, to tell a header from data.
+/// The rows of a file.
 struct CsvRows {
     reader: RowReader,
+    header: bool,
     first: CsvRow,
     second: Option<CsvRow>,
 }
 
 impl CsvRows {
     fn open(source: InputFile) -> Result<Self> {
-        let mut reader = RowReader::new(source)?;
+        let mut reader = RowReader::new(source, &DialectOptions::default())?;
+        let header = reader.has_header();
         let (mut first, mut second) = (CsvRow::default(), CsvRow::default());
         if !reader.read(&mut first)? {
             let path = reader.path();
@@ -128,6 +131,7 @@ impl CsvRows {
         let has_second = reader.read(&mut second)?;
         Ok(CsvRows {
             reader,
+            header,
             first,
             second: has_second.then_some(second),
         })
@@ -225,24 +229,16 @@ impl CsvRows {
     }
 
     fn labelled_layout(&self, column: usize) -> CsvLayout {
-        let mut layout = self.layout_for(Some(column));
-        if let Some(second) = &self.second {
-            let label_below = column < second.len() && is_number(second.cell(column));
-            layout.header |= is_word(self.first.cell(column)) && label_below;
+        CsvLayout {
+            header: self.header,
+            label: Some(column),
         }
-        layout
     }
 
     fn unlabelled_layout(&self) -> CsvLayout {
-        self.layout_for(None)
-    }
-
-    /// The first row is a header if one of its feature columns holds a word.
-    fn layout_for(&self, label: Option<usize>) -> CsvLayout {
-        let mut cells = self.first.cells().enumerate();
         CsvLayout {
-            header: cells.any(|(column, cell)| label != Some(column) && is_word(cell)),
-            label,
+            header: self.header,
+            label: None,
         }
     }
 
@@ -297,10 +293,10 @@ impl CsvRows {
                 on_label(self, row, column)?;
                 continue;
             }
-            match cell.parse::<f64>() {
-                Ok(value) if value.is_finite() => values.push(value),
-                Ok(_) => return Err(self.wrong_cell(layout, row, column, "a finite number")),
-                Err(_) => return Err(self.wrong_cell(layout, row, column, "a number")),
+            match self.reader.dialect().number(cell) {
+                Some(value) if value.is_finite() => values.push(value),
+                Some(_) => return Err(self.wrong_cell(layout, row, column, "a finite number")),
+                None => return Err(self.wrong_cell(layout, row, column, "a number")),
             }
         }
         Ok(())
@@ -377,10 +373,6 @@ impl LabelColumn {
 
 fn is_number(cell: &str) -> bool {
     cell.parse::<f64>().is_ok()
-}
-
-fn is_word(cell: &str) -> bool {
-    !cell.is_empty() && !is_number(cell)
 }
 
 /// The first 8 cells of a row, as text.

@@ -41,7 +41,7 @@ pub enum FileKind {
 
 /// Reads the first bytes of a file to tell its kind.
 pub fn file_kind(path: &Path) -> Result<FileKind> {
-    Ok(kind_of(InputFile::open(path)?.peek()?))
+    Ok(kind_of(InputFile::open(path)?.peek()))
 }
 
 fn kind_of(head: &[u8]) -> FileKind {
@@ -111,12 +111,12 @@ impl Files {
     }
 
     fn in_file(path: &Path) -> Result<Self> {
-        let mut source = InputFile::open(path)?;
+        let source = InputFile::open(path)?;
         let not_a_data_set = |found: &str, instead: &str| {
             let expected = format!("a data set: {instead}");
             Err(Error::format(path, "byte 0", expected, found))
         };
-        match kind_of(source.peek()?) {
+        match kind_of(source.peek()) {
             FileKind::Csv => Ok(Files::Csv(source)),
             FileKind::Npz => Arrays::open_npz(source).map(Files::Arrays),
             FileKind::Npy => not_a_data_set(
@@ -182,8 +182,8 @@ pub fn read_input(
     image: Option<ImageShape>,
     label: Option<&str>,
 ) -> Result<(FileKind, Samples)> {
-    let mut source = InputFile::open(path)?;
-    let kind = kind_of(source.peek()?);
+    let source = InputFile::open(path)?;
+    let kind = kind_of(source.peek());
     let (features, found) = match kind {
         FileKind::Csv => return Ok((kind, csv::read_rows(source, width, label)?)),
         FileKind::Npy => values(read_npy(source, "x", |array| {

