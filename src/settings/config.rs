@@ -10,7 +10,7 @@ use crate::data::augment::Augment;
 use crate::data::normalize::Normalize;
 use crate::data::split::{Split, stratified};
 use crate::error::Result;
-use crate::metrics::ValidationMetric;
+use crate::metrics::{Metric, ValidationMetric};
 use crate::nn::NetworkSpec;
 use crate::nn::init::Init;
 use crate::nn::spec::hidden_widths;
@@ -59,6 +59,10 @@ pub struct Config {
     pub schedule: Schedule,
     pub by: By,
     pub warmup: u64,
+    /// What the schedule waits for, if it waits (plateau).
+    pub schedule_monitor: ValidationMetric,
+    /// What a search judges the run by. It is not a setting of the run.
+    pub objective: Option<ValidationMetric>,
     /// The settings with every default filled in: what `config.toml` of a run holds.
     pub resolved: Settings,
 }
@@ -123,6 +127,8 @@ impl Config {
             schedule: rules::schedule(schedule)?,
             by: schedule.by.unwrap_or_default(),
             warmup: schedule.warmup.unwrap_or(0),
+            schedule_monitor: schedule.monitor.unwrap_or(ValidationMetric::ValLoss),
+            objective: None,
             resolved: Settings::default(),
         };
         config.resolved = config.to_settings(settings);
@@ -182,8 +188,25 @@ impl Config {
         s.train.min_delta = Some(self.min_delta);
         s.train.monitor = Some(self.monitor);
         s.optimizer = rules::optimizer_settings(&self.optimizer, self.lr);
-        s.schedule = rules::schedule_settings(&self.schedule, self.by, self.warmup);
+        s.schedule = rules::schedule_settings(self);
         s
+    }
+
+    /// The metrics of the validation part by which the run goes, each with the setting that says so.
+    pub(crate) fn monitors(&self) -> impl Iterator<Item = (&'static str, ValidationMetric)> {
+        let plateau = self.schedule.plateau().map(|_| self.schedule_monitor);
+        let monitors = [
+            ("train.monitor", Some(self.monitor)),
+            ("schedule.monitor", plateau),
+            ("objective (--objective)", self.objective),
+        ];
+        monitors.into_iter().filter_map(|(key, m)| Some((key, m?)))
+    }
+
+    /// Those of [`Config::monitors`] that are measured on request.
+    pub(crate) fn measured_on_request(&self) -> Vec<Metric> {
+        let metrics = self.monitors().map(|(_, monitor)| monitor.metric());
+        metrics.filter(|metric| metric.is_on_request()).collect()
     }
 
     /// The network for data of these sizes.

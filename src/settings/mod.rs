@@ -255,6 +255,13 @@ pub struct ScheduleSettings {
         allow_hyphen_values = true
     )]
     pub patience: Option<u64>,
+    /// What has to improve (plateau) [default: val_loss]
+    #[arg(
+        long = "schedule-monitor",
+        id = "schedule-monitor",
+        value_name = "NAME"
+    )]
+    pub monitor: Option<ValidationMetric>,
     /// Schedule steps of linear warm-up at the start [default: 0]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub warmup: Option<u64>,

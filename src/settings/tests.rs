@@ -11,6 +11,7 @@ use super::range::Range;
 use super::*;
 use crate::data::Dataset;
 use crate::error::Result;
+use crate::metrics::Metric;
 use crate::optim::{Optimizer, Schedule};
 
 fn parse(text: &str) -> Result<Settings> {
@@ -380,6 +381,23 @@ fn defaults_are_the_study_s() {
     assert_eq!(config.schedule, Schedule::Constant);
 }
 
+#[test]
+fn only_what_the_run_goes_by_is_measured() {
+    let measured = |toml: &str| config(toml).unwrap().measured_on_request();
+    assert_eq!(measured(""), []);
+    assert_eq!(measured("[schedule]\nname = \"plateau\""), []);
+    assert_eq!(
+        measured(
+            "[train]\nmonitor = \"val_roc_auc\"\n[schedule]\nname = \"plateau\"\nmonitor = \"val_f1_macro\""
+        ),
+        [Metric::RocAuc, Metric::F1Macro]
+    );
+    let log_loss = config("[train]\nmonitor = \"val_log_loss\"").unwrap();
+    assert_eq!(log_loss.monitor, ValidationMetric::ValLoss);
+    let written = log_loss.resolved.to_toml().unwrap();
+    assert!(written.contains("monitor = \"val_loss\""), "{written}");
+}
+
 /// What a run writes down gives the same run again.
 #[test]
 fn resolved_settings_resolve_to_themselves() {
@@ -388,6 +406,7 @@ fn resolved_settings_resolve_to_themselves() {
         "[model]\nwidths = [9, 4]\ninit = \"xavier_normal=2\"\n[optimizer]\nname = \"sgd\"\nmomentum = 0.9\nnesterov = true\n",
         "[optimizer]\nname = \"adamw\"\n[schedule]\nname = \"multistep\"\nmilestones = [3, 9]\nby = \"update\"\nwarmup = 2\n",
         "[data]\naugment = \"flip,shift=2\"\n[schedule]\nname = \"plateau\"\nfactor = 0.5\npatience = 1\n[train]\nclass_weights = [1.0, 2.5]\n",
+        "[schedule]\nname = \"plateau\"\nmonitor = \"val_f1_macro\"\n",
         "[data]\nlabel = -1\n[train]\nclass_weights = {cat = 2, dog = 0.5}\nmonitor = \"val_loss\"\n",
     ] {
         let first = config(toml).unwrap();
@@ -436,6 +455,10 @@ fn nonsense_is_refused_by_key() {
         ("[optimizer]\nname = \"lion\"", "lion"),
         ("[schedule]\nname = \"step\"", "step_size"),
         ("[schedule]\nname = \"cosine\"\ngamma = 0.5", "gamma"),
+        (
+            "[schedule]\nname = \"step\"\nstep_size = 3\nmonitor = \"val_loss\"",
+            "schedule.monitor (--schedule-monitor)",
+        ),
         (
             "[schedule]\nname = \"plateau\"\nby = \"update\"",
             "schedule.by",
