@@ -47,7 +47,7 @@ pub struct Config {
     pub drop_last: bool,
     /// As given.
     pub class_weights: Option<ClassWeights>,
-    /// Its class weights are in the order of the classes. Weights by name come with [`Config::for_data`].
+    /// Its class weights are in the order of the classes. Those that need the data come with [`Config::for_data`].
     pub loss: Loss,
     /// 0 is off.
     pub clip_norm: f64,
@@ -135,14 +135,15 @@ impl Config {
         Ok(config)
     }
 
-    /// What the data make of it: the weights of classes that were said by name.
+    /// What the data make of it: the weights of classes that were said by name, or are balanced.
     ///
     /// # Errors
     /// If the data have no class of a name.
     pub fn for_data(mut self, data: &Dataset) -> Result<Self> {
-        if let Some(weights @ ClassWeights::ByName(_)) = &self.class_weights {
+        if let Some(weights) = &self.class_weights {
+            let counts = || class_counts(data, &self.split(data).train);
             let weights = weights
-                .of(&data.class_names)
+                .of(&data.class_names, counts)
                 .map_err(|why| keys::error("train.class_weights", why))?;
             let Loss::CrossEntropy(loss) = &mut self.loss;
             loss.class_weights = Some(weights);
@@ -222,7 +223,7 @@ impl Config {
             (_, Some(weights)) if weights.len() != classes => {
                 return refuse(weights.len().to_string());
             }
-            (Some(_), None) => return refuse("names of classes without data".into()),
+            (Some(_), None) => return refuse("weights that need data".into()),
             _ => {}
         }
         let spec = NetworkSpec {
@@ -249,6 +250,18 @@ impl Config {
             None => stratified(&data.train.labels, self.validation, self.seed),
         }
     }
+}
+
+/// How many of these training samples each class has.
+fn class_counts(data: &Dataset, rows: &[u32]) -> Vec<usize> {
+    let mut counts = vec![0; data.classes()];
+    for &row in rows {
+        let class = data.train.labels[row as usize] as usize;
+        if let Some(count) = counts.get_mut(class) {
+            *count += 1;
+        }
+    }
+    counts
 }
 
 const DEFAULT_WIDTH: usize = 500;
@@ -298,7 +311,8 @@ fn label(label: &Label) -> Result<String> {
 }
 
 fn check_weights(weights: &ClassWeights) -> Result<()> {
-    if weights.values().any(|weight| weight > 0.0) {
+    let is_computed = matches!(weights, ClassWeights::Computed(_));
+    if is_computed || weights.values().any(|weight| weight > 0.0) {
         return Ok(());
     }
     let message = "expected a weight above 0, found none";

@@ -232,3 +232,30 @@ fn every_trial_measures_the_objective() {
     assert!(html.contains("validation average precision of each complete trial"));
     assert!(html.contains("--objective val_average_precision"), "{html}");
 }
+
+#[test]
+fn balanced_weights_are_counted_on_the_training_part() {
+    let program = Chainrule::new();
+    write_images(&program, "images.npz");
+    let flags = ["--epochs", "1", "--class-weights", "balanced"];
+    let balanced = train(&program, "images.npz", "balanced", &flags);
+    let config = fs::read_to_string(program.path("balanced/config.toml")).unwrap();
+    assert!(config.contains("class_weights = \"balanced\""), "{config}");
+    let plain = train(&program, "images.npz", "plain", &["--epochs", "1"]);
+    assert_ne!(balanced["train_loss"], plain["train_loss"]);
+
+    // The same weights as a list give the same bits.
+    let report = program.json(&["eval", "--model", "plain", "--split", "train", "--json"]);
+    let classes = report["classes"].as_array().unwrap();
+    let counts: Vec<f64> = classes.iter().map(|c| number(&c["support"])).collect();
+    let samples: f64 = counts.iter().sum();
+    let weight = |count: &f64| (samples / (counts.len() as f64 * count)).to_string();
+    let list: Vec<String> = counts.iter().map(weight).collect();
+    let flags = ["--epochs", "1", "--class-weights", &list.join(",")];
+    let listed = train(&program, "images.npz", "listed", &flags);
+    assert_eq!(listed["train_loss"], balanced["train_loss"]);
+    program.refused(
+        &["train", "--data", "images.npz", "--class-weights", "fair"],
+        &["--class-weights", "balanced"],
+    );
+}
