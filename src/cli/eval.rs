@@ -6,15 +6,16 @@ use std::thread;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use super::model::ModelArgs;
 use super::output;
 use crate::data::{self, FileKind, LoadOptions, Samples, file_kind};
 use crate::error::{Error, Result};
-use crate::model::{Model, Predictor};
+use crate::model::{Model, Predictions, Predictor};
 use crate::{
     metrics::{
-        Confusion, Score, Scores,
+        Confusion, Metric, Score, Scores,
         tables::{confusion_table, scores_table},
     },
     statistics::{Interval, wilson},
@@ -76,6 +77,9 @@ struct EvalReport {
     accuracy: f64,
     accuracy_interval: Interval,
     loss: f64,
+    /// By name; null where it is not defined.
+    #[serde(flatten)]
+    on_request: Map<String, Value>,
     classes: Vec<ClassScore>,
     macro_average: Score,
     weighted_average: Score,
@@ -87,6 +91,14 @@ struct ClassScore {
     name: String,
     #[serde(flatten)]
     score: Score,
+}
+
+/// What a model comes to.
+struct Evaluated {
+    loss: f64,
+    /// The metrics that are measured on request.
+    on_request: Vec<(Metric, Option<f64>)>,
+    confusion: Confusion,
 }
 
 /// The samples to evaluate on.
@@ -117,12 +129,14 @@ pub(super) fn run(args: &EvalArgs) -> Result<()> {
     for notice in &selection.notices {
         output::note(&format!("note: {notice}"));
     }
-    let (loss, confusion) = evaluate(&model, predictor, &selection.rows)?;
-    let scores = Scores::new(&confusion);
+    let evaluated = evaluate(&model, predictor, &selection.rows)?;
     if !args.model.json {
-        return output::print(&in_words(args, &model, &selection, loss, &confusion)?);
+        return output::print(&in_words(args, &model, &selection, &evaluated)?);
     }
+    let confusion = &evaluated.confusion;
+    let scores = Scores::new(confusion);
     let names = model.description.class_names.iter().cloned();
+    let named = |(metric, value): &(Metric, _)| (metric.name().to_owned(), json!(value));
     output::print_json(&EvalReport {
         model: args.model.name(),
         data: selection.name,
@@ -130,7 +144,8 @@ pub(super) fn run(args: &EvalArgs) -> Result<()> {
         samples: confusion.total(),
         accuracy: scores.accuracy,
         accuracy_interval: wilson(confusion.correct(), confusion.total()),
-        loss,
+        loss: evaluated.loss,
+        on_request: evaluated.on_request.iter().map(named).collect(),
         classes: names
             .zip(scores.classes)
             .map(|(name, score)| ClassScore { name, score })
@@ -271,38 +286,51 @@ fn short(hash: &str) -> &str {
     hash.get(..12).unwrap_or(hash)
 }
 
-/// Mean cross-entropy, and the confusion matrix.
+/// Evaluates a model on all samples of the parts together.
 fn evaluate(
     model: &Model,
     mut predictor: Predictor,
     parts: &[(Samples, Vec<u32>)],
-) -> Result<(f64, Confusion)> {
-    let (mut loss, mut labels, mut classes) = (0.0, Vec::new(), Vec::new());
+) -> Result<Evaluated> {
+    let classes = model.description.spec.outputs;
+    // Before probabilities of so many classes take memory.
+    Confusion::check_classes(classes)?;
+    let (mut loss, mut labels, mut all) = (0.0, Vec::new(), Predictions::default());
     for (samples, rows) in parts.iter().filter(|(_, rows)| !rows.is_empty()) {
         let (evaluation, found) = predictor.evaluate(samples, rows)?;
         loss += evaluation.loss() * rows.len() as f64;
         labels.extend(rows.iter().map(|&row| samples.labels[row as usize]));
-        classes.extend(found);
+        all.extend(found);
     }
-    let confusion = Confusion::new(model.description.spec.outputs, &labels, &classes)?;
-    Ok((loss / labels.len() as f64, confusion))
+    let predicted = all.of(&labels);
+    let on_request = Metric::ALL.into_iter().filter(|m| m.is_on_request());
+    Ok(Evaluated {
+        loss: loss / labels.len() as f64,
+        on_request: on_request.map(|m| (m, predicted.get(m))).collect(),
+        confusion: Confusion::new(classes, &labels, &all.classes)?,
+    })
 }
 
 fn in_words(
     args: &EvalArgs,
     model: &Model,
     selection: &Selection,
-    loss: f64,
-    confusion: &Confusion,
+    evaluated: &Evaluated,
 ) -> Result<String> {
     let (description, names) = (&model.description, &model.description.class_names);
+    let confusion = &evaluated.confusion;
     let scores = Scores::new(confusion);
     let Interval { low, high } = wilson(confusion.correct(), confusion.total());
+    let others = evaluated.on_request.iter().map(|(metric, value)| {
+        let value = value.map_or("not defined".into(), |x| metric.format(x));
+        format!("{} {value}", metric.title())
+    });
     Ok(format!(
         "model     {} (epoch {}): {}\n\
          data      {} ({}), {}: {} samples\n\
          accuracy  {:.4} (95 % interval {low:.4} to {high:.4})\n\
-         loss      {loss:.4}\n\n{}\n{}",
+         loss      {:.4}\n\
+         others    {}\n\n{}\n{}",
         printable(&args.model.name()),
         description.epoch,
         description.spec.describe(),
@@ -311,6 +339,8 @@ fn in_words(
         selection.part.in_words(),
         confusion.total(),
         scores.accuracy,
+        evaluated.loss,
+        others.collect::<Vec<_>>().join(", "),
         scores_table(&scores, names)?,
         confusion_table(confusion, names)?,
     ))

@@ -119,8 +119,14 @@ impl Observer for RunProgress {
         let partial = &progress.partial;
         bar.set_position(progress.update);
         bar.set_prefix(format!("epoch {}/{}", progress.epoch + 1, self.epochs));
-        let values =
-            loss_first().map(|m| format!("  {} {}", m.short_name(), m.format(partial.get(m))));
+        let value = |m: Metric| {
+            Some(format!(
+                "  {} {}",
+                m.short_name(),
+                m.format(partial.get(m)?)
+            ))
+        };
+        let values = loss_first().filter_map(value);
         bar.set_message(values.collect::<String>().trim_start().to_owned());
     }
 

@@ -24,16 +24,18 @@ const FIRST: [&str; 4] = ["name", "status", "epochs", "best_epoch"];
 /// The last column of every run.
 const LAST: &str = "seconds";
 
-/// The metrics that have a column.
-fn metric_columns() -> Vec<PartMetric> {
-    let validation = Metric::ALL.map(|metric| metric.of(DataPart::Validation));
-    let test = Metric::MAIN.of(DataPart::Test);
-    validation.into_iter().chain([test]).collect()
+/// The metrics of a part that are always measured, or were in one of the runs.
+fn measured(listed: &[Listed], part: DataPart) -> impl Iterator<Item = PartMetric> {
+    let of_part = Metric::ALL.into_iter().map(move |metric| metric.of(part));
+    let runs = || listed.iter().filter_map(|l| l.found.as_ref().ok());
+    of_part.filter(move |&m| !m.metric.is_on_request() || runs().any(|run| run.get(m).is_some()))
 }
 
 /// The columns of every run.
-fn columns() -> Vec<String> {
-    let metrics = metric_columns().into_iter().map(PartMetric::name);
+fn columns(listed: &[Listed]) -> Vec<String> {
+    let test = Metric::MAIN.of(DataPart::Test);
+    let metrics = measured(listed, DataPart::Validation).chain([test]);
+    let metrics = metrics.map(PartMetric::name);
     let first = FIRST.into_iter().map(str::to_owned);
     first.chain(metrics).chain([LAST.to_owned()]).collect()
 }
@@ -108,8 +110,10 @@ pub(super) fn run(args: &RunsArgs) -> Result<()> {
     }
     let differing = differing(&listed);
     if args.json {
+        let parts = [DataPart::Validation, DataPart::Test].into_iter();
+        let metrics: Vec<PartMetric> = parts.flat_map(|part| measured(&listed, part)).collect();
         return output::print_json(&RunsReport {
-            runs: listed.iter().map(Listed::entry).collect(),
+            runs: listed.iter().map(|run| run.entry(&metrics)).collect(),
             differing_settings: differing,
         });
     }
@@ -241,16 +245,14 @@ impl Listed {
         }
     }
 
-    fn entry(&self) -> RunEntry<'_> {
+    fn entry(&self, metrics: &[PartMetric]) -> RunEntry<'_> {
         let name = self.path.file_name().unwrap_or(self.path.as_os_str());
         let name = name.to_string_lossy().into_owned();
         let run = self.found.as_ref().ok();
-        let value = |of_part: PartMetric| {
+        let value = |&of_part: &PartMetric| {
             let value = run.and_then(|run| run.get(of_part));
             (of_part.name(), json!(value))
         };
-        let values = |part| Metric::ALL.map(|metric| value(metric.of(part)));
-        let parts = [DataPart::Validation, DataPart::Test];
         RunEntry {
             name,
             run_dir: &self.path,
@@ -258,7 +260,7 @@ impl Listed {
             problem: self.found.as_ref().err().map(ToString::to_string),
             epochs: run.map(|run| run.epochs),
             best_epoch: run.and_then(|run| run.best_epoch),
-            metrics: parts.into_iter().flat_map(values).collect(),
+            metrics: metrics.iter().map(value).collect(),
             seconds: run.map(|run| run.seconds),
             settings: run.map(|run| &run.settings),
         }
@@ -268,7 +270,7 @@ impl Listed {
 /// The full name of a column: one of [`columns`], or a setting that is given by its key with or without section.
 fn column(name: &str, listed: &[Listed]) -> Result<String> {
     let name = name.replace('-', "_");
-    if columns().contains(&name) {
+    if columns(listed).contains(&name) {
         return Ok(name);
     }
     let keys: BTreeSet<&String> = listed.iter().flat_map(|l| l.settings.keys()).collect();
@@ -279,7 +281,7 @@ fn column(name: &str, listed: &[Listed]) -> Result<String> {
     match meant[..] {
         [key] => Ok(key.to_string()),
         [] => {
-            let columns = columns().join(", ");
+            let columns = columns(listed).join(", ");
             let message = format!("expected {columns} or a setting of the runs, found {name}");
             Err(Error::setting("sort", message))
         }
@@ -313,7 +315,7 @@ fn in_words(listed: &[Listed], differing: &[&str]) -> String {
     if listed.is_empty() {
         return String::new();
     }
-    let mut columns = columns();
+    let mut columns = columns(listed);
     columns.extend(differing.iter().map(|&key| key.to_owned()));
     // A setting is shown by its key without the section if no other column has that key.
     let header = |column: &String| {

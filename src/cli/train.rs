@@ -149,7 +149,7 @@ fn in_words(summary: &Summary) -> String {
     let metrics = |part| {
         let value = |metric: Metric| {
             let value = summary.get(metric.of(part))?;
-            Some(format!("{} {}", metric.name(), metric.format(value)))
+            Some(format!("{} {}", metric.title(), metric.format(value)))
         };
         match Metric::ALL
             .into_iter()

@@ -16,14 +16,7 @@ impl Confusion {
     /// Counts the pairs. The two slices must be equally long, and every value less than `classes`. There may be 4096
     /// classes.
     pub fn new(classes: usize, labels: &[u32], predictions: &[u32]) -> Result<Self> {
-        if classes > MAX_CLASSES {
-            let expected = format!("at most {MAX_CLASSES} classes");
-            return Err(Error::shape(
-                "a confusion matrix",
-                expected,
-                classes.to_string(),
-            ));
-        }
+        Self::check_classes(classes)?;
         if labels.len() != predictions.len() {
             return Err(Error::shape(
                 "predictions",
@@ -38,6 +31,16 @@ impl Confusion {
             counts[label as usize * classes + prediction as usize] += 1;
         }
         Ok(Confusion { classes, counts })
+    }
+
+    /// Refuses more than 4096 classes.
+    pub fn check_classes(classes: usize) -> Result<()> {
+        if classes <= MAX_CLASSES {
+            return Ok(());
+        }
+        let expected = format!("at most {MAX_CLASSES} classes");
+        let found = classes.to_string();
+        Err(Error::shape("a confusion matrix", expected, found))
     }
 
     /// Number of classes.

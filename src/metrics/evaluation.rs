@@ -14,11 +14,17 @@ pub struct Evaluation {
 impl Evaluation {
     /// These values; other metrics were not measured.
     pub fn new(measured: impl IntoIterator<Item = (Metric, f64)>) -> Self {
-        let mut values = [None; Metric::ALL.len()];
+        let values = [None; Metric::ALL.len()];
+        let mut evaluation = Evaluation { values };
+        evaluation.extend(measured);
+        evaluation
+    }
+
+    /// Measures more metrics.
+    pub fn extend(&mut self, measured: impl IntoIterator<Item = (Metric, f64)>) {
         for (metric, value) in measured {
-            values[metric as usize] = Some(value);
+            self.values[metric as usize] = Some(value);
         }
-        Evaluation { values }
     }
 
     /// The values that `find` has; `None` if it has none.

@@ -45,13 +45,28 @@ impl Direction {
 pub enum Metric {
     /// Share of correct samples.
     Accuracy,
+    /// Mean over the classes of the share of correct samples.
+    BalancedAccuracy,
+    /// Mean F1 of the classes.
+    F1Macro,
+    /// Area under the ROC curve; with several classes the mean of each against the rest.
+    RocAuc,
+    /// Average precision; with several classes the mean of each against the rest.
+    AveragePrecision,
     /// Mean loss without label smoothing and class weights: for a classifier the cross-entropy.
     Loss,
 }
 
 impl Metric {
     /// All metrics: the main one first, the loss last.
-    pub const ALL: [Metric; 2] = [Metric::Accuracy, Metric::Loss];
+    pub const ALL: [Metric; 6] = [
+        Metric::Accuracy,
+        Metric::BalancedAccuracy,
+        Metric::F1Macro,
+        Metric::RocAuc,
+        Metric::AveragePrecision,
+        Metric::Loss,
+    ];
 
     /// The metric that a result is told by first.
     pub const MAIN: Metric = Metric::ALL[0];
@@ -61,10 +76,37 @@ impl Metric {
         PartMetric { part, metric: self }
     }
 
-    /// The name in files, flags and words.
+    /// Whether it is measured only where it is asked for. It takes the predictions for all samples
+    /// ([`Predicted`](super::Predicted)).
+    pub fn is_on_request(self) -> bool {
+        !matches!(self, Metric::Accuracy | Metric::Loss)
+    }
+
+    /// Whether it needs samples of two classes.
+    pub fn needs_two_classes(self) -> bool {
+        matches!(self, Metric::RocAuc | Metric::AveragePrecision)
+    }
+
+    /// The name in files and flags.
     pub fn name(self) -> &'static str {
         match self {
             Metric::Accuracy => "accuracy",
+            Metric::BalancedAccuracy => "balanced_accuracy",
+            Metric::F1Macro => "f1_macro",
+            Metric::RocAuc => "roc_auc",
+            Metric::AveragePrecision => "average_precision",
+            Metric::Loss => "loss",
+        }
+    }
+
+    /// The name in words.
+    pub fn title(self) -> &'static str {
+        match self {
+            Metric::Accuracy => "accuracy",
+            Metric::BalancedAccuracy => "balanced accuracy",
+            Metric::F1Macro => "macro F1",
+            Metric::RocAuc => "ROC AUC",
+            Metric::AveragePrecision => "average precision",
             Metric::Loss => "loss",
         }
     }
@@ -73,6 +115,10 @@ impl Metric {
     pub fn short_name(self) -> &'static str {
         match self {
             Metric::Accuracy => "acc",
+            Metric::BalancedAccuracy => "bal_acc",
+            Metric::F1Macro => "f1",
+            Metric::RocAuc => "auc",
+            Metric::AveragePrecision => "ap",
             Metric::Loss => "loss",
         }
     }
@@ -80,7 +126,11 @@ impl Metric {
     /// Which values are better.
     pub fn direction(self) -> Direction {
         match self {
-            Metric::Accuracy => Direction::Maximize,
+            Metric::Accuracy
+            | Metric::BalancedAccuracy
+            | Metric::F1Macro
+            | Metric::RocAuc
+            | Metric::AveragePrecision => Direction::Maximize,
             Metric::Loss => Direction::Minimize,
         }
     }
@@ -88,7 +138,11 @@ impl Metric {
     /// The least and the greatest value that it can have.
     pub fn limits(self) -> (f64, f64) {
         match self {
-            Metric::Accuracy => (0.0, 1.0),
+            Metric::Accuracy
+            | Metric::BalancedAccuracy
+            | Metric::F1Macro
+            | Metric::RocAuc
+            | Metric::AveragePrecision => (0.0, 1.0),
             Metric::Loss => (0.0, f64::INFINITY),
         }
     }
@@ -96,7 +150,11 @@ impl Metric {
     /// The metric that decides between equal values of this one.
     pub fn tie_breaker(self) -> Option<Metric> {
         match self {
-            Metric::Accuracy => Some(Metric::Loss),
+            Metric::Accuracy
+            | Metric::BalancedAccuracy
+            | Metric::F1Macro
+            | Metric::RocAuc
+            | Metric::AveragePrecision => Some(Metric::Loss),
             Metric::Loss => None,
         }
     }
@@ -114,7 +172,11 @@ impl Metric {
                 let successes = (value * samples as f64).round() as u64;
                 Some(wilson(successes.min(samples), samples))
             }
-            Metric::Loss => None,
+            Metric::BalancedAccuracy
+            | Metric::F1Macro
+            | Metric::RocAuc
+            | Metric::AveragePrecision
+            | Metric::Loss => None,
         }
     }
 }
@@ -198,7 +260,7 @@ impl PartMetric {
 
     /// In words: `validation loss`.
     pub fn title(self) -> String {
-        format!("{} {}", self.part.title(), self.metric.name())
+        format!("{} {}", self.part.title(), self.metric.title())
     }
 }
 
@@ -210,7 +272,17 @@ pub enum ValidationMetric {
     /// The accuracy, as high as possible
     #[default]
     ValAccuracy,
-    /// The loss, as low as possible
+    /// The mean of the classes' accuracies, as high as possible
+    ValBalancedAccuracy,
+    /// The mean of the classes' F1, as high as possible
+    ValF1Macro,
+    /// The area under the ROC curve, as high as possible; the mean of each class against the rest if there are several
+    ValRocAuc,
+    /// The average precision, as high as possible; the mean of each class against the rest if there are several
+    ValAveragePrecision,
+    /// The loss, which is the log loss, as low as possible; also called val_log_loss
+    #[serde(alias = "val_log_loss")]
+    #[value(alias = "val_log_loss")]
     ValLoss,
 }
 
@@ -219,6 +291,10 @@ impl ValidationMetric {
     pub fn metric(self) -> Metric {
         match self {
             ValidationMetric::ValAccuracy => Metric::Accuracy,
+            ValidationMetric::ValBalancedAccuracy => Metric::BalancedAccuracy,
+            ValidationMetric::ValF1Macro => Metric::F1Macro,
+            ValidationMetric::ValRocAuc => Metric::RocAuc,
+            ValidationMetric::ValAveragePrecision => Metric::AveragePrecision,
             ValidationMetric::ValLoss => Metric::Loss,
         }
     }
@@ -259,6 +335,12 @@ mod tests {
             assert_eq!(serde_json::to_value(choice).unwrap(), name.as_str());
         }
         assert_eq!(ValidationMetric::default().metric(), Metric::MAIN);
+        for other_name in [
+            ValidationMetric::from_str("val_log_loss", false).ok(),
+            serde_json::from_str(r#""val_log_loss""#).ok(),
+        ] {
+            assert_eq!(other_name, Some(ValidationMetric::ValLoss));
+        }
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! How good a model is: [`Metric`] names a number by which models are judged, [`Evaluation`] holds its values.
 //!
-//! For a classifier: [`Confusion`] counts labels and predictions, [`Scores`] are ratios of those counts, and
-//! [`correlation`] shows which classes go together.
+//! For a classifier: [`Confusion`] counts labels and predictions, [`Scores`] are ratios of those counts, [`Predicted`]
+//! has metrics for classes of unequal size, and [`correlation`] shows which classes go together.
 
 pub mod confusion;
 pub mod correlation;
 pub mod evaluation;
 pub mod metric;
+pub mod predicted;
+mod ranking;
 pub mod scores;
 pub mod tables;
 
@@ -15,4 +17,5 @@ pub use evaluation::Evaluation;
 pub use metric::{
     DataPart, Direction, Metric, PartMetric, ValidationMetric, format_percent, format_value,
 };
+pub use predicted::Predicted;
 pub use scores::{Score, Scores};

@@ -9,7 +9,7 @@ mod predictor;
 pub mod tensors;
 
 pub use description::Description;
-pub use evaluation::EVALUATION_ROWS;
 pub(crate) use evaluation::evaluate;
+pub use evaluation::{EVALUATION_ROWS, Predictions};
 pub use file::{Model, model_path};
-pub use predictor::{Predictions, Predictor};
+pub use predictor::Predictor;

@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, ArrayView2};
 
-use super::evaluation::{EVALUATION_ROWS, batches, evaluate};
+use super::evaluation::{EVALUATION_ROWS, Predictions, batches, evaluate};
 use super::file::Model;
 use crate::backend::select::{Device, OnBackend, on_inference_backend};
 use crate::backend::{Backend, Mode};
@@ -10,20 +10,8 @@ use crate::data::Samples;
 use crate::error::{Error, Result};
 use crate::metrics::Evaluation;
 use crate::nn::{Feed, Mlp};
-use crate::ops::loss::cross_entropy::{argmax, softmax};
 use crate::real::Real;
 use crate::threads::thread_count;
-
-/// Class probabilities of some samples.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Predictions {
-    /// Row-major `[samples, classes]`.
-    pub probabilities: Vec<f64>,
-    /// What the probabilities are the softmax of, row-major `[samples, classes]`.
-    pub logits: Vec<f64>,
-    /// The most probable class of each sample.
-    pub classes: Vec<u32>,
-}
 
 /// A trained network in use. It keeps its weights, buffers and threads from call to call, and can move to another
 /// thread.
@@ -36,13 +24,17 @@ pub struct Predictor {
 }
 
 impl Predictor {
-    /// Mean cross-entropy and accuracy on the rows `rows` of `samples`, and the most probable class of each row.
+    /// Mean cross-entropy and accuracy on the rows `rows` of `samples`, and what is predicted for each row.
     ///
     /// # Errors
     /// If the samples have another width, a value that is not finite or a label that is none of the network's classes,
     /// if there are not as many labels as samples, if there is no row or a row is none of the samples, or if the device
     /// fails.
-    pub fn evaluate(&mut self, samples: &Samples, rows: &[u32]) -> Result<(Evaluation, Vec<u32>)> {
+    pub fn evaluate(
+        &mut self,
+        samples: &Samples,
+        rows: &[u32],
+    ) -> Result<(Evaluation, Predictions)> {
         samples.check_values(self.inputs)?;
         samples.check_labels(self.classes)?;
         if rows.is_empty() {
@@ -102,7 +94,7 @@ impl Model {
 
 /// A network on a backend. Samples and rows are checked.
 trait Network: Send {
-    fn evaluate(&mut self, samples: &Samples, rows: &[u32]) -> Result<(Evaluation, Vec<u32>)>;
+    fn evaluate(&mut self, samples: &Samples, rows: &[u32]) -> Result<(Evaluation, Predictions)>;
 
     fn predict(&mut self, samples: &Samples) -> Result<Predictions>;
 }
@@ -139,16 +131,15 @@ impl OnBackend for Load<'_> {
 }
 
 impl<B: Backend> Network for Loaded<B> {
-    fn evaluate(&mut self, samples: &Samples, rows: &[u32]) -> Result<(Evaluation, Vec<u32>)> {
-        let mut classes = Vec::with_capacity(rows.len());
-        let (mlp, seen) = (&mut self.mlp, Some(&mut classes));
+    fn evaluate(&mut self, samples: &Samples, rows: &[u32]) -> Result<(Evaluation, Predictions)> {
+        let mut predictions = Predictions::default();
+        let (mlp, seen) = (&mut self.mlp, Some(&mut predictions));
         let rows = self.feed.rows(mlp.backend(), samples, rows.to_vec())?;
         let evaluation = evaluate(mlp, &mut self.feed, samples, &rows, seen)?;
-        Ok((evaluation, classes))
+        Ok((evaluation, predictions))
     }
 
     fn predict(&mut self, samples: &Samples) -> Result<Predictions> {
-        let classes = self.mlp.spec().outputs;
         let (mlp, feed) = (&mut self.mlp, &mut self.feed);
         let order = (0..samples.len() as u32).collect();
         let rows = feed.rows(mlp.backend(), samples, order)?;
@@ -159,12 +150,9 @@ impl<B: Backend> Network for Loaded<B> {
                 feed.batch(mlp.backend(), samples, &rows, batch, None)?,
                 Mode::Eval,
             )?;
-            for row in mlp.logits(count)?.chunks_exact_mut(classes) {
-                out.classes.push(argmax(row) as u32);
-                out.logits.extend(row.iter().map(|z| z.to_f64()));
-                softmax(row);
-                out.probabilities.extend(row.iter().map(|p| p.to_f64()));
-            }
+            out.append(mlp, count)?;
+            let logits = mlp.logits(count)?;
+            out.logits.extend(logits.into_iter().map(Real::to_f64));
         }
         Ok(out)
     }

@@ -69,7 +69,7 @@ pub enum Schedule {
         /// The share of the run in which the rate rises, in (0, 1), default 0.3.
         pct_start: f64,
     },
-    /// × factor when the validation loss stops falling.
+    /// × factor when a metric of the validation part stops improving.
     Plateau {
         /// In (0, 1), default 0.1.
         factor: f64,
@@ -133,7 +133,7 @@ impl Schedule {
             }
             Schedule::Plateau { .. } if by != By::Epoch => Err(Error::setting(
                 "by",
-                "must be \"epoch\" with plateau, which looks at the validation loss of an epoch, found \"update\"",
+                "must be \"epoch\" with plateau, which looks at the validation part after an epoch, found \"update\"",
             )),
             _ => Ok(()),
         }
@@ -182,11 +182,11 @@ fn one_cycle(t: u64, total: u64, pct_start: f64) -> f64 {
     }
 }
 
-/// The state of the plateau schedule: PyTorch's `ReduceLROnPlateau` with mode min, relative threshold 1e-4, no cooldown
-/// and no smallest rate.
+/// The state of the plateau schedule: PyTorch's `ReduceLROnPlateau` with relative threshold 1e-4, no cooldown and no
+/// smallest rate.
 ///
-/// An epoch is good if its loss is below `$(1 - 10^{-4})$` times the best one, else bad. An epoch with loss NaN
-/// is bad. More than `patience` bad epochs in a row lower the rate.
+/// A loss is a cost, a score is the negative of one. An epoch is good if its cost is below the best one by more than
+/// `$10^{-4}$` times the size of that, else bad. An epoch with cost NaN is bad. More than `patience` bad epochs in a row lower the rate.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plateau {
@@ -215,13 +215,14 @@ impl Plateau {
         self.scale
     }
 
-    /// Takes the validation loss of an epoch. `base_lr` is needed because a reduction by at most 1e-8 is
-    /// skipped.
-    pub fn observe(&mut self, val_loss: f64, base_lr: f64) {
+    /// Takes the cost of an epoch, a value of which smaller ones are better. `base_lr` is needed because a reduction by
+    /// at most 1e-8 is skipped.
+    pub fn observe(&mut self, cost: f64, base_lr: f64) {
         const THRESHOLD: f64 = 1e-4;
         const SMALLEST_REDUCTION: f64 = 1e-8;
-        if val_loss < self.best.unwrap_or(f64::INFINITY) * (1.0 - THRESHOLD) {
-            self.best = Some(val_loss);
+        let best = self.best.unwrap_or(f64::INFINITY);
+        if cost < best * (1.0 - THRESHOLD.copysign(best)) {
+            self.best = Some(cost);
             self.bad_epochs = 0;
         } else {
             self.bad_epochs += 1;
@@ -391,6 +392,28 @@ mod tests {
             0.1,
             &[(nan, 0.05), (f64::INFINITY, 0.025)],
         );
+    }
+
+    /// `ReduceLROnPlateau(o, "max", factor=0.5, patience=0)`: a score must rise by more than 1e-4 of the best one.
+    #[test]
+    fn plateau_takes_scores_as_negative_costs() {
+        let mut plateau = Plateau::new(0.5, 0);
+        for (score, scale) in [
+            (0.5, 1.0),
+            (0.500_04, 0.5),
+            (0.500_06, 0.5),
+            (0.5, 0.25),
+            (0.6, 0.25),
+            (0.6, 0.125),
+            (0.0, 0.0625),
+        ] {
+            plateau.observe(-score, 0.1);
+            assert_eq!(plateau.scale(), scale, "{score}");
+        }
+        let mut from_zero = Plateau::new(0.5, 0);
+        from_zero.observe(-0.0, 0.1);
+        from_zero.observe(-0.1, 0.1);
+        assert_eq!(from_zero.scale(), 1.0);
     }
 
     #[test]

@@ -146,7 +146,9 @@ impl Plan {
         settings.train.seed = Some(self.repeat_seed(point, slot, repeat));
         settings.train.threads = None;
         settings.data.test = Some(false);
-        Config::new(&settings)
+        let mut config = Config::new(&settings)?;
+        config.objective = Some(self.objective);
+        Ok(config)
     }
 
     /// The seed of a repeat, with 53 bits, so that any program reads it exactly: a function of the study's seed, the

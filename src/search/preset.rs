@@ -173,7 +173,9 @@ impl Outline {
     fn at(&self, point: &[f64]) -> Result<Config> {
         let mut settings = self.search.space.settings(point, &self.final_settings)?;
         settings.data.test = Some(true);
-        Config::new(&settings)
+        let mut config = Config::new(&settings)?;
+        config.objective = Some(self.search.objective);
+        Ok(config)
     }
 }
 

@@ -129,8 +129,11 @@ pub fn run_folder(folder: &Path, slot: u32, repeat: u32) -> PathBuf {
 fn notes(summaries: &[Summary]) -> Attributes {
     let list = |of: &dyn Fn(&Summary) -> Value| summaries.iter().map(of).collect::<Value>();
     let mut notes = Attributes::new();
-    for metric in Metric::ALL.map(|m| m.of(DataPart::Validation)) {
-        notes.insert(metric.name(), list(&|s| json!(s.get(metric))));
+    for metric in Metric::ALL {
+        let of_part = metric.of(DataPart::Validation);
+        if !metric.is_on_request() || summaries.iter().any(|s| s.get(of_part).is_some()) {
+            notes.insert(of_part.name(), list(&|s| json!(s.get(of_part))));
+        }
     }
     notes.insert("train_loss".into(), list(&|s| json!(s.train_loss)));
     notes.insert("best_epoch".into(), list(&|s| json!(s.best_epoch)));

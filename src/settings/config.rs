@@ -10,7 +10,7 @@ use crate::data::augment::Augment;
 use crate::data::normalize::Normalize;
 use crate::data::split::{Split, stratified};
 use crate::error::Result;
-use crate::metrics::ValidationMetric;
+use crate::metrics::{Metric, ValidationMetric};
 use crate::nn::NetworkSpec;
 use crate::nn::init::Init;
 use crate::nn::spec::hidden_widths;
@@ -47,7 +47,7 @@ pub struct Config {
     pub drop_last: bool,
     /// As given.
     pub class_weights: Option<ClassWeights>,
-    /// Its class weights are in the order of the classes. Weights by name come with [`Config::for_data`].
+    /// Its class weights are in the order of the classes. Those that need the data come with [`Config::for_data`].
     pub loss: Loss,
     /// 0 is off.
     pub clip_norm: f64,
@@ -59,6 +59,10 @@ pub struct Config {
     pub schedule: Schedule,
     pub by: By,
     pub warmup: u64,
+    /// What the schedule waits for, if it waits (plateau).
+    pub schedule_monitor: ValidationMetric,
+    /// What a search judges the run by. It is not a setting of the run.
+    pub objective: Option<ValidationMetric>,
     /// The settings with every default filled in: what `config.toml` of a run holds.
     pub resolved: Settings,
 }
@@ -123,20 +127,23 @@ impl Config {
             schedule: rules::schedule(schedule)?,
             by: schedule.by.unwrap_or_default(),
             warmup: schedule.warmup.unwrap_or(0),
+            schedule_monitor: schedule.monitor.unwrap_or(ValidationMetric::ValLoss),
+            objective: None,
             resolved: Settings::default(),
         };
         config.resolved = config.to_settings(settings);
         Ok(config)
     }
 
-    /// What the data make of it: the weights of classes that were said by name.
+    /// What the data make of it: the weights of classes that were said by name, or are balanced.
     ///
     /// # Errors
     /// If the data have no class of a name.
     pub fn for_data(mut self, data: &Dataset) -> Result<Self> {
-        if let Some(weights @ ClassWeights::ByName(_)) = &self.class_weights {
+        if let Some(weights) = &self.class_weights {
+            let counts = || class_counts(data, &self.split(data).train);
             let weights = weights
-                .of(&data.class_names)
+                .of(&data.class_names, counts)
                 .map_err(|why| keys::error("train.class_weights", why))?;
             let Loss::CrossEntropy(loss) = &mut self.loss;
             loss.class_weights = Some(weights);
@@ -182,8 +189,25 @@ impl Config {
         s.train.min_delta = Some(self.min_delta);
         s.train.monitor = Some(self.monitor);
         s.optimizer = rules::optimizer_settings(&self.optimizer, self.lr);
-        s.schedule = rules::schedule_settings(&self.schedule, self.by, self.warmup);
+        s.schedule = rules::schedule_settings(self);
         s
+    }
+
+    /// The metrics of the validation part by which the run goes, each with the setting that says so.
+    pub(crate) fn monitors(&self) -> impl Iterator<Item = (&'static str, ValidationMetric)> {
+        let plateau = self.schedule.plateau().map(|_| self.schedule_monitor);
+        let monitors = [
+            ("train.monitor", Some(self.monitor)),
+            ("schedule.monitor", plateau),
+            ("objective (--objective)", self.objective),
+        ];
+        monitors.into_iter().filter_map(|(key, m)| Some((key, m?)))
+    }
+
+    /// Those of [`Config::monitors`] that are measured on request.
+    pub(crate) fn measured_on_request(&self) -> Vec<Metric> {
+        let metrics = self.monitors().map(|(_, monitor)| monitor.metric());
+        metrics.filter(|metric| metric.is_on_request()).collect()
     }
 
     /// The network for data of these sizes.
@@ -199,7 +223,7 @@ impl Config {
             (_, Some(weights)) if weights.len() != classes => {
                 return refuse(weights.len().to_string());
             }
-            (Some(_), None) => return refuse("names of classes without data".into()),
+            (Some(_), None) => return refuse("weights that need data".into()),
             _ => {}
         }
         let spec = NetworkSpec {
@@ -226,6 +250,18 @@ impl Config {
             None => stratified(&data.train.labels, self.validation, self.seed),
         }
     }
+}
+
+/// How many of these training samples each class has.
+fn class_counts(data: &Dataset, rows: &[u32]) -> Vec<usize> {
+    let mut counts = vec![0; data.classes()];
+    for &row in rows {
+        let class = data.train.labels[row as usize] as usize;
+        if let Some(count) = counts.get_mut(class) {
+            *count += 1;
+        }
+    }
+    counts
 }
 
 const DEFAULT_WIDTH: usize = 500;
@@ -275,7 +311,8 @@ fn label(label: &Label) -> Result<String> {
 }
 
 fn check_weights(weights: &ClassWeights) -> Result<()> {
-    if weights.values().any(|weight| weight > 0.0) {
+    let is_computed = matches!(weights, ClassWeights::Computed(_));
+    if is_computed || weights.values().any(|weight| weight > 0.0) {
         return Ok(());
     }
     let message = "expected a weight above 0, found none";

@@ -113,6 +113,7 @@ pub(super) static KEYS: &[Key] = &[
     key!(schedule.patience)
         .named("schedule_patience")
         .whole(0, MAX_COUNT),
+    key!(schedule.monitor).named("schedule_monitor"),
     key!(schedule.warmup).whole(0, MAX_COUNT),
 ];
 

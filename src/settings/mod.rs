@@ -27,7 +27,7 @@ use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-pub use class_weights::ClassWeights;
+pub use class_weights::{ClassWeights, WeightRule};
 pub use config::Config;
 pub use label::{Column, Label};
 
@@ -165,7 +165,8 @@ pub struct TrainSettings {
     /// Share of the target that is spread over all classes, in 0..1 [default: 0]
     #[arg(long, value_name = "SHARE", allow_hyphen_values = true)]
     pub label_smoothing: Option<f64>,
-    /// One weight per class in the loss, or weights by name as in cat=2,dog=0.5 [default: all 1]
+    /// One weight per class in the loss, weights by name as in cat=2,dog=0.5, or balanced: the rarer a class in the
+    /// training part, the more its samples weigh [default: all 1]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub class_weights: Option<ClassWeights>,
     /// Largest norm of the gradient; larger gradients are scaled down; 0 turns clipping off [default: 0]
@@ -255,6 +256,13 @@ pub struct ScheduleSettings {
         allow_hyphen_values = true
     )]
     pub patience: Option<u64>,
+    /// What has to improve (plateau) [default: val_loss]
+    #[arg(
+        long = "schedule-monitor",
+        id = "schedule-monitor",
+        value_name = "NAME"
+    )]
+    pub monitor: Option<ValidationMetric>,
     /// Schedule steps of linear warm-up at the start [default: 0]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub warmup: Option<u64>,

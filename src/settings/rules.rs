@@ -4,9 +4,9 @@
 
 use super::keys::{self, KEYS};
 use super::value::Value;
-use super::{OptimizerName, OptimizerSettings, ScheduleName, ScheduleSettings, Settings};
+use super::{Config, OptimizerName, OptimizerSettings, ScheduleName, ScheduleSettings, Settings};
 use crate::error::Result;
-use crate::optim::{Adam, AdamW, By, Optimizer, RmsProp, Rprop, Schedule, Sgd};
+use crate::optim::{Adam, AdamW, Optimizer, RmsProp, Rprop, Schedule, Sgd};
 
 /// The optimiser, with its own defaults for what is not said.
 ///
@@ -147,10 +147,13 @@ pub(super) fn schedule(settings: &ScheduleSettings) -> Result<Schedule> {
         ScheduleName::OneCycle => Schedule::OneCycle {
             pct_start: given.pct_start.take().unwrap_or(Schedule::PCT_START),
         },
-        ScheduleName::Plateau => Schedule::Plateau {
-            factor: given.factor.take().unwrap_or(Schedule::FACTOR),
-            patience: given.patience.take().unwrap_or(Schedule::PATIENCE),
-        },
+        ScheduleName::Plateau => {
+            given.monitor = None;
+            Schedule::Plateau {
+                factor: given.factor.take().unwrap_or(Schedule::FACTOR),
+                patience: given.patience.take().unwrap_or(Schedule::PATIENCE),
+            }
+        }
     };
     let rest = Settings {
         schedule: given,
@@ -164,13 +167,13 @@ pub(super) fn schedule(settings: &ScheduleSettings) -> Result<Schedule> {
 }
 
 /// The schedule written out, so that the file alone repeats it.
-pub(super) fn schedule_settings(schedule: &Schedule, by: By, warmup: u64) -> ScheduleSettings {
+pub(super) fn schedule_settings(config: &Config) -> ScheduleSettings {
     let mut settings = ScheduleSettings {
-        by: Some(by),
-        warmup: Some(warmup),
+        by: Some(config.by),
+        warmup: Some(config.warmup),
         ..ScheduleSettings::default()
     };
-    let name = match schedule {
+    let name = match &config.schedule {
         Schedule::Constant => ScheduleName::Constant,
         Schedule::Step { step_size, gamma } => {
             (settings.step_size, settings.gamma) = (Some(*step_size), Some(*gamma));
@@ -191,6 +194,7 @@ pub(super) fn schedule_settings(schedule: &Schedule, by: By, warmup: u64) -> Sch
         }
         Schedule::Plateau { factor, patience } => {
             (settings.factor, settings.patience) = (Some(*factor), Some(*patience));
+            settings.monitor = Some(config.schedule_monitor);
             ScheduleName::Plateau
         }
     };

@@ -11,6 +11,7 @@ use super::range::Range;
 use super::*;
 use crate::data::Dataset;
 use crate::error::Result;
+use crate::metrics::Metric;
 use crate::optim::{Optimizer, Schedule};
 
 fn parse(text: &str) -> Result<Settings> {
@@ -289,6 +290,19 @@ fn class_weights_go_by_order_or_name() {
         assert_eq!(config.loss.class_weights(), Some(&expected[..]));
         assert!(config.network(2, 3).is_ok());
     }
+    let balanced = Config::new(&flags(&["--class-weights", "balanced"]).unwrap()).unwrap();
+    let written = balanced.resolved.to_toml().unwrap();
+    assert!(
+        written.contains("class_weights = \"balanced\""),
+        "{written}"
+    );
+    assert_eq!(config(&written).unwrap(), balanced);
+    assert!(balanced.network(2, 3).is_err(), "nobody has counted");
+    // Of 24 ants 5 validate, and of 6 bees 1.
+    data.train.labels = (0..30).map(|i| [0, 0, 0, 0, 1][i % 5]).collect();
+    let found = balanced.for_data(&data).unwrap();
+    let expected = [24.0 / (2.0 * 19.0), 24.0 / (2.0 * 5.0), 0.0];
+    assert_eq!(found.loss.class_weights(), Some(&expected[..]));
     let unknown = Config::new(&flags(&["--class-weights", "dog=2"]).unwrap()).unwrap();
     assert!(
         unknown.network(2, 3).is_err(),
@@ -380,6 +394,23 @@ fn defaults_are_the_study_s() {
     assert_eq!(config.schedule, Schedule::Constant);
 }
 
+#[test]
+fn only_what_the_run_goes_by_is_measured() {
+    let measured = |toml: &str| config(toml).unwrap().measured_on_request();
+    assert_eq!(measured(""), []);
+    assert_eq!(measured("[schedule]\nname = \"plateau\""), []);
+    assert_eq!(
+        measured(
+            "[train]\nmonitor = \"val_roc_auc\"\n[schedule]\nname = \"plateau\"\nmonitor = \"val_f1_macro\""
+        ),
+        [Metric::RocAuc, Metric::F1Macro]
+    );
+    let log_loss = config("[train]\nmonitor = \"val_log_loss\"").unwrap();
+    assert_eq!(log_loss.monitor, ValidationMetric::ValLoss);
+    let written = log_loss.resolved.to_toml().unwrap();
+    assert!(written.contains("monitor = \"val_loss\""), "{written}");
+}
+
 /// What a run writes down gives the same run again.
 #[test]
 fn resolved_settings_resolve_to_themselves() {
@@ -388,6 +419,7 @@ fn resolved_settings_resolve_to_themselves() {
         "[model]\nwidths = [9, 4]\ninit = \"xavier_normal=2\"\n[optimizer]\nname = \"sgd\"\nmomentum = 0.9\nnesterov = true\n",
         "[optimizer]\nname = \"adamw\"\n[schedule]\nname = \"multistep\"\nmilestones = [3, 9]\nby = \"update\"\nwarmup = 2\n",
         "[data]\naugment = \"flip,shift=2\"\n[schedule]\nname = \"plateau\"\nfactor = 0.5\npatience = 1\n[train]\nclass_weights = [1.0, 2.5]\n",
+        "[schedule]\nname = \"plateau\"\nmonitor = \"val_f1_macro\"\n[train]\nclass_weights = \"balanced\"\n",
         "[data]\nlabel = -1\n[train]\nclass_weights = {cat = 2, dog = 0.5}\nmonitor = \"val_loss\"\n",
     ] {
         let first = config(toml).unwrap();
@@ -419,6 +451,7 @@ fn nonsense_is_refused_by_key() {
         ),
         ("[train]\nlabel_smoothing = 1.5", "train.label_smoothing"),
         ("[train]\nclass_weights = [0.0, 0.0]", "train.class_weights"),
+        ("[train]\nclass_weights = \"fair\"", "\"balanced\""),
         ("[train]\nclip_norm = -1.0", "train.clip_norm"),
         ("[data]\nvalidation = 1.0", "data.validation"),
         ("[data]\naugment = \"rotate\"", "data.augment"),
@@ -436,6 +469,10 @@ fn nonsense_is_refused_by_key() {
         ("[optimizer]\nname = \"lion\"", "lion"),
         ("[schedule]\nname = \"step\"", "step_size"),
         ("[schedule]\nname = \"cosine\"\ngamma = 0.5", "gamma"),
+        (
+            "[schedule]\nname = \"step\"\nstep_size = 3\nmonitor = \"val_loss\"",
+            "schedule.monitor (--schedule-monitor)",
+        ),
         (
             "[schedule]\nname = \"plateau\"\nby = \"update\"",
             "schedule.by",

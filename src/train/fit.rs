@@ -179,6 +179,7 @@ fn summarise<B: Backend>(
         train_accuracy: last.map(|r| r.train_accuracy),
         val_accuracy: best.and_then(|b| b.val_accuracy),
         val_loss: best.and_then(|b| b.val_loss).filter(|x| x.is_finite()),
+        on_request: best.map(|b| b.on_request).unwrap_or_default(),
         test_accuracy: test.and_then(|t| t.get(Metric::Accuracy)),
         test_loss: test
             .and_then(|t| t.get(Metric::Loss))

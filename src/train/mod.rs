@@ -17,7 +17,7 @@ mod trainer;
 pub use fit::{Control, History, Observer, Start, fit};
 pub use monitor::Best;
 pub use overview::{Overview, Status};
-pub use record::{EpochRecord, Summary};
+pub use record::{EpochRecord, OnRequest, Summary};
 pub use run::{Folder, Outcome, RunOptions, run, run_with};
 pub use run_dir::{RunDir, differences};
 pub use run_writer::RunWriter;

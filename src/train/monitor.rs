@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::record::EpochRecord;
+use super::record::{EpochRecord, OnRequest};
+use crate::data::{Dataset, Split};
+use crate::error::Result;
 use crate::metrics::{DataPart, Evaluation, Metric};
+use crate::settings::{Config, setting_error};
 
 /// The best epoch so far.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,6 +19,9 @@ pub struct Best {
     pub val_accuracy: Option<f64>,
     /// Its validation loss.
     pub val_loss: Option<f64>,
+    /// What else was asked for.
+    #[serde(flatten)]
+    pub on_request: OnRequest,
 }
 
 impl Best {
@@ -26,6 +32,7 @@ impl Best {
             update,
             val_accuracy: value(Metric::Accuracy),
             val_loss: value(Metric::Loss),
+            on_request: OnRequest::of(validation),
         }
     }
 
@@ -34,8 +41,38 @@ impl Best {
         Evaluation::measured(|metric| match metric {
             Metric::Accuracy => self.val_accuracy,
             Metric::Loss => self.val_loss,
+            other => self.on_request.get(other),
         })
     }
+}
+
+/// Checks that what a run goes by can be measured on its validation part.
+///
+/// # Errors
+/// Names the setting and what the part lacks.
+pub(super) fn check(config: &Config, data: &Dataset, split: &Split) -> Result<()> {
+    let labels = &data.validation.as_ref().unwrap_or(&data.train).labels;
+    let mut classes = split.validation.iter().map(|&row| labels[row as usize]);
+    let first = classes.next();
+    let has_two = classes.any(|class| Some(class) != first);
+    for (key, monitor) in config.monitors() {
+        let metric = monitor.metric();
+        let expected = match first {
+            None if metric.is_on_request() => "validation data",
+            Some(_) if metric.needs_two_classes() && !has_two => {
+                "validation samples of at least two classes"
+            }
+            _ => continue,
+        };
+        let name = |class| match data.class_names.get(class as usize) {
+            Some(name) => format!("only {name:?}"),
+            None => format!("only class {class}"),
+        };
+        let found = first.map_or_else(|| "none".to_owned(), name);
+        let message = format!("expected {expected} for {}, found {found}", monitor.name());
+        return Err(setting_error(key, message));
+    }
+    Ok(())
 }
 
 /// Whether a new epoch is better than the best one before it. Without validation data the later epoch is.

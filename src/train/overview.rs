@@ -126,6 +126,7 @@ fn status(summary: &Summary) -> Status {
 mod tests {
     use super::*;
     use crate::metrics::Metric;
+    use crate::train::OnRequest;
     use std::fs;
 
     fn record(epoch: u32, val: Option<(f64, f64)>) -> String {
@@ -137,6 +138,7 @@ mod tests {
             train_accuracy: 0.5,
             val_loss: loss,
             val_accuracy: accuracy,
+            on_request: OnRequest::default(),
             lr: 0.1,
             train_seconds: 0.25,
             samples_per_second: 10.0,
@@ -167,6 +169,19 @@ mod tests {
         assert_eq!((seen.seconds, seen.test), (1.0, None));
         let (_dir, by_loss) = run(&records, "[train]\nmonitor = \"val_loss\"\n");
         assert_eq!(by_loss.overview().unwrap().best_epoch, Some(4));
+    }
+
+    #[test]
+    fn a_metric_on_request_chooses_the_epoch() {
+        let with_f1 = |(epoch, f1): (u32, f64)| {
+            let line = record(epoch, Some((0.5, 1.0)));
+            line.replace("\"lr\"", &format!("\"val_f1_macro\":{f1},\"lr\""))
+        };
+        let records: String = (1..).zip([0.2, 0.6, 0.4]).map(with_f1).collect();
+        let (_dir, run) = run(&records, "[train]\nmonitor = \"val_f1_macro\"\n");
+        let seen = run.overview().unwrap();
+        let f1 = Metric::F1Macro.of(DataPart::Validation);
+        assert_eq!((seen.best_epoch, seen.get(f1)), (Some(2), Some(0.6)));
     }
 
     #[test]

@@ -5,6 +5,48 @@ use serde::{Deserialize, Serialize};
 use crate::metrics::{DataPart, Evaluation, Metric, PartMetric};
 use crate::statistics::Interval;
 
+/// Metrics of the validation part that are measured only where they are asked for. One that was not is not written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OnRequest {
+    /// Mean recall of the classes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub val_balanced_accuracy: Option<f64>,
+    /// Mean F1 of the classes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub val_f1_macro: Option<f64>,
+    /// Area under the ROC curve.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub val_roc_auc: Option<f64>,
+    /// Average precision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub val_average_precision: Option<f64>,
+}
+
+impl OnRequest {
+    /// Those that an evaluation on the validation part has.
+    pub fn of(evaluation: Option<Evaluation>) -> Self {
+        let value = |metric| evaluation.and_then(|e| e.get(metric));
+        OnRequest {
+            val_balanced_accuracy: value(Metric::BalancedAccuracy),
+            val_f1_macro: value(Metric::F1Macro),
+            val_roc_auc: value(Metric::RocAuc),
+            val_average_precision: value(Metric::AveragePrecision),
+        }
+    }
+
+    /// The value of a metric, if it was measured.
+    pub fn get(&self, metric: Metric) -> Option<f64> {
+        match metric {
+            Metric::BalancedAccuracy => self.val_balanced_accuracy,
+            Metric::F1Macro => self.val_f1_macro,
+            Metric::RocAuc => self.val_roc_auc,
+            Metric::AveragePrecision => self.val_average_precision,
+            Metric::Accuracy | Metric::Loss => None,
+        }
+    }
+}
+
 /// One epoch: a line of `metrics.jsonl`. What was not measured, or is not finite, is null there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
@@ -22,6 +64,9 @@ pub struct EpochRecord {
     pub val_loss: Option<f64>,
     /// Share of correct validation samples.
     pub val_accuracy: Option<f64>,
+    /// What else was asked for.
+    #[serde(flatten)]
+    pub on_request: OnRequest,
     /// The rate of the epoch's last update.
     pub lr: f64,
     /// Seconds in the training part, without validation and files.
@@ -38,7 +83,8 @@ impl EpochRecord {
             (DataPart::Training, Metric::Loss) => Some(self.train_loss),
             (DataPart::Validation, Metric::Accuracy) => self.val_accuracy,
             (DataPart::Validation, Metric::Loss) => self.val_loss,
-            (DataPart::Test, _) => None,
+            (DataPart::Validation, metric) => self.on_request.get(metric),
+            (DataPart::Training | DataPart::Test, _) => None,
         }
     }
 
@@ -87,6 +133,9 @@ pub struct Summary {
     pub val_accuracy: Option<f64>,
     /// Validation loss of the model.
     pub val_loss: Option<f64>,
+    /// What else of the model was asked for.
+    #[serde(flatten)]
+    pub on_request: OnRequest,
     /// Test accuracy of the model.
     pub test_accuracy: Option<f64>,
     /// Test loss of the model.
@@ -109,6 +158,8 @@ impl Summary {
             (DataPart::Validation, Metric::Loss) => self.val_loss,
             (DataPart::Test, Metric::Accuracy) => self.test_accuracy,
             (DataPart::Test, Metric::Loss) => self.test_loss,
+            (DataPart::Validation, metric) => self.on_request.get(metric),
+            (DataPart::Training | DataPart::Test, _) => None,
         }
     }
 
@@ -144,6 +195,24 @@ mod tests {
         assert_eq!(value("test_loss"), None);
     }
 
+    #[test]
+    fn metrics_on_request_are_written_where_they_were_measured() {
+        let mut record: EpochRecord = serde_json::from_str(RECORD).unwrap();
+        let asked = [(Metric::F1Macro, 0.5), (Metric::RocAuc, 0.75)];
+        record.on_request = OnRequest::of(Some(Evaluation::new(asked)));
+        let json = serde_json::to_string(&record).unwrap();
+        let after = r#""val_accuracy":0.625,"#;
+        let more = r#""val_f1_macro":0.5,"val_roc_auc":0.75,"#;
+        assert_eq!(json, RECORD.replace(after, &format!("{after}{more}")));
+        let again: EpochRecord = serde_json::from_str(&json).unwrap();
+        assert_eq!(again.on_request, record.on_request);
+        for metric in Metric::ALL.into_iter().filter(|m| m.is_on_request()) {
+            let of_part = metric.of(DataPart::Validation);
+            let written = serde_json::to_value(&record).unwrap()[of_part.name()].as_f64();
+            assert_eq!(record.get(of_part), written);
+        }
+    }
+
     /// A later version may write down more.
     #[test]
     fn fields_that_are_not_known_are_ignored() {
@@ -164,6 +233,12 @@ mod tests {
             train_accuracy: Some(2.0),
             val_loss: Some(3.0),
             val_accuracy: Some(4.0),
+            on_request: OnRequest {
+                val_balanced_accuracy: Some(6.0),
+                val_f1_macro: Some(7.0),
+                val_roc_auc: Some(8.0),
+                val_average_precision: Some(9.0),
+            },
             test_loss: Some(5.0),
             test_accuracy: Some(0.75),
             test_samples: 100,

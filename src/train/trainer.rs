@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::monitor::{Best, Patience, is_better};
+use super::monitor::{self, Best, Patience, is_better};
+use super::record::OnRequest;
 use super::{EpochRecord, Observer};
 use crate::backend::Backend;
 use crate::data::batches::{self, Augmentation};
@@ -15,7 +16,7 @@ use crate::error::Result;
 use crate::metrics::{Evaluation, Metric};
 use crate::model::Model;
 use crate::model::tensors::TensorFile;
-use crate::model::{self, Description, EVALUATION_ROWS};
+use crate::model::{self, Description, EVALUATION_ROWS, Predictions};
 use crate::nn::{Feed, Rows};
 use crate::nn::{Mlp, NetworkSpec, Update, init};
 use crate::ops::loss::BatchLoss;
@@ -70,12 +71,19 @@ impl Partial {
         self.loss / self.samples as f64
     }
 
-    /// A metric so far, on the training samples before their updates; the loss is the objective.
-    pub fn get(&self, metric: Metric) -> f64 {
+    /// A metric so far, on the training samples before their updates, if it is measured there; the loss is the
+    /// objective.
+    pub fn get(&self, metric: Metric) -> Option<f64> {
         match metric {
-            Metric::Accuracy => self.correct as f64 / self.samples as f64,
-            Metric::Loss => self.loss(),
+            Metric::Accuracy => Some(self.accuracy()),
+            Metric::Loss => Some(self.loss()),
+            _ => None,
         }
+    }
+
+    /// Share of correct samples so far.
+    pub fn accuracy(&self) -> f64 {
+        self.correct as f64 / self.samples as f64
     }
 
     fn add(&mut self, loss: &BatchLoss, samples: usize) {
@@ -144,6 +152,7 @@ impl<B: Backend> Trainer<B> {
         let class_names = class_names(&config, &data, init_from);
         let spec = config.network(data.train.width, class_names.len())?;
         check_sizes(&config, &spec, &split)?;
+        monitor::check(&config, &data, &split)?;
         config
             .augment
             .check(data.image)
@@ -382,7 +391,18 @@ impl<B: Backend> Trainer<B> {
             return Ok(None);
         };
         let samples = self.data.validation.as_ref().unwrap_or(&self.data.train);
-        model::evaluate(&mut self.mlp, &mut self.feed, samples, rows, None).map(Some)
+        let asked = self.config.measured_on_request();
+        let mut predictions = (!asked.is_empty()).then(Predictions::default);
+        let (mlp, seen) = (&mut self.mlp, predictions.as_mut());
+        let mut evaluation = model::evaluate(mlp, &mut self.feed, samples, rows, seen)?;
+        if let Some(predictions) = predictions {
+            let rows = self.split.validation.iter();
+            let labels: Vec<u32> = rows.map(|&row| samples.labels[row as usize]).collect();
+            let predicted = predictions.of(&labels);
+            let value = |&metric: &Metric| Some((metric, predicted.get(metric)?));
+            evaluation.extend(asked.iter().filter_map(value));
+        }
+        Ok(Some(evaluation))
     }
 
     fn record(&self, evaluation: Option<Evaluation>) -> EpochRecord {
@@ -391,9 +411,10 @@ impl<B: Backend> Trainer<B> {
             epoch: self.progress.epoch + 1,
             train_loss: p.loss(),
             train_loss_sum: p.loss_sum,
-            train_accuracy: p.get(Metric::Accuracy),
+            train_accuracy: p.accuracy(),
             val_loss: evaluation.and_then(|e| e.get(Metric::Loss)),
             val_accuracy: evaluation.and_then(|e| e.get(Metric::Accuracy)),
+            on_request: OnRequest::of(evaluation),
             lr: p.lr,
             train_seconds: p.seconds,
             samples_per_second: p.samples as f64 / p.seconds,
@@ -410,7 +431,9 @@ impl<B: Backend> Trainer<B> {
         if let Some(evaluation) = evaluation {
             let past_warmup = c.by == By::Update || u64::from(progress.epoch) > c.warmup;
             if let Some(plateau) = progress.plateau.as_mut().filter(|_| past_warmup) {
-                plateau.observe(evaluation.loss(), c.lr);
+                let monitor = c.schedule_monitor.metric();
+                let value = evaluation.get(monitor).unwrap_or(f64::NAN);
+                plateau.observe(monitor.direction().cost(value), c.lr);
             }
             progress.stopped_early =
                 progress
@@ -479,7 +502,9 @@ pub fn check_fit(config: &Config, data: &Dataset) -> Result<()> {
     let config = &config.clone().for_data(data)?;
     let classes = class_names(config, data, None).len();
     let spec = config.network(data.train.width, classes)?;
-    check_sizes(config, &spec, &config.split(data))
+    let split = config.split(data);
+    check_sizes(config, &spec, &split)?;
+    monitor::check(config, data, &split)
 }
 
 fn check_sizes(config: &Config, spec: &NetworkSpec, split: &Split) -> Result<()> {

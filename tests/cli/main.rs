@@ -10,6 +10,7 @@ mod golden;
 mod gradcheck;
 mod inputs;
 mod journals;
+mod monitors;
 mod older;
 mod predict;
 mod printed;

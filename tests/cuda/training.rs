@@ -205,8 +205,12 @@ fn a_model_evaluates_as_on_the_cpu() {
     let on = |device| {
         let mut predictor = model.predictor(device, 2).unwrap();
         let rows: Vec<u32> = (0..300).rev().collect();
-        let (evaluation, classes) = predictor.evaluate(test, &rows).unwrap();
-        (evaluation, classes, predictor.predict(test).unwrap())
+        let (evaluation, predictions) = predictor.evaluate(test, &rows).unwrap();
+        (
+            evaluation,
+            predictions.classes,
+            predictor.predict(test).unwrap(),
+        )
     };
     let (cpu, own) = (on(Device::Cpu), on(Device::Cuda(0)));
     let of = |e: &Evaluation| (e.loss(), e.get(Metric::Accuracy));
