@@ -9,14 +9,15 @@ use std::time::Duration;
 use clap::Args;
 use serde::Deserialize;
 
+use super::output;
 use super::ranges::Ranges;
 use super::search_progress::SearchProgress;
-use crate::data::{self, Dataset, LoadOptions};
+use crate::data::{self, Dataset, Fitted, LoadOptions};
 use crate::error::{Error, Result};
 use crate::metrics::ValidationMetric;
 use crate::search::{Finish, Search, Space, Task};
 use crate::settings::{
-    DataSettings, Label, ModelSettings, OptimizerSettings, ScheduleSettings, Settings,
+    Config, DataSettings, ModelSettings, OptimizerSettings, ScheduleSettings, Settings,
     TrainSettings, read_file,
 };
 use crate::threads::thread_count;
@@ -136,11 +137,19 @@ impl Base {
     /// Loads the data set, with its test part if `test`. Trials never use the test part.
     pub(super) fn load(&self, test: bool) -> Result<Arc<Dataset>> {
         let options = LoadOptions {
-            path: self.settings.data.path.as_deref(),
-            label: self.settings.data.label.as_ref().and_then(Label::column),
             test,
+            ..self.settings.data.load_options()?
         };
         data::load(&options).map(Arc::new)
+    }
+
+    /// Takes the defaults that suit the data.
+    pub(super) fn suit(&mut self, data: &Dataset) {
+        let (settings, notice) = self.settings.suited_to(data);
+        self.settings = settings;
+        notice
+            .iter()
+            .for_each(|notice| output::note(&format!("note: {notice}")));
     }
 }
 

@@ -69,6 +69,11 @@ impl Arrays {
         })
     }
 
+    /// The file or folder.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Refuses unknown names, so that a misspelt `x_val` does not go unnoticed.
     pub(super) fn check_names(&self) -> Result<()> {
         match self

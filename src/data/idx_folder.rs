@@ -6,7 +6,9 @@ use std::{panic, thread};
 use super::known::{self, KnownFile};
 use super::open::InputFile;
 use super::parts::{Parts, name_of};
-use super::{Features, ImageShape, Samples, TestSet, idx, locate};
+use super::table::RowSource;
+use super::test_part::TestSet;
+use super::{Features, ImageShape, Samples, idx, locate};
 use crate::error::{Error, Result};
 
 /// Images with their labels, and whether they are the official files.
@@ -43,7 +45,9 @@ pub(super) fn load(folder: &Path, test: bool) -> Result<Parts> {
         train: train.samples,
         validation: None,
         test: test.map(|test| test.samples),
-        class_names: Some(class_names(official)),
+        class_names: class_names(official),
+        unseen: Vec::new(),
+        table: None,
         image: Some(train.shape),
         name: official.then_some(known::FASHION_MNIST),
         notices: notices(official),
@@ -54,6 +58,7 @@ pub(super) fn load(folder: &Path, test: bool) -> Result<Parts> {
 pub(super) fn load_test(folder: &Path) -> Result<Option<TestSet>> {
     let test = read_test(folder)?;
     Ok(test.map(|test| TestSet {
+        source: RowSource::of(folder),
         samples: test.samples,
         class_names: class_names(test.official),
         image: Some(test.shape),
