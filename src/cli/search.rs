@@ -96,8 +96,7 @@ pub(super) fn run(args: &SearchArgs) -> Result<()> {
     };
     plan.check()?;
     output::check_output(&args.study)?;
-    let data = base.load(false)?;
-    base.suit(&data, args.common.quiet)?;
+    let data = base.load_and_suit()?;
     plan.base = base.settings.clone();
     let task = Task {
         plan: &plan,

@@ -9,7 +9,6 @@ use std::time::Duration;
 use clap::Args;
 use serde::Deserialize;
 
-use super::output;
 use super::ranges::Ranges;
 use super::search_progress::SearchProgress;
 use crate::data::{self, Dataset, Fitted, LoadOptions};
@@ -135,22 +134,36 @@ impl Base {
     }
 
     /// Loads the data set, with its test part if `test`. Trials never use the test part.
+    ///
+    /// # Errors
+    /// If it cannot be loaded, or a column cannot be a feature.
     pub(super) fn load(&self, test: bool) -> Result<Arc<Dataset>> {
         let options = LoadOptions {
             test,
             ..self.settings.data.load_options()?
         };
-        data::load(&options).map(Arc::new)
+        let data = Arc::new(data::load(&options)?);
+        let split = Config::new(&self.settings)?.split(&data);
+        let notices = Fitted::new(data.clone(), &split.train)?.notices().to_vec();
+        Ok(with_notices(data, notices))
     }
 
-    /// Takes the defaults that suit the data.
-    pub(super) fn suit(&mut self, data: &Dataset) {
-        let (settings, notice) = self.settings.suited_to(data);
+    /// Loads the data set without its test part, and takes the defaults that suit it.
+    ///
+    /// # Errors
+    /// As [`Base::load`].
+    pub(super) fn load_and_suit(&mut self) -> Result<Arc<Dataset>> {
+        let data = self.load(false)?;
+        let (settings, chosen) = self.settings.suited_to(&data);
         self.settings = settings;
-        notice
-            .iter()
-            .for_each(|notice| output::note(&format!("note: {notice}")));
+        Ok(with_notices(data, chosen))
     }
+}
+
+fn with_notices(data: Arc<Dataset>, notices: impl IntoIterator<Item = String>) -> Arc<Dataset> {
+    let mut data = Arc::unwrap_or_clone(data);
+    data.notices.extend(notices);
+    Arc::new(data)
 }
 
 /// The tasks of a command, and the data and options to run them with.

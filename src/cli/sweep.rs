@@ -68,8 +68,7 @@ pub(super) fn run(args: &SweepArgs) -> Result<()> {
     };
     check(args, &plans(&base)?)?;
     output::check_output(&args.study)?;
-    let data = base.load(false)?;
-    base.suit(&data, args.common.quiet)?;
+    let data = base.load_and_suit()?;
     let plans = plans(&base)?;
     let tasks: Vec<Task<'_>> = plans.iter().map(Task::series).collect();
     let work = Work {
