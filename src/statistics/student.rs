@@ -9,6 +9,15 @@
 //!
 //! where `$t_{p,\nu}$` is the p quantile of the t distribution with ν degrees of freedom. For three repeats the factor
 //! is 4.30 instead of 1.96: few measurements say little.
+//!
+//! Several groups of few measurements say more together. If they spread alike, as the intervals after an analysis of
+//! variance assume, their common standard deviation is
+//!
+//! ```math
+//! s_p = \sqrt{\frac{\sum_j \sum_i (x_{ij} - \bar x_j)^2}{\nu}}, \qquad \nu = \sum_j (n_j - 1)
+//! ```
+//!
+//! and the interval of group j is `$\bar x_j \pm t_{0.975,\,\nu}\, s_p / \sqrt{n_j}$`.
 
 use super::Interval;
 
@@ -21,10 +30,83 @@ pub struct Mean {
     pub deviation: Option<f64>,
     /// The 95 % interval of the mean; `None` for one measurement.
     pub interval: Option<Interval>,
+    /// The deviation from which the interval is computed, if that is not the measurements' own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pooled: Option<Pooled>,
+}
+
+/// The standard deviation that several groups of measurements have in common.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Pooled {
+    /// The deviation.
+    pub deviation: f64,
+    /// Its degrees of freedom.
+    pub freedom: usize,
+}
+
+/// Groups of no more measurements than this have their intervals from the pooled deviation.
+const FEW: usize = 3;
+
+/// The mean of each group, for measurements that lie within `limits`, as their intervals then do. Groups of few
+/// measurements share their deviation.
+///
+/// A group without measurements has no mean.
+pub fn means(groups: &[&[f64]], limits: (f64, f64)) -> Vec<Option<Mean>> {
+    let pooled = pooled(groups);
+    let of_group = |group: &&[f64]| {
+        let own = mean(group)?;
+        let shared = match pooled {
+            Some(pooled) if group.len() <= FEW => own.with(pooled, group.len()),
+            _ => own,
+        };
+        Some(shared.within(limits))
+    };
+    groups.iter().map(of_group).collect()
+}
+
+/// The common deviation of groups; `None` if fewer than two have one of their own.
+fn pooled(groups: &[&[f64]]) -> Option<Pooled> {
+    let spread = groups.iter().filter_map(|group| {
+        let freedom = group.len().checked_sub(1)?;
+        let squares = mean(group)?.deviation?.powi(2) * freedom as f64;
+        squares.is_finite().then_some((squares, freedom))
+    });
+    let spread: Vec<(f64, usize)> = spread.collect();
+    let squares: f64 = spread.iter().map(|(squares, _)| squares).sum();
+    let freedom = spread.iter().map(|(_, freedom)| freedom).sum();
+    let deviation = (squares / freedom as f64).sqrt();
+    let is_sound = spread.len() >= 2 && deviation.is_finite();
+    is_sound.then_some(Pooled { deviation, freedom })
+}
+
+impl Mean {
+    /// The interval of n measurements from a deviation that they share with others.
+    fn with(self, pooled: Pooled, n: usize) -> Self {
+        let half = quantile(0.975, pooled.freedom as f64) * pooled.deviation / (n as f64).sqrt();
+        Mean {
+            interval: Some(Interval::around(self.mean, half)),
+            pooled: Some(pooled),
+            ..self
+        }
+    }
+
+    /// The part of the interval that lies within limits.
+    fn within(self, (least, most): (f64, f64)) -> Self {
+        // A file may hold any number.
+        let (least, most) = (least.min(self.mean), most.max(self.mean));
+        let within = |interval: Interval| Interval {
+            low: interval.low.max(least),
+            high: interval.high.min(most),
+        };
+        Mean {
+            interval: self.interval.map(within),
+            ..self
+        }
+    }
 }
 
 /// The mean of the values with its spread and interval; `None` if there are no values.
-pub fn mean(values: &[f64]) -> Option<Mean> {
+fn mean(values: &[f64]) -> Option<Mean> {
     let n = values.len() as f64;
     if values.is_empty() {
         return None;
@@ -35,19 +117,17 @@ pub fn mean(values: &[f64]) -> Option<Mean> {
             mean,
             deviation: None,
             interval: None,
+            pooled: None,
         });
     }
     let squares: f64 = values.iter().map(|x| (x - mean).powi(2)).sum();
     let deviation = (squares / (n - 1.0)).sqrt();
     let half = quantile(0.975, n - 1.0) * deviation / n.sqrt();
-    let interval = Interval {
-        low: mean - half,
-        high: mean + half,
-    };
     Some(Mean {
         mean,
         deviation: Some(deviation),
-        interval: Some(interval),
+        interval: Some(Interval::around(mean, half)),
+        pooled: None,
     })
 }
 
@@ -137,9 +217,62 @@ mod tests {
             Some(Mean {
                 mean: 7.0,
                 deviation: None,
-                interval: None
+                interval: None,
+                pooled: None
             })
         );
         assert_eq!(mean(&[]), None);
+    }
+
+    const NO_LIMITS: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
+
+    /// Deviations 1 and √2, together √((2 + 2) / 3) with three degrees of freedom.
+    #[test]
+    fn few_measurements_share_their_deviation() {
+        let groups: [&[f64]; 3] = [&[1.0, 2.0, 3.0], &[5.0, 7.0], &[]];
+        let found = means(&groups, NO_LIMITS);
+        let deviation = (4.0f64 / 3.0).sqrt();
+        for (mean, (middle, own, n)) in found.iter().zip([(2.0, 1.0, 3.0), (6.0, 2.0, 2.0)]) {
+            let mean = mean.unwrap();
+            assert_eq!(mean.mean, middle);
+            assert!((mean.deviation.unwrap().powi(2) - own).abs() <= 1e-12);
+            let pooled = mean.pooled.unwrap();
+            assert!((pooled.deviation - deviation).abs() <= 1e-12 && pooled.freedom == 3);
+            let half = 3.182_446_305 * deviation / f64::sqrt(n);
+            let interval = mean.interval.unwrap();
+            assert!((interval.high - middle - half).abs() <= 1e-8);
+            assert!((interval.low - middle + half).abs() <= 1e-8);
+        }
+        assert_eq!(found[2], None);
+    }
+
+    #[test]
+    fn many_measurements_and_a_single_group_keep_their_own() {
+        let many = [1.0, 2.0, 3.0, 4.0];
+        let found = means(&[&many, &[1.0, 5.0]], NO_LIMITS);
+        assert_eq!(found[0], mean(&many));
+        assert!(found[1].unwrap().pooled.is_some());
+        assert_eq!(means(&[&[1.0, 5.0]], NO_LIMITS), [mean(&[1.0, 5.0])]);
+        assert_eq!(means(&[&[1.0], &[2.0]], NO_LIMITS)[0], mean(&[1.0]));
+    }
+
+    #[test]
+    fn intervals_end_at_the_limits() {
+        let ends = |groups: &[&[f64]]| {
+            let interval = means(groups, (0.0, 1.0))[0].unwrap().interval.unwrap();
+            (interval.low, interval.high)
+        };
+        assert_eq!(ends(&[&[0.5, 1.0]]), (0.0, 1.0));
+        assert_eq!(ends(&[&[0.96, 0.99, 1.0], &[0.9, 0.95, 1.0]]).1, 1.0);
+        assert_eq!(ends(&[&[1.0, 1.0], &[1.0, 1.0]]), (1.0, 1.0));
+        // What cannot be is shown as it is written.
+        assert_eq!(ends(&[&[1.5, 1.5]]), (1.5, 1.5));
+    }
+
+    #[test]
+    fn numbers_too_large_for_a_deviation_are_not_pooled() {
+        let groups: [&[f64]; 3] = [&[1e300, -1e300], &[1.0, 2.0], &[1.0, 3.0]];
+        let found = means(&groups, NO_LIMITS);
+        assert_eq!(found[1].unwrap().pooled.unwrap().freedom, 2);
     }
 }
