@@ -30,7 +30,7 @@ figure{margin:0 0 1.2rem;break-inside:avoid}.figures figure{margin:0}figcaption{
 .wide{overflow-x:auto;margin-bottom:1.2rem;background:linear-gradient(90deg,var(--paper) 1rem,transparent 2rem) local,linear-gradient(270deg,var(--paper) 1rem,transparent 2rem) local,linear-gradient(90deg,var(--rule),transparent 1rem),linear-gradient(270deg,var(--rule),transparent 1rem)}table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem}\
 th,td{text-align:right;padding:.25rem .8rem;border-bottom:1px solid var(--rule);white-space:nowrap}th:first-child,td:first-child{text-align:left;padding-left:0}\
 th{color:var(--muted);font-weight:600}tr{break-inside:avoid}\
-@media screen and (max-width:40rem){th,td{white-space:normal;overflow-wrap:normal;padding:.25rem .4rem;font-size:.8rem}}\
+@media screen and (max-width:40rem){th,td{white-space:normal;overflow-wrap:normal;padding:.25rem .3rem;font-size:.8rem}}\
 pre{background:color-mix(in srgb,var(--muted) 10%,transparent);padding:.7rem .9rem;border-radius:.4rem;font-size:.84rem;line-height:1.45;white-space:pre-wrap;overflow-wrap:anywhere}pre.settings{columns:15rem}\
 @media print{body{max-width:none;padding:0;font-size:10pt}.wide{overflow:visible;break-inside:avoid}th,td{padding:.15rem .5rem;white-space:normal}table{font-size:.82rem}.broad svg{min-width:0}.figures{grid-template-columns:1fr 1fr}figcaption a{display:none}}";
 

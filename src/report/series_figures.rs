@@ -45,7 +45,7 @@ fn figure(series: &SeriesSection<'_>, metric: Metric, cells: &[Cell]) -> Figure 
         .iter()
         .any(|c| c.mean.is_some_and(|m| m.pooled.is_some()))
     {
-        caption += " with the deviation that the values have in common";
+        caption += ", from the deviation that the values have in common";
     }
     if cells.iter().any(|c| c.diverged) {
         caption += "; × where a loss stopped being a number";

@@ -139,12 +139,17 @@ impl Cell {
 
 /// How the intervals of a series' means were computed, if not from each value's own repeats.
 pub fn pooling_note(cells: &[Cell]) -> Option<String> {
-    let pooled = cells.iter().find_map(|cell| cell.mean?.pooled)?;
-    Some(format!(
+    let means = || cells.iter().filter_map(|cell| cell.mean);
+    let pooled = means().find_map(|mean| mean.pooled)?;
+    let mut note = format!(
         "Few repeats each: the 95 % intervals take the standard deviation that the values have in common, {} with {} degrees of freedom, and end where the metric does.",
         format_value(pooled.deviation),
         pooled.freedom
-    ))
+    );
+    if means().any(|mean| mean.pooled.is_none()) {
+        note += " A value whose repeats differ far more keeps its own.";
+    }
+    Some(note)
 }
 
 /// The best and the worst of the cells that have ended; those that diverged are the worst.

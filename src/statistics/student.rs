@@ -18,6 +18,11 @@
 //! ```
 //!
 //! and the interval of group j is `$\bar x_j \pm t_{0.975,\,\nu}\, s_p / \sqrt{n_j}$`.
+//!
+//! A group that spreads far more than the others keeps its own deviation: its share of all squares, which otherwise
+//! has the distribution `$\text{Beta}(\nu_j/2,\ (\nu - \nu_j)/2)$`, is too large at the level of 5 % for the largest of
+//! so many (Cochran, “The distribution of the largest of a set of estimated variances as a fraction of their total”,
+//! Annals of Eugenics 11, 1941).
 
 use super::Interval;
 
@@ -47,36 +52,75 @@ pub struct Pooled {
 /// Groups of no more measurements than this have their intervals from the pooled deviation.
 const FEW: usize = 3;
 
+/// The chance with which a group is taken for one that spreads more, although it does not.
+const LEVEL: f64 = 0.05;
+
 /// The mean of each group, for measurements that lie within `limits`, as their intervals then do. Groups of few
-/// measurements share their deviation.
+/// measurements share their deviation if they spread alike.
 ///
 /// A group without measurements has no mean.
 pub fn means(groups: &[&[f64]], limits: (f64, f64)) -> Vec<Option<Mean>> {
-    let pooled = pooled(groups);
-    let of_group = |group: &&[f64]| {
+    let alike = alike(groups);
+    let pooled = pooled(&alike);
+    let of_group = |(place, group): (usize, &&[f64])| {
         let own = mean(group)?;
+        let is_alike = group.len() == 1 || alike.iter().any(|spread| spread.group == place);
         let shared = match pooled {
-            Some(pooled) if group.len() <= FEW => own.with(pooled, group.len()),
+            Some(pooled) if group.len() <= FEW && is_alike => own.with(pooled, group.len()),
             _ => own,
         };
         Some(shared.within(limits))
     };
-    groups.iter().map(of_group).collect()
+    groups.iter().enumerate().map(of_group).collect()
 }
 
-/// The common deviation of groups; `None` if fewer than two have one of their own.
-fn pooled(groups: &[&[f64]]) -> Option<Pooled> {
-    let spread = groups.iter().filter_map(|group| {
-        let freedom = group.len().checked_sub(1)?;
-        let squares = mean(group)?.deviation?.powi(2) * freedom as f64;
-        squares.is_finite().then_some((squares, freedom))
-    });
-    let spread: Vec<(f64, usize)> = spread.collect();
-    let squares: f64 = spread.iter().map(|(squares, _)| squares).sum();
-    let freedom = spread.iter().map(|(_, freedom)| freedom).sum();
+/// How much the measurements of a group spread.
+#[derive(Clone, Copy, Debug)]
+struct Spread {
+    group: usize,
+    /// The sum of the squared distances to the mean.
+    squares: f64,
+    freedom: usize,
+}
+
+/// The groups with a deviation of their own, without those that spread far more than the others.
+fn alike(groups: &[&[f64]]) -> Vec<Spread> {
+    let spread = |(group, values): (usize, &&[f64])| {
+        let freedom = values.len().checked_sub(1)?;
+        let squares = mean(values)?.deviation?.powi(2) * freedom as f64;
+        squares.is_finite().then_some(Spread {
+            group,
+            squares,
+            freedom,
+        })
+    };
+    let mut alike: Vec<Spread> = groups.iter().enumerate().filter_map(spread).collect();
+    while let Some(place) = outlier(&alike) {
+        alike.remove(place);
+    }
+    alike
+}
+
+/// The place of a group that spreads far more than the others, which spread too.
+fn outlier(spreads: &[Spread]) -> Option<usize> {
+    let squares: f64 = spreads.iter().map(|s| s.squares).sum();
+    let freedom: usize = spreads.iter().map(|s| s.freedom).sum();
+    let chance = |s: &Spread| {
+        let (own, others) = (s.freedom as f64, (freedom - s.freedom) as f64);
+        incomplete_beta(1.0 - s.squares / squares, others / 2.0, own / 2.0)
+    };
+    let chances = spreads.iter().map(chance).enumerate();
+    let (place, least) = chances.min_by(|a, b| a.1.total_cmp(&b.1))?;
+    let others_spread = squares > spreads[place].squares;
+    (others_spread && least * (spreads.len() as f64) < LEVEL).then_some(place)
+}
+
+/// The common deviation of groups; `None` if there are fewer than two.
+fn pooled(alike: &[Spread]) -> Option<Pooled> {
+    let squares: f64 = alike.iter().map(|s| s.squares).sum();
+    let freedom = alike.iter().map(|s| s.freedom).sum();
     let deviation = (squares / freedom as f64).sqrt();
-    let is_sound = spread.len() >= 2 && deviation.is_finite();
-    is_sound.then_some(Pooled { deviation, freedom })
+    (alike.len() >= 2 && deviation.is_finite()).then_some(Pooled { deviation, freedom })
 }
 
 impl Mean {
@@ -267,6 +311,43 @@ mod tests {
         assert_eq!(ends(&[&[1.0, 1.0], &[1.0, 1.0]]), (1.0, 1.0));
         // What cannot be is shown as it is written.
         assert_eq!(ends(&[&[1.5, 1.5]]), (1.5, 1.5));
+    }
+
+    /// Standard deviations as a learning rate that is too high gives them.
+    #[test]
+    fn a_group_that_spreads_far_more_keeps_its_own_deviation() {
+        let groups: [&[f64]; 4] = [
+            &[0.8898, 0.8903, 0.8915],
+            &[0.8842, 0.8898, 0.8885],
+            &[0.8633, 0.8617, 0.8614],
+            &[0.6285, 0.7389, 0.7113],
+        ];
+        let found = means(&groups, (0.0, 1.0));
+        assert_eq!(found[3], mean(groups[3]));
+        let shared = found[0].unwrap().pooled.unwrap();
+        assert_eq!(shared.freedom, 6);
+        assert!((shared.deviation - 0.001_861_6).abs() <= 1e-7, "{shared:?}");
+        // Without any spread of the others there is nothing to share but the one's.
+        let at_the_top: [&[f64]; 3] = [&[1.0, 1.0], &[1.0, 1.0], &[0.8, 1.0]];
+        let found = means(&at_the_top, (0.0, 1.0));
+        assert_eq!(found[0].unwrap().pooled.unwrap().freedom, 3);
+    }
+
+    /// The published critical value of Cochran's C for 5 groups of 3 at 5 %.
+    #[test]
+    fn outliers_are_those_of_cochran_s_table() {
+        let spreads = |share: f64| {
+            let squares = [share, 0.25 * (1.0 - share)];
+            let spread = |group: usize| Spread {
+                group,
+                squares: squares[group.min(1)],
+                freedom: 2,
+            };
+            (0..5).map(spread).collect::<Vec<_>>()
+        };
+        assert_eq!(outlier(&spreads(0.6839)), Some(0));
+        assert_eq!(outlier(&spreads(0.6837)), None);
+        assert_eq!(outlier(&[]), None);
     }
 
     #[test]
