@@ -296,7 +296,10 @@ fn class_weights_go_by_order_or_name() {
         written.contains("class_weights = \"balanced\""),
         "{written}"
     );
-    assert_eq!(config(&written).unwrap(), balanced);
+    assert_eq!(
+        config(&written).unwrap().class_weights,
+        balanced.class_weights
+    );
     assert!(balanced.network(2, 3).is_err(), "nobody has counted");
     // Of 24 ants 5 validate, and of 6 bees 1.
     data.train.labels = (0..30).map(|i| [0, 0, 0, 0, 1][i % 5]).collect();
@@ -424,7 +427,9 @@ fn resolved_settings_resolve_to_themselves() {
     ] {
         let first = config(toml).unwrap();
         let again = config(&first.resolved.to_toml().unwrap()).unwrap();
-        assert_eq!(again, first);
+        assert_eq!(again.resolved, first.resolved);
+        let given = first.given.clone();
+        assert_eq!(Config { given, ..again }, first);
     }
 }
 

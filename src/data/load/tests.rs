@@ -30,13 +30,13 @@ impl DataFolder {
         })
     }
 
-    fn load_test(&self, name: &str) -> Result<Option<TestSet>> {
+    /// The test part for a model of so many inputs.
+    fn load_test(&self, name: &str, width: usize) -> Result<Option<TestSet>> {
         let options = LoadOptions {
             path: Some(self.path(name)),
             ..LoadOptions::default()
         };
-        // The width of the schema matters to tables alone.
-        match load_test(&options, &Schema::by_position(4, None))? {
+        match load_test(&options, &Schema::by_position(width, None))? {
             TestPart::Found(test) => Ok(Some(test)),
             TestPart::None(_) => Ok(None),
         }
@@ -129,7 +129,7 @@ fn the_test_part_is_read_by_itself() {
     for name in ["train-images-idx3-ubyte", "train-labels-idx1-ubyte.gz"] {
         fs::write(folder.path(name), "damaged").unwrap();
     }
-    let test = folder.load_test(".").unwrap().unwrap();
+    let test = folder.load_test(".", 4).unwrap().unwrap();
     assert_eq!(test.samples.features, Features::U8(vec![6; 4]));
     assert_eq!((test.samples.labels, test.class_names.len()), (vec![9], 10));
     assert_eq!(test.image.unwrap().height, 2);
@@ -145,12 +145,21 @@ fn the_test_part_is_read_by_itself() {
         ("x_test.npy", npy("|u1", false, "(1, 3)", &[1, 2, 3])),
         ("y_test.npy", y(&[4])),
     ];
-    let folder = DataFolder::new(&[("a.npz", npz(&members)), ("a.csv", b"1,2,0\n".to_vec())]);
-    let test = folder.load_test("a.npz").unwrap().unwrap();
+    let folder = DataFolder::new(&[
+        ("a.npz", npz(&members)),
+        ("a.csv", b"1,2,0\n".to_vec()),
+        ("b.csv", b"1,2,0\n3,4,1\n".to_vec()),
+    ]);
+    let test = folder.load_test("a.npz", 3).unwrap().unwrap();
     let expected = Features::F64(vec![1.0, 2.0, 3.0]);
     assert_eq!(test.samples.features, expected, "as wide as x_val");
-    assert_eq!((test.class_names.len(), test.name.as_str()), (5, "a.npz"));
-    assert!(folder.load_test("a.csv").unwrap().is_none());
+    assert_eq!(test.class_names, ["4"]);
+    assert_eq!(
+        (test.samples.labels, test.name.as_str()),
+        (vec![0], "a.npz")
+    );
+    assert!(folder.load_test("a.csv", 2).is_err(), "one class");
+    assert!(folder.load_test("b.csv", 2).unwrap().is_none());
 }
 
 #[test]
@@ -164,18 +173,31 @@ fn the_test_part_alone_equals_that_of_the_whole_data_set() {
     ];
     files.push(("a.npz", npz(&members)));
     let folder = DataFolder::new(&files);
-    for name in [".", "a.npz"] {
-        let (all, test) = (folder.load(name, true).unwrap(), folder.load_test(name));
-        let test = test.unwrap().unwrap();
-        assert_eq!(Some(test.samples), all.test);
-        assert_eq!((test.name, test.path), (all.name, all.path));
-        assert_eq!((test.class_names, test.image), (all.class_names, all.image));
+    for (name, width) in [(".", 4), ("a.npz", 2)] {
+        let all = folder.load(name, true).unwrap();
+        let test = folder.load_test(name, width).unwrap().unwrap();
+        let names = |names: &[String], labels: &[u32]| -> Vec<String> {
+            labels
+                .iter()
+                .map(|&label| names[label as usize].clone())
+                .collect()
+        };
+        let of_all = all.test.unwrap();
+        assert_eq!(test.samples.features, of_all.features);
+        assert_eq!(
+            names(&test.class_names, &test.samples.labels),
+            names(&all.class_names, &of_all.labels)
+        );
+        assert_eq!(
+            (test.name, test.path, test.image),
+            (all.name, all.path, all.image)
+        );
     }
     change(&mut files, "t10k-labels-idx1-ubyte", b"damaged".to_vec());
-    let error = DataFolder::new(&files).load_test(".").unwrap_err();
+    let error = DataFolder::new(&files).load_test(".", 4).unwrap_err();
     assert!(error.to_string().contains("t10k-labels"), "{error}");
     files.retain(|file| !file.0.starts_with("t10k"));
-    assert!(DataFolder::new(&files).load_test(".").unwrap().is_none());
+    assert!(DataFolder::new(&files).load_test(".", 4).unwrap().is_none());
 }
 
 #[test]
@@ -250,11 +272,11 @@ fn an_npz_file_and_the_same_folder() {
         let expected = vec![0.0, 0.5, 1.0, 1.5, 2.0, 2.5];
         assert_eq!(data.train.features, Features::F32(expected), "{name}");
         assert_eq!(data.train.labels, [0, 2, 1]);
-        assert_eq!(data.validation.as_ref().unwrap().labels, [4]);
-        assert_eq!(data.test.as_ref().unwrap().len(), 2);
-        assert_eq!(data.classes(), 6);
-        assert_eq!(data.class_names[5], "5");
-        assert!(data.notices.is_empty());
+        assert_eq!(data.validation.as_ref().unwrap().labels, [3]);
+        assert_eq!(data.test.as_ref().unwrap().labels, [4, 0]);
+        assert_eq!(data.class_names, ["0", "1", "2"]);
+        assert_eq!(data.unseen, ["4", "5"]);
+        assert!(data.notices[0].ends_with("not in the loss: 4, 5"));
         assert_eq!(data.hash, folder.load("a.npz", false).unwrap().hash);
     }
 }
@@ -346,7 +368,7 @@ fn the_wider_type_wins() {
 }
 
 #[test]
-fn csv_files_and_their_images() {
+fn csv_files_are_tables() {
     let row = |label: u8| format!("{}{label}\n", "0.5,".repeat(16));
     let text = row(0) + &row(2);
     let folder = DataFolder::new(&[
@@ -354,11 +376,10 @@ fn csv_files_and_their_images() {
         ("b.csv", b"1,2,3,4,a\n1,2,3,4,b\n".to_vec()),
     ]);
     let data = folder.load("a.csv", true).unwrap();
-    assert_eq!(data.image.unwrap().height, 4);
-    assert_eq!(data.class_names, ["0", "1", "2"]);
+    assert_eq!((data.image, data.is_table()), (None, true));
+    assert_eq!(data.class_names, ["0", "2"]);
     assert_eq!(data.name, "a.csv");
     let data = folder.load("b.csv", true).unwrap();
-    assert_eq!(data.image, None);
     assert_eq!(data.class_names, ["a", "b"]);
 }
 
