@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::arrays::{Arrays, read_npy};
+use super::classes::Classes;
 use super::idx_folder::{self, idx_file};
 use super::image::read_png;
 use super::npy::{self, NpySize, NpyValues, NumberType};
 use super::open::InputFile;
-use super::parts::{Parts, name_of, numbered};
+use super::parts::{Parts, name_of};
 use super::{Dataset, Features, ImageShape, Samples, TestSet, csv, idx, known, locate};
 use crate::error::{Error, Result};
 
@@ -135,7 +136,7 @@ impl Files {
         if idx_file(path, known::TRAIN_IMAGES).is_some() {
             return Ok(Files::Idx);
         }
-        if path.join("x.npy").exists() {
+        if Arrays::are_in(path) {
             return Arrays::open_folder(path).map(Files::Arrays);
         }
         let mut found: Vec<String> = fs::read_dir(path)
@@ -248,12 +249,22 @@ fn load_arrays(mut arrays: Arrays, test: bool) -> Result<Parts> {
             .filter(|&&part| test && arrays.has_part(part)),
     );
     check_memory(&mut arrays, &suffixes, kept)?;
-    let (train, image) = arrays.part("", kept)?;
+    let train = arrays.part("", kept)?;
+    let image = train.image;
+    let (mut classes, labels) = Classes::of(train.labels);
+    let train = Samples {
+        labels,
+        ..train.samples
+    };
     let mut other = |suffix: &str| -> Result<Option<Samples>> {
         if !suffixes.contains(&suffix) {
             return Ok(None);
         }
-        let (samples, _) = arrays.part(suffix, kept)?;
+        let part = arrays.part(suffix, kept)?;
+        let samples = Samples {
+            labels: classes.number(part.labels),
+            ..part.samples
+        };
         if samples.width != train.width {
             return Err(Error::shape(
                 format!("x{suffix}"),
@@ -268,7 +279,7 @@ fn load_arrays(mut arrays: Arrays, test: bool) -> Result<Parts> {
         train,
         validation,
         test,
-        class_names: None,
+        class_names: Some([classes.names, classes.unseen].concat()),
         image,
         name: None,
         notices,
@@ -283,11 +294,15 @@ fn load_test_arrays(mut arrays: Arrays, path: PathBuf) -> Result<Option<TestSet>
     }
     let (kept, _) = common_type(&mut arrays)?;
     check_memory(&mut arrays, &["_test"], kept)?;
-    let (samples, image) = arrays.part("_test", kept)?;
+    let part = arrays.part("_test", kept)?;
+    let (classes, labels) = Classes::of(part.labels);
     Ok(Some(TestSet {
-        class_names: numbered(samples.labels.iter()),
-        samples,
-        image,
+        class_names: classes.names,
+        samples: Samples {
+            labels,
+            ..part.samples
+        },
+        image: part.image,
         name: name_of(&path),
         path,
         notices: Vec::new(),

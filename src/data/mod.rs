@@ -28,6 +28,8 @@ mod memory;
 pub mod normalize;
 mod npy;
 mod npy_header;
+mod npy_labels;
+mod npy_number;
 mod open;
 mod parts;
 mod picture;

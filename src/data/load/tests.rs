@@ -139,7 +139,10 @@ fn the_test_part_is_read_by_itself() {
     let test = folder.load_test("a.npz").unwrap().unwrap();
     let expected = Features::F64(vec![1.0, 2.0, 3.0]);
     assert_eq!(test.samples.features, expected, "as wide as x_val");
-    assert_eq!((test.class_names.len(), test.name.as_str()), (5, "a.npz"));
+    assert_eq!(
+        (test.class_names, test.name.as_str()),
+        (vec!["4".to_owned()], "a.npz")
+    );
     assert!(folder.load_test("a.csv").unwrap().is_none());
 }
 
@@ -149,8 +152,11 @@ fn the_test_part_alone_equals_that_of_the_whole_data_set() {
     let members = [
         ("x.npy", x(3, 2)),
         ("y.npy", y(&[0, 2, 1])),
-        ("x_test.npy", npy("|u1", false, "(2, 2)", &[1, 2, 3, 4])),
-        ("y_test.npy", y(&[2, 0])),
+        (
+            "x_test.npy",
+            npy("|u1", false, "(3, 2)", &[1, 2, 3, 4, 5, 6]),
+        ),
+        ("y_test.npy", y(&[2, 0, 1])),
     ];
     files.push(("a.npz", npz(&members)));
     let folder = DataFolder::new(&files);
@@ -240,10 +246,9 @@ fn an_npz_file_and_the_same_folder() {
         let expected = vec![0.0, 0.5, 1.0, 1.5, 2.0, 2.5];
         assert_eq!(data.train.features, Features::F32(expected), "{name}");
         assert_eq!(data.train.labels, [0, 2, 1]);
-        assert_eq!(data.validation.as_ref().unwrap().labels, [4]);
-        assert_eq!(data.test.as_ref().unwrap().len(), 2);
-        assert_eq!(data.classes(), 6);
-        assert_eq!(data.class_names[5], "5");
+        assert_eq!(data.validation.as_ref().unwrap().labels, [3]);
+        assert_eq!(data.test.as_ref().unwrap().labels, [4, 0]);
+        assert_eq!(data.class_names, ["0", "1", "2", "4", "5"]);
         assert!(data.notices.is_empty());
         assert_eq!(data.hash, folder.load("a.npz", false).unwrap().hash);
     }
@@ -293,6 +298,51 @@ fn npz_files_that_are_not_data_sets() {
         message.contains("at least two classes, found only class 0"),
         "{message}"
     );
+}
+
+#[test]
+fn names_of_arrays_in_any_case_and_with_train() {
+    for [x_name, y_name, x_val, y_val] in [
+        ["X", "Y", "X_val", "y_val"],
+        ["x_train", "y_train", "x_val", "y_val"],
+        ["X_train", "y", "X_VAL", "Y_Val"],
+    ] {
+        let arrays = [
+            (x_name, x(2, 3)),
+            (y_name, y(&[0, 1])),
+            (x_val, x(1, 3)),
+            (y_val, y(&[1])),
+        ];
+        let names = arrays.clone().map(|(name, _)| format!("{name}.npy"));
+        let members: Vec<_> = names
+            .iter()
+            .map(String::as_str)
+            .zip(arrays.map(|a| a.1))
+            .collect();
+        let mut files = members.clone();
+        files.push(("a.npz", npz(&members)));
+        let folder = DataFolder::new(&files);
+        for name in ["a.npz", "."] {
+            let data = folder.load(name, true).unwrap();
+            assert_eq!(
+                (data.train.len(), data.validation.unwrap().labels),
+                (2, vec![1])
+            );
+        }
+        assert_eq!(read_rows(&folder.path("a.npz"), 3, None).unwrap().len(), 2);
+    }
+    let error = |names: [&str; 3]| {
+        let members = [x(2, 3), y(&[0, 1]), x(2, 3)];
+        let members: Vec<_> = names.into_iter().zip(members).collect();
+        DataFolder::new(&[("a.npz", npz(&members))]).error("a.npz")
+    };
+    let both = error(["x_train.npy", "y.npy", "x.npy"]);
+    assert!(
+        both.contains("expected one array x, found x and x_train"),
+        "{both}"
+    );
+    let unknown = error(["x.npy", "y.npy", "x_val_train.npy"]);
+    assert!(unknown.contains("found \"x_val_train\""), "{unknown}");
 }
 
 #[test]
@@ -395,7 +445,7 @@ fn the_hash_depends_on_type_width_values_and_labels() {
     let others = [
         hash(pixels("(2, 2)", &[1, 2, 3, 5]), &[0, 1]),
         hash(pixels("(2, 2)", &[1, 2, 3, 4]), &[1, 0]),
-        hash(pixels("(2, 2, 1)", &[1, 2, 3, 4]), &[0, 2]),
+        hash(pixels("(4, 1)", &[1, 2, 3, 4]), &[0, 1, 0, 1]),
         hash(
             npy("<f4", false, "(2, 2)", &f32s(&[1.0, 2.0, 3.0, 4.0])),
             &[0, 1],
