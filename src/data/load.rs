@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::arrays::{Arrays, read_npy};
 use super::classes::Classes;
-use super::idx_folder::{self, idx_file};
+use super::idx_folder::{self, is_idx_folder};
 use super::image::read_png;
 use super::npy::{self, NpySize, NpyValues, NumberType};
 use super::open::InputFile;
@@ -133,7 +133,7 @@ impl Files {
     }
 
     fn in_folder(path: &Path) -> Result<Self> {
-        if idx_file(path, known::TRAIN_IMAGES).is_some() {
+        if is_idx_folder(path) {
             return Ok(Files::Idx);
         }
         if Arrays::are_in(path) {
