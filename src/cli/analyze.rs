@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::model::ModelArgs;
 use super::output;
-use crate::data::{self, Features, Samples, TestSet};
+use crate::data::{self, Features, Samples, Schema, TableOptions, TestPart, TestSet};
 use crate::error::{Error, Result};
 use crate::metrics::correlation::{ConfusedPair, confused_pairs, correlation};
 use crate::ops::loss::cross_entropy::argmax;
@@ -65,25 +65,24 @@ struct Analysis {
 pub(super) fn run(args: &AnalyzeArgs) -> Result<()> {
     let model = args.model.read()?;
     let description = &model.description;
-    let path = args
-        .data
-        .as_deref()
-        .or(description.settings.data.path.as_deref());
-    let label = args.model.label(&model);
-    let Some(test) = data::load_test(path, label)? else {
+    let options = args.model.load_options(&model, args.data.as_deref())?;
+    let columns = description.columns();
+    let TestPart::Found(test) = data::load_test(&options, &columns)? else {
         return Err(Error::setting(
             "data",
             format!(
                 "expected a test part, found none in {}",
-                data::locate(path)?.display()
+                data::locate(options.path.as_deref())?.display()
             ),
         ));
     };
+    let (test, _) = description.fit_test(test)?;
     let TestSet {
         samples: test,
         name,
         ..
-    } = description.fit_test(test)?;
+    } = test;
+    test.check_labels(description.spec.outputs)?;
     let classes = description.spec.outputs;
     let found = args.model.predictor(&model)?.predict(&test)?;
     let outputs = if args.logits {
@@ -98,7 +97,10 @@ pub(super) fn run(args: &AnalyzeArgs) -> Result<()> {
         &test.labels,
     )?];
     if let Some(path) = &args.predictions {
-        let other = floats(data::read_rows(path, classes, None)?);
+        let columns = Schema::by_position(classes, None);
+        let (_, rows) = data::read_input(path, &columns, None, &TableOptions::default())?;
+        let (encoded, _) = columns.encode(&rows.samples, &rows.source)?;
+        let other = floats(encoded.unwrap_or(rows.samples));
         if other.len() != test.len() * classes {
             let expected = format!("{} rows, one for each test sample", test.len());
             return Err(Error::format(

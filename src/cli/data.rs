@@ -2,14 +2,17 @@
 
 use std::fmt::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
 use super::output;
-use crate::data::{Dataset, DatasetDescription, LoadOptions, class_picture, load, locate, verify};
+use crate::data::{
+    Dataset, DatasetDescription, Fitted, Schema, class_picture, load, locate, verify,
+};
 use crate::durable;
 use crate::error::{Error, Result};
-use crate::settings::utf8_path;
+use crate::settings::{Config, DataSettings, Settings};
 use crate::text::printable::{printable, printable_path};
 use crate::text::table;
 
@@ -42,24 +45,32 @@ pub enum DataCommand {
     },
 }
 
-/// The flags that name a data set.
+/// The flags that name a data set: those of `train`.
 #[derive(Debug, Args)]
 pub struct DataSource {
-    /// A folder of IDX or NPY files, an NPZ or a CSV file [default: Fashion-MNIST, found as by train].
-    #[arg(long, value_name = "PATH", value_parser = utf8_path())]
-    pub data: Option<PathBuf>,
-    /// Label column of a CSV file: its name, or its index (from 0; negative counts from the end).
-    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
-    pub label: Option<String>,
+    #[command(flatten)]
+    settings: DataSettings,
+    /// Seed of the split into training and validation samples
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
 }
 
 impl DataSource {
     fn load(&self) -> Result<Dataset> {
-        load(&LoadOptions {
-            path: self.data.as_deref(),
-            label: self.label.as_deref(),
-            test: true,
-        })
+        load(&self.settings.load_options()?)
+    }
+
+    /// Loads a data set, and fits it as `train` does.
+    fn fit(&self) -> Result<Fitted> {
+        let mut settings = Settings {
+            data: self.settings.clone(),
+            ..Settings::default()
+        };
+        settings.train.seed = Some(self.seed);
+        let (config, data) = (Config::new(&settings)?, Arc::new(self.load()?));
+        data.check()?;
+        let split = config.split(&data);
+        Fitted::new(data, &split.train)
     }
 }
 
@@ -83,7 +94,7 @@ fn print(write: impl FnOnce(&mut String) -> fmt::Result) -> Result<()> {
 }
 
 fn info(source: &DataSource, json: bool) -> Result<()> {
-    let description = DatasetDescription::of(&source.load()?)?;
+    let description = DatasetDescription::of_fitted(&source.fit()?)?;
     if json {
         output::print_json(&description)
     } else {
@@ -122,12 +133,42 @@ fn write_info(out: &mut String, data: &DatasetDescription) -> fmt::Result {
             .chain(counts)
             .collect()
     }));
-    write!(out, "\n{}", table::align(&rows, 2))
+    write!(out, "\n{}", table::align(&rows, 2))?;
+    match &data.schema {
+        Some(schema) => write_schema(out, schema),
+        None => Ok(()),
+    }
+}
+
+/// Each column with its kind and what is done to it.
+fn write_schema(out: &mut String, schema: &Schema) -> fmt::Result {
+    let mut rows = vec![
+        ["column", "name", "kind", "treatment", "inputs"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    rows.extend(schema.columns.iter().map(|column| {
+        let name = if schema.has_names {
+            column.name.as_str()
+        } else {
+            ""
+        };
+        let treatment = &column.treatment;
+        vec![
+            column.position.to_string(),
+            name.to_owned(),
+            treatment.kind().to_owned(),
+            treatment.in_words(),
+            treatment.inputs().to_string(),
+        ]
+    }));
+    write!(out, "\n{}", table::align(&rows, 4))
 }
 
 fn verify_files(source: &DataSource) -> Result<()> {
-    let path = locate(source.data.as_deref())?;
-    let checks = verify(Some(&path), source.label.as_deref())?;
+    let options = source.settings.load_options()?;
+    let path = locate(options.path.as_deref())?;
+    let checks = verify(&options)?;
     print(|out| {
         for check in &checks {
             let path = printable_path(&check.path);

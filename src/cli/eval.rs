@@ -10,9 +10,9 @@ use serde_json::{Map, Value, json};
 
 use super::model::ModelArgs;
 use super::output;
-use crate::data::{self, FileKind, LoadOptions, Samples, file_kind};
+use crate::data::{self, Dataset, LoadOptions, Samples, TestPart, TestSet};
 use crate::error::{Error, Result};
-use crate::model::{Model, Predictions, Predictor};
+use crate::model::{Description, Model, Predictions, Predictor};
 use crate::{
     metrics::{
         Confusion, Metric, Score, Scores,
@@ -106,6 +106,8 @@ struct Selection {
     part: EvalPart,
     /// Samples, each with the rows to evaluate.
     rows: Vec<(Samples, Vec<u32>)>,
+    /// Names of labels that are no class of the model.
+    unseen: Vec<String>,
     /// The data set's name.
     name: String,
     /// Where the data set is.
@@ -129,13 +131,13 @@ pub(super) fn run(args: &EvalArgs) -> Result<()> {
     for notice in &selection.notices {
         output::note(&format!("note: {notice}"));
     }
-    let evaluated = evaluate(&model, predictor, &selection.rows)?;
+    let evaluated = evaluate(&model, predictor, &selection)?;
     if !args.model.json {
         return output::print(&in_words(args, &model, &selection, &evaluated)?);
     }
     let confusion = &evaluated.confusion;
     let scores = Scores::new(confusion);
-    let names = model.description.class_names.iter().cloned();
+    let names = names(&model, &selection);
     let named = |(metric, value): &(Metric, _)| (metric.name().to_owned(), json!(value));
     output::print_json(&EvalReport {
         model: args.model.name(),
@@ -147,6 +149,7 @@ pub(super) fn run(args: &EvalArgs) -> Result<()> {
         loss: evaluated.loss,
         on_request: evaluated.on_request.iter().map(named).collect(),
         classes: names
+            .into_iter()
             .zip(scores.classes)
             .map(|(name, score)| ClassScore { name, score })
             .collect(),
@@ -160,13 +163,9 @@ pub(super) fn run(args: &EvalArgs) -> Result<()> {
 
 /// Reads the samples to evaluate on. For a test part it reads no other part.
 fn select(args: &EvalArgs, model: &Model) -> Result<Selection> {
-    let settings = &model.description.settings.data;
-    let path = args.data.as_deref().or(settings.path.as_deref());
-    // Another CSV file has the label column of the run's data, but a folder has no columns.
-    let with_label = args.model.names_label() || args.data.as_deref().is_none_or(is_csv);
-    let label = args.model.label(model).filter(|_| with_label);
-    select_part(args.split, model, path, label).map_err(|e| match e {
-        Error::Missing { path, .. } if args.data.is_none() && settings.path.is_some() => {
+    let options = args.model.load_options(model, args.data.as_deref())?;
+    select_part(args.split, model, &options).map_err(|e| match e {
+        Error::Missing { path, .. } if args.data.is_none() && options.path.is_some() => {
             let hint = "the model was trained on it; say with --data where it is now".into();
             Error::Missing { path, hint }
         }
@@ -174,58 +173,50 @@ fn select(args: &EvalArgs, model: &Model) -> Result<Selection> {
     })
 }
 
-fn is_csv(path: &Path) -> bool {
-    path.is_file() && matches!(file_kind(path), Ok(FileKind::Csv))
-}
-
 /// The wanted part. Without one it is the test part, or all samples if there is no test part.
 fn select_part(
     wanted: Option<EvalPart>,
     model: &Model,
-    path: Option<&Path>,
-    label: Option<&str>,
+    options: &LoadOptions,
 ) -> Result<Selection> {
-    let test = match wanted {
-        None | Some(EvalPart::Test) => select_test(model, path, label)?,
-        Some(_) => None,
+    let description = &model.description;
+    let columns = description.columns();
+    let part = match wanted {
+        None | Some(EvalPart::Test) => match data::load_test(options, &columns)? {
+            TestPart::Found(test) => return select_test(description, test),
+            TestPart::None(Some(data)) if wanted.is_none() => {
+                return select_other(EvalPart::All, model, data);
+            }
+            TestPart::None(_) if wanted.is_some() => {
+                let path = data::locate(options.path.as_deref())?;
+                return Err(no_such(EvalPart::Test, &path));
+            }
+            TestPart::None(_) => EvalPart::All,
+        },
+        Some(part) => part,
     };
-    match (test, wanted) {
-        (Some(test), _) => Ok(test),
-        (None, Some(EvalPart::Test)) => Err(no_such(EvalPart::Test, &data::locate(path)?)),
-        (None, part) => select_other(part.unwrap_or(EvalPart::All), model, path, label),
-    }
+    let options = LoadOptions {
+        test: part == EvalPart::All,
+        ..options.clone()
+    };
+    select_other(part, model, data::load_for(&options, Some(&columns))?)
 }
 
-/// The test part, if there is one.
-fn select_test(
-    model: &Model,
-    path: Option<&Path>,
-    label: Option<&str>,
-) -> Result<Option<Selection>> {
-    let Some(test) = data::load_test(path, label)? else {
-        return Ok(None);
-    };
-    let test = model.description.fit_test(test)?;
-    Ok(Some(Selection {
+fn select_test(description: &Description, test: TestSet) -> Result<Selection> {
+    let (test, unseen) = description.fit_test(test)?;
+    Ok(Selection {
         part: EvalPart::Test,
         rows: vec![all(test.samples)],
+        unseen,
         name: test.name,
         path: test.path,
         notices: test.notices,
-    }))
+    })
 }
 
 /// Another part than the test part.
-fn select_other(
-    part: EvalPart,
-    model: &Model,
-    path: Option<&Path>,
-    label: Option<&str>,
-) -> Result<Selection> {
-    let test = part == EvalPart::All;
-    let data = model
-        .description
-        .fit(data::load(&LoadOptions { path, label, test })?)?;
+fn select_other(part: EvalPart, model: &Model, data: Dataset) -> Result<Selection> {
+    let data = model.description.fit(data)?;
     let same = data.hash == model.description.data_hash;
     let mut notices = data.notices.clone();
     let rows = match part {
@@ -264,6 +255,7 @@ fn select_other(
     Ok(Selection {
         part,
         rows,
+        unseen: data.unseen,
         name: data.name,
         path: data.path,
         notices,
@@ -287,28 +279,36 @@ fn short(hash: &str) -> &str {
 }
 
 /// Evaluates a model on all samples of the parts together.
-fn evaluate(
-    model: &Model,
-    mut predictor: Predictor,
-    parts: &[(Samples, Vec<u32>)],
-) -> Result<Evaluated> {
-    let classes = model.description.spec.outputs;
+fn evaluate(model: &Model, mut predictor: Predictor, selection: &Selection) -> Result<Evaluated> {
+    let known = model.description.spec.outputs;
+    let classes = known + selection.unseen.len();
     // Before probabilities of so many classes take memory.
     Confusion::check_classes(classes)?;
     let (mut loss, mut labels, mut all) = (0.0, Vec::new(), Predictions::default());
-    for (samples, rows) in parts.iter().filter(|(_, rows)| !rows.is_empty()) {
+    let mut counted = 0;
+    for (samples, rows) in selection.rows.iter().filter(|(_, rows)| !rows.is_empty()) {
         let (evaluation, found) = predictor.evaluate(samples, rows)?;
-        loss += evaluation.loss() * rows.len() as f64;
+        let is_known = |row: &&u32| (samples.labels[**row as usize] as usize) < known;
+        let in_loss = rows.iter().filter(is_known).count();
+        if in_loss > 0 {
+            loss += evaluation.loss() * in_loss as f64;
+            counted += in_loss;
+        }
         labels.extend(rows.iter().map(|&row| samples.labels[row as usize]));
         all.extend(found);
     }
     let predicted = all.of(&labels);
     let on_request = Metric::ALL.into_iter().filter(|m| m.is_on_request());
     Ok(Evaluated {
-        loss: loss / labels.len() as f64,
+        loss: loss / counted as f64,
         on_request: on_request.map(|m| (m, predicted.get(m))).collect(),
         confusion: Confusion::new(classes, &labels, &all.classes)?,
     })
+}
+
+/// The names of the model's classes and of the labels that are none of them.
+fn names(model: &Model, selection: &Selection) -> Vec<String> {
+    [&model.description.class_names[..], &selection.unseen].concat()
 }
 
 fn in_words(
@@ -317,7 +317,7 @@ fn in_words(
     selection: &Selection,
     evaluated: &Evaluated,
 ) -> Result<String> {
-    let (description, names) = (&model.description, &model.description.class_names);
+    let (description, names) = (&model.description, &names(model, selection));
     let confusion = &evaluated.confusion;
     let scores = Scores::new(confusion);
     let Interval { low, high } = wilson(confusion.correct(), confusion.total());

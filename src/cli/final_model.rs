@@ -7,7 +7,6 @@ use crate::data::{self, LoadOptions};
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::report::{self, TestResult};
-use crate::settings::Label;
 use crate::threads::thread_count;
 use crate::train::RunDir;
 
@@ -34,12 +33,11 @@ fn is_tested(folder: &Path) -> Result<bool> {
 fn predict_test_set(folder: &Path) -> Result<TestResult> {
     let model = Model::read(folder)?;
     let description = &model.description;
-    let settings = &description.settings.data;
-    let data = description.fit(data::load(&LoadOptions {
-        path: settings.path.as_deref(),
-        label: settings.label.as_ref().and_then(Label::column),
+    let options = LoadOptions {
         test: true,
-    })?)?;
+        ..description.settings.data.load_options()?
+    };
+    let data = description.fit(data::load_for(&options, description.schema.as_ref())?)?;
     if data.hash != description.data_hash {
         let expected = format!(
             "the data that the model was trained on ({})",

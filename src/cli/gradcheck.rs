@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
+use std::sync::Arc;
+
 use clap::Args;
 
 use super::output;
 use crate::backend::Backend;
 use crate::backend::select::{Device, Precision};
 use crate::backend::select::{OnBackend, on_backend};
-use crate::data::{self, LoadOptions};
+use crate::data::{self, Fitted, LoadOptions};
 use crate::error::{Error, Result};
 use crate::nn::NetworkSpec;
 use crate::nn::gradcheck::{GradientReport, Options, TensorReport, gradcheck, gradcheck_on};
@@ -77,15 +79,16 @@ pub(super) fn run(args: GradcheckArgs) -> Result<()> {
     let settings = args.settings.over(&lower);
     let rows = settings.train.batch_size.unwrap_or(ROWS);
     let mut config = Config::new(&settings)?;
-    let (inputs, classes) = match config.data.clone() {
-        Some(path) => {
-            let data = data::load(&LoadOptions {
-                path: Some(&path),
-                label: config.label.as_deref(),
+    let (inputs, classes) = match &config.source.path {
+        Some(_) => {
+            let data = Arc::new(data::load(&LoadOptions {
                 test: false,
-            })?;
+                ..config.source.clone()
+            })?);
             config = config.for_data(&data)?;
-            (data.train.width, data.class_names.len())
+            let split = config.split(&data);
+            let fitted = Fitted::new(data, &split.train)?;
+            (fitted.train().width, fitted.data().classes())
         }
         None => (784, config.loss.class_weights().map_or(10, <[f64]>::len)),
     };

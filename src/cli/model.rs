@@ -1,13 +1,14 @@
 //! The flags that name a model and its device, for `analyze`, `eval` and `predict`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use crate::backend::select::Device;
+use crate::data::{Decimal, DialectOptions, LoadOptions, TableOptions};
 use crate::error::Result;
 use crate::model::{Model, Predictor};
-use crate::settings::Label;
+use crate::settings::Delimiter;
 use crate::threads::{MAX_THREADS, thread_count};
 
 /// The model's flags.
@@ -20,6 +21,26 @@ pub(super) struct ModelArgs {
     /// column of the model's run]
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
     label: Option<String>,
+    /// CSV columns that name rows, separated by commas, to keep beside predictions [default: those of the model's run]
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    id: Vec<String>,
+    /// Words for a missing value, separated by commas [default: those of the model's run]
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        allow_hyphen_values = true
+    )]
+    missing: Option<Vec<String>>,
+    /// Character between the columns of a CSV file, or "tab" [default: that of the model's run, else found in the file]
+    #[arg(long, value_name = "CHAR", allow_hyphen_values = true)]
+    delimiter: Option<Delimiter>,
+    /// Decimal separator of a CSV file: . or , [default: that of the model's run, else found in the file]
+    #[arg(long, value_name = "CHAR")]
+    decimal: Option<Decimal>,
+    /// Whether the first row of a CSV file has the names of the columns [default: found in the file]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    header: Option<bool>,
     /// Number of threads; it does not change the result [default: $RAYON_NUM_THREADS, else one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_THREADS as i64), allow_hyphen_values = true)]
     threads: Option<u16>,
@@ -42,16 +63,39 @@ impl ModelArgs {
         self.model.display().to_string()
     }
 
-    /// The label column of CSV files: the flag's, else that of the model's run.
-    pub(super) fn label<'a>(&'a self, model: &'a Model) -> Option<&'a str> {
-        let known = model.description.settings.data.label.as_ref();
-        let known = known.and_then(Label::column);
-        self.label.as_deref().or(known)
-    }
-
-    /// Whether the user named a label column.
-    pub(super) fn names_label(&self) -> bool {
-        self.label.is_some()
+    /// What to load: these data, or without a path those of the model's run, with their test part. Which column is what,
+    /// the model's schema knows.
+    pub(super) fn load_options(&self, model: &Model, path: Option<&Path>) -> Result<LoadOptions> {
+        let of_run = model.description.settings.data.load_options()?;
+        let table = TableOptions {
+            label: self.label.clone(),
+            id: self.id.clone(),
+            numeric: Vec::new(),
+            categorical: Vec::new(),
+            missing: self.missing.clone().or(of_run.table.missing),
+            dialect: DialectOptions {
+                delimiter: self
+                    .delimiter
+                    .map(|d| d.0)
+                    .or(of_run.table.dialect.delimiter),
+                decimal: self.decimal.or(of_run.table.dialect.decimal),
+                header: self.header.or(of_run.table.dialect.header),
+            },
+            drop: of_run.table.drop,
+        };
+        Ok(match path {
+            Some(path) => LoadOptions {
+                path: Some(path.to_owned()),
+                test: true,
+                table,
+                ..LoadOptions::default()
+            },
+            None => LoadOptions {
+                test: true,
+                table,
+                ..of_run
+            },
+        })
     }
 
     /// The model on the device that the user chose.

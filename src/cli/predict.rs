@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::model::ModelArgs;
 use super::output;
@@ -57,12 +58,17 @@ struct Prediction<'a> {
     name: &'a str,
     probability: f64,
     probabilities: &'a [f64],
+    /// What names the row, by column.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    ids: Map<String, Value>,
 }
 
 /// An input and its predictions.
 struct InputPredictions<'a> {
     path: &'a Path,
     kind: FileKind,
+    /// The columns that name rows, each with a text a row.
+    ids: Vec<(String, Vec<String>)>,
     predictions: Predictions,
 }
 
@@ -95,14 +101,20 @@ pub(super) fn run(args: &PredictArgs) -> Result<()> {
 
 fn predict<'a>(args: &'a PredictArgs, model: &Model) -> Result<Vec<InputPredictions<'a>>> {
     let mut predictor = args.model.predictor(model)?;
-    let label = args.model.label(model);
-    let (spec, image) = (&model.description.spec, model.description.image);
+    let description = &model.description;
+    let options = args.model.load_options(model, None)?.table;
+    let (columns, image) = (description.columns(), description.image);
     let one = |path: &'a PathBuf| {
-        let (kind, samples) = read_input(path, spec.inputs, image, label)?;
-        let predictions = predictor.predict(&samples)?;
+        let (kind, rows) = read_input(path, &columns, image, &options)?;
+        let rows = description.fit_rows(rows, path)?;
+        for notice in &rows.notices {
+            output::note(&format!("note: {}: {notice}", path.display()));
+        }
+        let predictions = predictor.predict(&rows.samples)?;
         Ok(InputPredictions {
             path,
             kind,
+            ids: rows.ids,
             predictions,
         })
     };
@@ -131,6 +143,11 @@ fn rows<'a>(
                 name: &names[class as usize],
                 probability: probabilities[class as usize],
                 probabilities,
+                ids: input
+                    .ids
+                    .iter()
+                    .map(|(name, texts)| (name.clone(), texts[row - 1].clone().into()))
+                    .collect(),
             };
             (input, prediction)
         })
@@ -154,14 +171,29 @@ fn in_words(inputs: &[InputPredictions<'_>], names: &[String], top: usize) -> St
     table::align(&lines, usize::MAX)
 }
 
-/// One line per row: input, row, class, its name and probability, then the probabilities of all classes.
+/// One line per row: what names it, input, row, class, its name and probability, then the probabilities of all classes.
 fn as_csv(inputs: &[InputPredictions<'_>], names: &[String]) -> String {
     let probabilities: Vec<String> = names.iter().map(|name| format!("p_{name}")).collect();
-    let fixed = ["input", "row", "class", "name", "probability"].into_iter();
-    let header: Vec<&str> = fixed
+    let mut ids: Vec<&str> = Vec::new();
+    for (name, _) in inputs.iter().flat_map(|input| &input.ids) {
+        if !ids.contains(&name.as_str()) {
+            ids.push(name);
+        }
+    }
+    let fixed = ["input", "row", "class", "name", "probability"];
+    let header = ids.iter().copied().chain(fixed);
+    let header: Vec<&str> = header
         .chain(probabilities.iter().map(String::as_str))
         .collect();
     let rows = rows(inputs, names).map(|(_, row)| {
+        let id = |name: &&str| {
+            row.ids
+                .get(*name)
+                .and_then(Value::as_str)
+                .unwrap_or("")
+                .to_owned()
+        };
+        let ids: Vec<String> = ids.iter().map(id).collect();
         let fixed = [
             row.input,
             row.row.to_string(),
@@ -170,7 +202,7 @@ fn as_csv(inputs: &[InputPredictions<'_>], names: &[String]) -> String {
             row.probability.to_string(),
         ];
         let probabilities = row.probabilities.iter().map(f64::to_string);
-        fixed.into_iter().chain(probabilities)
+        ids.into_iter().chain(fixed).chain(probabilities)
     });
     csv::table(&header, rows)
 }

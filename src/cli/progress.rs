@@ -68,6 +68,7 @@ impl Observer for RunProgress {
             split,
             ..
         } = start;
+        self.epochs = config.epochs;
         let test = data.test.as_ref().map_or(0, |t| t.labels.len());
         self.line(&format!(
             "{} ({}): {} training, {} validation, {test} test samples",
@@ -83,7 +84,7 @@ impl Observer for RunProgress {
             start.backend,
             config.seed,
         ));
-        for notice in &data.notices {
+        for notice in data.notices.iter().chain(&start.notices) {
             self.line(&format!("note: {notice}"));
         }
         if start.drops_single_leftover {

@@ -83,8 +83,8 @@ fn name(text: &str) -> Result<String, String> {
 /// Runs the command.
 pub(super) fn run(args: &SearchArgs) -> Result<()> {
     let mut space = Space::default();
-    let base = Base::new(args.common.searched(&mut space)?)?;
-    let plan = Plan {
+    let mut base = Base::new(args.common.searched(&mut space)?)?;
+    let mut plan = Plan {
         name: args.name.clone(),
         space,
         base: base.settings.clone(),
@@ -96,6 +96,8 @@ pub(super) fn run(args: &SearchArgs) -> Result<()> {
     };
     plan.check()?;
     output::check_output(&args.study)?;
+    let data = base.load_and_suit()?;
+    plan.base = base.settings.clone();
     let task = Task {
         plan: &plan,
         trials: args.trials as usize,
@@ -104,7 +106,7 @@ pub(super) fn run(args: &SearchArgs) -> Result<()> {
     let work = Work {
         tasks: &[task],
         journal: &args.study,
-        data: base.load(false)?,
+        data,
         threads: base.threads,
         foreign_timeout: args.common.foreign_timeout,
         quiet: args.common.quiet,

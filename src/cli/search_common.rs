@@ -11,12 +11,12 @@ use serde::Deserialize;
 
 use super::ranges::Ranges;
 use super::search_progress::SearchProgress;
-use crate::data::{self, Dataset, LoadOptions};
+use crate::data::{self, Dataset, Fitted, LoadOptions};
 use crate::error::{Error, Result};
 use crate::metrics::ValidationMetric;
 use crate::search::{Finish, Search, Space, Task};
 use crate::settings::{
-    DataSettings, Label, ModelSettings, OptimizerSettings, ScheduleSettings, Settings,
+    Config, DataSettings, ModelSettings, OptimizerSettings, ScheduleSettings, Settings,
     TrainSettings, read_file,
 };
 use crate::threads::thread_count;
@@ -134,14 +134,36 @@ impl Base {
     }
 
     /// Loads the data set, with its test part if `test`. Trials never use the test part.
+    ///
+    /// # Errors
+    /// If it cannot be loaded, or a column cannot be a feature.
     pub(super) fn load(&self, test: bool) -> Result<Arc<Dataset>> {
         let options = LoadOptions {
-            path: self.settings.data.path.as_deref(),
-            label: self.settings.data.label.as_ref().and_then(Label::column),
             test,
+            ..self.settings.data.load_options()?
         };
-        data::load(&options).map(Arc::new)
+        let data = Arc::new(data::load(&options)?);
+        let split = Config::new(&self.settings)?.split(&data);
+        let notices = Fitted::new(data.clone(), &split.train)?.notices().to_vec();
+        Ok(with_notices(data, notices))
     }
+
+    /// Loads the data set without its test part, and takes the defaults that suit it.
+    ///
+    /// # Errors
+    /// As [`Base::load`].
+    pub(super) fn load_and_suit(&mut self) -> Result<Arc<Dataset>> {
+        let data = self.load(false)?;
+        let (settings, chosen) = self.settings.suited_to(&data);
+        self.settings = settings;
+        Ok(with_notices(data, chosen))
+    }
+}
+
+fn with_notices(data: Arc<Dataset>, notices: impl IntoIterator<Item = String>) -> Arc<Dataset> {
+    let mut data = Arc::unwrap_or_clone(data);
+    data.notices.extend(notices);
+    Arc::new(data)
 }
 
 /// The tasks of a command, and the data and options to run them with.

@@ -147,10 +147,12 @@ fn final_model(
         .map(|study| outline.final_model(storage, study))
         .transpose()?
         .flatten();
-    let Some(mut config) = config else {
+    let Some(config) = config else {
         let message = "no trial of the search is complete: there are no settings for a final model";
         return Err(Error::Check(message.into()));
     };
+    let data = base.load(true)?;
+    let mut config = config.for_data(&data)?;
     let folder = out.join(report::FINAL);
     let run = folder
         .join("config.toml")
@@ -169,7 +171,7 @@ fn final_model(
     }
     config.threads = Some(base.threads);
     let mut progress = RunProgress::new(args.common.quiet, interrupt, config.epochs);
-    let outcome = train::run(config, base.load(true)?, Some(&folder), &mut progress);
+    let outcome = train::run(config, data, Some(&folder), &mut progress);
     progress.finish();
     let summary = outcome?.summary;
     if summary.interrupted {

@@ -59,36 +59,22 @@ enum SweepPreset {
 
 /// Runs the command.
 pub(super) fn run(args: &SweepArgs) -> Result<()> {
-    let base = Base::new(args.common.fixed()?)?;
-    let plans: Vec<Plan> = series(args)?
-        .iter()
-        .map(|s| {
-            s.plan(
-                &base.settings,
-                base.seed,
-                args.repeats,
-                args.common.objective,
-            )
-        })
-        .collect::<Result<_>>()?;
-    for (i, plan) in plans.iter().enumerate() {
-        plan.check()?;
-        if plans[..i].iter().any(|p| p.name == plan.name) {
-            return Err(Error::setting(
-                "sweep",
-                format!(
-                    "expected each setting once, found {} twice",
-                    args.settings[i]
-                ),
-            ));
-        }
-    }
+    let mut base = Base::new(args.common.fixed()?)?;
+    let series = series(args)?;
+    let plans = |base: &Base| -> Result<Vec<Plan>> {
+        let (repeats, objective) = (args.repeats, args.common.objective);
+        let plan = |s: &Series| s.plan(&base.settings, base.seed, repeats, objective);
+        series.iter().map(plan).collect()
+    };
+    check(args, &plans(&base)?)?;
     output::check_output(&args.study)?;
+    let data = base.load_and_suit()?;
+    let plans = plans(&base)?;
     let tasks: Vec<Task<'_>> = plans.iter().map(Task::series).collect();
     let work = Work {
         tasks: &tasks,
         journal: &args.study,
-        data: base.load(false)?,
+        data,
         threads: base.threads,
         foreign_timeout: args.common.foreign_timeout,
         quiet: args.common.quiet,
@@ -105,6 +91,23 @@ pub(super) fn run(args: &SweepArgs) -> Result<()> {
         return Err(Error::Interrupted(message));
     }
     conclude(args, &plans)
+}
+
+/// Checks that each plan can be run, and is there once.
+fn check(args: &SweepArgs, plans: &[Plan]) -> Result<()> {
+    for (i, plan) in plans.iter().enumerate() {
+        plan.check()?;
+        if plans[..i].iter().any(|p| p.name == plan.name) {
+            return Err(Error::setting(
+                "sweep",
+                format!(
+                    "expected each setting once, found {} twice",
+                    args.settings[i]
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn series(args: &SweepArgs) -> Result<Vec<Series>> {

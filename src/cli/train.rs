@@ -11,7 +11,7 @@ use signal_hook::flag;
 use super::output;
 use super::progress::RunProgress;
 use crate::backend::select::check_device;
-use crate::data::{self, LoadOptions};
+use crate::data;
 use crate::error::{Error, Result};
 use crate::metrics::{DataPart, Metric};
 use crate::model::tensors::TensorFile;
@@ -66,12 +66,7 @@ pub(super) fn run(args: TrainArgs) -> Result<()> {
     if let Some(path) = &args.save {
         output::check_output(path)?;
     }
-    let options = LoadOptions {
-        path: config.data.as_deref(),
-        label: config.label.as_deref(),
-        test: config.test,
-    };
-    let dataset = Arc::new(data::load(&options)?);
+    let dataset = Arc::new(data::load(&config.source)?);
     let init_from = args
         .init_from
         .as_deref()

@@ -87,6 +87,11 @@ impl Arrays {
         Self::open_folder(folder).is_ok_and(|arrays| arrays.has("x"))
     }
 
+    /// The file or folder.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Refuses unknown names, so that a misspelt `x_val` does not go unnoticed.
     pub(super) fn check_names(&self) -> Result<()> {
         match self.names.iter().find(|name| known_name(name).is_none()) {

@@ -83,25 +83,6 @@ impl LabelColumn {
         self.codes.len()
     }
 
-    /// Takes the given rows out, in ascending order, and returns them.
-    pub(super) fn split_off(&mut self, rows: &[u32]) -> LabelColumn {
-        let mut taken = self.clone();
-        taken.codes = rows.iter().map(|&row| self.codes[row as usize]).collect();
-        let mut gone = rows.iter().peekable();
-        let mut row = 0;
-        self.codes.retain(|_| {
-            let keep = gone.next_if(|&&first| first == row).is_none();
-            row += 1;
-            keep
-        });
-        taken
-    }
-
-    /// The class of each row, if the labels in use are numbered by their first appearance.
-    pub(super) fn codes(&self) -> &[u32] {
-        &self.codes
-    }
-
     /// Checks that the labels are classes: words, or whole numbers of which there are few.
     ///
     /// # Errors
@@ -218,6 +199,35 @@ fn in_order(a: &Label, b: &Label) -> Ordering {
     }
 }
 
+/// For each of the `names` that a file gives its classes, the class of `own` that it means. Names are matched, so that a
+/// file in which one does not occur is read as it was meant. Where only one side has names, classes keep their numbers.
+pub(crate) fn match_names(own: &[String], names: &[String]) -> Vec<Option<usize>> {
+    let places: HashMap<Cow<'_, str>, usize> = own
+        .iter()
+        .map(|name| class_identity(name))
+        .zip(0..)
+        .collect();
+    let whole = |names: &[String]| names.iter().all(|name| is_whole(name));
+    let numbered = |names: &[String]| {
+        (0..)
+            .zip(names)
+            .all(|(i, name): (usize, _)| *name == i.to_string())
+    };
+    let by_number = (numbered(own) && !whole(names)) || (!whole(own) && whole(names));
+    let class_of = |name: &String| match by_number {
+        true => None,
+        false => places.get(&class_identity(name)).copied(),
+    };
+    let keeps = |(place, name): (usize, &String)| {
+        let number = name.parse().unwrap_or(place);
+        Some(number).filter(|&number| by_number && number < own.len())
+    };
+    let found = names.iter().enumerate();
+    found
+        .map(|(place, name)| class_of(name).or_else(|| keeps((place, name))))
+        .collect()
+}
+
 /// What two names of the same class have in common: True and TRUE are the same.
 pub(crate) fn class_identity(name: &str) -> Cow<'_, str> {
     match is_boolean(name) {
@@ -286,15 +296,6 @@ mod tests {
         );
         assert_eq!(classes.number(column(&["d", "e"])), [3, 4]);
         assert_eq!(classes.unseen, ["c", "d", "e"]);
-    }
-
-    #[test]
-    fn a_part_takes_its_labels_with_it() {
-        let mut all = column(&["a", "b", "c", "b", "c"]);
-        let taken = all.split_off(&[2, 4]);
-        assert_eq!(Classes::of(all).0.names, ["a", "b"]);
-        let (classes, labels) = Classes::of(taken);
-        assert_eq!((classes.names, labels), (names("c"), vec![0, 0]));
     }
 
     fn refused(cells: &[&str]) -> Option<String> {

@@ -1,125 +1,119 @@
-//! Comma-separated values, with or without a header. Labels are numbers or words.
+//! Delimited text as a table: `,`, `;`, tab or `|` between columns, with or without a header.
 
-use std::collections::{BTreeMap, btree_map::Entry};
 use std::io::ErrorKind;
 
-use super::csv_dialect::DialectOptions;
+use super::classes::LabelColumn;
+use super::columns::{Columns, LabelUse, Roles, excerpt, shorten};
+use super::csv_dialect::{Decimal, Dialect};
 use super::csv_rows::{CsvRow, RowReader};
 use super::open::InputFile;
-use super::{Features, MAX_CLASSES, Samples};
+use super::options::TableOptions;
+use super::table::{Cell, InputRows, RowSource, Schema, Table, TargetColumn, WordCollector};
+use super::text_cell::is_code;
+use super::{Features, Samples};
 use crate::error::{Error, Result};
 
-/// Names of the label column if the user names none, in order of preference.
-const LABEL_NAMES: [&str; 4] = ["label", "class", "target", "y"];
-
-/// A file of labelled rows.
-pub(super) struct CsvTable {
+/// The rows of a file, with their labels.
+pub(super) struct LabelledTable {
+    /// The cells; the labels are not numbered yet.
     pub(super) samples: Samples,
-    /// The class names if the labels are words.
-    pub(super) class_names: Option<Vec<String>>,
+    pub(super) labels: LabelColumn,
+    /// The label column in words.
+    pub(super) label_name: String,
+    pub(super) table: Table,
     pub(super) notices: Vec<String>,
 }
 
-/// Reads labelled rows. `label` is a column's name, or its index from 0; a negative index counts from the end.
-/// Without it the label is the column named label, class, target or y, else the last column.
-pub(super) fn read(source: InputFile, label: Option<&str>) -> Result<CsvTable> {
-    let mut rows = CsvRows::open(source)?;
-    let columns = rows.first.len();
-    if columns < 2 {
-        return Err(rows.wrong(
-            "line 1".to_owned(),
-            "at least one feature column and a label column",
-            format!("{columns} column"),
-        ));
+/// Reads a file to train on.
+pub(super) fn read(source: InputFile, options: &TableOptions) -> Result<LabelledTable> {
+    let mut file = CsvFile::open(source, None, options)?;
+    let columns = &file.columns;
+    let roles = columns.to_train(options)?;
+    let label = roles.label.expect("a file to train on has a label column");
+    if options.label.is_none() {
+        file.notices.push(match columns.names {
+            Some(_) => format!("label: {}", columns.in_words(label)),
+            None => format!("label: last column ({label})"),
+        });
     }
-    let layout = rows.layout(label)?;
-    let notices = layout.notices(&rows.first, label.is_none());
-    let mut labels = LabelColumn::default();
-    let values = rows.values(&layout, |rows, row, column| {
-        labels
-            .push(row.cell(column))
-            .map_err(|expected| rows.wrong_cell(&layout, row, column, &expected))
-    })?;
-    let (labels, class_names) = labels.finish();
-    Ok(CsvTable {
-        samples: Samples {
-            features: Features::F64(values),
-            width: columns - 1,
-            labels,
-        },
-        class_names,
-        notices,
-    })
-}
-
-/// Reads rows of `width` features to predict from. A label column may be present; it is ignored.
-pub(super) fn read_rows(source: InputFile, width: usize, label: Option<&str>) -> Result<Samples> {
-    let mut rows = CsvRows::open(source)?;
-    let columns = rows.first.len();
-    let layout = if columns == width {
-        rows.unlabelled_layout()
-    } else if columns == width + 1 {
-        rows.layout(label)?
-    } else {
-        return Err(rows.wrong(
-            "line 1".to_owned(),
-            &format!("{width} columns, or {} with a label column", width + 1),
-            format!("{columns}"),
-        ));
+    let table = Table {
+        columns: columns.table_columns(&roles, options)?,
+        has_names: columns.names.is_some(),
+        file_columns: columns.count,
+        target: Some(TargetColumn {
+            name: columns.name(label),
+            position: label,
+        }),
+        ids: roles.ids.iter().map(|&id| columns.name(id)).collect(),
+        ..Table::default()
     };
-    let values = rows.values(&layout, |_, _, _| Ok(()))?;
-    Ok(Samples {
-        features: Features::F64(values),
-        width,
-        labels: Vec::new(),
+    file.read_labelled(&roles, options, table)
+}
+
+/// Reads a file of labelled rows for a model with this schema.
+pub(super) fn read_for(
+    source: InputFile,
+    schema: &Schema,
+    options: &TableOptions,
+) -> Result<LabelledTable> {
+    let mut file = CsvFile::open(source, Some(schema), options)?;
+    let (roles, further) = file.columns.for_schema(schema, options, LabelUse::Needed)?;
+    file.notices.extend(further);
+    file.read_labelled(&roles, options, Table::default())
+}
+
+/// Reads a file of rows to predict, for a model with this schema.
+pub(super) fn read_rows(
+    source: InputFile,
+    schema: &Schema,
+    options: &TableOptions,
+) -> Result<InputRows> {
+    let mut file = CsvFile::open(source, Some(schema), options)?;
+    let (roles, further) = file
+        .columns
+        .for_schema(schema, options, LabelUse::Ignored)?;
+    file.notices.extend(further);
+    let roles = Roles {
+        label: None,
+        ..roles
+    };
+    let body = file.read_body(&roles, options)?;
+    let ids = roles.ids.iter().map(|&id| file.columns.name(id));
+    Ok(InputRows {
+        samples: body.samples,
+        source: body.source,
+        ids: ids.zip(body.ids).collect(),
+        notices: file.notices,
     })
 }
 
-/// Whether the first row is a header, and which column is the label.
-struct CsvLayout {
-    header: bool,
-    label: Option<usize>,
-}
-
-impl CsvLayout {
-    fn is_feature(&self, column: usize) -> bool {
-        self.label != Some(column)
-    }
-
-    fn notices(&self, first: &CsvRow, guessed: bool) -> Vec<String> {
-        let mut notices = Vec::new();
-        if let Some(column) = self.label.filter(|_| guessed) {
-            notices.push(if self.header {
-                format!(
-                    "label: column \"{}\" ({column})",
-                    shorten(first.cell(column))
-                )
-            } else {
-                format!("label: last column ({column})")
-            });
-        }
-        let numbers = (0..first.len()).filter(|&c| self.is_feature(c) && is_number(first.cell(c)));
-        if self.header && numbers.count() > 0 {
-            notices.push(format!("line 1 is taken for a header: {}", excerpt(first)));
-        }
-        notices
-    }
+/// An open file whose columns are known.
+struct CsvFile {
+    reader: RowReader,
+    columns: Columns,
+    /// The line of the first row, header or not.
+    first_line: u64,
+    notices: Vec<String>,
 }
 
 /// The rows of a file.
-struct CsvRows {
-    reader: RowReader,
-    header: bool,
-    first: CsvRow,
-    second: Option<CsvRow>,
+struct Body {
+    samples: Samples,
+    labels: LabelColumn,
+    source: RowSource,
+    /// The cells of each column that identifies rows.
+    ids: Vec<Vec<String>>,
+    /// Rows without a label, and the line of the first of them.
+    unlabelled: usize,
+    first_unlabelled: u64,
 }
 
-impl CsvRows {
-    fn open(source: InputFile) -> Result<Self> {
-        let mut reader = RowReader::new(source, &DialectOptions::default())?;
-        let header = reader.has_header();
-        let (mut first, mut second) = (CsvRow::default(), CsvRow::default());
-        if !reader.read(&mut first)? {
+impl CsvFile {
+    /// Opens a file. Its first row is a header if the user says so, if it has the names of a schema, or else if it
+    /// looks like one.
+    fn open(source: InputFile, schema: Option<&Schema>, options: &TableOptions) -> Result<Self> {
+        let reader = RowReader::new(source, &options.dialect)?;
+        let Some(first) = reader.ahead().first() else {
             let path = reader.path();
             return Err(Error::format(
                 path,
@@ -127,272 +121,175 @@ impl CsvRows {
                 "at least one row",
                 "an empty file",
             ));
+        };
+        let has_header = match options.dialect.header {
+            Some(said) => said,
+            None => schema.is_some_and(|schema| has_names_of(first, schema)) || reader.has_header(),
+        };
+        let names: Vec<String> = first.cells().map(str::to_owned).collect();
+        let columns = Columns {
+            path: reader.path().to_owned(),
+            count: names.len(),
+            names: has_header.then_some(names),
+        };
+        let mut notices = dialect_notices(reader.dialect(), options);
+        let numbers = |names: &Vec<String>| names.iter().any(|name| name.parse::<f64>().is_ok());
+        if let Some(names) = columns.names.as_ref().filter(|names| numbers(names)) {
+            let hint = "--header false if it is none";
+            notices.push(format!(
+                "line 1 is taken for a header: {} ({hint})",
+                excerpt(names)
+            ));
         }
-        let has_second = reader.read(&mut second)?;
-        Ok(CsvRows {
+        Ok(CsvFile {
+            first_line: first.line,
+            columns,
+            notices,
             reader,
-            header,
-            first,
-            second: has_second.then_some(second),
         })
     }
 
-    fn wrong(&self, place: String, expected: &str, found: String) -> Error {
-        Error::format(self.reader.path(), place, expected, found)
-    }
-
-    /// The error for a bad cell. It names the line, the column (from 1, with its name) and what the cell holds.
-    fn wrong_cell(&self, layout: &CsvLayout, row: &CsvRow, column: usize, expected: &str) -> Error {
-        let mut place = format!("line {}, column {}", row.line, column + 1);
-        if layout.header {
-            place.push_str(&format!(" ({})", shorten(self.first.cell(column))));
+    fn read_labelled(
+        mut self,
+        roles: &Roles,
+        options: &TableOptions,
+        table: Table,
+    ) -> Result<LabelledTable> {
+        let body = self.read_body(roles, options)?;
+        let mut notices = self.notices;
+        if body.unlabelled > 0 {
+            notices.push(format!(
+                "rows without a label are left out: {} (the first in line {})",
+                body.unlabelled, body.first_unlabelled
+            ));
         }
-        let found = match row.cell(column) {
-            "" => "an empty cell".to_owned(),
-            text => format!("\"{}\"", shorten(text)),
-        };
-        self.wrong(place, expected, found)
-    }
-
-    /// Finds the label column, and whether the first row is a header.
-    fn layout(&self, label: Option<&str>) -> Result<CsvLayout> {
-        let columns = self.first.len();
-        let Some(label) = label else {
-            let named = LABEL_NAMES.iter().find_map(|name| {
-                let mut cells = self.first.cells();
-                cells.position(|cell| cell.eq_ignore_ascii_case(name))
-            });
-            if let Some(column) = named {
-                let layout = self.labelled_layout(column);
-                // "y" may be a class name in a file without header; "label" cannot.
-                if layout.header || !self.first.cell(column).eq_ignore_ascii_case("y") {
-                    return Ok(CsvLayout {
-                        header: true,
-                        ..layout
-                    });
-                }
-            }
-            return Ok(self.labelled_layout(columns - 1));
-        };
-        if let Ok(index) = label.parse::<i64>() {
-            let from_start = if index < 0 {
-                index + columns as i64
-            } else {
-                index
-            };
-            return match usize::try_from(from_start) {
-                Ok(column) if column < columns => Ok(self.labelled_layout(column)),
-                _ => Err(Error::setting(
-                    "label",
-                    format!(
-                        "expected a column from 0 to {} (or -{columns} to -1, from the end) of {}, found {index}",
-                        columns - 1,
-                        self.reader.path().display()
-                    ),
-                )),
-            };
+        let label = roles.label.expect("labelled rows have a label column");
+        if body.labels.len() == 0 {
+            let place = self.columns.in_words(label);
+            return Err(Error::format(&self.columns.path, place, "labels", "none"));
         }
-        self.named_column(label).map(|column| CsvLayout {
-            header: true,
-            label: Some(column),
+        Ok(LabelledTable {
+            samples: body.samples,
+            labels: body.labels,
+            label_name: self.columns.in_words(label),
+            table: Table {
+                train: body.source,
+                ..table
+            },
+            notices,
         })
     }
 
-    fn named_column(&self, name: &str) -> Result<usize> {
-        let matching = |same: &dyn Fn(&str) -> bool| -> Vec<usize> {
-            let columns = self.first.cells().enumerate();
-            columns.filter(|(_, c)| same(c)).map(|(i, _)| i).collect()
+    /// Reads all rows. A row without a label is left out if labels are read.
+    fn read_body(&mut self, roles: &Roles, options: &TableOptions) -> Result<Body> {
+        let mut words = WordCollector::default();
+        let mut values: Vec<f64> = Vec::new();
+        let mut body = Body {
+            samples: Samples {
+                features: Features::F64(Vec::new()),
+                width: roles.features.len(),
+                labels: Vec::new(),
+            },
+            labels: LabelColumn::default(),
+            source: RowSource::default(),
+            ids: vec![Vec::new(); roles.ids.len()],
+            unlabelled: 0,
+            first_unlabelled: 0,
         };
-        let mut found = matching(&|cell| cell == name);
-        if found.is_empty() {
-            found = matching(&|cell| cell.eq_ignore_ascii_case(name));
-        }
-        match found[..] {
-            [column] => Ok(column),
-            [] => Err(Error::setting(
-                "label",
-                format!(
-                    "expected a column of {}, found \"{name}\"; its first line is: {}",
-                    self.reader.path().display(),
-                    excerpt(&self.first)
-                ),
-            )),
-            _ => Err(Error::setting(
-                "label",
-                format!(
-                    "{} columns of {} are named \"{name}\"; give the column's index instead",
-                    found.len(),
-                    self.reader.path().display()
-                ),
-            )),
-        }
-    }
-
-    fn labelled_layout(&self, column: usize) -> CsvLayout {
-        CsvLayout {
-            header: self.header,
-            label: Some(column),
-        }
-    }
-
-    fn unlabelled_layout(&self) -> CsvLayout {
-        CsvLayout {
-            header: self.header,
-            label: None,
-        }
-    }
-
-    /// Reads all rows. Returns the features, and passes each row's label cell to `on_label`.
-    fn values(
-        &mut self,
-        layout: &CsvLayout,
-        mut on_label: impl FnMut(&Self, &CsvRow, usize) -> Result<()>,
-    ) -> Result<Vec<f64>> {
-        let mut values = Vec::new();
-        if !layout.header {
-            self.append(&self.first, layout, &mut values, &mut on_label)?;
-        }
-        if let Some(mut row) = self.second.take() {
-            loop {
-                self.append(&row, layout, &mut values, &mut on_label)?;
-                if !self.reader.read(&mut row)? {
-                    break;
+        let mut row = CsvRow::default();
+        let mut skip = self.columns.names.is_some();
+        let mut seen = 0;
+        while self.reader.read(&mut row)? {
+            if std::mem::take(&mut skip) {
+                continue;
+            }
+            seen += 1;
+            self.check_width(&row)?;
+            if let Some(label) = roles.label {
+                let cell = row.cell(label);
+                if options.is_missing(cell) {
+                    body.unlabelled += 1;
+                    body.first_unlabelled = body
+                        .first_unlabelled
+                        .max(u64::from(body.unlabelled == 1) * row.line);
+                    continue;
+                }
+                match number(cell, self.reader.dialect()).filter(|x| x.is_finite()) {
+                    Some(number) => body.labels.push_number(number),
+                    None => body.labels.push_word(cell),
                 }
             }
+            let room = values.try_reserve(roles.features.len());
+            room.map_err(|_| Error::io("read", &self.columns.path, ErrorKind::OutOfMemory.into()))?;
+            for &column in &roles.features {
+                let cell = row.cell(column);
+                let cell = match number(cell, self.reader.dialect()) {
+                    _ if options.is_missing(cell) => Cell::Missing,
+                    Some(number) => Cell::Number(number),
+                    None => Cell::Word(words.code(cell)),
+                };
+                values.push(cell.value());
+            }
+            for (texts, &id) in body.ids.iter_mut().zip(&roles.ids) {
+                texts.push(row.cell(id).to_owned());
+            }
+            body.source
+                .lines
+                .push(u32::try_from(row.line).unwrap_or(u32::MAX));
         }
-        if values.is_empty() {
+        if seen == 0 {
+            let expected = "at least one row after the header";
             return Err(self.wrong(
                 "line 2".to_owned(),
-                "at least one row after the header",
+                expected,
                 "the end of the file".to_owned(),
             ));
         }
-        Ok(values)
+        body.samples.features = Features::F64(values);
+        body.source.path.clone_from(&self.columns.path);
+        body.source.words = words.finish();
+        Ok(body)
     }
 
-    /// Appends the features of a row.
-    fn append(
-        &self,
-        row: &CsvRow,
-        layout: &CsvLayout,
-        values: &mut Vec<f64>,
-        on_label: &mut impl FnMut(&Self, &CsvRow, usize) -> Result<()>,
-    ) -> Result<()> {
-        let (columns, line) = (self.first.len(), self.first.line);
-        if row.len() != columns {
-            return Err(self.wrong(
-                format!("line {}", row.line),
-                &format!("{columns} columns as in line {line}"),
-                row.len().to_string(),
-            ));
+    fn check_width(&self, row: &CsvRow) -> Result<()> {
+        let (columns, line) = (self.columns.count, self.first_line);
+        if row.len() == columns {
+            return Ok(());
         }
-        let room = values.try_reserve(columns);
-        room.map_err(|_| Error::io("read", self.reader.path(), ErrorKind::OutOfMemory.into()))?;
-        for (column, cell) in row.cells().enumerate() {
-            if !layout.is_feature(column) {
-                on_label(self, row, column)?;
-                continue;
-            }
-            match self.reader.dialect().number(cell) {
-                Some(value) if value.is_finite() => values.push(value),
-                Some(_) => return Err(self.wrong_cell(layout, row, column, "a finite number")),
-                None => return Err(self.wrong_cell(layout, row, column, "a number")),
-            }
-        }
-        Ok(())
+        let expected = format!("{columns} columns as in line {line}");
+        let found = format!(
+            "{}: {}",
+            row.len(),
+            shorten(&row.cells().collect::<Vec<_>>().join(", "))
+        );
+        Err(self.wrong(format!("line {}", row.line), &expected, found))
+    }
+
+    fn wrong(&self, place: String, expected: &str, found: String) -> Error {
+        Error::format(&self.columns.path, place, expected, found)
     }
 }
 
-/// The label column. Its first row decides whether labels are numbers or words.
-#[derive(Default)]
-struct LabelColumn {
-    numbers: Vec<u32>,
-    /// Each name with its rank in order of first appearance.
-    names: BTreeMap<String, u32>,
-    /// The rank of each row's name.
-    ranks: Vec<u32>,
+/// What was found out about how a file is written, where it is not the usual.
+fn dialect_notices(dialect: &Dialect, options: &TableOptions) -> Vec<String> {
+    let comma = dialect.decimal == Decimal::Comma && options.dialect.decimal.is_none();
+    let notice = "numbers are read with a decimal comma (--decimal . if they are not)";
+    comma.then(|| notice.to_owned()).into_iter().collect()
 }
 
-impl LabelColumn {
-    /// Adds a label. The error says what was expected.
-    fn push(&mut self, cell: &str) -> Result<(), String> {
-        if cell.is_empty() {
-            return Err("a label".to_owned());
-        }
-        match cell.parse::<f64>() {
-            Ok(_) if !self.ranks.is_empty() => Err("a class name as in the rows before".to_owned()),
-            Err(_) if !self.numbers.is_empty() => {
-                Err("a class number as in the rows before".to_owned())
-            }
-            Ok(number) => self.push_number(number),
-            Err(_) => self.push_name(cell),
-        }
-    }
-
-    fn push_number(&mut self, number: f64) -> Result<(), String> {
-        if number.is_finite() && number.fract() != 0.0 {
-            let reason = "a class: a whole number or a name (regression is not supported)";
-            return Err(reason.to_owned());
-        }
-        if !(0.0..MAX_CLASSES as f64).contains(&number) {
-            return Err(format!("a class from 0 to {}", MAX_CLASSES - 1));
-        }
-        self.numbers.push(number as u32);
-        Ok(())
-    }
-
-    fn push_name(&mut self, name: &str) -> Result<(), String> {
-        let next = self.names.len();
-        let rank = match self.names.entry(name.to_owned()) {
-            Entry::Occupied(entry) => *entry.get(),
-            Entry::Vacant(_) if next == MAX_CLASSES => {
-                return Err(format!("one of at most {MAX_CLASSES} class names"));
-            }
-            Entry::Vacant(entry) => *entry.insert(next as u32),
-        };
-        self.ranks.push(rank);
-        Ok(())
-    }
-
-    /// The labels and, if they are words, the class names in alphabetical order.
-    fn finish(self) -> (Vec<u32>, Option<Vec<String>>) {
-        if self.ranks.is_empty() {
-            return (self.numbers, None);
-        }
-        let mut class_of_rank = vec![0; self.names.len()];
-        for (class, &rank) in (0..).zip(self.names.values()) {
-            class_of_rank[rank as usize] = class;
-        }
-        let mut labels = self.ranks;
-        for label in &mut labels {
-            *label = class_of_rank[*label as usize];
-        }
-        (labels, Some(self.names.into_keys().collect()))
+/// The number in a cell. A code, such as 007, is none.
+fn number(cell: &str, dialect: &Dialect) -> Option<f64> {
+    match dialect.number(cell) {
+        Some(_) if is_code(cell) => None,
+        number => number,
     }
 }
 
-fn is_number(cell: &str) -> bool {
-    cell.parse::<f64>().is_ok()
-}
-
-/// The first 8 cells of a row, as text.
-fn excerpt(row: &CsvRow) -> String {
-    const MAX_CELLS: usize = 8;
-    let mut cells: Vec<String> = row.cells().take(MAX_CELLS).map(shorten).collect();
-    if row.len() > MAX_CELLS {
-        cells.push("…".to_owned());
-    }
-    cells.join(", ")
-}
-
-/// The start of a cell, for messages.
-fn shorten(cell: &str) -> String {
-    const MAX_LENGTH: usize = 60;
-    let mut start: String = cell.chars().take(MAX_LENGTH).collect();
-    if start.len() < cell.len() {
-        start.push('…');
-    }
-    start
+/// Whether a row holds the names of all features of a schema.
+fn has_names_of(row: &CsvRow, schema: &Schema) -> bool {
+    let cells: std::collections::HashSet<&str> = row.cells().collect();
+    let mut columns = schema.columns.iter();
+    schema.has_names && columns.all(|column| cells.contains(column.name.as_str()))
 }
 
 #[cfg(test)]

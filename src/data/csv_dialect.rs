@@ -11,11 +11,17 @@ use crate::error::{Error, Result};
 const DELIMITERS: [u8; 4] = *b"\t,;|";
 
 /// The character between the whole part of a number and its fraction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum,
+)]
 pub enum Decimal {
     /// 1.5
+    #[serde(rename = ".")]
+    #[value(name = ".")]
     Point,
     /// 1,5
+    #[serde(rename = ",")]
+    #[value(name = ",")]
     Comma,
 }
 

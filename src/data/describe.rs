@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Dataset, Features, ImageShape, Samples};
+use super::{Dataset, Features, Fitted, ImageShape, Samples, Schema};
 use crate::error::Result;
 
 /// A data set in numbers.
@@ -20,6 +20,9 @@ pub struct DatasetDescription {
     pub image: Option<ImageShape>,
     /// The training, validation and test part, as far as they exist.
     pub parts: Vec<PartDescription>,
+    /// The columns of a table, as fitted on the training rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Schema>,
     /// One name per class.
     pub class_names: Vec<String>,
     /// What the user should know about how the source was read.
@@ -75,8 +78,20 @@ impl DatasetDescription {
             image: data.image,
             parts: parts.into_iter().filter_map(describe).collect(),
             class_names: data.class_names.clone(),
+            schema: None,
             notices: data.notices.clone(),
         })
+    }
+
+    /// Describes a data set with the columns of its table.
+    ///
+    /// # Errors
+    /// As [`Dataset::check`].
+    pub fn of_fitted(fitted: &Fitted) -> Result<Self> {
+        let mut description = Self::of(fitted.data())?;
+        description.schema = fitted.schema().cloned();
+        description.notices.extend_from_slice(fitted.notices());
+        Ok(description)
     }
 
     /// The sizes of the parts: "60000 train, 10000 test".
@@ -87,11 +102,13 @@ impl DatasetDescription {
     }
 }
 
-/// The number of labels of each class.
+/// The number of labels of each class. Other labels are not counted.
 fn class_counts(labels: &[u32], classes: usize) -> Vec<usize> {
     let mut counts = vec![0; classes];
     for &label in labels {
-        counts[label as usize] += 1;
+        if let Some(count) = counts.get_mut(label as usize) {
+            *count += 1;
+        }
     }
     counts
 }

@@ -73,9 +73,10 @@ fn read_label_rows(mut source: InputFile) -> Result<IdxLabels> {
     const INTEGER: u32 = 4;
     const ROW: usize = (INTEGER * LABEL_COLUMNS) as usize;
     let (header, sizes) = read_header(&mut source, LABEL_ROWS)?;
+    let path = source.path().to_owned();
     let wrong = |place: usize, expected: &str, found: String| {
         Err(Error::format(
-            source.path(),
+            &path,
             format!("byte {place}"),
             expected,
             found,

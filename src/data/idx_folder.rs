@@ -8,7 +8,9 @@ use super::classes::{Classes, LabelColumn};
 use super::known::{self, KnownFile};
 use super::open::InputFile;
 use super::parts::{Parts, name_of};
-use super::{Features, ImageShape, Samples, TestSet, idx, locate};
+use super::table::RowSource;
+use super::test_part::TestSet;
+use super::{Features, ImageShape, Samples, idx, locate};
 use crate::error::{Error, Result};
 
 /// The number of classes of data sets whose labels are 0 to 9.
@@ -234,7 +236,9 @@ pub(super) fn load(folder: &Path, test: bool) -> Result<Parts> {
         train,
         validation: None,
         test,
-        class_names: Some([classes.names, classes.unseen].concat()),
+        class_names: classes.names,
+        unseen: classes.unseen,
+        table: None,
         image: Some(image),
         name: official.then_some(known::FASHION_MNIST),
         notices,
@@ -257,6 +261,7 @@ pub(super) fn load_test(folder: &Path) -> Result<Option<TestSet>> {
     Ok(Some(TestSet {
         notices: set.notices(official, &classes.names),
         samples: test.samples(official, &mut classes),
+        source: RowSource::of(folder),
         class_names: classes.names,
         image: Some(image),
         path: folder.to_owned(),

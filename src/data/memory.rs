@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use ndarray::ArrayView2;
 
-use super::parts::Parts;
-use super::{Dataset, Features, MAX_CLASSES, Samples};
+use super::parts::{Parts, numbered};
+use super::{Dataset, Features, MAX_CLASSES, Samples, Table};
 use crate::error::{Error, Result};
 use crate::real::Real;
 
@@ -56,7 +56,9 @@ impl Dataset {
             train,
             validation: None,
             test: None,
-            class_names: None,
+            class_names: numbered(labels.iter()),
+            unseen: Vec::new(),
+            table: Some(Table::unnamed(x.ncols())),
             image: None,
             name: Some("arrays"),
             notices: Vec::new(),

@@ -8,10 +8,12 @@ use std::path::PathBuf;
 use crate::error::{Error, Result};
 
 mod archive;
+mod array_parts;
 mod arrays;
 pub mod augment;
 pub mod batches;
 mod classes;
+mod columns;
 mod csv;
 mod csv_dialect;
 mod csv_header;
@@ -31,20 +33,30 @@ mod npy_header;
 mod npy_labels;
 mod npy_number;
 mod open;
+mod options;
 mod parts;
 mod picture;
 pub mod split;
+mod table;
+mod test_part;
 mod text_cell;
 mod verify;
 
 pub use augment::Augment;
+pub(crate) use classes::match_names;
 pub use csv_dialect::{Decimal, DialectOptions, parse_delimiter};
 pub use describe::{DatasetDescription, PartDescription};
-pub use load::{FileKind, LoadOptions, file_kind, load, load_test, read_input, read_rows};
+pub use load::{FileKind, read_input};
 pub use locate::{VARIABLE, locate};
 pub use normalize::{Normalize, Normalizer};
+pub use options::{LoadOptions, TableOptions};
 pub use picture::{class_picture, sample_picture};
 pub use split::Split;
+pub use table::{
+    Fitted, InputRows, RowSource, Schema, SchemaColumn, Table, TableColumn, TargetColumn,
+    Treatment, WantedKind,
+};
+pub use test_part::{TestPart, TestSet, load, load_for, load_test};
 pub use verify::{FileCheck, verify};
 
 /// The largest number of classes of a data set. A larger label counts as a mistake.
@@ -118,6 +130,19 @@ impl Samples {
     /// # Errors
     /// Says what was found instead.
     pub fn check_values(&self, width: usize) -> Result<()> {
+        self.check_width(width)?;
+        match self.features.first_not_finite() {
+            None => Ok(()),
+            Some((place, value)) => {
+                let (row, column) = (place / width, place % width);
+                let found = format!("{value} in row {row}, column {column}");
+                Err(Error::shape("samples", "finite values", found))
+            }
+        }
+    }
+
+    /// Checks that the samples are whole rows of `width` values.
+    fn check_width(&self, width: usize) -> Result<()> {
         if self.width != width || width == 0 {
             let expected = format!("{width} values each");
             return Err(Error::shape("samples", expected, self.width.to_string()));
@@ -126,11 +151,6 @@ impl Samples {
             let expected = format!("a multiple of {width} values");
             let found = self.features.len().to_string();
             return Err(Error::shape("samples", expected, found));
-        }
-        if let Some((place, value)) = self.features.first_not_finite() {
-            let (row, column) = (place / width, place % width);
-            let found = format!("{value} in row {row}, column {column}");
-            return Err(Error::shape("samples", "finite values", found));
         }
         Ok(())
     }
@@ -202,10 +222,15 @@ pub struct Dataset {
     pub validation: Option<Samples>,
     /// The source's test part, if it has one that was asked for.
     pub test: Option<Samples>,
-    /// One name per class.
+    /// One name per class of the training part.
     pub class_names: Vec<String>,
+    /// Names of labels that only the validation or the test part has. Their numbers follow those of the classes; they
+    /// count as errors.
+    pub unseen: Vec<String>,
     /// Set if the rows are images.
     pub image: Option<ImageShape>,
+    /// Set if the data are a table; the values of the samples are then its cells.
+    pub table: Option<Table>,
     /// The path that it was read from.
     pub path: PathBuf,
     /// A name for people: "Fashion-MNIST" if recognised by checksum, else the file or folder name.
@@ -217,24 +242,30 @@ pub struct Dataset {
     pub notices: Vec<String>,
 }
 
-/// The test part of a data set, checked, without the parts to learn from.
-#[derive(Clone, Debug)]
-pub struct TestSet {
-    /// The labelled samples.
-    pub samples: Samples,
-    /// One name per class.
-    pub class_names: Vec<String>,
-    /// Set if the rows are images.
-    pub image: Option<ImageShape>,
-    /// The path of the data set.
-    pub path: PathBuf,
-    /// A name for people, as [`Dataset::name`].
-    pub name: String,
-    /// What the user should know about how the source was read.
-    pub notices: Vec<String>,
-}
-
 impl Dataset {
+    /// Whether it is a table: a CSV file, or a two-dimensional array of other numbers than bytes.
+    pub fn is_table(&self) -> bool {
+        self.table.is_some()
+    }
+
+    /// For each of the `names` that a file gives its labels, their number: the class that was found for it, else that of an
+    /// unseen label.
+    fn number_unseen(&mut self, names: &[String], classes: &[Option<usize>]) -> Vec<u32> {
+        let (known, unseen) = (self.class_names.len(), &mut self.unseen);
+        let mut number = |(name, class): (&String, &Option<usize>)| match class {
+            Some(class) => *class as u32,
+            None => {
+                let place = unseen.iter().position(|other| other == name);
+                let place = place.unwrap_or_else(|| {
+                    unseen.push(name.clone());
+                    unseen.len() - 1
+                });
+                (known + place) as u32
+            }
+        };
+        names.iter().zip(classes).map(&mut number).collect()
+    }
+
     /// The number of classes.
     pub fn classes(&self) -> usize {
         self.class_names.len()
@@ -251,9 +282,13 @@ impl Dataset {
             self.validation.as_ref(),
             self.test.as_ref(),
         ];
+        self.train.check_labels(self.classes())?;
         for part in parts.into_iter().flatten() {
-            part.check_values(self.train.width)?;
-            part.check_labels(self.classes())?;
+            match self.table {
+                Some(_) => part.check_width(self.train.width)?,
+                None => part.check_values(self.train.width)?,
+            }
+            part.check_labels(self.classes() + self.unseen.len())?;
             if part.is_empty() {
                 return Err(Error::shape("samples", "at least one", "none"));
             }

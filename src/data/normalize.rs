@@ -74,7 +74,7 @@ impl Normalizer {
     /// Fits on the samples with the indices `train`. [`Normalize::Auto`] depends on the number type only.
     ///
     /// Standard: scale = 1/σ and shift = −μ/σ, where σ is the population standard deviation, computed in two
-    /// passes in `f64`. A constant feature gets scale 1.
+    /// passes in `f64`. A constant feature gets scale 1. A deviation that rounding of the mean alone can make counts as none.
     pub fn fit(kind: Normalize, samples: &Samples, train: &[u32]) -> Self {
         match (kind, &samples.features) {
             (Normalize::Auto, Features::U8(_)) => Normalizer {
@@ -85,6 +85,13 @@ impl Normalizer {
             (Normalize::Standard, Features::U8(v)) => standard(v, samples.width, train, f64::from),
             (Normalize::Standard, Features::F32(v)) => standard(v, samples.width, train, f64::from),
             (Normalize::Standard, Features::F64(v)) => standard(v, samples.width, train, |x| x),
+        }
+    }
+
+    /// Leaves the features alone that are not to be scaled.
+    pub(super) fn keep(&mut self, scaled: &[bool]) {
+        for (feature, _) in scaled.iter().enumerate().filter(|(_, scaled)| !**scaled) {
+            (self.scale[feature], self.shift[feature]) = (1.0, 0.0);
         }
     }
 
@@ -123,13 +130,14 @@ fn standard<T: Copy>(
             *sum += deviation * deviation;
         }
     }
-    let scale: Vec<f64> = variance
-        .iter()
-        .map(|&sum: &f64| match (sum / count).sqrt() {
-            0.0 => 1.0,
-            deviation => 1.0 / deviation,
-        })
-        .collect();
+    let scale_of = |(&sum, &mean): (&f64, &f64)| {
+        let (deviation, rounding) = ((sum / count).sqrt(), count * f64::EPSILON * mean.abs());
+        match deviation > rounding && deviation >= f64::MIN_POSITIVE {
+            true => 1.0 / deviation,
+            false => 1.0,
+        }
+    };
+    let scale: Vec<f64> = variance.iter().zip(&mean).map(scale_of).collect();
     let shift = mean.iter().zip(&scale).map(|(m, s)| -m * s).collect();
     Normalizer { scale, shift }
 }

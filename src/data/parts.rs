@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::{Dataset, Features, ImageShape, Samples, known};
+use super::{Dataset, Features, ImageShape, Samples, Table, known};
 use crate::error::{Error, Result};
 
 /// The parts of a data set, as its reader returns them.
@@ -13,7 +13,10 @@ pub(super) struct Parts {
     pub(super) train: Samples,
     pub(super) validation: Option<Samples>,
     pub(super) test: Option<Samples>,
-    pub(super) class_names: Option<Vec<String>>,
+    pub(super) class_names: Vec<String>,
+    /// Labels of the other parts that the training part does not have.
+    pub(super) unseen: Vec<String>,
+    pub(super) table: Option<Table>,
     pub(super) image: Option<ImageShape>,
     pub(super) name: Option<&'static str>,
     pub(super) notices: Vec<String>,
@@ -21,33 +24,35 @@ pub(super) struct Parts {
 
 impl Parts {
     pub(super) fn into_dataset(self, path: PathBuf) -> Result<Dataset> {
-        let parts = [
-            Some(&self.train),
-            self.validation.as_ref(),
-            self.test.as_ref(),
-        ];
-        let labels = parts.into_iter().flatten().flat_map(|part| &part.labels);
-        let class_names = self.class_names.unwrap_or_else(|| numbered(labels));
-        if class_names.len() < 2 {
+        if self.class_names.len() < 2 {
             return Err(Error::format(
                 &path,
                 "labels",
                 "at least two classes",
-                format!("only class {}", class_names.join("")),
+                format!("only class {}", self.class_names.join("")),
             ));
         }
         let name = self.name.map_or_else(|| name_of(&path), str::to_owned);
         Ok(Dataset {
-            hash: fingerprint(&self.train, self.validation.as_ref()),
+            hash: fingerprint(&self.train, self.validation.as_ref(), self.table.as_ref()),
             train: self.train,
             validation: self.validation,
             test: self.test,
-            class_names,
+            class_names: self.class_names,
+            unseen: self.unseen,
             image: self.image,
+            table: self.table,
             path,
             name,
             notices: self.notices,
         })
+    }
+}
+
+impl Dataset {
+    /// Computes the hash again, after the training part has changed.
+    pub(super) fn refresh_hash(&mut self) {
+        self.hash = fingerprint(&self.train, self.validation.as_ref(), self.table.as_ref());
     }
 }
 
@@ -72,9 +77,14 @@ pub(super) fn name_of(path: &Path) -> String {
     )
 }
 
-/// SHA-256 over number type, sizes, values and labels of both parts.
-fn fingerprint(train: &Samples, validation: Option<&Samples>) -> String {
+/// SHA-256 over number type, sizes, values and labels of both parts, and the words of a table.
+fn fingerprint(train: &Samples, validation: Option<&Samples>, table: Option<&Table>) -> String {
     let mut hasher = Sha256::new();
+    let words = table.into_iter().flat_map(|table| table.train.words.iter());
+    for word in words {
+        hasher.update((word.len() as u64).to_le_bytes());
+        hasher.update(word);
+    }
     for part in [Some(train), validation].into_iter().flatten() {
         hasher.update(part.features.dtype());
         hasher.update((part.width as u64).to_le_bytes());

@@ -38,8 +38,8 @@ pub struct FileCheck {
 ///
 /// # Errors
 /// If the path does not exist or `SHA256SUMS` cannot be read. Bad files are reported in the result.
-pub fn verify(path: Option<&Path>, label: Option<&str>) -> Result<Vec<FileCheck>> {
-    let path = locate(path)?;
+pub fn verify(options: &LoadOptions) -> Result<Vec<FileCheck>> {
+    let path = locate(options.path.as_deref())?;
     if path.join(SUMS).exists() {
         verify_sums(&path)
     } else if OFFICIAL.iter().any(|name| idx_file(&path, name).is_some()) {
@@ -48,12 +48,7 @@ pub fn verify(path: Option<&Path>, label: Option<&str>) -> Result<Vec<FileCheck>
             .map(|name| verify_official(&path, name))
             .collect())
     } else {
-        let options = LoadOptions {
-            path: Some(&path),
-            label,
-            test: true,
-        };
-        let outcome = match load(&options) {
+        let outcome = match load(options) {
             Ok(data) => {
                 let description = DatasetDescription::of(&data)?;
                 Ok(format!(

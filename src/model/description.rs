@@ -1,5 +1,6 @@
 //! What a model file says about its network besides the weights.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
@@ -7,10 +8,13 @@ use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::backend::select::Precision;
-use crate::data::{Dataset, ImageShape, MAX_CLASSES, Normalizer, Samples, TestSet};
+use crate::data::{
+    Dataset, ImageShape, InputRows, MAX_CLASSES, Normalizer, RowSource, Samples, Schema, TestSet,
+    match_names,
+};
 use crate::error::{Error, Result};
 use crate::nn::NetworkSpec;
-use crate::settings::Settings;
+use crate::settings::{Label, Settings};
 
 /// The file's format; another number is refused.
 pub(super) const FORMAT: u32 = 1;
@@ -28,6 +32,9 @@ pub struct Description {
     pub class_names: Vec<String>,
     /// Set if a row is an image.
     pub image: Option<ImageShape>,
+    /// The columns of its table. Models of pictures and those of older versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Schema>,
     /// The data set's name and hash.
     pub data: String,
     /// Hash of the data that it was trained on.
@@ -54,6 +61,7 @@ impl Description {
             normalizer,
             class_names,
             image,
+            schema: None,
             data: data.0,
             data_hash: data.1,
             epoch: 0,
@@ -78,6 +86,11 @@ impl Description {
                 inputs,
                 self.image.map_or(inputs, ImageShape::pixels),
             ),
+            (
+                "schema",
+                inputs,
+                self.schema.as_ref().map_or(inputs, Schema::inputs),
+            ),
         ] {
             if found != expected {
                 let expected = format!("{expected}, as the network has");
@@ -99,62 +112,147 @@ impl Description {
         self.settings.train.precision.unwrap_or_default()
     }
 
-    /// The data set with the labels that the network gives its classes. Classes with names are matched by name, so that
-    /// a file in which one does not occur is read as it was meant; classes with numbers keep them.
+    /// The columns of the data that it takes; without a schema numbers by their position.
+    pub fn columns(&self) -> Cow<'_, Schema> {
+        match &self.schema {
+            Some(schema) => Cow::Borrowed(schema),
+            None => {
+                let label = self.settings.data.label.as_ref().and_then(Label::column);
+                Cow::Owned(Schema::by_position(self.spec.inputs, label))
+            }
+        }
+    }
+
+    /// The data set as the network takes it: its values encoded, and the labels that the network gives its classes.
+    /// Classes are matched by name; those of which one side has numbers alone keep their numbers. Other labels get
+    /// numbers behind those of the classes.
     ///
     /// # Errors
-    /// If the samples have another width, or belong to classes that the network does not know.
+    /// If the samples have another width, or a cell does not fit its column.
     pub fn fit(&self, mut data: Dataset) -> Result<Dataset> {
+        let table = data.table.take().unwrap_or_default();
+        let labels = LabelMap::new(self, &[&data.class_names[..], &data.unseen].concat());
         let parts = [
-            Some(&mut data.train),
-            data.validation.as_mut(),
-            data.test.as_mut(),
+            (Some(&mut data.train), &table.train),
+            (data.validation.as_mut(), &table.validation),
+            (data.test.as_mut(), &table.test),
         ];
-        for part in parts.into_iter().flatten() {
-            self.relabel(part, &data.class_names, &data.path)?;
+        for (part, source) in parts {
+            if let Some(part) = part {
+                data.notices
+                    .extend(self.fit_samples(part, source, &data.path)?);
+                labels.apply(part);
+            }
         }
+        data.notices.extend(labels.notice());
         data.class_names.clone_from(&self.class_names);
+        data.unseen = labels.unseen;
         Ok(data)
     }
 
-    /// [`Description::fit`] for a test part.
+    /// [`Description::fit`] for a test part. Returns the names of labels that are no class of the network, too.
     ///
     /// # Errors
     /// As there.
-    pub fn fit_test(&self, mut test: TestSet) -> Result<TestSet> {
-        self.relabel(&mut test.samples, &test.class_names, &test.path)?;
+    pub fn fit_test(&self, mut test: TestSet) -> Result<(TestSet, Vec<String>)> {
+        let labels = LabelMap::new(self, &test.class_names);
+        test.notices
+            .extend(self.fit_samples(&mut test.samples, &test.source, &test.path)?);
+        labels.apply(&mut test.samples);
+        test.notices.extend(labels.notice());
         test.class_names.clone_from(&self.class_names);
-        Ok(test)
+        Ok((test, labels.unseen))
     }
 
-    /// Gives samples the network's labels in place of those of `names`.
-    fn relabel(&self, samples: &mut Samples, names: &[String], path: &Path) -> Result<()> {
-        let inputs = self.spec.inputs;
-        if samples.width != inputs {
-            let expected = format!("{inputs} values each, the inputs of the model");
+    /// Rows to predict, as the network takes them.
+    ///
+    /// # Errors
+    /// As [`Description::fit`].
+    pub fn fit_rows(&self, mut rows: InputRows, path: &Path) -> Result<InputRows> {
+        let notices = self.fit_samples(&mut rows.samples, &rows.source, path)?;
+        rows.notices.extend(notices);
+        Ok(rows)
+    }
+
+    /// Rows of an array, as the network takes them.
+    ///
+    /// # Errors
+    /// As [`Description::fit`].
+    pub(super) fn fit_array(&self, mut samples: Samples) -> Result<Samples> {
+        self.fit_samples(&mut samples, &RowSource::default(), Path::new("x"))?;
+        Ok(samples)
+    }
+
+    /// Encodes samples. Returns what the user should know.
+    fn fit_samples(
+        &self,
+        samples: &mut Samples,
+        source: &RowSource,
+        path: &Path,
+    ) -> Result<Vec<String>> {
+        let columns = self.columns();
+        let expected = columns.columns.len();
+        if samples.width != expected {
+            let expected = format!("{expected} values each, the inputs of the model");
             let found = samples.width.to_string();
             return Err(Error::format(path, "samples", expected, found));
         }
-        let own = &self.class_names;
-        let by_name = names != own && !numbered(names) && !numbered(own);
-        let class_of = |(number, name): (usize, &String)| match by_name {
-            true => own.iter().position(|known| known == name),
-            false => (number < own.len()).then_some(number),
-        };
-        let classes: Vec<Option<usize>> = names.iter().enumerate().map(class_of).collect();
-        for label in &mut samples.labels {
-            let place = *label as usize;
-            let Some(class) = classes.get(place).copied().flatten() else {
-                let expected = format!("classes of the model: {}", own.join(", "));
-                let found = match names.get(place) {
-                    Some(name) => format!("\"{name}\""),
-                    None => format!("label {label} of {} classes", names.len()),
-                };
-                return Err(Error::format(path, "labels", expected, found));
-            };
-            *label = class as u32;
+        let (encoded, notices) = columns.encode(samples, source)?;
+        if let Some(encoded) = encoded {
+            *samples = encoded;
         }
-        Ok(())
+        Ok(notices)
+    }
+}
+
+/// What the labels of a file are for a network.
+struct LabelMap<'a> {
+    model: &'a Description,
+    /// For each label of the file its class; those that are none follow.
+    numbers: Vec<u32>,
+    unseen: Vec<String>,
+}
+
+impl<'a> LabelMap<'a> {
+    fn new(model: &'a Description, names: &[String]) -> Self {
+        let own = &model.class_names;
+        let mut unseen = Vec::new();
+        let numbers = match_names(own, names)
+            .into_iter()
+            .zip(names)
+            .map(|(class, name)| {
+                let class = class.unwrap_or_else(|| {
+                    unseen.push(name.clone());
+                    own.len() + unseen.len() - 1
+                });
+                class as u32
+            });
+        LabelMap {
+            model,
+            numbers: numbers.collect(),
+            unseen,
+        }
+    }
+
+    fn apply(&self, samples: &mut Samples) {
+        for label in &mut samples.labels {
+            *label = self.numbers[*label as usize];
+        }
+    }
+
+    fn notice(&self) -> Option<String> {
+        const SHOWN: usize = 5;
+        let list = |names: &[String]| {
+            let mut names: Vec<&str> = names.iter().take(SHOWN + 1).map(String::as_str).collect();
+            if names.len() > SHOWN {
+                names[SHOWN] = "…";
+            }
+            names.join(", ")
+        };
+        let (unseen, known) = (list(&self.unseen), list(&self.model.class_names));
+        (!self.unseen.is_empty()).then(|| {
+            format!("labels that are no class of the model count as errors, and not in the loss: {unseen} (its classes: {known})")
+        })
     }
 }
 
@@ -182,11 +280,6 @@ impl<'de> Visitor<'de> for ClassNames {
         }
         Ok(all)
     }
-}
-
-/// Whether the classes are called 0, 1, 2, …: they have no names.
-fn numbered(names: &[String]) -> bool {
-    names.iter().enumerate().all(|(i, n)| *n == i.to_string())
 }
 
 #[cfg(test)]

@@ -67,6 +67,22 @@ pub(super) fn batches(count: usize, size: usize) -> impl Iterator<Item = Range<u
         .map(move |start| start..count.min(start + size))
 }
 
+/// The rows whose labels are among the network's `classes`. The others count as errors.
+pub(crate) fn known_rows(samples: &Samples, rows: &[u32], classes: usize) -> Vec<u32> {
+    let is_known = |row: &&u32| (samples.labels[**row as usize] as usize) < classes;
+    rows.iter().filter(is_known).copied().collect()
+}
+
+/// What the network comes to on all rows, from what it comes to on the `known` ones of them. The loss is theirs alone.
+pub(crate) fn with_errors(known: Evaluation, count: usize, all: usize) -> Evaluation {
+    let mut evaluation = known;
+    if let Some(accuracy) = known.get(Metric::Accuracy).filter(|_| count < all) {
+        let accuracy = accuracy * count as f64 / all as f64;
+        evaluation.extend([(Metric::Accuracy, accuracy)]);
+    }
+    evaluation
+}
+
 /// Mean cross-entropy and accuracy of a network on rows of `samples`. If `predictions` is given, those for the rows are
 /// appended to it.
 pub(crate) fn evaluate<B: Backend>(

@@ -9,7 +9,7 @@ mod predictor;
 pub mod tensors;
 
 pub use description::Description;
-pub(crate) use evaluation::evaluate;
 pub use evaluation::{EVALUATION_ROWS, Predictions};
+pub(crate) use evaluation::{evaluate, known_rows, with_errors};
 pub use file::{Model, model_path};
 pub use predictor::Predictor;

@@ -2,13 +2,13 @@
 
 use ndarray::{Array2, ArrayView2};
 
-use super::evaluation::{EVALUATION_ROWS, Predictions, batches, evaluate};
+use super::evaluation::{EVALUATION_ROWS, Predictions, batches, evaluate, known_rows, with_errors};
 use super::file::Model;
 use crate::backend::select::{Device, OnBackend, on_inference_backend};
 use crate::backend::{Backend, Mode};
 use crate::data::Samples;
 use crate::error::{Error, Result};
-use crate::metrics::Evaluation;
+use crate::metrics::{Evaluation, Metric};
 use crate::nn::{Feed, Mlp};
 use crate::real::Real;
 use crate::threads::thread_count;
@@ -24,19 +24,19 @@ pub struct Predictor {
 }
 
 impl Predictor {
-    /// Mean cross-entropy and accuracy on the rows `rows` of `samples`, and what is predicted for each row.
+    /// Mean cross-entropy and accuracy on the rows `rows` of `samples`, and what is predicted for each row. A label that is
+    /// none of the network's classes counts as an error, and not in the loss.
     ///
     /// # Errors
-    /// If the samples have another width, a value that is not finite or a label that is none of the network's classes,
-    /// if there are not as many labels as samples, if there is no row or a row is none of the samples, or if the device
-    /// fails.
+    /// If the samples have another width or a value that is not finite, if there are not as many labels as samples, if
+    /// there is no row or a row is none of the samples, or if the device fails.
     pub fn evaluate(
         &mut self,
         samples: &Samples,
         rows: &[u32],
     ) -> Result<(Evaluation, Predictions)> {
         samples.check_values(self.inputs)?;
-        samples.check_labels(self.classes)?;
+        samples.check_labels(u32::MAX as usize + 1)?;
         if rows.is_empty() {
             return Err(Error::shape("rows", "at least one", "none"));
         }
@@ -44,7 +44,19 @@ impl Predictor {
             let expected = format!("rows of {} samples", samples.len());
             return Err(Error::shape("rows", expected, format!("row {row}")));
         }
-        self.network.evaluate(samples, rows)
+        let known = known_rows(samples, rows, self.classes);
+        if known.len() == rows.len() {
+            return self.network.evaluate(samples, rows);
+        }
+        let evaluation = match known.is_empty() {
+            true => Evaluation::new([(Metric::Accuracy, 0.0)]),
+            false => self.network.evaluate(samples, &known)?.0,
+        };
+        let predictions = self.network.predict(samples, rows)?;
+        Ok((
+            with_errors(evaluation, known.len(), rows.len()),
+            predictions,
+        ))
     }
 
     /// Probabilities and classes of all `samples`. Labels are not looked at.
@@ -53,7 +65,8 @@ impl Predictor {
     /// If the samples have another width or a value that is not finite, or if the device fails.
     pub fn predict(&mut self, samples: &Samples) -> Result<Predictions> {
         samples.check_values(self.inputs)?;
-        self.network.predict(samples)
+        let rows: Vec<u32> = (0..samples.len() as u32).collect();
+        self.network.predict(samples, &rows)
     }
 }
 
@@ -73,17 +86,14 @@ impl Model {
     }
 
     /// The class probabilities of the rows of `x` `[samples, inputs]`, `[samples, classes]`. The values are those of
-    /// the data that it was trained on, before normalisation. Who predicts more than once keeps a [`Predictor`].
+    /// the data that it was trained on, before normalisation; NaN is a missing value. Who predicts more than once keeps a
+    /// [`Predictor`].
     ///
     /// # Errors
     /// If a row has another width, or a value is not finite.
     pub fn predict_proba<R: Real>(&self, x: ArrayView2<'_, R>) -> Result<Array2<f64>> {
         let spec = &self.description.spec;
-        if x.ncols() != spec.inputs {
-            let expected = format!("{} columns, the inputs of the model", spec.inputs);
-            return Err(Error::shape("x", expected, x.ncols().to_string()));
-        }
-        let samples = Samples::from_array(x)?;
+        let samples = self.description.fit_array(Samples::from_array(x)?)?;
         let mut predictor = self.predictor(Device::Cpu, thread_count(None)?)?;
         let predictions = predictor.predict(&samples)?;
         let shape = (x.nrows(), spec.outputs);
@@ -96,7 +106,7 @@ impl Model {
 trait Network: Send {
     fn evaluate(&mut self, samples: &Samples, rows: &[u32]) -> Result<(Evaluation, Predictions)>;
 
-    fn predict(&mut self, samples: &Samples) -> Result<Predictions>;
+    fn predict(&mut self, samples: &Samples, rows: &[u32]) -> Result<Predictions>;
 }
 
 struct Loaded<B: Backend> {
@@ -139,10 +149,9 @@ impl<B: Backend> Network for Loaded<B> {
         Ok((evaluation, predictions))
     }
 
-    fn predict(&mut self, samples: &Samples) -> Result<Predictions> {
+    fn predict(&mut self, samples: &Samples, rows: &[u32]) -> Result<Predictions> {
         let (mlp, feed) = (&mut self.mlp, &mut self.feed);
-        let order = (0..samples.len() as u32).collect();
-        let rows = feed.rows(mlp.backend(), samples, order)?;
+        let rows = feed.rows(mlp.backend(), samples, rows.to_vec())?;
         let mut out = Predictions::default();
         for batch in batches(rows.len(), mlp.capacity()) {
             let count = batch.len();

@@ -1,14 +1,13 @@
 //! Settings, checked: every value present, in range, and of the type that the engine uses.
 
-use std::path::PathBuf;
-
-use super::{ClassWeights, Label, ModelSettings, Settings, keys, rules};
+use super::suited::DEFAULT_VALIDATION;
+use super::{ClassWeights, Column, DataSettings, Label, ModelSettings, Settings, keys, rules};
 use crate::backend::Order;
 use crate::backend::select::{Device, Precision};
-use crate::data::Dataset;
 use crate::data::augment::Augment;
 use crate::data::normalize::Normalize;
 use crate::data::split::{Split, stratified};
+use crate::data::{Dataset, DialectOptions, LoadOptions, TableOptions};
 use crate::error::Result;
 use crate::metrics::{Metric, ValidationMetric};
 use crate::nn::NetworkSpec;
@@ -23,10 +22,9 @@ use crate::optim::{By, Optimizer, Schedule};
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub struct Config {
-    pub data: Option<PathBuf>,
-    pub label: Option<String>,
+    /// What to load, and how to read it.
+    pub source: LoadOptions,
     pub validation: f64,
-    pub test: bool,
     pub normalize: Normalize,
     pub augment: Augment,
     /// Units of the hidden layers.
@@ -65,6 +63,10 @@ pub struct Config {
     pub objective: Option<ValidationMetric>,
     /// The settings with every default filled in: what `config.toml` of a run holds.
     pub resolved: Settings,
+    /// What the data changed in the settings, for the user.
+    pub notices: Vec<String>,
+    /// The settings as they were given.
+    given: Settings,
 }
 
 impl Config {
@@ -88,10 +90,8 @@ impl Config {
         let augment = data.augment.as_deref().unwrap_or("none");
         let init = model.init.as_deref().map(str::parse).transpose();
         let mut config = Config {
-            data: data.path.clone(),
-            label: data.label.as_ref().map(label).transpose()?,
-            validation: data.validation.unwrap_or(0.2),
-            test: data.test.unwrap_or(true),
+            source: data.load_options()?,
+            validation: data.validation.unwrap_or(DEFAULT_VALIDATION),
             normalize: data.normalize.unwrap_or_default(),
             augment: augment.parse().map_err(|e| keys::within("data", e))?,
             hidden: hidden(model)?,
@@ -130,35 +130,56 @@ impl Config {
             schedule_monitor: schedule.monitor.unwrap_or(ValidationMetric::ValLoss),
             objective: None,
             resolved: Settings::default(),
+            notices: Vec::new(),
+            given: settings.clone(),
         };
         config.resolved = config.to_settings(settings);
         Ok(config)
     }
 
-    /// What the data make of it: the weights of classes that were said by name, or are balanced.
+    /// What the data make of it: the defaults that suit a table, a batch that the training part can fill, and the weights
+    /// of classes that were said by name or are balanced.
     ///
     /// # Errors
     /// If the data have no class of a name.
-    pub fn for_data(mut self, data: &Dataset) -> Result<Self> {
-        if let Some(weights) = &self.class_weights {
-            let counts = || class_counts(data, &self.split(data).train);
+    pub fn for_data(self, data: &Dataset) -> Result<Self> {
+        let (suited, notice) = self.given.suited_to(data);
+        let mut config = match notice.is_some() {
+            true => Config {
+                objective: self.objective,
+                ..Config::new(&suited)?
+            },
+            false => self,
+        };
+        config.notices.extend(notice);
+        let split = config.split(data);
+        let samples = split.train.len();
+        if config.batch_size > samples && samples > 0 {
+            let asked = std::mem::replace(&mut config.batch_size, samples);
+            config.resolved.train.batch_size = Some(samples);
+            let notice = format!("batches of {samples}, all training samples, in place of {asked}");
+            config.notices.push(notice);
+        }
+        if let Some(weights) = &config.class_weights {
+            let counts = || class_counts(data, &split.train);
             let weights = weights
                 .of(&data.class_names, counts)
                 .map_err(|why| keys::error("train.class_weights", why))?;
-            let Loss::CrossEntropy(loss) = &mut self.loss;
+            let Loss::CrossEntropy(loss) = &mut config.loss;
             loss.class_weights = Some(weights);
         }
-        Ok(self)
+        Ok(config)
     }
 
     /// Every value written out, so that the file alone repeats the run.
     fn to_settings(&self, given: &Settings) -> Settings {
         let model = &given.model;
-        let mut s = Settings::default();
-        s.data.path.clone_from(&self.data);
-        s.data.label.clone_from(&given.data.label);
+        let mut s = Settings {
+            data: given.data.clone(),
+            ..Settings::default()
+        };
         s.data.validation = Some(self.validation);
-        s.data.test = Some(self.test);
+        s.data.test = Some(self.source.test);
         s.data.normalize = Some(self.normalize);
         s.data.augment = Some(self.augment.to_string());
         if model.widths.is_some() {
@@ -299,6 +320,42 @@ fn check_device(device: Device, precision: Precision) -> Result<()> {
             let message = format!("expected f32 with device {device}, found {name}");
             Err(keys::error("train.precision", message))
         }
+    }
+}
+
+impl DataSettings {
+    /// What to load, and how to read it.
+    ///
+    /// # Errors
+    /// If there are several label columns, or two test parts.
+    pub fn load_options(&self) -> Result<LoadOptions> {
+        let columns = |list: &Option<Vec<Column>>| {
+            let columns = list.iter().flatten();
+            columns.map(|column| column.text().to_owned()).collect()
+        };
+        if self.test_split.is_some() && self.test_data.is_some() {
+            let message = "expected either a share or a file, found both";
+            return Err(keys::error("data.test_split", message));
+        }
+        Ok(LoadOptions {
+            path: self.path.clone(),
+            test: self.test.unwrap_or(true),
+            test_split: self.test_split,
+            test_data: self.test_data.clone(),
+            table: TableOptions {
+                label: self.label.as_ref().map(label).transpose()?,
+                drop: columns(&self.drop),
+                id: columns(&self.id),
+                numeric: columns(&self.numeric),
+                categorical: columns(&self.categorical),
+                missing: self.missing.clone(),
+                dialect: DialectOptions {
+                    delimiter: self.delimiter.map(|delimiter| delimiter.0),
+                    decimal: self.decimal,
+                    header: self.header,
+                },
+            },
+        })
     }
 }
 

@@ -9,12 +9,13 @@
 //! of its numbers and whether a search may vary it.
 
 mod class_weights;
+mod columns;
 mod config;
 mod keys;
-mod label;
 mod layers;
 mod range;
 mod rules;
+mod suited;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -23,13 +24,13 @@ use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use clap::builder::{PathBufValueParser, TypedValueParser};
+use clap::builder::{PathBufValueParser, StringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 pub use class_weights::{ClassWeights, WeightRule};
+pub use columns::{Column, Delimiter, Label};
 pub use config::Config;
-pub use label::{Column, Label};
 
 pub(crate) use keys::{Key, error as setting_error, within};
 pub(crate) use layers::read_file;
@@ -37,6 +38,7 @@ pub(crate) use value::Kind;
 
 use crate::backend::Order;
 use crate::backend::select::{Device, Precision};
+use crate::data::Decimal;
 use crate::data::normalize::Normalize;
 use crate::error::MAX_NAME_BYTES;
 use crate::metrics::ValidationMetric;
@@ -77,14 +79,49 @@ pub struct DataSettings {
     /// target or y, else the last column]
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, value_parser = |text: &str| Ok::<_, Infallible>(Label::from(text)))]
     pub label: Option<Label>,
+    /// Columns to leave out, by name or index, separated by commas
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', allow_hyphen_values = true, value_parser = column())]
+    pub drop: Option<Vec<Column>>,
+    /// Columns that name rows, separated by commas: left out in training, kept beside predictions
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', allow_hyphen_values = true, value_parser = column())]
+    pub id: Option<Vec<Column>>,
+    /// Columns to take as numbers, separated by commas [default: those that hold numbers alone]
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', allow_hyphen_values = true, value_parser = column())]
+    pub numeric: Option<Vec<Column>>,
+    /// Columns to take as categories, separated by commas [default: those that hold words]
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', allow_hyphen_values = true, value_parser = column())]
+    pub categorical: Option<Vec<Column>>,
+    /// Words for a missing value, separated by commas; an empty cell is missing always [default: NA,N/A,nan,null,?]
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        allow_hyphen_values = true
+    )]
+    pub missing: Option<Vec<String>>,
+    /// Character between the columns of a CSV file, or "tab" [default: found in the file: , ; tab or |]
+    #[arg(long, value_name = "CHAR", allow_hyphen_values = true)]
+    pub delimiter: Option<Delimiter>,
+    /// Decimal separator of a CSV file: . or , [default: found in the file]
+    #[arg(long, value_name = "CHAR")]
+    pub decimal: Option<Decimal>,
+    /// Whether the first row of a CSV file has the names of the columns [default: found in the file]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub header: Option<bool>,
     /// Share of the training samples to use for validation, drawn from each class [default: 0.2]
     #[arg(long, value_name = "SHARE", allow_hyphen_values = true)]
     pub validation: Option<f64>,
     /// Evaluate on the test set after training [default: true]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub test: Option<bool>,
+    /// Share of the samples to set aside as test part, drawn from each class, the same for every seed [default: none]
+    #[arg(long, value_name = "SHARE", allow_hyphen_values = true)]
+    pub test_split: Option<f64>,
+    /// File whose samples are the test part [default: none]
+    #[arg(long, value_name = "PATH", value_parser = utf8_path())]
+    pub test_data: Option<PathBuf>,
     /// auto: bytes divided by 255, floats unchanged; standard: mean 0 and standard deviation 1 over the training
-    /// samples [default: auto]
+    /// samples [default: auto; tables: standard]
     #[arg(long, value_name = "HOW")]
     pub normalize: Option<Normalize>,
     /// Random changes of each training image, separated by commas: flip, shift=PIXELS (or crop=PIXELS), noise=DEVIATION
@@ -115,7 +152,7 @@ pub struct ModelSettings {
     /// Make each hidden layer narrower than the previous one by width/(depth-1), rounded down [default: true]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub taper: Option<bool>,
-    /// Batch normalisation after each hidden Linear [default: true]
+    /// Batch normalisation after each hidden Linear [default: true; tables: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub batch_norm: Option<bool>,
     /// Activation function of the hidden layers [default: relu]
@@ -138,10 +175,10 @@ pub struct ModelSettings {
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "Training")]
 pub struct TrainSettings {
-    /// Passes over the training part [default: 10]
+    /// Passes over the training part [default: 10; tables: at most 200, and --patience 20]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub epochs: Option<u32>,
-    /// Samples per update [default: 100]
+    /// Samples per update; at most the training samples [default: 100; tables: 1/100 of the training samples, in 32..256]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub batch_size: Option<usize>,
     /// Seed of initial weights, split, sample order, dropout and augmentation [default: 0]
@@ -172,13 +209,14 @@ pub struct TrainSettings {
     /// Largest norm of the gradient; larger gradients are scaled down; 0 turns clipping off [default: 0]
     #[arg(long, value_name = "NORM", allow_hyphen_values = true)]
     pub clip_norm: Option<f64>,
-    /// Stop after this many epochs without improvement of --monitor [default: off]
+    /// Stop after this many epochs without improvement of --monitor [default: off; tables without --epochs: 20]
     #[arg(long, value_name = "EPOCHS", allow_hyphen_values = true)]
     pub patience: Option<u32>,
     /// Smallest improvement that counts for --patience [default: 0]
     #[arg(long, value_name = "DELTA", allow_hyphen_values = true)]
     pub min_delta: Option<f64>,
-    /// What makes an epoch the best; ties go to the lower loss, then to the earlier epoch [default: val_accuracy]
+    /// What makes an epoch the best; ties go to the lower loss, then to the earlier epoch [default: val_accuracy;
+    /// tables: val_loss]
     #[arg(long, value_name = "NAME")]
     pub monitor: Option<ValidationMetric>,
 }
@@ -296,6 +334,11 @@ pub enum ScheduleName {
     Cosine,
     OneCycle,
     Plateau,
+}
+
+/// A column as a flag names it.
+fn column() -> impl TypedValueParser<Value = Column> {
+    StringValueParser::new().map(|text| Column::from(text.as_str()))
 }
 
 /// A path that can be written down, because files and JSON hold text in UTF-8, and whose names file systems take.

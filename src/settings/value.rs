@@ -8,10 +8,11 @@ use serde::de::IntoDeserializer;
 use serde::de::value::Error as NameError;
 
 use super::class_weights::ClassWeights;
-use super::label::Label;
+use super::columns::{Column, Delimiter, Label};
 use super::{OptimizerName, ScheduleName};
 use crate::backend::Order;
 use crate::backend::select::{Device, Precision};
+use crate::data::Decimal;
 use crate::data::normalize::Normalize;
 use crate::metrics::ValidationMetric;
 use crate::ops::activation::Activation;
@@ -211,6 +212,30 @@ impl Value for Label {
     }
 }
 
+impl Value for Column {
+    const KIND: Kind = Kind::Word;
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        Ok(text.into())
+    }
+
+    fn written(&self) -> String {
+        written(self)
+    }
+}
+
+impl Value for Delimiter {
+    const KIND: Kind = Kind::Word;
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse()
+    }
+
+    fn written(&self) -> String {
+        written(self)
+    }
+}
+
 impl Value for ClassWeights {
     const KIND: Kind = Kind::List;
 
@@ -253,6 +278,7 @@ macro_rules! names {
 }
 
 names!(
+    Decimal,
     Normalize,
     Activation,
     Order,

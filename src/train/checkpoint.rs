@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::trainer::{Progress, Trainer};
 use crate::backend::Backend;
+use crate::data::Schema;
 use crate::error::{Error, Result};
 use crate::model::tensors::{self, Array, TensorFile};
 use crate::nn::NetworkSpec;
@@ -21,6 +22,9 @@ pub(super) struct Header {
     format: u32,
     spec: NetworkSpec,
     data_hash: String,
+    /// The columns of its table. Earlier versions did not write them down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    schema: Option<Schema>,
     /// The run's settings when it was written.
     pub settings: Settings,
     pub progress: Progress,
@@ -39,6 +43,7 @@ pub(super) fn write_to<B: Backend>(
         format: FORMAT,
         spec: trainer.mlp().spec().clone(),
         data_hash: trainer.data().hash.clone(),
+        schema: trainer.fitted().schema().cloned(),
         settings: trainer.config().resolved.clone(),
         progress: trainer.progress.clone(),
         metrics_len,
@@ -83,6 +88,9 @@ fn parse(path: &Path, file: &TensorFile<'_>) -> Result<Header> {
 pub(super) fn restore<B: Backend>(path: &Path, trainer: &mut Trainer<B>) -> Result<Header> {
     let file = TensorFile::read(path)?;
     let header = parse(path, &file)?;
+    if let (Some(schema), Some(found)) = (&header.schema, trainer.fitted().schema()) {
+        expect_schema(path, schema, found)?;
+    }
     expect(
         path,
         "network",
@@ -107,6 +115,21 @@ pub(super) fn restore<B: Backend>(path: &Path, trainer: &mut Trainer<B>) -> Resu
     }
     trainer.progress = header.progress.clone();
     Ok(header)
+}
+
+/// Checks that the columns of a table are those of the run, and treated alike.
+fn expect_schema(path: &Path, schema: &Schema, found: &Schema) -> Result<()> {
+    let mut pairs = schema.columns.iter().zip(&found.columns);
+    if let Some((of_run, of_data)) = pairs.find(|(a, b)| a != b) {
+        expect(
+            path,
+            &format!("column \"{}\"", of_run.name),
+            of_run,
+            of_data,
+        )?;
+    }
+    expect(path, "columns", &schema.columns.len(), &found.columns.len())?;
+    expect(path, "label column", &schema.target, &found.target)
 }
 
 fn expect<T: PartialEq + std::fmt::Debug>(

@@ -46,6 +46,8 @@ pub struct Start<'a> {
     pub is_unlocked: bool,
     /// Where the run stands.
     pub progress: &'a Progress,
+    /// What the user should know about how data and settings go together.
+    pub notices: Vec<String>,
     /// A leftover sample is dropped each epoch, because a batch norm cannot learn from one.
     pub drops_single_leftover: bool,
 }
@@ -62,6 +64,7 @@ impl<'a> Start<'a> {
             run_dir: run_dir.map(|r| r.run().path()),
             is_unlocked: run_dir.is_some_and(|r| !r.is_exclusive()),
             progress: &trainer.progress,
+            notices: [&trainer.config().notices, trainer.fitted().notices()].concat(),
             drops_single_leftover: trainer.drops_single_leftover(),
         }
     }

@@ -11,12 +11,12 @@ use super::record::OnRequest;
 use super::{EpochRecord, Observer};
 use crate::backend::Backend;
 use crate::data::batches::{self, Augmentation};
-use crate::data::{Dataset, Normalizer, Split};
+use crate::data::{Dataset, Fitted, Split};
 use crate::error::Result;
 use crate::metrics::{Evaluation, Metric};
 use crate::model::Model;
 use crate::model::tensors::TensorFile;
-use crate::model::{self, Description, EVALUATION_ROWS, Predictions};
+use crate::model::{self, Description, EVALUATION_ROWS, Predictions, known_rows, with_errors};
 use crate::nn::{Feed, Rows};
 use crate::nn::{Mlp, NetworkSpec, Update, init};
 use crate::ops::loss::BatchLoss;
@@ -112,7 +112,7 @@ pub type Weights<R> = (Vec<R>, Vec<R>);
 /// A run: network, data, and progress.
 pub struct Trainer<B: Backend> {
     config: Config,
-    data: Arc<Dataset>,
+    data: Fitted,
     split: Split,
     class_names: Vec<String>,
     mlp: Mlp<B>,
@@ -150,15 +150,16 @@ impl<B: Backend> Trainer<B> {
         let config = config.for_data(&data)?;
         let split = config.split(&data);
         let class_names = class_names(&config, &data, init_from);
-        let spec = config.network(data.train.width, class_names.len())?;
-        check_sizes(&config, &spec, &split)?;
         monitor::check(&config, &data, &split)?;
         config
             .augment
             .check(data.image)
             .map_err(|e| crate::settings::within("data", e))?;
 
-        let normalizer = Normalizer::fit(config.normalize, &data.train, &split.train);
+        let data = Fitted::new(data, &split.train)?;
+        let spec = config.network(data.train().width, class_names.len())?;
+        check_sizes(&config, &spec, &split)?;
+        let normalizer = data.normalizer(config.normalize, &split.train);
         let capacity = config.batch_size.max(EVALUATION_ROWS);
         let mut mlp = Mlp::new(backend, spec, capacity)?;
         let (params, running) = match init_from {
@@ -167,12 +168,12 @@ impl<B: Backend> Trainer<B> {
         };
         mlp.load(&params, &running)?;
         let feed = Feed::new(mlp.backend(), normalizer, capacity)?;
-        let training = feed.rows(mlp.backend(), &data.train, split.train.clone())?;
-        let order = || split.validation.clone();
-        let validation = match &data.validation {
-            _ if split.validation.is_empty() => None,
-            Some(own) => Some(feed.rows(mlp.backend(), own, order())?),
-            None => Some(training.share(&data.train, order())?),
+        let training = feed.rows(mlp.backend(), data.train(), split.train.clone())?;
+        let known = known_rows(data.validation(), &split.validation, class_names.len());
+        let validation = match &data.data().validation {
+            _ if known.is_empty() => None,
+            Some(_) => Some(feed.rows(mlp.backend(), data.validation(), known)?),
+            None => Some(training.share(data.train(), known)?),
         };
         let progress = Progress {
             plateau: config.schedule.plateau(),
@@ -207,6 +208,11 @@ impl<B: Backend> Trainer<B> {
 
     /// The data set.
     pub fn data(&self) -> &Dataset {
+        self.data.data()
+    }
+
+    /// The data set as the network takes it.
+    pub fn fitted(&self) -> &Fitted {
         &self.data
     }
 
@@ -227,11 +233,15 @@ impl<B: Backend> Trainer<B> {
 
     /// What a model file says about this run's network.
     pub fn description(&self) -> Description {
-        let data = (self.data.name.clone(), self.data.hash.clone());
+        let data = self.data.data();
+        let origin = (data.name.clone(), data.hash.clone());
         let settings = self.config.resolved.clone();
         let normalizer = self.feed.normalizer().clone();
         let (spec, names) = (self.mlp.spec().clone(), self.class_names.clone());
-        Description::new(spec, normalizer, names, self.data.image, data, settings)
+        let image = data.image;
+        let mut description = Description::new(spec, normalizer, names, image, origin, settings);
+        description.schema = self.data.schema().cloned();
+        description
     }
 
     /// The network with the best epoch's weights; `None` before the first epoch has ended.
@@ -349,7 +359,7 @@ impl<B: Backend> Trainer<B> {
         let batch = first..self.training.len().min(first + c.batch_size);
         let augmentation = (!c.augment.is_none()).then_some(Augmentation {
             augment: &c.augment,
-            image: self.data.image,
+            image: self.data.data().image,
             seed: c.seed,
             epoch: self.progress.epoch,
         });
@@ -357,7 +367,7 @@ impl<B: Backend> Trainer<B> {
         let targets = self.training.targets(batch.clone())?;
         let x = self.feed.batch(
             self.mlp.backend(),
-            &self.data.train,
+            self.data.train(),
             &self.training,
             batch,
             augmentation.as_ref(),
@@ -378,7 +388,7 @@ impl<B: Backend> Trainer<B> {
     /// Sets the order of the current epoch. It depends on seed and epoch alone, so that a resumed epoch continues it.
     fn set_order(&mut self) -> Result<()> {
         let (config, split, epoch) = (&self.config, &self.split, self.progress.epoch);
-        self.training.arrange(&self.data.train, |order| {
+        self.training.arrange(self.data.train(), |order| {
             order.copy_from_slice(&split.train);
             if config.shuffle {
                 batches::order(order, config.seed, epoch);
@@ -390,19 +400,23 @@ impl<B: Backend> Trainer<B> {
         let Some(rows) = &self.validation else {
             return Ok(None);
         };
-        let samples = self.data.validation.as_ref().unwrap_or(&self.data.train);
+        let samples = self.data.validation();
         let asked = self.config.measured_on_request();
         let mut predictions = (!asked.is_empty()).then(Predictions::default);
         let (mlp, seen) = (&mut self.mlp, predictions.as_mut());
         let mut evaluation = model::evaluate(mlp, &mut self.feed, samples, rows, seen)?;
         if let Some(predictions) = predictions {
-            let rows = self.split.validation.iter();
-            let labels: Vec<u32> = rows.map(|&row| samples.labels[row as usize]).collect();
+            let known = known_rows(samples, &self.split.validation, self.class_names.len());
+            let labels: Vec<u32> = known
+                .iter()
+                .map(|&row| samples.labels[row as usize])
+                .collect();
             let predicted = predictions.of(&labels);
             let value = |&metric: &Metric| Some((metric, predicted.get(metric)?));
             evaluation.extend(asked.iter().filter_map(value));
         }
-        Ok(Some(evaluation))
+        let all = self.split.validation.len();
+        Ok(Some(with_errors(evaluation, rows.len(), all)))
     }
 
     fn record(&self, evaluation: Option<Evaluation>) -> EpochRecord {
@@ -454,8 +468,7 @@ impl<B: Backend> Trainer<B> {
     /// Evaluates the best weights on the test part, if there is one. The network holds its last weights again
     /// afterwards.
     pub fn test(&mut self) -> Result<Option<Evaluation>> {
-        let data = self.data.clone();
-        let Some(test) = &data.test else {
+        let Some(test) = self.data.test() else {
             return Ok(None);
         };
         let Some(best) = self.best.take() else {
@@ -463,9 +476,16 @@ impl<B: Backend> Trainer<B> {
         };
         let last = (self.mlp.read(|s| &s.params)?, self.mlp.read_running()?);
         self.mlp.load(&best.0, &best.1)?;
-        let order = (0..test.labels.len() as u32).collect();
-        let rows = self.feed.rows(self.mlp.backend(), test, order)?;
-        let evaluation = model::evaluate(&mut self.mlp, &mut self.feed, test, &rows, None)?;
+        let all: Vec<u32> = (0..test.len() as u32).collect();
+        let known = known_rows(test, &all, self.class_names.len());
+        let evaluation = match known.len() {
+            0 => Evaluation::new([(Metric::Accuracy, 0.0)]),
+            count => {
+                let rows = self.feed.rows(self.mlp.backend(), test, known)?;
+                let known = model::evaluate(&mut self.mlp, &mut self.feed, test, &rows, None)?;
+                with_errors(known, count, all.len())
+            }
+        };
         self.mlp.load(&last.0, &last.1)?;
         self.best = Some(best);
         Ok(Some(evaluation))
@@ -508,14 +528,6 @@ pub fn check_fit(config: &Config, data: &Dataset) -> Result<()> {
 }
 
 fn check_sizes(config: &Config, spec: &NetworkSpec, split: &Split) -> Result<()> {
-    let n = split.train.len();
-    if config.batch_size > n {
-        let message = format!(
-            "expected at most {n}, the training samples, found {}",
-            config.batch_size
-        );
-        return Err(setting_error("train.batch_size", message));
-    }
     if config.batch_size == 1 && spec.has_batch_norm() {
         let message =
             "expected at least 2: batch normalisation has no variance of one sample; found 1";

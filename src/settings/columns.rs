@@ -1,6 +1,10 @@
-//! Which columns hold the labels.
+//! Columns of a table, and what stands between them.
+
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::data::parse_delimiter;
 
 /// The columns that hold the labels: one, or a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,9 +60,22 @@ impl From<Column> for Written {
     }
 }
 
+impl From<&str> for Column {
+    fn from(text: &str) -> Self {
+        Written::Name(text.into()).into()
+    }
+}
+
 impl From<&str> for Label {
     fn from(text: &str) -> Self {
-        Label::One(Written::Name(text.into()).into())
+        Label::One(text.into())
+    }
+}
+
+impl Column {
+    /// Its name or its index.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 }
 
@@ -77,6 +94,38 @@ impl Label {
         match self.columns()[..] {
             [column] => Some(column),
             _ => None,
+        }
+    }
+}
+
+/// The character between columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Delimiter(pub u8);
+
+impl FromStr for Delimiter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = "one character that divides cells, such as , ; | or tab";
+        let found = parse_delimiter(text).map(Delimiter);
+        found.ok_or_else(|| format!("expected {expected}, found {text:?}"))
+    }
+}
+
+impl TryFrom<String> for Delimiter {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Delimiter> for String {
+    fn from(Delimiter(byte): Delimiter) -> String {
+        match byte {
+            b'\t' => "tab".to_owned(),
+            byte => char::from(byte).to_string(),
         }
     }
 }

@@ -1,0 +1,165 @@
+//! The parts of a data set of NumPy arrays.
+
+use std::path::{Path, PathBuf};
+
+use super::arrays::Arrays;
+use super::classes::Classes;
+use super::columns::Columns;
+use super::npy::{NpySize, NumberType};
+use super::options::TableOptions;
+use super::parts::{Parts, name_of};
+use super::table::{RowSource, Schema, Table};
+use super::test_part::TestSet;
+use super::Samples;
+use crate::error::{Error, Result};
+
+/// Reads the training and the validation part and, if asked for, the test part.
+pub(super) fn load_arrays(
+    mut arrays: Arrays,
+    test: bool,
+    options: &TableOptions,
+    schema: Option<&Schema>,
+) -> Result<Parts> {
+    arrays.check_names()?;
+    let path = arrays.path().to_owned();
+    let (kept, notices) = common_type(&mut arrays)?;
+    let mut suffixes = vec![""];
+    let mut other = |suffix| arrays.has_part(suffix).then(|| suffixes.push(suffix));
+    other("_val");
+    test.then(|| other("_test"));
+    check_memory(&mut arrays, &suffixes, kept)?;
+    let train = arrays.part("", kept)?;
+    let (image, is_table, width) = (train.image, train.is_table, train.samples.width);
+    let table = is_table
+        .then(|| array_table(&path, width, options))
+        .transpose()?;
+    if !is_table && !options.names_no_column() {
+        let found = format!("pictures in {}", path.display());
+        let message = format!("only a table has columns to drop or to treat, found {found}");
+        return Err(Error::setting("data", message));
+    }
+    let selected = match (schema, &table) {
+        (Some(schema), _) => schema.clone(),
+        (None, Some(table)) => table.unfitted(),
+        (None, None) => Schema::by_position(width, None),
+    };
+    if is_table && schema.is_none() {
+        let place = |row: usize| format!("array y, position {row}");
+        train.labels.check_classes(&path, "y", place)?;
+    }
+    let (mut classes, labels) = Classes::of(train.labels);
+    let mut other = |suffix: &str| -> Result<Option<Samples>> {
+        if !suffixes.contains(&suffix) {
+            return Ok(None);
+        }
+        let part = arrays.part(suffix, kept)?;
+        if part.samples.width != width {
+            return Err(Error::shape(
+                format!("x{suffix}"),
+                format!("{width} values a sample, as in x"),
+                part.samples.width.to_string(),
+            ));
+        }
+        if !is_table {
+            part.samples.check_values(width)?;
+        }
+        let samples = selected.select(part.samples, &path)?;
+        let labels = classes.number(part.labels);
+        Ok(Some(Samples { labels, ..samples }))
+    };
+    let (validation, test) = (other("_val")?, other("_test")?);
+    let train = selected.select(train.samples, &path)?;
+    Ok(Parts {
+        train: Samples { labels, ..train },
+        validation,
+        test,
+        class_names: classes.names,
+        unseen: classes.unseen,
+        image,
+        table,
+        name: None,
+        notices,
+    })
+}
+
+/// The table that an array of this width is.
+fn array_table(path: &Path, width: usize, options: &TableOptions) -> Result<Table> {
+    let columns = Columns {
+        path: path.to_owned(),
+        names: None,
+        count: width,
+    };
+    let roles = columns.features_alone(options)?;
+    let source = RowSource::of(path);
+    Ok(Table {
+        columns: columns.table_columns(&roles, options)?,
+        file_columns: width,
+        train: source.clone(),
+        validation: source.clone(),
+        test: source,
+        ..Table::default()
+    })
+}
+
+/// Loads the test part, in the number type that it has if the other parts are loaded too.
+pub(super) fn load_test_arrays(
+    mut arrays: Arrays,
+    path: PathBuf,
+    schema: &Schema,
+) -> Result<Option<TestSet>> {
+    arrays.check_names()?;
+    if !arrays.has_part("_test") {
+        return Ok(None);
+    }
+    let (kept, _) = common_type(&mut arrays)?;
+    check_memory(&mut arrays, &["_test"], kept)?;
+    let part = arrays.part("_test", kept)?;
+    let samples = schema.select(part.samples, &path)?;
+    let (classes, labels) = Classes::of(part.labels);
+    Ok(Some(TestSet {
+        samples: Samples { labels, ..samples },
+        source: RowSource::of(&path),
+        class_names: classes.names,
+        image: part.image,
+        name: name_of(&path),
+        path,
+        notices: Vec::new(),
+    }))
+}
+
+/// The wider number type of the training and the validation part, in which all parts are kept, and what the user
+/// should know about it.
+fn common_type(arrays: &mut Arrays) -> Result<(NumberType, Vec<String>)> {
+    let train = arrays.size("x")?.number_type;
+    if !arrays.has_part("_val") {
+        return Ok((train, Vec::new()));
+    }
+    let validation = arrays.size("x_val")?.number_type;
+    let notice = format!("x is {train}, x_val is {validation}: both are kept in the wider type");
+    let notices = (train != validation).then_some(notice);
+    Ok((train.max(validation), notices.into_iter().collect()))
+}
+
+/// Refuses parts that would take a multiple of their size if they were kept in a much wider number type.
+fn check_memory(arrays: &mut Arrays, suffixes: &[&str], kept: NumberType) -> Result<()> {
+    const ALWAYS: u64 = 32 << 20;
+    let sizes = suffixes
+        .iter()
+        .map(|suffix| arrays.size(&format!("x{suffix}")));
+    let sizes: Vec<NpySize> = sizes.collect::<Result<_>>()?;
+    let sum = |bytes: &dyn Fn(&NpySize) -> u64| {
+        sizes
+            .iter()
+            .fold(0, |sum: u64, size| sum.saturating_add(bytes(size)))
+    };
+    let widened = sizes.iter().any(|size| size.number_type < kept);
+    let (stored, needed) = (sum(&NpySize::stored), sum(&|size| size.needed(kept)));
+    if widened && needed > stored.saturating_mul(4).saturating_add(ALWAYS) {
+        return Err(Error::shape(
+            "x, x_val and x_test",
+            "arrays of one number type",
+            format!("several, which would take {needed} bytes in place of {stored} as {kept}"),
+        ));
+    }
+    Ok(())
+}

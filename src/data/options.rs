@@ -1,0 +1,60 @@
+//! What to load, and how to read a table.
+
+use std::path::PathBuf;
+
+use super::csv_dialect::DialectOptions;
+
+/// What to load.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LoadOptions {
+    /// A folder of IDX or NPY files, an NPZ file or a CSV file. Without a path [`super::locate()`] searches for the data
+    /// set.
+    pub path: Option<PathBuf>,
+    /// Whether to load the test part. If not, its files are not opened.
+    pub test: bool,
+    /// The share of the samples that is set aside as test part, for data without one.
+    pub test_split: Option<f64>,
+    /// A further file or folder whose samples are the test part.
+    pub test_data: Option<PathBuf>,
+    /// How to read a table.
+    pub table: TableOptions,
+}
+
+/// How to read a table. A column is given by its name or by its index from 0; a negative index counts from the end.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TableOptions {
+    /// The label column of a CSV file [default: label, class, target or y, else the last column].
+    pub label: Option<String>,
+    /// Columns that are left out.
+    pub drop: Vec<String>,
+    /// Columns that name rows: left out too, but kept beside predictions.
+    pub id: Vec<String>,
+    /// Columns that hold numbers.
+    pub numeric: Vec<String>,
+    /// Columns that hold categories.
+    pub categorical: Vec<String>,
+    /// Words for a missing value, in place of the usual ones. An empty cell is missing always.
+    pub missing: Option<Vec<String>>,
+    /// Delimiter, decimal separator and header of a CSV file.
+    pub dialect: DialectOptions,
+}
+
+/// The usual words for a missing value, in any case.
+const MISSING: [&str; 5] = ["NA", "N/A", "nan", "null", "?"];
+
+impl TableOptions {
+    /// Whether a cell is missing.
+    pub(super) fn is_missing(&self, cell: &str) -> bool {
+        match &self.missing {
+            _ if cell.is_empty() => true,
+            None => cell.len() <= 4 && MISSING.iter().any(|word| cell.eq_ignore_ascii_case(word)),
+            Some(words) => words.iter().any(|word| word == cell),
+        }
+    }
+
+    /// Whether it says nothing about columns.
+    pub(super) fn names_no_column(&self) -> bool {
+        let lists = [&self.drop, &self.id, &self.numeric, &self.categorical];
+        self.label.is_none() && lists.iter().all(|list| list.is_empty())
+    }
+}

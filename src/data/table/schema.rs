@@ -1,0 +1,258 @@
+//! What a model knows of the columns that it was trained on.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::{Features, Samples};
+use crate::error::{Error, Result};
+
+/// The columns of a table, and how each becomes numbers. It is fitted on the training rows and stored with the model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Schema {
+    /// Whether columns are found by their names; else by their positions.
+    pub has_names: bool,
+    /// Columns in the file, features and others; 0 for arrays.
+    #[serde(default)]
+    pub file_columns: usize,
+    /// The label column, for files that have one.
+    #[serde(default)]
+    pub target: Option<TargetColumn>,
+    /// The columns that name rows.
+    #[serde(default)]
+    pub ids: Vec<String>,
+    /// The features, in the order in which they enter the network.
+    pub columns: Vec<SchemaColumn>,
+}
+
+/// The label column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetColumn {
+    /// Its name; without a header its number.
+    pub name: String,
+    /// Its place in the file, from 0.
+    pub position: usize,
+}
+
+/// A column that is a feature.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SchemaColumn {
+    /// Its name; without a header its number.
+    pub name: String,
+    /// Its place in the file, from 0.
+    pub position: usize,
+    /// How it becomes numbers.
+    #[serde(flatten)]
+    pub treatment: Treatment,
+}
+
+/// How a column becomes numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Treatment {
+    /// A number stays itself.
+    Number {
+        /// Stands for a missing value: the median of the training rows. Without one a missing value is an error.
+        median: Option<f64>,
+        /// A further input is 1 where the value is missing, else 0: some training row had none.
+        missing: bool,
+    },
+    /// True is 1, false is 0.
+    Boolean {
+        /// As for a number.
+        median: f64,
+        /// As for a number.
+        missing: bool,
+    },
+    /// One-hot: one input a category, 1 for the row's category, else 0.
+    Category {
+        /// Those of the training rows: numbers in their order, then words in theirs.
+        categories: Vec<String>,
+        /// A missing value is a category of its own, the last one: some training row had none.
+        missing: bool,
+    },
+    /// No training row has a value: it becomes nothing.
+    Empty,
+}
+
+impl Treatment {
+    /// The number of inputs that the column becomes.
+    pub fn inputs(&self) -> usize {
+        match self {
+            Treatment::Number { missing, .. } | Treatment::Boolean { missing, .. } => {
+                1 + usize::from(*missing)
+            }
+            Treatment::Category {
+                categories,
+                missing,
+            } => categories.len() + usize::from(*missing),
+            Treatment::Empty => 0,
+        }
+    }
+
+    /// The kind in a word.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Treatment::Number { .. } => "number",
+            Treatment::Boolean { .. } => "boolean",
+            Treatment::Category { .. } => "category",
+            Treatment::Empty => "empty",
+        }
+    }
+
+    /// What is done to the column, in words.
+    pub fn in_words(&self) -> String {
+        let gaps = |median: f64, missing: bool| match missing {
+            true => format!("missing: median {median}, and one 0/1 input"),
+            false => format!("none missing (median {median})"),
+        };
+        match self {
+            Treatment::Number {
+                median: Some(median),
+                missing,
+            } => gaps(*median, *missing),
+            Treatment::Number { median: None, .. } => "none may be missing".to_owned(),
+            Treatment::Boolean { median, missing } => format!("0/1; {}", gaps(*median, *missing)),
+            Treatment::Category {
+                categories,
+                missing,
+            } => {
+                const SHOWN: usize = 8;
+                let mut shown: Vec<&str> =
+                    categories.iter().take(SHOWN).map(String::as_str).collect();
+                if categories.len() > SHOWN {
+                    shown.push("…");
+                }
+                let missing = if *missing {
+                    "; missing: its own category"
+                } else {
+                    ""
+                };
+                format!(
+                    "one-hot of {}: {}{missing}",
+                    categories.len(),
+                    shown.join(", ")
+                )
+            }
+            Treatment::Empty => "left out: no training row has a value".to_owned(),
+        }
+    }
+}
+
+impl Schema {
+    /// Columns that are told apart by position alone and hold numbers: those of models that have no schema. `label` is
+    /// the name or the number of their label column, if it is known.
+    pub fn by_position(width: usize, label: Option<&str>) -> Self {
+        let column = |position: usize| SchemaColumn {
+            name: position.to_string(),
+            position,
+            treatment: Treatment::Number {
+                median: None,
+                missing: false,
+            },
+        };
+        Schema {
+            has_names: false,
+            file_columns: 0,
+            target: label.map(|name| TargetColumn {
+                name: name.to_owned(),
+                position: width,
+            }),
+            ids: Vec::new(),
+            columns: (0..width).map(column).collect(),
+        }
+    }
+
+    /// The columns of the schema, of rows that have these columns alone or all of those in the training file.
+    ///
+    /// # Errors
+    /// If the rows have another width.
+    pub(in crate::data) fn select(&self, samples: Samples, path: &Path) -> Result<Samples> {
+        let width = self.columns.len();
+        if samples.width == width {
+            return Ok(samples);
+        }
+        if samples.width != self.file_columns {
+            let expected = format!("{width} values each");
+            let found = samples.width.to_string();
+            return Err(Error::format(path, "samples", expected, found));
+        }
+        Ok(Samples {
+            features: match &samples.features {
+                Features::U8(values) => Features::U8(self.columns_of(values, samples.width)),
+                Features::F32(values) => Features::F32(self.columns_of(values, samples.width)),
+                Features::F64(values) => Features::F64(self.columns_of(values, samples.width)),
+            },
+            width,
+            labels: samples.labels,
+        })
+    }
+
+    fn columns_of<T: Copy>(&self, values: &[T], width: usize) -> Vec<T> {
+        let rows = values.chunks_exact(width);
+        rows.flat_map(|row| self.columns.iter().map(|column| row[column.position]))
+            .collect()
+    }
+
+    /// The number of inputs of the network.
+    pub fn inputs(&self) -> usize {
+        self.columns
+            .iter()
+            .map(|column| column.treatment.inputs())
+            .sum()
+    }
+
+    /// For each input whether it is a number to be scaled. The others are 0 or 1.
+    pub fn scaled(&self) -> Vec<bool> {
+        let inputs = self.columns.iter().flat_map(|column| {
+            let is_number = matches!(column.treatment, Treatment::Number { .. });
+            (0..column.treatment.inputs()).map(move |input| is_number && input == 0)
+        });
+        inputs.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_is_stored_in_plain_words() {
+        let schema = Schema {
+            has_names: true,
+            file_columns: 4,
+            target: None,
+            ids: vec!["id".to_owned()],
+            columns: vec![
+                SchemaColumn {
+                    name: "age".to_owned(),
+                    position: 2,
+                    treatment: Treatment::Number {
+                        median: Some(0.1),
+                        missing: true,
+                    },
+                },
+                SchemaColumn {
+                    name: "colour".to_owned(),
+                    position: 0,
+                    treatment: Treatment::Category {
+                        categories: vec!["red".to_owned()],
+                        missing: false,
+                    },
+                },
+            ],
+        };
+        let json = serde_json::to_string(&schema).unwrap();
+        assert!(
+            json.contains(
+                r#"{"name":"age","position":2,"kind":"number","median":0.1,"missing":true}"#
+            ),
+            "{json}"
+        );
+        assert_eq!(serde_json::from_str::<Schema>(&json).unwrap(), schema);
+        assert_eq!(
+            (schema.inputs(), schema.scaled()),
+            (3, vec![true, false, false])
+        );
+    }
+}
