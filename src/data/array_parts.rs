@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::Samples;
 use super::arrays::Arrays;
 use super::classes::Classes;
 use super::columns::Columns;
@@ -10,7 +11,6 @@ use super::options::TableOptions;
 use super::parts::{Parts, name_of};
 use super::table::{RowSource, Schema, Table};
 use super::test_part::TestSet;
-use super::Samples;
 use crate::error::{Error, Result};
 
 /// Reads the training and the validation part and, if asked for, the test part.

@@ -304,6 +304,8 @@ fn refuse_mnist(
 
 #[cfg(test)]
 mod tests {
+    use super::super::idx::tests::{image_file, label_file, label_rows};
+    use super::super::open::tests::gzip;
     use super::*;
 
     #[test]
@@ -322,5 +324,130 @@ mod tests {
             }
         }
         assert_eq!(refuse_mnist(path, None).unwrap(), None);
+    }
+
+    /// Writes label and image files of one pixel an image.
+    fn write(folder: &Path, files: &[(&str, &[u8])]) {
+        for (name, labels) in files {
+            let bytes = match name.contains("images") {
+                true => image_file([labels.len() as u32, 1, 1], labels),
+                false if name.contains("idx2") => {
+                    let classes: Vec<i32> = labels.iter().map(|&label| label.into()).collect();
+                    label_rows(&classes)
+                }
+                false => label_file(labels.len() as u32, labels),
+            };
+            let bytes = if name.ends_with(".gz") {
+                gzip(&bytes)
+            } else {
+                bytes
+            };
+            fs::write(folder.join(name), bytes).unwrap();
+        }
+    }
+
+    #[test]
+    fn file_names_of_other_data_sets() {
+        for names in [
+            [
+                "train-images.idx3-ubyte",
+                "train-labels.idx1-ubyte",
+                "t10k-images.idx3-ubyte",
+                "t10k-labels.idx1-ubyte",
+            ],
+            [
+                "emnist-letters-train-images-idx3-ubyte.gz",
+                "emnist-letters-train-labels-idx1-ubyte.gz",
+                "emnist-letters-test-images-idx3-ubyte.gz",
+                "emnist-letters-test-labels-idx1-ubyte.gz",
+            ],
+            [
+                "qmnist-train-images-idx3-ubyte",
+                "qmnist-train-labels-idx2-int.gz",
+                "qmnist-test-images-idx3-ubyte",
+                "qmnist-test-labels-idx2-int",
+            ],
+            [
+                "train-images-idx3-ubyte.gz",
+                "train-labels.idx1-ubyte",
+                "test-images-idx3-ubyte",
+                "test-labels-idx1-ubyte",
+            ],
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let labels: [&[u8]; 4] = [&[0, 0, 0], &[7, 0, 9], &[0], &[9]];
+            let files: Vec<(&str, &[u8])> = names.into_iter().zip(labels).collect();
+            write(dir.path(), &files);
+            assert!(is_idx_folder(dir.path()));
+            let parts = load(dir.path(), true).unwrap();
+            assert_eq!(parts.train.labels, [7, 0, 9], "{names:?}");
+            assert_eq!(parts.test.unwrap().labels, [9]);
+            assert_eq!((parts.class_names.len(), parts.unseen.len()), (10, 0));
+            assert_eq!(load_test(dir.path()).unwrap().unwrap().samples.labels, [9]);
+            let is_plain = !names[0].contains("mnist");
+            assert_eq!(parts.notices.len(), usize::from(is_plain));
+        }
+    }
+
+    #[test]
+    fn labels_above_nine_name_the_classes_that_occur() {
+        let dir = tempfile::tempdir().unwrap();
+        write(
+            dir.path(),
+            &[
+                ("emnist-letters-train-images-idx3-ubyte", &[5, 6, 7]),
+                ("emnist-letters-train-labels-idx1-ubyte", &[26, 1, 255]),
+                ("emnist-letters-test-images-idx3-ubyte", &[5, 6]),
+                ("emnist-letters-test-labels-idx1-ubyte", &[3, 255]),
+            ],
+        );
+        let parts = load(dir.path(), true).unwrap();
+        assert_eq!(parts.class_names, ["1", "26", "255"]);
+        assert_eq!(parts.train.labels, [1, 0, 2]);
+        assert_eq!(
+            (parts.unseen, parts.test.unwrap().labels),
+            (vec!["3".to_owned()], vec![3, 2])
+        );
+        let test = load_test(dir.path()).unwrap().unwrap();
+        assert_eq!(
+            (test.class_names, test.samples.labels),
+            (vec!["3".into(), "255".into()], vec![0, 1])
+        );
+    }
+
+    #[test]
+    fn several_sets_in_a_folder_are_listed() {
+        let dir = tempfile::tempdir().unwrap();
+        for set in ["emnist-digits-", "emnist-letters-", ""] {
+            fs::write(
+                dir.path().join(format!("{set}train-images-idx3-ubyte.gz")),
+                "",
+            )
+            .unwrap();
+        }
+        let error = load(dir.path(), false).err().unwrap();
+        assert_eq!(error.exit_code(), 2);
+        let error = error.to_string();
+        assert!(
+            error.contains("expected the files of one data set"),
+            "{error}"
+        );
+        let all = "train-images-idx3-ubyte, emnist-digits-train-images-idx3-ubyte, emnist-letters-train-images-idx3-ubyte";
+        assert!(error.ends_with(all), "{error}");
+        assert!(load_test(dir.path()).is_err());
+    }
+
+    #[test]
+    fn a_missing_file_is_named_with_its_prefix() {
+        let dir = tempfile::tempdir().unwrap();
+        write(
+            dir.path(),
+            &[("emnist-digits-train-images-idx3-ubyte", &[1])],
+        );
+        let error = load(dir.path(), false).err().unwrap().to_string();
+        assert!(
+            error.contains("emnist-digits-train-labels-idx1-ubyte: no such file"),
+            "{error}"
+        );
     }
 }
