@@ -202,10 +202,9 @@ mod tests {
     use super::*;
 
     fn source(path: &Path) -> DataSource {
-        DataSource {
-            data: Some(path.to_owned()),
-            label: None,
-        }
+        let mut settings = DataSettings::default();
+        settings.path = Some(path.to_owned());
+        DataSource { settings, seed: 0 }
     }
 
     #[test]

@@ -272,14 +272,18 @@ fn in_words(outcome: &StudyReport<'_>, elapsed: Duration) -> String {
     if let Some(value) = value(DataPart::Validation) {
         text += &format!("validation:  {} {}\n", main.name(), main.format(value));
     }
-    if let (Some(value), Some(interval)) = (value(DataPart::Test), outcome.test_interval) {
-        text += &format!(
-            "test:        {} {} (95 % interval {} to {})\n",
-            main.name(),
-            main.format(value),
-            main.format(interval.low),
-            main.format(interval.high)
-        );
+    match (value(DataPart::Test), outcome.test_interval) {
+        (Some(value), Some(interval)) => {
+            text += &format!(
+                "test:        {} {} (95 % interval {} to {})\n",
+                main.name(),
+                main.format(value),
+                main.format(interval.low),
+                main.format(interval.high)
+            );
+        }
+        _ if model.best_epoch.is_some() => text += "test:        the data have no test part\n",
+        _ => {}
     }
     text + &format!(
         "report:      {}\ntime:        {}\n",

@@ -11,8 +11,8 @@ use super::train::interrupt_flag;
 use crate::error::{Error, Result};
 use crate::metrics::{Metric, ValidationMetric};
 use crate::search::journal::Journal;
-use crate::search::sweep::{Cell, Series, cells};
-use crate::search::{Finish, Plan, Task};
+use crate::search::sweep::{Cell, Series, cells, pooling_note};
+use crate::search::{Finish, Plan, Task, shortened_batches};
 use crate::settings::utf8_path;
 use crate::text::number::shown;
 use crate::text::printable::printable_path;
@@ -140,6 +140,9 @@ struct SweepReport<'a> {
 struct SeriesReport {
     parameter: String,
     values: Vec<Cell>,
+    /// What became of batches that were larger than the training part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shortened_batches: Option<String>,
 }
 
 fn conclude(args: &SweepArgs, plans: &[Plan]) -> Result<()> {
@@ -161,6 +164,7 @@ fn conclude(args: &SweepArgs, plans: &[Plan]) -> Result<()> {
         series.push(SeriesReport {
             parameter,
             values: cells(plan, storage, study)?,
+            shortened_batches: shortened_batches(storage, study),
         });
     }
     let report = SweepReport {
@@ -191,6 +195,13 @@ fn in_words(report: &SweepReport<'_>) -> String {
         let mut rows = vec![header.map(str::to_owned).to_vec()];
         rows.extend(series.values.iter().map(|cell| row(cell, metric)));
         text += &table::align(&rows, 0);
+        let notes = [
+            pooling_note(&series.values),
+            series.shortened_batches.clone(),
+        ];
+        for note in notes.iter().flatten() {
+            text += &format!("{note}\n");
+        }
         text.push('\n');
     }
     text + &format!(

@@ -149,6 +149,8 @@ mod tests {
             validation: None,
             test: Some(part(Features::U8(vec![7, 9]), &[1])),
             class_names: ["a", "b", "c"].map(str::to_owned).to_vec(),
+            unseen: Vec::new(),
+            table: None,
             image: None,
             path: PathBuf::from("p"),
             name: "n".to_owned(),

@@ -203,6 +203,8 @@ mod tests {
 
     fn data(image: Option<ImageShape>) -> Dataset {
         Dataset {
+            unseen: Vec::new(),
+            table: None,
             train: Samples {
                 features: Features::F64(vec![-1.0, 0.0, 1.0, 3.0, 3.0, 3.0]),
                 width: 2,

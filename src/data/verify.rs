@@ -155,8 +155,16 @@ mod tests {
 
     use super::*;
 
+    fn at(path: &Path) -> LoadOptions {
+        LoadOptions {
+            path: Some(path.to_owned()),
+            test: true,
+            ..LoadOptions::default()
+        }
+    }
+
     fn outcomes(folder: &Path) -> Vec<Result<String, String>> {
-        let checks = verify(Some(folder), None).unwrap();
+        let checks = verify(&at(folder)).unwrap();
         checks.into_iter().map(|check| check.outcome).collect()
     }
 
@@ -181,7 +189,7 @@ mod tests {
             &format!("{abc}  \n"),
         ] {
             fs::write(dir.path().join(SUMS), text).unwrap();
-            let error = verify(Some(dir.path()), None).unwrap_err();
+            let error = verify(&at(dir.path())).unwrap_err();
             assert!(error.to_string().contains("line 1"), "{error}");
         }
     }
@@ -201,7 +209,7 @@ mod tests {
         for name in ["../outside", "below/../../outside", &absolute] {
             let sums = format!("{abc}  inside\n{abc}  {name}\n");
             fs::write(folder.join(SUMS), sums).unwrap();
-            let error = verify(Some(&folder), None).unwrap_err();
+            let error = verify(&at(&folder)).unwrap_err();
             assert_eq!(error.exit_code(), 2);
             let message = error.to_string();
             assert!(message.contains("line 2: expected the name of a file in this folder"));

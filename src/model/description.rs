@@ -311,6 +311,8 @@ mod tests {
             validation: None,
             test: Some(samples),
             class_names: names(class_names),
+            unseen: Vec::new(),
+            table: None,
             image: None,
             path: "made-up.csv".into(),
             name: "made-up".into(),

@@ -232,7 +232,9 @@ mod tests {
         for settings in [Settings::default(), deep] {
             let (model, samples) = (model(&settings), pixels(530));
             let mut plain = Load(&model).run(Plain::<f32>::new(1)).unwrap();
-            let expected = plain.predict(&samples).unwrap();
+            let expected = plain
+                .predict(&samples, &(0..530).collect::<Vec<u32>>())
+                .unwrap();
             let rows: Vec<u32> = (0..530).rev().step_by(2).collect();
             let evaluated = plain.evaluate(&samples, &rows).unwrap();
             for threads in [1, 3] {

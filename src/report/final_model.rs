@@ -93,7 +93,9 @@ impl FinalModel {
         let mut figures = Vec::new();
         if !self.records.is_empty() {
             // The loss first, as in the lines of progress.
-            figures.extend(Metric::ALL.into_iter().rev().map(|m| self.curve(m)));
+            let metrics = Metric::ALL.into_iter().rev();
+            let measured = metrics.filter(|&metric| self.is_measured(metric));
+            figures.extend(measured.map(|metric| self.curve(metric)));
         }
         if let Some(Ok(tested)) = &self.tested {
             figures.extend(tested.figures());
@@ -101,9 +103,15 @@ impl FinalModel {
         figures
     }
 
+    fn is_measured(&self, metric: Metric) -> bool {
+        let parts = [DataPart::Training, DataPart::Validation].map(|part| metric.of(part));
+        let mut records = self.records.iter();
+        records.any(|record| parts.iter().any(|&of_part| record.get(of_part).is_some()))
+    }
+
     /// A metric of the training and the validation part against the epoch.
     fn curve(&self, metric: Metric) -> Figure {
-        let what = metric.name();
+        let what = metric.title();
         let value = |r: &EpochRecord| {
             let of = |part| r.get(metric.of(part)).unwrap_or(f64::NAN);
             let (training, validation) = (of(DataPart::Training), of(DataPart::Validation));
@@ -148,10 +156,13 @@ impl FinalModel {
                 &format!("epoch {epoch}, the model: {}", metric.format(validation)),
             );
         }
-        chart.legend(&[
+        let names = [
             (LineStyle::Plain, "training"),
             (LineStyle::Best, "validation"),
-        ]);
+        ];
+        // The first line may have no points.
+        let has_training = points.iter().any(|p| p.1.is_finite());
+        chart.legend(&names[usize::from(!has_training)..]);
         let rows = points.iter().map(|p| {
             let cell = |x: f64| {
                 if x.is_finite() {
@@ -163,7 +174,7 @@ impl FinalModel {
             [p.0.to_string(), cell(p.1), cell(p.2)]
         });
         Figure {
-            name: format!("final-{what}"),
+            name: format!("final-{}", metric.name()),
             caption: format!(
                 "{title} against the epoch; the large dot is the epoch whose weights are the model. Training figures are taken before each update and with dropout"
             ),

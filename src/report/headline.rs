@@ -7,6 +7,7 @@ use crate::metrics::{DataPart, Metric, format_percent};
 use crate::search::journal::{Trial, TrialState};
 use crate::search::sweep::{Cell, extremes};
 use crate::text::number::shown;
+use crate::train::Summary;
 
 /// The top of the page.
 pub(super) fn headline(sections: &[StudySection<'_>], model: Option<&FinalModel>) -> String {
@@ -85,7 +86,14 @@ fn test(model: &FinalModel) -> String {
         Some((summary.get(accuracy)?, interval, summary.test_samples))
     });
     let Some((share, interval, samples)) = tested else {
-        return html::paragraph("", "The final model has not been tested yet.");
+        let why = match &model.summary {
+            None => "has not been tested yet",
+            Some(Summary {
+                best_epoch: None, ..
+            }) => "was not tested, because its training diverged in the first epoch",
+            Some(_) => "was not tested, because the data have no test part",
+        };
+        return html::paragraph("", &format!("The final model {why}."));
     };
     format!(
         "<p class=\"result\"><strong>{}</strong> of the {samples} test samples are classified correctly by the final \

@@ -45,9 +45,18 @@ impl<'a> Measure<'a> {
         }
     }
 
-    /// An axis that holds all values.
+    /// An axis that holds all values, and no place that none of them can have.
     pub(super) fn axis(self, values: impl IntoIterator<Item = f64>) -> Scale {
-        Scale::around(values, SHORTEST_AXIS)
+        let values: Vec<f64> = values.into_iter().collect();
+        match Scale::around(values.iter().copied(), SHORTEST_AXIS) {
+            Scale::Linear { low, high } => {
+                let (least, most) = self.limits();
+                let (low, high) = (low.max(least), high.min(most));
+                // A file may hold any number.
+                Scale::Linear { low, high }.holding(values)
+            }
+            other => other,
+        }
     }
 
     /// The least and the greatest value that it can have.
@@ -76,5 +85,15 @@ mod tests {
         );
         assert_eq!(ours.format(0.5), other.format(0.5));
         assert_eq!(ours.limits().0, 0.0);
+    }
+
+    #[test]
+    fn an_axis_ends_where_its_values_must() {
+        let axis = |name, values: &[f64]| Measure::from_name(name).axis(values.iter().copied());
+        let linear = |low, high| Scale::Linear { low, high };
+        assert_eq!(axis("val_accuracy", &[1.0, 1.0]), linear(0.99, 1.0));
+        assert_eq!(axis("val_loss", &[0.0]).place(0.0), 0.0);
+        assert_eq!(axis("value", &[0.0]).place(0.0), 0.5);
+        assert_eq!(axis("val_accuracy", &[0.5, 1.5]).inside(1.5), Some(1.0));
     }
 }

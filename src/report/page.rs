@@ -8,7 +8,8 @@ use super::headline::headline;
 use super::html::{self, escape};
 use super::section::{SeriesSection, StudySection};
 use crate::search::journal::Trial;
-use crate::search::sweep::Cell;
+use crate::search::shortened_batches;
+use crate::search::sweep::{Cell, pooling_note};
 use crate::text::number::shown;
 
 /// Trials in the table of the best.
@@ -26,9 +27,10 @@ h1,h2,h3,h2+p,.label{break-after:avoid}.question{font-size:1.1rem;color:var(--mu
 .figures{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,28rem),1fr));gap:1.2rem;margin-bottom:1.2rem}\
 figure{margin:0 0 1.2rem;break-inside:avoid}.figures figure{margin:0}figcaption{color:var(--muted);font-size:.86rem}svg{width:100%;height:auto;display:block}a{color:var(--link)}\
 .broad figure>div{overflow-x:auto}.broad svg{min-width:44rem}\
-.wide{overflow-x:auto;margin-bottom:1.2rem}table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem}\
+.wide{overflow-x:auto;margin-bottom:1.2rem;background:linear-gradient(90deg,var(--paper) 1rem,transparent 2rem) local,linear-gradient(270deg,var(--paper) 1rem,transparent 2rem) local,linear-gradient(90deg,var(--rule),transparent 1rem),linear-gradient(270deg,var(--rule),transparent 1rem)}table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem}\
 th,td{text-align:right;padding:.25rem .8rem;border-bottom:1px solid var(--rule);white-space:nowrap}th:first-child,td:first-child{text-align:left;padding-left:0}\
 th{color:var(--muted);font-weight:600}tr{break-inside:avoid}\
+@media screen and (max-width:40rem){th,td{white-space:normal;overflow-wrap:normal;padding:.25rem .3rem;font-size:.8rem}}\
 pre{background:color-mix(in srgb,var(--muted) 10%,transparent);padding:.7rem .9rem;border-radius:.4rem;font-size:.84rem;line-height:1.45;white-space:pre-wrap;overflow-wrap:anywhere}pre.settings{columns:15rem}\
 @media print{body{max-width:none;padding:0;font-size:10pt}.wide{overflow:visible;break-inside:avoid}th,td{padding:.15rem .5rem;white-space:normal}table{font-size:.82rem}.broad svg{min-width:0}.figures{grid-template-columns:1fr 1fr}figcaption a{display:none}}";
 
@@ -135,11 +137,22 @@ fn values(series: &SeriesSection<'_>) -> String {
             },
         ]
     };
-    let table = html::table(&header, series.cells(measure).iter().map(row));
+    let cells = series.cells(measure);
+    let table = html::table(&header, cells.iter().map(row));
+    let notes = [pooling_note(&cells), shortened(&series.section)];
+    let notes = notes.iter().flatten();
     format!(
-        "{}{table}",
-        html::paragraph("label", &html::sentence(&measure.title()))
+        "{}{table}{}",
+        html::paragraph("label", &html::sentence(&measure.title())),
+        notes
+            .map(|note| html::paragraph("note", note))
+            .collect::<String>()
     )
+}
+
+/// What became of batches that were larger than the training part.
+fn shortened(section: &StudySection<'_>) -> Option<String> {
+    shortened_batches(section.storage, section.study)
 }
 
 /// The best trials of a search, with the seeds of their runs.
@@ -177,7 +190,8 @@ fn best(section: &StudySection<'_>) -> String {
             .chain([value, seeds.join(" ")])
             .collect()
     };
-    html::table(&header, section.ranking().iter().take(BEST).map(row))
+    let note = shortened(section).map(|note| html::paragraph("note", &note));
+    html::table(&header, section.ranking().iter().take(BEST).map(row)) + &note.unwrap_or_default()
 }
 
 fn final_model_section(model: &FinalModel, figures: &[Figure]) -> String {

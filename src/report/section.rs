@@ -27,10 +27,9 @@ pub(super) struct SeriesSection<'a> {
 impl SeriesSection<'_> {
     /// Its values, judged by a measure that trials have noted.
     pub(super) fn cells(&self, measure: Measure<'_>) -> Vec<Cell> {
-        let name = measure.name();
         let StudySection { storage, study } = self.section;
-        let cell = |value| Cell::of(storage, study, (self.name, value), &name);
-        self.choices.iter().map(cell).collect()
+        let values = (self.name, self.choices);
+        Cell::all(storage, study, values, &measure.name(), measure.limits())
     }
 }
 

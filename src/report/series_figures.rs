@@ -41,6 +41,12 @@ fn figure(series: &SeriesSection<'_>, metric: Metric, cells: &[Cell]) -> Figure 
         draw(&mut chart, i, cell, metric);
     }
     let mut caption = format!("{title}: every repeat, their mean, and the mean's 95 % t interval");
+    if cells
+        .iter()
+        .any(|c| c.mean.is_some_and(|m| m.pooled.is_some()))
+    {
+        caption += ", from the deviation that the values have in common";
+    }
     if cells.iter().any(|c| c.diverged) {
         caption += "; × where a loss stopped being a number";
     }
@@ -56,16 +62,14 @@ fn figure(series: &SeriesSection<'_>, metric: Metric, cells: &[Cell]) -> Figure 
 /// An axis for all repeats and their intervals.
 ///
 /// Intervals of few repeats are long and would leave no room for anything else. They are cut where they go beyond the
-/// repeats by more than the repeats' own range, or beyond the limits of the measure.
+/// repeats by more than the repeats' own range.
 fn range(cells: &[Cell], measure: Measure<'_>) -> Scale {
     let repeats = || cells.iter().flat_map(|c| c.repeats.iter().copied());
     let (low, high) = (
         repeats().fold(f64::INFINITY, f64::min),
         repeats().fold(f64::NEG_INFINITY, f64::max),
     );
-    let limits = measure.limits();
-    let least = (low - (high - low)).max(limits.0);
-    let most = (high + (high - low)).min(limits.1);
+    let (least, most) = (low - (high - low), high + (high - low));
     let intervals = cells.iter().filter_map(|c| c.mean?.interval);
     let ends = intervals.flat_map(|i| [i.low.max(least), i.high.min(most)]);
     measure.axis(repeats().chain(ends))
@@ -125,11 +129,11 @@ mod tests {
 
     #[test]
     fn intervals_have_room_but_do_not_crowd_out_the_repeats() {
-        let cells = |lists: &[&[f64]]| -> Vec<Cell> {
+        let cells = |measure: Measure<'_>, lists: &[&[f64]]| -> Vec<Cell> {
             let cell = |repeats: &&[f64]| Cell {
                 value: serde_json::Value::Null,
                 repeats: repeats.to_vec(),
-                mean: student::mean(repeats),
+                mean: student::means(&[*repeats], measure.limits())[0],
                 diverged: false,
             };
             lists.iter().map(cell).collect()
@@ -137,14 +141,14 @@ mod tests {
         let linear = |low, high| Scale::Linear { low, high };
         let [accuracy, loss] = ["val_accuracy", "val_loss"].map(Measure::from_name);
         // 12 ± 2.48 and 19.5 ± 6.35 lie within 10 to 20 and 10 more on both sides.
-        let wide = cells(&[&[11.0, 12.0, 13.0], &[10.0], &[19.0, 20.0]]);
+        let wide = cells(loss, &[&[11.0, 12.0, 13.0], &[10.0], &[19.0, 20.0]]);
         assert_eq!(range(&wide, loss), linear(5.0, 30.0));
         // 10.5 ± 6.35 of repeats from 10 to 11: no further than from 9 to 12.
-        let narrow = cells(&[&[10.0, 11.0]]);
+        let narrow = cells(loss, &[&[10.0, 11.0]]);
         assert_eq!(range(&narrow, loss), linear(9.0, 12.0));
         // 0.75 ± 3.18: no accuracy is below 0 or above 1.
-        let two = cells(&[&[0.5, 1.0]]);
-        assert_eq!(range(&two, accuracy), linear(0.0, 1.0));
-        assert_eq!(range(&two, loss), linear(0.0, 1.5));
+        let two = |measure| range(&cells(measure, &[&[0.5, 1.0]]), measure);
+        assert_eq!(two(accuracy), linear(0.0, 1.0));
+        assert_eq!(two(loss), linear(0.0, 1.5));
     }
 }

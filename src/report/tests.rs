@@ -120,6 +120,12 @@ fn a_file_becomes_a_page_with_its_figures() {
     assert!(page.contains(effect), "{page}");
     assert!(page.contains("<tr><td>elu</td><td>–</td><td>–</td><td>–</td><td>diverged</td></tr>"));
     assert!(page.contains("Not finished: 1 of 4 values have no result yet."));
+    // Squares of 2 and 2/3 in 10⁴, with two degrees of freedom each.
+    assert!(
+        page.contains("in common, 0.0082 with 4 degrees of freedom"),
+        "{page}"
+    );
+    assert!(!page.contains("the whole training part"), "no such trial");
     assert_eq!(
         page.matches("<svg").count(),
         2 + 2,
@@ -150,6 +156,44 @@ fn a_file_becomes_a_page_with_its_figures() {
     assert_eq!(svg.matches("<circle").count(), 6 + 2 + 1);
     assert!(svg.contains("<title>elu: diverged</title>"), "{svg}");
     assert!(figure("sweep-activation-loss.svg").contains("validation loss"));
+}
+
+/// The value that was asked for stays in the table.
+#[test]
+fn a_shortened_batch_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("study.journal");
+    let mut space = Space::default();
+    space.add_choices("batch_size", "64,256").unwrap();
+    let sizes = space.distributions().next().unwrap();
+    let mut operations = vec![study("sweep-batch_size", Direction::Maximize)];
+    operations.push(Operation::StudyUserAttr {
+        study: 0,
+        key: "chainrule".into(),
+        value: json!({"sampler": "grid"}),
+    });
+    for choice in [0.0, 1.0] {
+        let trial = trial(
+            0,
+            TrialState::Complete,
+            &[("batch_size", choice, sizes)],
+            |t| {
+                repeats(&[0.5, 0.75])(t);
+                if choice == 1.0 {
+                    t.user_attrs
+                        .insert("whole_training_part".into(), json!([96, 97]));
+                }
+            },
+        );
+        operations.push(trial);
+    }
+    written(&path, operations);
+    let page = fs::read_to_string(write(&path, dir.path(), None).unwrap()).unwrap();
+    assert!(
+        page.contains("the whole training part, 96 or 97 samples."),
+        "{page}"
+    );
+    assert!(page.contains("<td>256</td>"), "{page}");
 }
 
 /// Trials of two parameters with reports, as Optuna writes them: there is no plan.

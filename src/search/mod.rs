@@ -24,5 +24,5 @@ pub use preset::{Outline, Preset, SEARCH};
 pub use run::{Finish, Search, Task, folder, ranking, workers};
 pub use space::{Point, Space};
 pub use study::{Awaited, Claim, Next, Reported, Slots, StudyWork};
-pub use trial::run_folder;
+pub use trial::{run_folder, shortened_batches};
 pub use watch::{Assignment, End, Watcher};

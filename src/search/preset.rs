@@ -195,11 +195,11 @@ mod tests {
         for task in outline.tasks() {
             task.plan.check().unwrap();
             let config = task.plan.config(&task.plan.space.middle(), 0, 0).unwrap();
-            assert_eq!((config.epochs, config.test), (10, false));
+            assert_eq!((config.epochs, config.source.test), (10, false));
         }
         assert_eq!(outline.series[0].repeats, 3);
         let last = outline.middle().unwrap();
-        assert_eq!((last.epochs, last.test, last.seed), (10, true, 4));
+        assert_eq!((last.epochs, last.source.test, last.seed), (10, true, 4));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::journal::{Storage, Study, TrialState};
 use super::plan::{Plan, PrunerName, SamplerName};
 use super::space::Space;
 use crate::error::{Error, Result};
-use crate::metrics::{Direction, ValidationMetric};
+use crate::metrics::{Direction, ValidationMetric, format_value};
 use crate::settings::Settings;
 use crate::statistics::student::{self, Mean};
 
@@ -92,19 +92,37 @@ pub fn cells(plan: &Plan, storage: &Storage, study: &Study) -> Result<Vec<Cell>>
             study.name
         )));
     };
-    let metric = plan.objective.name();
-    let cell = |value| Cell::of(storage, study, (name, value), &metric);
-    Ok(choices.iter().map(cell).collect())
+    let (noted, limits) = (plan.objective.name(), plan.objective.metric().limits());
+    Ok(Cell::all(storage, study, (name, choices), &noted, limits))
 }
 
 impl Cell {
-    /// The numbers under the name `metric` in the trial with this value, one per repeat.
-    pub fn of(
+    /// A cell for each of a parameter's values, judged by the numbers that its trial has noted under a name, one per
+    /// repeat. They lie within `limits`.
+    pub fn all(
         storage: &Storage,
         study: &Study,
-        (name, value): (&str, &Value),
-        metric: &str,
-    ) -> Self {
+        (parameter, values): (&str, &[Value]),
+        noted: &str,
+        limits: (f64, f64),
+    ) -> Vec<Self> {
+        let cell = |value| Cell::of(storage, study, (parameter, value), noted);
+        let mut cells: Vec<Cell> = values.iter().map(cell).collect();
+        let measured = |cell| match cell {
+            &Cell { diverged: true, .. } => &[],
+            Cell { repeats, .. } => repeats.as_slice(),
+        };
+        let groups: Vec<&[f64]> = cells.iter().map(measured).collect();
+        let means = student::means(&groups, limits);
+        cells
+            .iter_mut()
+            .zip(means)
+            .for_each(|(cell, mean)| cell.mean = mean);
+        cells
+    }
+
+    /// Without its mean.
+    fn of(storage: &Storage, study: &Study, (name, value): (&str, &Value), metric: &str) -> Self {
         let trial = storage
             .trials(study)
             .find(|t| t.state().has_result() && t.parameter(name).as_ref() == Some(value));
@@ -112,11 +130,26 @@ impl Cell {
         let complete = trial.is_some_and(|t| t.state() == TrialState::Complete);
         Cell {
             value: value.clone(),
-            mean: student::mean(&repeats).filter(|_| complete),
+            mean: None,
             repeats,
             diverged: trial.is_some() && !complete,
         }
     }
+}
+
+/// How the intervals of a series' means were computed, if not from each value's own repeats.
+pub fn pooling_note(cells: &[Cell]) -> Option<String> {
+    let means = || cells.iter().filter_map(|cell| cell.mean);
+    let pooled = means().find_map(|mean| mean.pooled)?;
+    let mut note = format!(
+        "Few repeats each: the 95 % intervals take the standard deviation that the values have in common, {} with {} degrees of freedom, and end where the metric does.",
+        format_value(pooled.deviation),
+        pooled.freedom
+    );
+    if means().any(|mean| mean.pooled.is_none()) {
+        note += " A value whose repeats differ far more keeps its own.";
+    }
+    Some(note)
 }
 
 /// The best and the worst of the cells that have ended; those that diverged are the worst.
@@ -130,6 +163,7 @@ pub fn extremes(cells: &[Cell], direction: Direction) -> Option<(&Cell, &Cell)> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Metric;
 
     #[test]
     fn the_six_series_are_the_study_s() {
@@ -159,7 +193,7 @@ mod tests {
         let cell = |repeats: &[f64], diverged| Cell {
             value: Value::Null,
             repeats: repeats.to_vec(),
-            mean: student::mean(repeats),
+            mean: student::means(&[repeats], Metric::Loss.limits())[0],
             diverged,
         };
         let cells = [

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::journal::Attributes;
+use super::journal::{Attributes, Storage, Study};
 use super::plan::Plan;
 use super::pruner::Pruner;
 use super::study::{Claim, Reported, StudyWork};
@@ -73,6 +73,8 @@ impl Worker<'_> {
 
     fn train(&self, work: &mut StudyWork<'_>, claim: &Claim, threads: usize) -> Result<End> {
         let objective = self.plan.objective.metric().of(DataPart::Validation);
+        let settings = self.plan.space.settings(&claim.point, &self.plan.base)?;
+        let batch_size = settings.train.batch_size;
         let mut summaries = Vec::new();
         let mut values = Vec::new();
         for repeat in 0..self.plan.repeats {
@@ -105,13 +107,13 @@ impl Worker<'_> {
             let value = summary.get(objective).filter(|_| !summary.diverged);
             summaries.push(summary);
             let Some(value) = value else {
-                let was_own = work.diverge(claim, notes(&summaries))?;
+                let was_own = work.diverge(claim, notes(&summaries, batch_size))?;
                 return Ok(if was_own { End::Diverged } else { End::Lost });
             };
             values.push(value);
         }
         let mean = values.iter().sum::<f64>() / values.len() as f64;
-        let was_own = work.complete(claim, mean, notes(&summaries))?;
+        let was_own = work.complete(claim, mean, notes(&summaries, batch_size))?;
         Ok(if was_own {
             End::Complete(mean)
         } else {
@@ -125,8 +127,26 @@ pub fn run_folder(folder: &Path, slot: u32, repeat: u32) -> PathBuf {
     folder.join(format!("{slot:04}-{repeat}"))
 }
 
-/// The results of the repeats that are written into the study file, for reports.
-fn notes(summaries: &[Summary]) -> Attributes {
+/// What a trial notes of its repeats' batches if they were asked to be larger than the training part.
+const WHOLE_BATCH: &str = "whole_training_part";
+
+/// The sizes of the batches of trials that were asked for larger ones than the training part has, in words.
+pub fn shortened_batches(storage: &Storage, study: &Study) -> Option<String> {
+    let sizes = storage.trials(study).flat_map(|t| t.noted(WHOLE_BATCH));
+    let mut sizes: Vec<f64> = sizes.collect();
+    sizes.sort_by(f64::total_cmp);
+    sizes.dedup();
+    let sizes: Vec<String> = sizes.iter().map(f64::to_string).collect();
+    (!sizes.is_empty()).then(|| {
+        format!(
+            "A batch size above the number of training samples is shown as it was asked for; such batches were the whole training part, {} samples.",
+            sizes.join(" or ")
+        )
+    })
+}
+
+/// The results of the repeats that are written into the study file, for reports. `batch_size` is the one asked for.
+fn notes(summaries: &[Summary], batch_size: Option<usize>) -> Attributes {
     let list = |of: &dyn Fn(&Summary) -> Value| summaries.iter().map(of).collect::<Value>();
     let mut notes = Attributes::new();
     for metric in Metric::ALL {
@@ -139,6 +159,10 @@ fn notes(summaries: &[Summary]) -> Attributes {
     notes.insert("best_epoch".into(), list(&|s| json!(s.best_epoch)));
     let seconds = |s: &Summary| json!(s.epoch_seconds.iter().sum::<f64>());
     notes.insert("train_seconds".into(), list(&seconds));
+    let is_shortened = |s: &Summary| batch_size.is_some_and(|asked| asked > s.train_samples);
+    if summaries.iter().any(is_shortened) {
+        notes.insert(WHOLE_BATCH.into(), list(&|s| json!(s.train_samples)));
+    }
     notes
 }
 

@@ -248,7 +248,7 @@ fn labels_are_columns() {
         match columns {
             [one] => {
                 let config = Config::new(&settings).unwrap();
-                assert_eq!(config.label.as_deref(), Some(*one));
+                assert_eq!(config.source.table.label.as_deref(), Some(*one));
                 assert_eq!(config.resolved.data.label, settings.data.label);
             }
             _ => {

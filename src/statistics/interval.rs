@@ -25,6 +25,16 @@ pub struct Interval {
     pub high: f64,
 }
 
+impl Interval {
+    /// From `half` below the middle to `half` above it.
+    pub(super) fn around(middle: f64, half: f64) -> Self {
+        Interval {
+            low: middle - half,
+            high: middle + half,
+        }
+    }
+}
+
 /// The 97.5 % quantile of the standard normal distribution, which leaves out 2.5 % on each side.
 const Z: f64 = 1.959_963_984_540_054;
 

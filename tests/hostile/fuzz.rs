@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use chainrule::Result;
 use chainrule::backend::select::Device;
-use chainrule::data::{self, Dataset, ImageShape, LoadOptions};
+use chainrule::data::{
+    self, Dataset, FileKind, ImageShape, InputRows, LoadOptions, Schema, TableOptions,
+};
 use chainrule::model::Model;
 use chainrule::settings::{Config, Settings};
 use chainrule::train;
@@ -97,13 +99,18 @@ fn sound<T>(result: Result<T>) -> Option<T> {
 
 fn load(path: &Path) -> Option<Dataset> {
     let options = LoadOptions {
-        path: Some(path),
-        label: None,
+        path: Some(path.to_owned()),
         test: true,
+        ..LoadOptions::default()
     };
     let data = sound(data::load(&options))?;
     data.check().unwrap();
     Some(data)
+}
+
+fn read_rows(path: &Path, width: usize, image: ImageShape) -> Result<(FileKind, InputRows)> {
+    let columns = Schema::by_position(width, None);
+    data::read_input(path, &columns, Some(image), &TableOptions::default())
 }
 
 /// Damages one file and reads it as a data set and as rows to predict.
@@ -114,7 +121,7 @@ fn data_file(name: &str, whole: &[u8], text: Range<usize>) {
         height: 2,
         width: 3,
     };
-    let read = |path: &Path| sound(data::read_input(path, 6, Some(image), None)).is_some();
+    let read = |path: &Path| sound(read_rows(path, 6, image)).is_some();
     assert!(read(&path), "{name} is sound before it is damaged");
     damage(whole, text, 7, |bytes| {
         fs::write(&path, bytes).unwrap();

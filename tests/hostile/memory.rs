@@ -1,9 +1,10 @@
 //! Reading takes at most 4 times the expanded size of a file, plus 50 MB.
 
 use std::fs;
+use std::path::Path;
 
 use chainrule::Result;
-use chainrule::data::{self, LoadOptions};
+use chainrule::data::{self, FileKind, InputRows, LoadOptions, Schema, TableOptions};
 use chainrule::model::Model;
 
 use super::{Files, alone, npy, npy_header, safetensors, write_gzip, write_npz};
@@ -47,9 +48,9 @@ fn bounded<T>(name: &str, expanded: usize, good: bool, read: impl FnOnce() -> Re
 fn data_bounded(files: &Files, name: &str, expanded: usize, good: bool) {
     let path = files.path(name);
     let options = LoadOptions {
-        path: Some(&path),
-        label: None,
+        path: Some(path),
         test: true,
+        ..LoadOptions::default()
     };
     bounded(name, expanded, good, || data::load(&options));
 }
@@ -131,6 +132,11 @@ fn a_directory_takes_no_memory_for_what_it_claims() {
 }
 
 /// Packed twice, so that each layer by itself unpacks to little.
+fn read_rows(path: &Path) -> Result<(FileKind, InputRows)> {
+    let columns = Schema::by_position(1, None);
+    data::read_input(path, &columns, None, &TableOptions::default())
+}
+
 #[test]
 fn the_limit_holds_for_all_layers_together() {
     let _alone = alone();
@@ -143,13 +149,13 @@ fn the_limit_holds_for_all_layers_together() {
     let inner = fs::read(files.path("inner")).unwrap();
     write_gzip(&files.path("a.npz"), &inner, 1);
     let path = files.path("a.npz");
-    let error = data::read_rows(&path, 1, None).unwrap_err();
+    let error = read_rows(&path).unwrap_err();
     assert_eq!(error.exit_code(), 2);
     assert!(error.to_string().contains("268435456 bytes"), "{error}");
     // The header is honest where the directory is not.
     let short = npy("|u1", "(9, 1)", &[1; 9]);
     write_npz(&path, &[("x.npy", short, n)]);
-    let error = data::read_rows(&path, 1, None).unwrap_err();
+    let error = read_rows(&path).unwrap_err();
     assert!(
         error.to_string().contains("no bytes after the last value"),
         "{error}"

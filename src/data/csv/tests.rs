@@ -1,4 +1,6 @@
+use super::super::classes::Classes;
 use super::super::open::tests::gzip;
+use super::super::table::Treatment;
 use super::*;
 
 fn source(bytes: &[u8]) -> InputFile {
@@ -8,12 +10,47 @@ fn source(bytes: &[u8]) -> InputFile {
     InputFile::open(&path).unwrap()
 }
 
-fn table(text: &str, label: Option<&str>) -> CsvTable {
-    read(source(text.as_bytes()), label).unwrap()
+fn options(label: Option<&str>) -> TableOptions {
+    TableOptions {
+        label: label.map(str::to_owned),
+        ..TableOptions::default()
+    }
+}
+
+/// A file that was read, with its classes.
+struct Found {
+    values: Vec<f64>,
+    width: usize,
+    labels: Vec<u32>,
+    class_names: Vec<String>,
+    notices: Vec<String>,
+}
+
+fn table(text: &str, label: Option<&str>) -> Found {
+    with_options(text, &options(label)).unwrap()
+}
+
+fn with_options(text: &str, options: &TableOptions) -> Result<Found> {
+    let read = read(source(text.as_bytes()), options)?;
+    let (classes, labels) = Classes::of(read.labels);
+    let Features::F64(values) = read.samples.features else {
+        panic!("not f64")
+    };
+    Ok(Found {
+        values,
+        width: read.samples.width,
+        labels,
+        class_names: classes.names,
+        notices: read.notices,
+    })
 }
 
 fn error(text: &str, label: Option<&str>) -> String {
-    let error = read(source(text.as_bytes()), label).err().unwrap();
+    error_with(text, &options(label))
+}
+
+fn error_with(text: &str, options: &TableOptions) -> String {
+    let error = with_options(text, options).err().unwrap();
     assert_eq!(error.exit_code(), 2, "{error}");
     let message = error.to_string();
     assert!(message.contains("t.csv"), "{message}");
@@ -23,19 +60,16 @@ fn error(text: &str, label: Option<&str>) -> String {
     }
 }
 
-fn values(table: &CsvTable) -> (&[f64], &[u32]) {
-    match &table.samples.features {
-        Features::F64(values) => (values, &table.samples.labels),
-        _ => panic!("not f64"),
-    }
+fn values(table: &Found) -> (&[f64], &[u32]) {
+    (&table.values, &table.labels)
 }
 
 #[test]
 fn without_header_the_last_column_is_the_label() {
     let table = table("1,2.5,0\n-3,4e2,2\n", None);
-    assert_eq!(values(&table), (&[1.0, 2.5, -3.0, 400.0][..], &[0, 2][..]));
-    assert_eq!(table.samples.width, 2);
-    assert_eq!(table.class_names, None);
+    assert_eq!(values(&table), (&[1.0, 2.5, -3.0, 400.0][..], &[0, 1][..]));
+    assert_eq!(table.width, 2);
+    assert_eq!(table.class_names, ["0", "2"]);
     assert_eq!(table.notices, ["label: last column (2)"]);
 }
 
@@ -43,12 +77,13 @@ fn without_header_the_last_column_is_the_label() {
 fn a_named_label_column_is_found() {
     for name in ["label", "Class", "TARGET", "y"] {
         let table = table(&format!("a,{name},b\n1,3,2\n"), None);
-        assert_eq!(values(&table), (&[1.0, 2.0][..], &[3][..]));
+        assert_eq!(values(&table), (&[1.0, 2.0][..], &[0][..]));
+        assert_eq!(table.class_names, ["3"]);
         assert_eq!(table.notices, [format!("label: column \"{name}\" (1)")]);
     }
     // Label comes before y, in any order of columns.
     let table = table("y,label\n7,1\n", None);
-    assert_eq!(values(&table), (&[7.0][..], &[1][..]));
+    assert_eq!(values(&table), (&[7.0][..], &[0][..]));
 }
 
 #[test]
@@ -56,12 +91,16 @@ fn the_label_column_by_index_and_by_name() {
     let text = "a,b,c\n1,2,3\n4,5,6\n";
     for label in ["0", "-3", "a", "A"] {
         let table = table(text, Some(label));
-        assert_eq!(values(&table), (&[2.0, 3.0, 5.0, 6.0][..], &[1, 4][..]));
+        assert_eq!(values(&table), (&[2.0, 3.0, 5.0, 6.0][..], &[0, 1][..]));
         assert!(table.notices.is_empty());
     }
-    assert_eq!(table(text, Some("-1")).samples.labels, [3, 6]);
-    // A label that parses as a number is an index.
-    assert_eq!(table("5,1\n6,0\n", Some("1")).samples.labels, [1, 0]);
+    assert_eq!(table(text, Some("-1")).class_names, ["3", "6"]);
+    assert_eq!(table("5,1\n6,0\n", Some("1")).labels, [1, 0]);
+    // A name comes before an index.
+    assert_eq!(
+        table("1,0,k\n5,6,a\n7,8,b\n", Some("1")).class_names,
+        ["5", "7"]
+    );
 }
 
 #[test]
@@ -86,11 +125,11 @@ fn the_label_column_reveals_a_header_of_numbers() {
     let table = table("0,1,label\n5,6,cat\n7,8,ant\n", None);
     assert_eq!(values(&table), (&[5.0, 6.0, 7.0, 8.0][..], &[1, 0][..]));
     assert_eq!(
-        table.notices[1],
-        "line 1 is taken for a header: 0, 1, label"
+        table.notices[0],
+        "line 1 is taken for a header: 0, 1, label (--header false if it is none)"
     );
     let numbered = self::table("0,1,kind\n5,6,1\n", None);
-    assert_eq!(values(&numbered), (&[5.0, 6.0][..], &[1][..]));
+    assert_eq!(values(&numbered), (&[5.0, 6.0][..], &[0][..]));
     // A class named y is not a header.
     let yes_no = self::table("5,6,y\n7,8,n\n", None);
     assert_eq!(values(&yes_no), (&[5.0, 6.0, 7.0, 8.0][..], &[1, 0][..]));
@@ -99,13 +138,13 @@ fn the_label_column_reveals_a_header_of_numbers() {
 #[test]
 fn words_become_classes_in_alphabetical_order() {
     let table = table("1,zebra\n2,ant\n3,zebra\n4,Bee\n", None);
-    assert_eq!(table.samples.labels, [2, 1, 2, 0]);
-    assert_eq!(table.class_names.unwrap(), ["Bee", "ant", "zebra"]);
+    assert_eq!(table.labels, [2, 1, 2, 0]);
+    assert_eq!(table.class_names, ["Bee", "ant", "zebra"]);
 }
 
 #[test]
 fn whole_labels_may_be_written_as_floats() {
-    assert_eq!(table("1,3.0\n2,1e1\n", None).samples.labels, [3, 10]);
+    assert_eq!(table("1,3.0\n2,1e1\n", None).class_names, ["3", "10"]);
 }
 
 #[test]
@@ -114,7 +153,7 @@ fn quotes_spaces_blank_lines_line_ends_and_byte_order_marks() {
     let table = table(text, None);
     assert_eq!(values(&table), (&[1.0, 2.0, 3.0, 4.0][..], &[0, 1][..]));
     let marked = self::table("\u{feff}1,2,0\n3,4,1\n", None);
-    assert_eq!(marked.samples.labels, [0, 1]);
+    assert_eq!(marked.labels, [0, 1]);
 }
 
 #[test]
@@ -124,7 +163,8 @@ fn other_delimiters_and_gzip() {
         assert_eq!(values(&table), (&[1.0, 2.0, 3.0, 4.0][..], &[0, 1][..]));
     }
     let packed = gzip(b"1,2,0\n3,4,1\n");
-    assert_eq!(read(source(&packed), None).unwrap().samples.labels, [0, 1]);
+    let read = read(source(&packed), &options(None)).unwrap();
+    assert_eq!(Classes::of(read.labels).1, [0, 1]);
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("cut.csv");
     std::fs::write(&path, &packed[..packed.len() - 3]).unwrap();
@@ -136,7 +176,7 @@ fn other_delimiters_and_gzip() {
 fn ragged_rows() {
     assert_eq!(
         error("1,2,0\n3,4,1\n5,6\n", None),
-        "line 3: expected 3 columns as in line 1, found 2"
+        "line 3: expected 3 columns as in line 1, found 2: 5, 6"
     );
     assert!(error("a,b,label\r\n1,2,0\r\n5,6,1,9\r\n", None).starts_with("line 3: "));
     assert!(error("\na,b,label\n\r\n1,2\n1,2,3", None).starts_with("line 4: "));
@@ -144,45 +184,76 @@ fn ragged_rows() {
 }
 
 #[test]
-fn cells_that_are_not_numbers() {
-    let name = |cell: &str| error(&format!("a,b,label\n1,2,0\n\n3,{cell},1\n"), None);
+fn cells_hold_numbers_words_or_nothing() {
+    let text = "a,b,c,label\n1,x,,0\n?,y,007,1\n-inf,x,NA,0\n1e999,nan,2,1\n";
+    let cells: Vec<Cell> = table(text, None).values.into_iter().map(Cell::of).collect();
+    let (number, word) = (Cell::Number, Cell::Word);
+    assert_eq!(cells[..3], [number(1.0), word(0), Cell::Missing]);
+    assert_eq!(cells[3..6], [Cell::Missing, word(1), word(2)]);
     assert_eq!(
-        name("x"),
-        "line 4, column 2 (b): expected a number, found \"x\""
+        cells[6..9],
+        [number(f64::NEG_INFINITY), word(0), Cell::Missing]
     );
     assert_eq!(
-        name(""),
-        "line 4, column 2 (b): expected a number, found an empty cell"
+        cells[9..],
+        [number(f64::INFINITY), Cell::Missing, number(2.0)]
     );
-    for cell in ["inf", "-inf", "1e999"] {
-        assert_eq!(
-            name(cell),
-            format!("line 4, column 2 (b): expected a finite number, found \"{cell}\"")
-        );
-    }
-    assert!(name("nan").contains("expected a number, found \"nan\""));
-    assert_eq!(
-        error("1,2,0\n3,1.2.3,1\n", None),
-        "line 2, column 2: expected a number, found \"1.2.3\""
-    );
-    assert!(error("1,,0\n3,4,1\n", None).starts_with("line 1, column 2: expected a number"));
 }
 
 #[test]
-fn labels_that_are_not_classes() {
-    let with = |label: &str| error(&format!("1,0\n2,{label}\n"), None);
-    assert!(
-        with("0.5").contains("line 2, column 2: "),
-        "{}",
-        with("0.5")
+fn other_words_for_a_missing_value() {
+    let missing = TableOptions {
+        missing: Some(vec!["-999".to_owned(), "none".to_owned()]),
+        ..TableOptions::default()
+    };
+    let table = with_options("a,b,label\n-999,,0\nNA,none,1\n", &missing).unwrap();
+    let cells: Vec<Cell> = table.values.into_iter().map(Cell::of).collect();
+    let missing = Cell::Missing;
+    assert_eq!(cells, [missing, missing, Cell::Word(0), missing]);
+}
+
+#[test]
+fn rows_without_a_label_are_left_out() {
+    let table = table("a,label\n1,x\n2,\n3,?\n4,y\n", None);
+    assert_eq!(values(&table), (&[1.0, 4.0][..], &[0, 1][..]));
+    let notice = "rows without a label are left out: 2 (the first in line 3)";
+    assert_eq!(table.notices[1], notice);
+    assert!(error("a,label\n1,\n2,NA\n", None).contains("expected labels, found none"));
+}
+
+#[test]
+fn labels_are_names() {
+    let names = |labels: &str| {
+        let rows: Vec<String> = labels.split(' ').map(|l| format!("1,{l}\n")).collect();
+        table(&rows.concat(), None).class_names
+    };
+    assert_eq!(
+        names("10115 01067 -1 1 cat"),
+        ["-1", "1", "01067", "10115", "cat"]
     );
-    assert!(with("0.5").contains("regression is not supported"));
-    assert!(with("-1").contains("a class from 0 to 65535, found \"-1\""));
-    assert!(with("65536").contains("a class from 0 to 65535"));
-    assert!(with("nan").contains("a class from 0 to 65535"));
-    assert!(with("").contains("expected a label, found an empty cell"));
-    assert!(with("cat").contains("a class number as in the rows before, found \"cat\""));
-    assert!(error("1,cat\n2,dog\n3,0\n", None).contains("a class name as in the rows before"));
+    assert_eq!(names("True False True"), ["False", "True"]);
+}
+
+#[test]
+fn columns_that_are_left_out_or_name_rows() {
+    let mut options = options(None);
+    options.drop = vec!["b".to_owned()];
+    options.id = vec!["0".to_owned()];
+    let table = with_options("n,a,b,label\nr1,1,2,x\nr2,3,4,y\n", &options).unwrap();
+    assert_eq!(table.values, [1.0, 3.0]);
+    options.drop = vec!["label".to_owned()];
+    // The label is then the last of the others.
+    let table = with_options("n,a,b,label\nr1,1,2,x\nr2,3,4,y\n", &options).unwrap();
+    assert_eq!(table.class_names, ["2", "4"]);
+    options.label = Some("label".to_owned());
+    let message = error_with("n,a,b,label\nr1,1,2,x\nr2,3,4,y\n", &options);
+    assert!(
+        message.contains("another column than the label"),
+        "{message}"
+    );
+    let twice = error("a,b,a,label\n1,2,3,0\n4,5,6,1\n", None);
+    assert!(twice.contains("\"a\" twice, in columns 1 and 3"), "{twice}");
+    assert!(twice.contains("--drop 0 or --drop 2"), "{twice}");
 }
 
 #[test]
@@ -199,7 +270,7 @@ fn files_without_rows_or_features() {
 
 #[test]
 fn bytes_that_are_not_text() {
-    let result = read(source(b"1,2,0\n3,\xff,1\n"), None);
+    let result = read(source(b"1,2,0\n3,\xff,1\n"), &options(None));
     let message = result.err().unwrap().to_string();
     assert!(
         message.contains("line 2, column 2: expected text in UTF-8"),
@@ -209,7 +280,8 @@ fn bytes_that_are_not_text() {
 
 #[test]
 fn rows_to_predict_with_and_without_labels() {
-    let rows = |text: &str, label| read_rows(source(text.as_bytes()), 2, label);
+    let columns = Schema::by_position(2, None);
+    let rows = |text: &str, label| read_rows(source(text.as_bytes()), &columns, &options(label));
     for (text, label) in [
         ("1,2\n3,4\n", None),
         ("a,b\n1,2\n3,4\n", None),
@@ -218,12 +290,9 @@ fn rows_to_predict_with_and_without_labels() {
         ("kind,a,b\n9,1,2\n9,3,4\n", Some("kind")),
         ("9,1,2\n9,3,4\n", Some("0")),
     ] {
-        let samples = rows(text, label).unwrap();
-        assert_eq!(
-            samples.features,
-            Features::F64(vec![1.0, 2.0, 3.0, 4.0]),
-            "{text}"
-        );
+        let samples = rows(text, label).unwrap().samples;
+        let expected = Features::F64(vec![1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(samples.features, expected, "{text}");
         assert_eq!((samples.width, samples.labels.len()), (2, 0));
     }
     let message = rows("1,2,3,4\n", None).unwrap_err().to_string();
@@ -232,4 +301,64 @@ fn rows_to_predict_with_and_without_labels() {
         "{message}"
     );
     assert!(rows("1\n", None).is_err());
+}
+
+fn known() -> Schema {
+    let mut schema = Schema::by_position(2, Some("kind"));
+    schema.has_names = true;
+    schema.file_columns = 4;
+    schema.ids = vec!["id".to_owned()];
+    for (column, (name, position)) in schema.columns.iter_mut().zip([("a", 1), ("b", 3)]) {
+        (column.name, column.position) = (name.to_owned(), position);
+        column.treatment = Treatment::Empty;
+    }
+    schema
+}
+
+#[test]
+fn columns_are_taken_by_name_in_any_order() {
+    let rows = |text: &str| read_rows(source(text.as_bytes()), &known(), &options(None));
+    let found = rows("b,more,a,id\n2,x,1,r1\n4,y,3,r2\n").unwrap();
+    assert_eq!(
+        found.samples.features,
+        Features::F64(vec![1.0, 2.0, 3.0, 4.0])
+    );
+    assert_eq!(
+        found.ids,
+        [("id".to_owned(), vec!["r1".to_owned(), "r2".to_owned()])]
+    );
+    assert!(
+        found.notices[0].ends_with("not used: more"),
+        "{:?}",
+        found.notices
+    );
+    // Names that could be a row of data are known from the schema.
+    assert_eq!(rows("a,b\n1,2\n").unwrap().samples.len(), 1);
+    let message = rows("a,kind\n1,2\n").unwrap_err().to_string();
+    assert!(
+        message.contains("a column \"b\", as the model was trained with, found a, kind"),
+        "{message}"
+    );
+    let labelled = read_for(source(b"kind,b,a\nx,2,1\n"), &known(), &options(None)).unwrap();
+    assert_eq!(labelled.samples.features, Features::F64(vec![1.0, 2.0]));
+    assert_eq!(labelled.labels.len(), 1);
+    let message = read_for(source(b"b,a\n2,1\n"), &known(), &options(None))
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(message.contains("\"kind\""), "{message}");
+}
+
+#[test]
+fn without_names_columns_are_taken_by_position() {
+    let rows = |text: &str| read_rows(source(text.as_bytes()), &known(), &options(None));
+    let expected = Features::F64(vec![1.0, 2.0, 3.0, 4.0]);
+    for text in ["1,2\n3,4\n", "1,2,9\n3,4,9\n", "7,1,9,2\n8,3,9,4\n"] {
+        assert_eq!(rows(text).unwrap().samples.features, expected, "{text}");
+    }
+    let message = rows("1,2,3,4,5\n").unwrap_err().to_string();
+    assert!(
+        message.contains("or 4 as in the training data, found 5"),
+        "{message}"
+    );
 }

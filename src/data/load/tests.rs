@@ -1,9 +1,11 @@
 use std::io::{Cursor, Write};
+use std::path::PathBuf;
 
 use super::super::idx::tests::{image_file, label_file};
 use super::super::npy::tests::{f32s, npy};
 use super::super::open::tests::gzip;
 use super::*;
+use crate::data::{TestPart, TestSet, load, load_test};
 
 struct DataFolder(tempfile::TempDir);
 
@@ -22,14 +24,22 @@ impl DataFolder {
 
     fn load(&self, name: &str, test: bool) -> Result<Dataset> {
         load(&LoadOptions {
-            path: Some(&self.path(name)),
-            label: None,
+            path: Some(self.path(name)),
             test,
+            ..LoadOptions::default()
         })
     }
 
     fn load_test(&self, name: &str) -> Result<Option<TestSet>> {
-        load_test(Some(&self.path(name)), None)
+        let options = LoadOptions {
+            path: Some(self.path(name)),
+            ..LoadOptions::default()
+        };
+        // The width of the schema matters to tables alone.
+        match load_test(&options, &Schema::by_position(4, None))? {
+            TestPart::Found(test) => Ok(Some(test)),
+            TestPart::None(_) => Ok(None),
+        }
     }
 
     fn error(&self, name: &str) -> String {
@@ -424,9 +434,12 @@ fn files_that_are_not_data_sets() {
     assert!(folder.error("empty").contains("an empty file"));
     assert!(folder.error("gone").contains("no such file"));
     let with_label = load(&LoadOptions {
-        path: Some(&folder.path("data.npz")),
-        label: Some("0"),
-        test: false,
+        path: Some(folder.path("data.npz")),
+        table: TableOptions {
+            label: Some("0".to_owned()),
+            ..TableOptions::default()
+        },
+        ..LoadOptions::default()
     });
     assert!(matches!(with_label, Err(Error::Setting { .. })));
 }
@@ -464,15 +477,18 @@ fn rows_to_predict_of_each_kind() {
         ("a.idx", image_file([2, 2, 2], &[9; 8])),
         ("a.png", b"\x89PNG\r\n\x1a\n".to_vec()),
     ]);
+    let read = |name: &str, width| {
+        let columns = Schema::by_position(width, None);
+        read_input(&folder.path(name), &columns, None, &TableOptions::default())
+    };
     for name in ["a.csv", "a.npy", "a.npy.gz", "a.npz", "a.idx"] {
-        let rows = read_rows(&folder.path(name), 4, None).unwrap();
+        let rows = read(name, 4).unwrap().1.samples;
         assert_eq!((rows.len(), rows.width), (2, 4), "{name}");
         assert!(rows.labels.is_empty());
-        let error = read_rows(&folder.path(name), 7, None).unwrap_err();
+        let error = read(name, 7).unwrap_err();
         assert!(error.to_string().contains('7'), "{error}");
     }
-    assert_eq!(file_kind(&folder.path("a.png")).unwrap(), FileKind::Png);
-    assert!(read_rows(&folder.path("a.png"), 4, None).is_err());
+    assert!(read("a.png", 4).is_err());
 }
 
 /// The real files, if the test runs inside of the repository.
@@ -483,9 +499,9 @@ fn the_official_files_are_recognised() {
         return;
     }
     let data = load(&LoadOptions {
-        path: Some(&path),
-        label: None,
+        path: Some(path),
         test: true,
+        ..LoadOptions::default()
     })
     .unwrap();
     assert_eq!(data.name, "Fashion-MNIST");

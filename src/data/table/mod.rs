@@ -9,6 +9,8 @@ mod encode;
 mod fit;
 mod fitted;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::path::{Path, PathBuf};

@@ -128,3 +128,29 @@ fn a_worker_that_lost_its_trial_leaves_the_run_of_the_other_one_alone() {
         assert_eq!(storage.results(study), 1);
     }
 }
+
+/// A trial of a batch size that the training part does not reach notes what it was, and no other trial notes anything.
+#[test]
+fn batches_of_the_whole_training_part_are_noted() {
+    let summary = Summary {
+        train_samples: 80,
+        ..Summary::default()
+    };
+    let noted = |asked| notes(std::slice::from_ref(&summary), asked).remove(WHOLE_BATCH);
+    assert_eq!(noted(Some(81)), Some(json!([80])));
+    assert_eq!(noted(Some(80)), None);
+    assert_eq!(noted(None), None);
+}
+
+#[test]
+fn metrics_on_request_are_noted_where_they_were_measured() {
+    let mut summary = Summary::default();
+    let metrics = |summary: &Summary| -> Vec<String> {
+        let notes = notes(std::slice::from_ref(summary), None);
+        let metrics = notes.keys().filter(|key| key.starts_with("val_"));
+        metrics.cloned().collect()
+    };
+    assert_eq!(metrics(&summary), ["val_accuracy", "val_loss"]);
+    summary.on_request.val_roc_auc = Some(0.5);
+    assert_eq!(metrics(&summary).len(), 3);
+}
