@@ -2,41 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use super::Samples;
 use super::arrays::Arrays;
-use super::classes::{Classes, LabelColumn};
+use super::classes::Classes;
 use super::columns::Columns;
 use super::npy::{NpySize, NumberType};
 use super::options::TableOptions;
 use super::parts::{Parts, name_of};
 use super::table::{RowSource, Schema, Table};
 use super::test_part::TestSet;
-use super::{ImageShape, Samples};
 use crate::error::{Error, Result};
-
-/// One part as its arrays have it.
-struct ArrayPart {
-    /// Without labels.
-    samples: Samples,
-    labels: LabelColumn,
-    image: Option<ImageShape>,
-    is_table: bool,
-}
-
-impl ArrayPart {
-    fn read(arrays: &mut Arrays, suffix: &str, kept: NumberType) -> Result<Self> {
-        let (samples, image) = arrays.part(suffix, kept)?;
-        let mut labels = LabelColumn::default();
-        for &label in &samples.labels {
-            labels.push_number(label.into());
-        }
-        Ok(ArrayPart {
-            is_table: image.is_none() && kept != NumberType::U8,
-            samples,
-            labels,
-            image,
-        })
-    }
-}
 
 /// Reads the training and the validation part and, if asked for, the test part.
 pub(super) fn load_arrays(
@@ -53,12 +28,14 @@ pub(super) fn load_arrays(
     other("_val");
     test.then(|| other("_test"));
     check_memory(&mut arrays, &suffixes, kept)?;
-    let train = ArrayPart::read(&mut arrays, "", kept)?;
+    let train = arrays.part("", kept)?;
     let (image, is_table, width) = (train.image, train.is_table, train.samples.width);
-    let table = is_table
-        .then(|| array_table(&path, width, options))
-        .transpose()?;
-    if !is_table && !options.names_no_column() {
+    let table = match (is_table, schema) {
+        (false, _) => None,
+        (true, Some(_)) => Some(Table::at(&path)),
+        (true, None) => Some(array_table(&path, width, options)?),
+    };
+    if !is_table && schema.is_none() && !options.names_no_column() {
         let found = format!("pictures in {}", path.display());
         let message = format!("only a table has columns to drop or to treat, found {found}");
         return Err(Error::setting("data", message));
@@ -77,13 +54,16 @@ pub(super) fn load_arrays(
         if !suffixes.contains(&suffix) {
             return Ok(None);
         }
-        let part = ArrayPart::read(&mut arrays, suffix, kept)?;
+        let part = arrays.part(suffix, kept)?;
         if part.samples.width != width {
             return Err(Error::shape(
                 format!("x{suffix}"),
                 format!("{width} values a sample, as in x"),
                 part.samples.width.to_string(),
             ));
+        }
+        if !is_table {
+            part.samples.check_values(width)?;
         }
         let samples = selected.select(part.samples, &path)?;
         let labels = classes.number(part.labels);
@@ -112,14 +92,10 @@ fn array_table(path: &Path, width: usize, options: &TableOptions) -> Result<Tabl
         count: width,
     };
     let roles = columns.features_alone(options)?;
-    let source = RowSource::of(path);
     Ok(Table {
         columns: columns.table_columns(&roles, options)?,
         file_columns: width,
-        train: source.clone(),
-        validation: source.clone(),
-        test: source,
-        ..Table::default()
+        ..Table::at(path)
     })
 }
 
@@ -135,7 +111,7 @@ pub(super) fn load_test_arrays(
     }
     let (kept, _) = common_type(&mut arrays)?;
     check_memory(&mut arrays, &["_test"], kept)?;
-    let part = ArrayPart::read(&mut arrays, "_test", kept)?;
+    let part = arrays.part("_test", kept)?;
     let samples = schema.select(part.samples, &path)?;
     let (classes, labels) = Classes::of(part.labels);
     Ok(Some(TestSet {

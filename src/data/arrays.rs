@@ -5,13 +5,16 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::archive::Archive;
+use super::classes::LabelColumn;
 use super::npy::{NpyArray, NpySize, NpyValues, NumberType};
 use super::open::{InputFile, ReadSeek, bomb, damaged};
 use super::{ImageShape, Samples};
 use crate::error::{Error, Result};
 
-/// The arrays that a data set may hold: training part, validation part, test part.
+/// The arrays that a data set may hold: training part, validation part, test part. Their names may be in any case, and
+/// those of the training part may end in [`TRAINING`].
 const KNOWN_NAMES: [&str; 6] = ["x", "y", "x_val", "y_val", "x_test", "y_test"];
+const TRAINING: &str = "_train";
 const EXTENSION: &str = ".npy";
 
 enum Store {
@@ -29,6 +32,16 @@ pub(super) struct Arrays {
     path: PathBuf,
     store: Store,
     names: Vec<String>,
+}
+
+/// One part of a data set: its samples with their labels.
+pub(super) struct ArrayPart {
+    /// Without labels.
+    pub(super) samples: Samples,
+    pub(super) labels: LabelColumn,
+    pub(super) image: Option<ImageShape>,
+    /// Whether the samples are the rows of a table, in which NaN is a missing value.
+    pub(super) is_table: bool,
 }
 
 impl Arrays {
@@ -69,6 +82,11 @@ impl Arrays {
         })
     }
 
+    /// Whether a folder holds the NPY file of a training part.
+    pub(super) fn are_in(folder: &Path) -> bool {
+        Self::open_folder(folder).is_ok_and(|arrays| arrays.has("x"))
+    }
+
     /// The file or folder.
     pub(super) fn path(&self) -> &Path {
         &self.path
@@ -76,11 +94,7 @@ impl Arrays {
 
     /// Refuses unknown names, so that a misspelt `x_val` does not go unnoticed.
     pub(super) fn check_names(&self) -> Result<()> {
-        match self
-            .names
-            .iter()
-            .find(|name| !KNOWN_NAMES.contains(&name.as_str()))
-        {
+        match self.names.iter().find(|name| known_name(name).is_none()) {
             None => Ok(()),
             Some(unknown) => Err(Error::format(
                 &self.path,
@@ -92,7 +106,26 @@ impl Arrays {
     }
 
     fn has(&self, name: &str) -> bool {
-        self.names.iter().any(|known| known == name)
+        self.names
+            .iter()
+            .any(|found| known_name(found) == Some(name))
+    }
+
+    /// The name under which there is an array of this known name.
+    fn found_name(&self, name: &str) -> Result<String> {
+        let wrong = |expected: String, found: String| {
+            Err(Error::format(&self.path, "arrays", expected, found))
+        };
+        let names = self.names.iter();
+        let found: Vec<&String> = names
+            .filter(|found| known_name(found) == Some(name))
+            .collect();
+        match found[..] {
+            [found] => Ok(found.clone()),
+            [] if self.names.is_empty() => wrong(format!("an array {name}"), "none".to_owned()),
+            [] => wrong(format!("an array {name}"), self.names.join(", ")),
+            [one, other, ..] => wrong(format!("one array {name}"), format!("{one} and {other}")),
+        }
     }
 
     /// Whether the array `x{suffix}` or `y{suffix}` exists.
@@ -101,28 +134,30 @@ impl Arrays {
     }
 
     /// Reads `x{suffix}`, in a number type of at least `least`, and `y{suffix}`.
-    pub(super) fn part(
-        &mut self,
-        suffix: &str,
-        least: NumberType,
-    ) -> Result<(Samples, Option<ImageShape>)> {
-        let (x, y) = (format!("x{suffix}"), format!("y{suffix}"));
-        let values = self.values(&x, least)?;
-        let labels = self.array(&y, |array| array.read_labels())?;
+    pub(super) fn part(&mut self, suffix: &str, least: NumberType) -> Result<ArrayPart> {
+        let x = self.found_name(&format!("x{suffix}"))?;
+        let y = self.found_name(&format!("y{suffix}"))?;
+        let values = self.read(&x, |array| array.read_values(least))?;
+        let labels = self.read(&y, |array| array.read_labels())?;
         let samples = Samples {
             features: values.features,
             width: values.width,
-            labels,
+            labels: Vec::new(),
         };
-        if samples.len() != samples.labels.len() {
+        if samples.len() != labels.len() {
             return Err(Error::format(
                 &self.path,
                 format!("array {y}"),
                 format!("{} labels, one for each sample of {x}", samples.len()),
-                samples.labels.len().to_string(),
+                labels.len().to_string(),
             ));
         }
-        Ok((samples, values.image))
+        Ok(ArrayPart {
+            samples,
+            labels,
+            image: values.image,
+            is_table: values.is_table,
+        })
     }
 
     /// Reads samples without labels, in a number type of at least `least`.
@@ -136,14 +171,12 @@ impl Arrays {
     }
 
     fn array<T>(&mut self, name: &str, read: impl FnOnce(NpyArray<'_>) -> Result<T>) -> Result<T> {
-        if !self.has(name) {
-            let found = match self.names.len() {
-                0 => "none".to_owned(),
-                _ => self.names.join(", "),
-            };
-            let expected = format!("an array {name}");
-            return Err(Error::format(&self.path, "arrays", expected, found));
-        }
+        let name = self.found_name(name)?;
+        self.read(&name, read)
+    }
+
+    /// Reads the array under the name that it was found by.
+    fn read<T>(&mut self, name: &str, read: impl FnOnce(NpyArray<'_>) -> Result<T>) -> Result<T> {
         let file = format!("{name}{EXTENSION}");
         match &mut self.store {
             Store::Npz {
@@ -193,6 +226,16 @@ pub(super) fn read_npy<T>(
 ) -> Result<T> {
     let (path, limit) = (source.path().to_owned(), source.limit());
     read(NpyArray::new(&path, name, &mut source, limit))
+}
+
+/// The known name that a name stands for.
+fn known_name(name: &str) -> Option<&'static str> {
+    let lower = name.to_ascii_lowercase();
+    let known = lower.strip_suffix(TRAINING).unwrap_or(&lower);
+    let is_part = known.len() == lower.len() || !known.contains('_');
+    KNOWN_NAMES
+        .into_iter()
+        .find(|&name| is_part && name == known)
 }
 
 fn without_extension(name: &str) -> String {

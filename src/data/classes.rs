@@ -23,6 +23,8 @@ pub(super) struct LabelColumn {
     /// The distinct labels, by code.
     labels: Vec<Label>,
     codes_by_name: HashMap<String, u32>,
+    /// The codes of numbers, by their bits.
+    codes_by_number: HashMap<u64, u32>,
 }
 
 /// A distinct label.
@@ -39,7 +41,13 @@ impl LabelColumn {
     pub(super) fn push_number(&mut self, number: f64) {
         // −0 is 0.
         let number = number + 0.0;
-        self.push(&number.to_string(), Some(number));
+        match self.codes_by_number.get(&number.to_bits()) {
+            Some(&code) => self.codes.push(code),
+            None => {
+                let code = self.push(&number.to_string(), Some(number));
+                self.codes_by_number.insert(number.to_bits(), code);
+            }
+        }
     }
 
     /// Adds a word. Whole numbers with leading zeros are words that keep them.
@@ -48,7 +56,8 @@ impl LabelColumn {
         self.push(word, number);
     }
 
-    fn push(&mut self, name: &str, number: Option<f64>) {
+    /// Adds a label and returns its code.
+    fn push(&mut self, name: &str, number: Option<f64>) -> u32 {
         let identity = class_identity(name);
         let code = match self.codes_by_name.get(identity.as_ref()) {
             Some(&code) => code,
@@ -61,6 +70,12 @@ impl LabelColumn {
             }
         };
         self.codes.push(code);
+        code
+    }
+
+    /// The number of different labels.
+    pub(super) fn distinct(&self) -> usize {
+        self.labels.len()
     }
 
     /// The number of rows.

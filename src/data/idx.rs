@@ -11,8 +11,9 @@ use crate::error::{Error, Result};
 
 const IMAGES: u32 = 0x0803;
 const LABELS: u32 = 0x0801;
-/// The number of classes. Labels are 0 to 9 in all data sets that use this format and these file names.
-pub(super) const CLASSES: u8 = 10;
+/// QMNIST's labels: i32 `[count, 8]`, of which the first is the class.
+const LABEL_ROWS: u32 = 0x0c02;
+const LABEL_COLUMNS: u32 = 8;
 
 /// An image file: `[count, height, width]` pixels.
 pub(super) struct IdxImages {
@@ -57,22 +58,57 @@ pub(super) fn read_images(mut source: InputFile) -> Result<IdxImages> {
     })
 }
 
-/// Reads a label file, and checks that the labels are 0 to 9.
+/// Reads a label file: one byte a label, or QMNIST's rows of integers.
 pub(super) fn read_labels(mut source: InputFile) -> Result<IdxLabels> {
+    if source.peek().starts_with(&LABEL_ROWS.to_be_bytes()) {
+        return read_label_rows(source);
+    }
     let (header, sizes) = read_header(&mut source, LABELS)?;
-    let labels = read_bytes(
+    let what = format!("{} labels", sizes[0]);
+    let labels = read_bytes(&mut source, &header, &sizes, &what)?;
+    Ok(IdxLabels { header, labels })
+}
+
+fn read_label_rows(mut source: InputFile) -> Result<IdxLabels> {
+    const INTEGER: u32 = 4;
+    const ROW: usize = (INTEGER * LABEL_COLUMNS) as usize;
+    let (header, sizes) = read_header(&mut source, LABEL_ROWS)?;
+    let path = source.path().to_owned();
+    let wrong = |place: usize, expected: &str, found: String| {
+        Err(Error::format(
+            &path,
+            format!("byte {place}"),
+            expected,
+            found,
+        ))
+    };
+    if sizes[1] != LABEL_COLUMNS {
+        return wrong(
+            8,
+            "8 integers a label, as QMNIST has them",
+            sizes[1].to_string(),
+        );
+    }
+    let what = format!("{} labels of {LABEL_COLUMNS} integers", sizes[0]);
+    let bytes = read_bytes(
         &mut source,
         &header,
-        &sizes,
-        &format!("{} labels", sizes[0]),
+        &[sizes[0], LABEL_COLUMNS, INTEGER],
+        &what,
     )?;
-    if let Some(index) = labels.iter().position(|&label| label >= CLASSES) {
-        return Err(Error::format(
-            source.path(),
-            format!("byte {}", header.len() + index),
-            "a label of 0 to 9",
-            labels[index].to_string(),
-        ));
+    let mut labels = Vec::with_capacity(bytes.len() / ROW);
+    for (row, integers) in bytes.chunks_exact(ROW).enumerate() {
+        let class = BigEndian::read_i32(integers);
+        match u8::try_from(class) {
+            Ok(class) => labels.push(class),
+            Err(_) => {
+                return wrong(
+                    header.len() + row * ROW,
+                    "a class from 0 to 255",
+                    class.to_string(),
+                );
+            }
+        }
     }
     Ok(IdxLabels { header, labels })
 }
@@ -154,6 +190,7 @@ impl fmt::Display for Magic {
         match self.0 {
             IMAGES => f.write_str("IDX images of u8")?,
             LABELS => f.write_str("IDX labels of u8")?,
+            LABEL_ROWS => f.write_str("IDX labels of i32")?,
             _ if is_idx(&bytes) => {
                 let dtype = match bytes[2] {
                     0x08 => "u8",
@@ -294,10 +331,30 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn labels_out_of_range_are_named() {
+    fn labels_of_more_classes_and_rows_of_integers() {
+        let bytes = label_file(3, &[0, 10, 255]);
+        assert_eq!(with_file(&bytes, labels).unwrap().labels, [0, 10, 255]);
+        let rows = label_rows(&[7, 0, 9]);
+        assert_eq!(with_file(&rows, labels).unwrap().labels, [7, 0, 9]);
         assert_eq!(
-            labels_error(&label_file(3, &[0, 10, 4])),
-            "byte 9: expected a label of 0 to 9, found 10"
+            labels_error(&label_rows(&[7, -1])),
+            "byte 44: expected a class from 0 to 255, found -1"
         );
+        assert!(labels_error(&rows[..50]).contains("3 labels of 8 integers: 108 bytes in all"));
+        let mut narrow = rows;
+        narrow[11] = 10;
+        assert!(labels_error(&narrow).contains("byte 8: expected 8 integers a label"));
+    }
+
+    /// A label file as QMNIST has it.
+    pub(in crate::data) fn label_rows(classes: &[i32]) -> Vec<u8> {
+        let mut bytes = LABEL_ROWS.to_be_bytes().to_vec();
+        bytes.extend((classes.len() as u32).to_be_bytes());
+        bytes.extend(LABEL_COLUMNS.to_be_bytes());
+        for class in classes {
+            bytes.extend(class.to_be_bytes());
+            bytes.extend([1; 28]);
+        }
+        bytes
     }
 }

@@ -7,7 +7,7 @@ use super::array_parts::load_arrays;
 use super::arrays::{Arrays, read_npy};
 use super::classes::Classes;
 use super::csv::{self, LabelledTable};
-use super::idx_folder::{self, idx_file};
+use super::idx_folder::{self, is_idx_folder};
 use super::image::read_png;
 use super::npy::{self, NpyValues, NumberType};
 use super::open::InputFile;
@@ -114,10 +114,10 @@ impl Files {
     }
 
     fn in_folder(path: &Path) -> Result<Self> {
-        if idx_file(path, known::TRAIN_IMAGES).is_some() {
+        if is_idx_folder(path) {
             return Ok(Files::Idx);
         }
-        if path.join("x.npy").exists() {
+        if Arrays::are_in(path) {
             return Arrays::open_folder(path).map(Files::Arrays);
         }
         let mut found: Vec<String> = fs::read_dir(path)

@@ -30,6 +30,8 @@ mod memory;
 pub mod normalize;
 mod npy;
 mod npy_header;
+mod npy_labels;
+mod npy_number;
 mod open;
 mod options;
 mod parts;

@@ -6,11 +6,14 @@ use std::fmt;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-use byteorder::{BigEndian, ByteOrder, LittleEndian};
+use byteorder::{ByteOrder, LittleEndian};
 
-use super::npy_header::{NpyHeader, NumberKind};
+use super::classes::LabelColumn;
+use super::npy_header::{NpyHeader, ValueKind};
+use super::npy_labels::LabelReader;
+use super::npy_number::number_reader;
 use super::open::damaged;
-use super::{Features, ImageShape, MAX_CLASSES};
+use super::{Features, ImageShape};
 use crate::error::{Error, Result};
 
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
@@ -25,7 +28,7 @@ pub(super) struct NpyArray<'a> {
     limit: u64,
 }
 
-/// The number type of samples, from the narrowest to the widest.
+/// The number type in which samples are kept, from the narrowest to the widest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum NumberType {
     U8,
@@ -58,13 +61,15 @@ impl fmt::Display for NumberType {
 pub(super) struct NpySize {
     pub(super) number_type: NumberType,
     count: u64,
+    /// Bytes per number in the file.
+    size: u64,
     fortran_order: bool,
 }
 
 impl NpySize {
     /// Bytes of the values in the file.
     pub(super) fn stored(&self) -> u64 {
-        self.count.saturating_mul(self.number_type.size())
+        self.count.saturating_mul(self.size)
     }
 
     /// Bytes of memory that reading the values in a number type takes.
@@ -79,6 +84,8 @@ pub(super) struct NpyValues {
     pub(super) features: Features,
     pub(super) width: usize,
     pub(super) image: Option<ImageShape>,
+    /// Whether they are the cells of a table, in which NaN is a missing value. Else they are pictures.
+    pub(super) is_table: bool,
 }
 
 impl<'a> NpyArray<'a> {
@@ -91,8 +98,9 @@ impl<'a> NpyArray<'a> {
         }
     }
 
-    /// Reads samples of type u8, f32 or f64, as numbers of that type or, if that is wider, of type `least`. The shape
-    /// is `[n, d]`, or for images `[n, h, w]`, `[n, h, w, 1]` or `[n, 1, h, w]`. All values must be finite.
+    /// Reads samples, as numbers of the type that they suit or, if that is wider, of type `least`. The shape is `[n, d]`,
+    /// or for images `[n, h, w]`, `[n, h, w, 1]` or `[n, 1, h, w]`. Two-dimensional arrays of other numbers than bytes
+    /// are tables, in which values may be missing. All other values must be finite.
     pub(super) fn read_values(mut self, least: NumberType) -> Result<NpyValues> {
         let header = self.read_header()?;
         let image = match header.shape[..] {
@@ -109,9 +117,14 @@ impl<'a> NpyArray<'a> {
             }
         };
         let count = self.checked_count(&header)?;
-        let number = self.number_reader(&header)?;
-        let features = match self.number_type(&header)?.max(least) {
-            NumberType::U8 => Features::U8(self.read_u8(count)?),
+        let kept = self.number_type(&header)?.max(least);
+        let number = number_reader(&header).expect("a number type was found");
+        self.check_order(&header, count, kept)?;
+        let features = match kept {
+            NumberType::U8 if header.size == 1 && header.kind == ValueKind::Unsigned => {
+                Features::U8(self.read_u8(count)?)
+            }
+            NumberType::U8 => Features::U8(self.read_pixels(&header, count, number)?),
             NumberType::F32 => {
                 Features::F32(self.read_sized(count, header.size, |b| number(b) as f32)?)
             }
@@ -119,21 +132,17 @@ impl<'a> NpyArray<'a> {
         };
         self.expect_end()?;
         let width = header.shape[1..].iter().product();
-        let features = if header.fortran_order {
-            match features {
-                Features::U8(v) => Features::U8(to_row_major(&v, &header.shape)),
-                Features::F32(v) => Features::F32(to_row_major(&v, &header.shape)),
-                Features::F64(v) => Features::F64(to_row_major(&v, &header.shape)),
-            }
-        } else {
-            features
-        };
-        self.check_finite(&features, width)?;
-        Ok(NpyValues {
-            features,
+        let mut values = NpyValues {
+            features: match header.fortran_order {
+                true => in_row_order(features, &header.shape),
+                false => features,
+            },
             width,
             image,
-        })
+            is_table: image.is_none() && kept != NumberType::U8,
+        };
+        self.check_values(&mut values)?;
+        Ok(values)
     }
 
     /// Reads what the header of samples says of their size.
@@ -143,75 +152,67 @@ impl<'a> NpyArray<'a> {
         Ok(NpySize {
             number_type: self.number_type(&header)?,
             count: header.shape.iter().fold(1, count),
+            size: header.size as u64,
             fortran_order: header.fortran_order,
         })
     }
 
+    /// The narrowest type that holds all numbers of this type. Integers of pictures are bytes.
     fn number_type(&self, header: &NpyHeader) -> Result<NumberType> {
+        let is_picture = header.shape.len() > 2;
         match (header.kind, header.size) {
-            (NumberKind::Unsigned, 1) => Ok(NumberType::U8),
-            (NumberKind::Float, 4) => Ok(NumberType::F32),
-            (NumberKind::Float, 8) => Ok(NumberType::F64),
-            _ => Err(self.wrong("descr", "values of type u1, f4 or f8", header.dtype_name())),
+            (ValueKind::Unsigned, 1) => Ok(NumberType::U8),
+            (ValueKind::Float, 2 | 4) => Ok(NumberType::F32),
+            (ValueKind::Float, _) => Ok(NumberType::F64),
+            (ValueKind::Bytes | ValueKind::Text, _) => {
+                Err(self.wrong("descr", "numbers", header.dtype_name()))
+            }
+            _ if is_picture => Ok(NumberType::U8),
+            (_, 1 | 2) => Ok(NumberType::F32),
+            _ => Ok(NumberType::F64),
         }
     }
 
-    /// How to read a number from its bytes. f64 holds each of the types without loss.
-    fn number_reader(&self, header: &NpyHeader) -> Result<fn(&[u8]) -> f64> {
-        Ok(match (self.number_type(header)?, header.big_endian) {
-            (NumberType::U8, _) => |b| b[0].into(),
-            (NumberType::F32, false) => |b| LittleEndian::read_f32(b).into(),
-            (NumberType::F32, true) => |b| BigEndian::read_f32(b).into(),
-            (NumberType::F64, false) => LittleEndian::read_f64,
-            (NumberType::F64, true) => BigEndian::read_f64,
-        })
+    /// Refuses numbers whose other order takes a multiple of their size, since they are also kept in a wider type.
+    fn check_order(&self, header: &NpyHeader, count: usize, kept: NumberType) -> Result<()> {
+        const ALWAYS: usize = 8 << 20;
+        let needed = 2 * kept.size();
+        if header.fortran_order && count > ALWAYS && needed > 4 * header.size as u64 {
+            let found = format!(
+                "Fortran order, in which reading {} takes too much memory",
+                header.dtype_name()
+            );
+            return Err(self.wrong("fortran_order", "C order (numpy.ascontiguousarray)", found));
+        }
+        Ok(())
     }
 
-    /// Reads class numbers of any integer type and shape `[n]` or `[n, 1]`.
-    pub(super) fn read_labels(mut self) -> Result<Vec<u32>> {
+    /// Reads labels of shape `[n]` or `[n, 1]`: numbers, truth values or words. `[n, k]` is one-hot, with the classes 0 to
+    /// k − 1.
+    pub(super) fn read_labels(mut self) -> Result<LabelColumn> {
         let header = self.read_header()?;
-        if !matches!(header.shape[..], [_] | [_, 1]) {
-            return Err(self.wrong(
-                "shape",
-                "one class number a sample: [samples]",
-                format!("{:?}", header.shape),
-            ));
+        let is_text = matches!(header.kind, ValueKind::Bytes | ValueKind::Text);
+        let is_one_a_sample = matches!(header.shape[..], [_] | [_, 1]);
+        if !is_one_a_sample && (is_text || header.shape.len() != 2) {
+            let found = format!("{:?}", header.shape);
+            let expected = "one label a sample, [samples], or one-hot labels, [samples, classes]";
+            return Err(self.wrong("shape", expected, found));
         }
         let count = self.checked_count(&header)?;
-        let label: fn(&[u8]) -> i128 = match (header.kind, header.big_endian) {
-            (NumberKind::Unsigned, false) => |b| LittleEndian::read_uint(b, b.len()).into(),
-            (NumberKind::Unsigned, true) => |b| BigEndian::read_uint(b, b.len()).into(),
-            (NumberKind::Signed, false) => |b| LittleEndian::read_int(b, b.len()).into(),
-            (NumberKind::Signed, true) => |b| BigEndian::read_int(b, b.len()).into(),
-            (NumberKind::Float, _) => {
-                return Err(self.wrong(
-                    "descr",
-                    "integer class numbers (regression is not supported)",
-                    header.dtype_name(),
-                ));
+        let mut labels = LabelReader::new(&header);
+        let mut pushed = Ok(());
+        self.read_chunks(count, header.size, |chunk| {
+            if pushed.is_ok() {
+                pushed = chunk
+                    .chunks_exact(header.size)
+                    .try_for_each(|bytes| labels.push(bytes));
             }
-        };
-        let mut stranger = None;
-        let mut position = 0;
-        let labels = self.read_sized(count, header.size, |bytes| {
-            let label = label(bytes);
-            let class = u32::try_from(label).ok();
-            let class = class.filter(|&class| (class as usize) < MAX_CLASSES);
-            if class.is_none() && stranger.is_none() {
-                stranger = Some((position, label));
-            }
-            position += 1;
-            class.unwrap_or_default()
+            Ok(())
         })?;
         self.expect_end()?;
-        match stranger {
-            None => Ok(labels),
-            Some((position, label)) => Err(self.wrong(
-                &format!("position {position}"),
-                &format!("a class from 0 to {}", MAX_CLASSES - 1),
-                label.to_string(),
-            )),
-        }
+        pushed
+            .and_then(|()| labels.finish())
+            .map_err(|wrong| self.wrong(&wrong.place, &wrong.expected, wrong.found))
     }
 
     fn wrong(&self, place: &str, expected: &str, found: impl Into<String>) -> Error {
@@ -311,6 +312,32 @@ impl<'a> NpyArray<'a> {
         Ok(values)
     }
 
+    /// Reads the pixels of pictures that are stored as wider integers.
+    fn read_pixels(
+        &mut self,
+        header: &NpyHeader,
+        count: usize,
+        number: fn(&[u8]) -> f64,
+    ) -> Result<Vec<u8>> {
+        let (mut stranger, mut index) = (None, 0);
+        let pixels = self.read_sized(count, header.size, |bytes| {
+            let value = number(bytes);
+            if !(0.0..=255.0).contains(&value) && stranger.is_none() {
+                stranger = Some((index, value));
+            }
+            index += 1;
+            value as u8
+        })?;
+        match stranger {
+            None => Ok(pixels),
+            Some((index, value)) => Err(self.wrong(
+                &format!("value {index}"),
+                "a pixel from 0 to 255, as pictures of integers have them",
+                value.to_string(),
+            )),
+        }
+    }
+
     /// Reads items of `size` bytes. Memory grows with what is read.
     fn read_sized<T>(
         &mut self,
@@ -319,19 +346,34 @@ impl<'a> NpyArray<'a> {
         mut item: impl FnMut(&[u8]) -> T,
     ) -> Result<Vec<T>> {
         let mut values = Vec::new();
-        let mut chunk = vec![0; CHUNK.min(count * size)];
-        while values.len() < count {
-            let wanted = chunk.len().min((count - values.len()) * size);
+        self.read_chunks(count, size, |chunk| {
+            values.try_reserve(chunk.len() / size)?;
+            values.extend(chunk.chunks_exact(size).map(&mut item));
+            Ok(())
+        })?;
+        Ok(values)
+    }
+
+    /// Calls `add` with the bytes of some values at a time.
+    fn read_chunks(
+        &mut self,
+        count: usize,
+        size: usize,
+        mut add: impl FnMut(&[u8]) -> std::io::Result<()>,
+    ) -> Result<()> {
+        let mut chunk = vec![0; (CHUNK / size).clamp(1, count) * size];
+        let mut read = 0;
+        while read < count {
+            let wanted = chunk.len().min((count - read) * size);
             let found = self.fill(&mut chunk[..wanted])?;
-            let room = values.try_reserve(found / size);
-            room.map_err(|_| self.read_error(ErrorKind::OutOfMemory.into()))?;
-            values.extend(chunk[..found].chunks_exact(size).map(&mut item));
+            let whole = found - found % size;
+            add(&chunk[..whole]).map_err(|error| self.read_error(error))?;
+            read += whole / size;
             if found < wanted {
                 break;
             }
         }
-        self.expect_values(count, values.len())?;
-        Ok(values)
+        self.expect_values(count, read)
     }
 
     fn expect_values(&self, expected: usize, found: usize) -> Result<()> {
@@ -353,11 +395,21 @@ impl<'a> NpyArray<'a> {
         }
     }
 
-    fn check_finite(&self, features: &Features, width: usize) -> Result<()> {
-        let found: Option<(usize, &dyn fmt::Display)> = match features {
+    /// Refuses values that are not finite. In a table NaN stands for a missing value, and becomes the one NaN.
+    fn check_values(&self, values: &mut NpyValues) -> Result<()> {
+        let (width, is_table) = (values.width, values.is_table);
+        let found: Option<(usize, &dyn fmt::Display)> = match &mut values.features {
             Features::U8(_) => None,
-            Features::F32(v) => position_of(v, |x| !x.is_finite()),
-            Features::F64(v) => position_of(v, |x| !x.is_finite()),
+            Features::F32(v) => {
+                let nans = v.iter_mut().filter(|x| is_table && x.is_nan());
+                nans.for_each(|x| *x = f32::NAN);
+                position_of(v, |x| !x.is_finite() && !(is_table && x.is_nan()))
+            }
+            Features::F64(v) => {
+                let nans = v.iter_mut().filter(|x| is_table && x.is_nan());
+                nans.for_each(|x| *x = f64::NAN);
+                position_of(v, |x| !x.is_finite() && !(is_table && x.is_nan()))
+            }
         };
         match found {
             None => Ok(()),
@@ -376,6 +428,14 @@ fn position_of<T: fmt::Display>(
 ) -> Option<(usize, &dyn fmt::Display)> {
     let index = values.iter().position(is_wanted)?;
     Some((index, &values[index]))
+}
+
+fn in_row_order(features: Features, shape: &[usize]) -> Features {
+    match features {
+        Features::U8(v) => Features::U8(to_row_major(&v, shape)),
+        Features::F32(v) => Features::F32(to_row_major(&v, shape)),
+        Features::F64(v) => Features::F64(to_row_major(&v, shape)),
+    }
 }
 
 /// Converts from Fortran order (first index fastest) to C order (last index fastest).

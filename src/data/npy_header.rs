@@ -1,18 +1,23 @@
 //! The header of an NPY file: `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`.
 
-/// The family of a number type.
+/// The family of a type of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NumberKind {
+pub(super) enum ValueKind {
+    Bool,
     Unsigned,
     Signed,
     Float,
+    /// Bytes, without the zeros at their end.
+    Bytes,
+    /// Characters of four bytes, without the zeros at their end.
+    Text,
 }
 
 /// The contents of a header.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NpyHeader {
-    pub(super) kind: NumberKind,
-    /// Bytes per value: 1, 2, 4 or 8.
+    pub(super) kind: ValueKind,
+    /// Bytes per value: 1, 2, 4 or 8 for numbers, any but 0 for texts.
     pub(super) size: usize,
     pub(super) big_endian: bool,
     pub(super) fortran_order: bool,
@@ -57,40 +62,45 @@ impl NpyHeader {
         })
     }
 
-    /// The number type as NumPy writes it, without byte order: "f4".
+    /// The type as NumPy writes it, without byte order: "f4".
     pub(super) fn dtype_name(&self) -> String {
-        let letter = match self.kind {
-            NumberKind::Unsigned => 'u',
-            NumberKind::Signed => 'i',
-            NumberKind::Float => 'f',
-        };
-        format!("{letter}{}", self.size)
+        match self.kind {
+            ValueKind::Bool => "bool".to_owned(),
+            ValueKind::Unsigned => format!("u{}", self.size),
+            ValueKind::Signed => format!("i{}", self.size),
+            ValueKind::Float => format!("f{}", self.size),
+            ValueKind::Bytes => format!("S{}", self.size),
+            ValueKind::Text => format!("U{}", self.size / CHARACTER),
+        }
     }
 }
 
-fn parse_descr(descr: &str) -> Result<(NumberKind, usize, bool), Mismatch> {
+/// Bytes of a character of a text.
+pub(super) const CHARACTER: usize = 4;
+
+fn parse_descr(descr: &str) -> Result<(ValueKind, usize, bool), Mismatch> {
     let (big_endian, name) = match descr.split_at_checked(1) {
         Some((">", name)) => (true, name),
         Some(("<" | "|", name)) => (false, name),
         Some(("=", name)) => (cfg!(target_endian = "big"), name),
         _ => (false, descr),
     };
-    let (kind, size) = match name {
-        "u1" => (NumberKind::Unsigned, 1),
-        "u2" => (NumberKind::Unsigned, 2),
-        "u4" => (NumberKind::Unsigned, 4),
-        "u8" => (NumberKind::Unsigned, 8),
-        "i1" => (NumberKind::Signed, 1),
-        "i2" => (NumberKind::Signed, 2),
-        "i4" => (NumberKind::Signed, 4),
-        "i8" => (NumberKind::Signed, 8),
-        "f4" => (NumberKind::Float, 4),
-        "f8" => (NumberKind::Float, 8),
+    let size = name.get(1..).and_then(|size| size.parse::<usize>().ok());
+    let (kind, size) = match (name.get(..1), size) {
+        (Some("b"), Some(1)) => (ValueKind::Bool, 1),
+        (Some("u"), Some(size @ (1 | 2 | 4 | 8))) => (ValueKind::Unsigned, size),
+        (Some("i"), Some(size @ (1 | 2 | 4 | 8))) => (ValueKind::Signed, size),
+        (Some("f"), Some(size @ (2 | 4 | 8))) => (ValueKind::Float, size),
+        (Some("S"), Some(size @ 1..)) => (ValueKind::Bytes, size),
+        (Some("U"), Some(size @ 1..)) => (ValueKind::Text, size.saturating_mul(CHARACTER)),
+        (Some("O"), None) => {
+            let expected =
+                "numbers or texts: x.astype(float) or y.astype(str) makes them of Python objects";
+            return Err(mismatch(expected, descr));
+        }
         _ => {
-            return Err(mismatch(
-                "a descr of type u1 to u8, i1 to i8, f4 or f8",
-                descr,
-            ));
+            let expected = "a descr of type b1, u1 to u8, i1 to i8, f2 to f8, S or U";
+            return Err(mismatch(expected, descr));
         }
     };
     Ok((kind, size, big_endian))
@@ -183,7 +193,7 @@ mod tests {
         let text = "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }            \n";
         let header = NpyHeader::parse(text).unwrap();
         let expected = NpyHeader {
-            kind: NumberKind::Float,
+            kind: ValueKind::Float,
             size: 4,
             big_endian: false,
             fortran_order: false,
@@ -195,9 +205,20 @@ mod tests {
         let header = NpyHeader::parse(other).unwrap();
         assert_eq!(header.shape, [7]);
         assert!(header.big_endian && header.fortran_order);
-        assert_eq!((header.kind, header.size), (NumberKind::Signed, 8));
+        assert_eq!((header.kind, header.size), (ValueKind::Signed, 8));
         let scalar = "{'descr': '|u1', 'fortran_order': False, 'shape': ()}";
         assert!(NpyHeader::parse(scalar).unwrap().shape.is_empty());
+    }
+
+    #[test]
+    fn types_of_values() {
+        let parse = |descr: &str| parse_descr(descr).unwrap();
+        assert_eq!(parse("|b1"), (ValueKind::Bool, 1, false));
+        assert_eq!(parse("<f2"), (ValueKind::Float, 2, false));
+        assert_eq!(parse(">U5"), (ValueKind::Text, 20, true));
+        assert_eq!(parse("|S3"), (ValueKind::Bytes, 3, false));
+        let (_, found) = parse_descr("|O").unwrap_err();
+        assert_eq!(found, "\"|O\"");
     }
 
     #[test]
@@ -214,6 +235,10 @@ mod tests {
             "{'descr': '<f4', 'fortran_order': False, 'shape': (3,), 'more': 'x'}",
             "{'descr': '<f4', 'fortran_order': False, 'shape': (3,)} x",
             "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (3,)}",
+            "{'descr': '|O', 'fortran_order': False, 'shape': (3,)}",
+            "{'descr': '<f16', 'fortran_order': False, 'shape': (3,)}",
+            "{'descr': '<U0', 'fortran_order': False, 'shape': (3,)}",
+            "{'descr': '<U99999999999999999999', 'fortran_order': False, 'shape': (3,)}",
             "{'descr': '<c8', 'fortran_order': False, 'shape': (3,)}",
             "{'descr': 'é1', 'fortran_order': False, 'shape': (3,)}",
             "{'descr': '<f4",

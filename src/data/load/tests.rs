@@ -42,6 +42,11 @@ impl DataFolder {
         }
     }
 
+    fn read(&self, name: &str, width: usize) -> Result<(FileKind, InputRows)> {
+        let columns = Schema::by_position(width, None);
+        read_input(&self.path(name), &columns, None, &TableOptions::default())
+    }
+
     fn error(&self, name: &str) -> String {
         let error = self.load(name, true).unwrap_err();
         assert_eq!(error.exit_code(), 2, "{error}");
@@ -168,8 +173,11 @@ fn the_test_part_alone_equals_that_of_the_whole_data_set() {
     let members = [
         ("x.npy", x(3, 2)),
         ("y.npy", y(&[0, 2, 1])),
-        ("x_test.npy", npy("|u1", false, "(2, 2)", &[1, 2, 3, 4])),
-        ("y_test.npy", y(&[2, 0])),
+        (
+            "x_test.npy",
+            npy("|u1", false, "(3, 2)", &[1, 2, 3, 4, 5, 6]),
+        ),
+        ("y_test.npy", y(&[2, 0, 1])),
     ];
     files.push(("a.npz", npz(&members)));
     let folder = DataFolder::new(&files);
@@ -328,6 +336,51 @@ fn npz_files_that_are_not_data_sets() {
 }
 
 #[test]
+fn names_of_arrays_in_any_case_and_with_train() {
+    for [x_name, y_name, x_val, y_val] in [
+        ["X", "Y", "X_val", "y_val"],
+        ["x_train", "y_train", "x_val", "y_val"],
+        ["X_train", "y", "X_VAL", "Y_Val"],
+    ] {
+        let arrays = [
+            (x_name, x(2, 3)),
+            (y_name, y(&[0, 1])),
+            (x_val, x(1, 3)),
+            (y_val, y(&[1])),
+        ];
+        let names = arrays.clone().map(|(name, _)| format!("{name}.npy"));
+        let members: Vec<_> = names
+            .iter()
+            .map(String::as_str)
+            .zip(arrays.map(|a| a.1))
+            .collect();
+        let mut files = members.clone();
+        files.push(("a.npz", npz(&members)));
+        let folder = DataFolder::new(&files);
+        for name in ["a.npz", "."] {
+            let data = folder.load(name, true).unwrap();
+            assert_eq!(
+                (data.train.len(), data.validation.unwrap().labels),
+                (2, vec![1])
+            );
+        }
+        assert_eq!(folder.read("a.npz", 3).unwrap().1.samples.len(), 2);
+    }
+    let error = |names: [&str; 3]| {
+        let members = [x(2, 3), y(&[0, 1]), x(2, 3)];
+        let members: Vec<_> = names.into_iter().zip(members).collect();
+        DataFolder::new(&[("a.npz", npz(&members))]).error("a.npz")
+    };
+    let both = error(["x_train.npy", "y.npy", "x.npy"]);
+    assert!(
+        both.contains("expected one array x, found x and x_train"),
+        "{both}"
+    );
+    let unknown = error(["x.npy", "y.npy", "x_val_train.npy"]);
+    assert!(unknown.contains("found \"x_val_train\""), "{unknown}");
+}
+
+#[test]
 fn damaged_npz_files() {
     let whole = npz(&[("x.npy", x(20, 3)), ("y.npy", y(&[1; 20]))]);
     for length in (4..whole.len()).step_by(7) {
@@ -429,7 +482,7 @@ fn the_hash_depends_on_type_width_values_and_labels() {
     let others = [
         hash(pixels("(2, 2)", &[1, 2, 3, 5]), &[0, 1]),
         hash(pixels("(2, 2)", &[1, 2, 3, 4]), &[1, 0]),
-        hash(pixels("(2, 2, 1)", &[1, 2, 3, 4]), &[0, 2]),
+        hash(pixels("(4, 1)", &[1, 2, 3, 4]), &[0, 1, 0, 1]),
         hash(
             npy("<f4", false, "(2, 2)", &f32s(&[1.0, 2.0, 3.0, 4.0])),
             &[0, 1],
@@ -448,10 +501,7 @@ fn rows_to_predict_of_each_kind() {
         ("a.idx", image_file([2, 2, 2], &[9; 8])),
         ("a.png", b"\x89PNG\r\n\x1a\n".to_vec()),
     ]);
-    let read = |name: &str, width| {
-        let columns = Schema::by_position(width, None);
-        read_input(&folder.path(name), &columns, None, &TableOptions::default())
-    };
+    let read = |name: &str, width| folder.read(name, width);
     for name in ["a.csv", "a.npy", "a.npy.gz", "a.npz", "a.idx"] {
         let rows = read(name, 4).unwrap().1.samples;
         assert_eq!((rows.len(), rows.width), (2, 4), "{name}");

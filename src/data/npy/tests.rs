@@ -1,3 +1,4 @@
+use super::super::classes::Classes;
 use super::*;
 
 /// An NPY file as NumPy writes it (version 1: header padded to 64 bytes).
@@ -115,45 +116,257 @@ fn fortran_order_is_transposed() {
     assert_eq!(v.features, Features::U8(expected));
 }
 
+/// The names of the classes, and the class of each label.
+fn labels(bytes: &[u8]) -> (Vec<String>, Vec<u32>) {
+    let labels = array(bytes, |a| a.read_labels()).unwrap();
+    let (classes, labels) = Classes::of(labels);
+    (classes.names, labels)
+}
+
+#[track_caller]
+fn expect_labels(bytes: &[u8], names: &[&str], expected: &[u32]) {
+    let (found, labels) = labels(bytes);
+    assert_eq!(found, names);
+    assert_eq!(labels, expected);
+}
+
+fn le<const N: usize, T>(values: &[T], bytes: impl Fn(&T) -> [u8; N]) -> Vec<u8> {
+    values.iter().flat_map(bytes).collect()
+}
+
+#[test]
+fn tables_of_each_type() {
+    let table = |descr: &str, data: &[u8]| {
+        let v = values(&npy(descr, false, "(2, 2)", data));
+        assert!(v.is_table && v.image.is_none(), "{descr}");
+        v.features
+    };
+    let truth = [0.0, 1.0, 1.0, 0.0];
+    assert_eq!(table("|b1", &[0, 1, 1, 0]), Features::F32(truth.to_vec()));
+    let small = Features::F32(vec![-1.0, 2.0, 3.0, -128.0]);
+    assert_eq!(table("|i1", &[255, 2, 3, 128]), small);
+    let halves = le(&[0x3c00_u16, 0xc000, 0x3800, 0], |x| x.to_le_bytes());
+    assert_eq!(
+        table("<f2", &halves),
+        Features::F32(vec![1.0, -2.0, 0.5, 0.0])
+    );
+    let wide = [-1_i64, 1 << 40, 3, 4];
+    let expected = Features::F64(wide.map(|x| x as f64).to_vec());
+    assert_eq!(table("<i8", &le(&wide, |x| x.to_le_bytes())), expected);
+    assert_eq!(table(">i8", &le(&wide, |x| x.to_be_bytes())), expected);
+    assert_eq!(
+        table("<u2", &[0, 1, 1, 0, 255, 255, 0, 0]),
+        Features::F32(vec![256.0, 1.0, 65535.0, 0.0])
+    );
+    let unsigned = le(&[u32::MAX, 0, 1, 2], |x| x.to_le_bytes());
+    let expected = Features::F64(vec![4_294_967_295.0, 0.0, 1.0, 2.0]);
+    assert_eq!(table("<u4", &unsigned), expected);
+    // Bytes are pixels.
+    assert!(!values(&npy("|u1", false, "(2, 2)", &[1; 4])).is_table);
+    let text = values_error(&npy("<U1", false, "(2, 2)", &[0; 16]));
+    assert!(text.contains("expected numbers, found U1"), "{text}");
+}
+
+#[test]
+fn a_missing_value_of_a_table_is_the_one_nan() {
+    let strange = f32::from_bits(0x7fc0_1234);
+    let v = values(&npy("<f4", false, "(2, 1)", &f32s(&[1.0, strange])));
+    let Features::F32(found) = v.features else {
+        panic!("not f32")
+    };
+    assert_eq!(found[1].to_bits(), f32::NAN.to_bits());
+    let strange = f64::from_bits(0xfff8_0000_0000_0001);
+    let v = values(&npy("<f8", false, "(1, 1)", &strange.to_le_bytes()));
+    let Features::F64(found) = v.features else {
+        panic!("not f64")
+    };
+    assert_eq!(found[0].to_bits(), f64::NAN.to_bits());
+}
+
+#[test]
+fn pictures_of_each_type() {
+    let picture = |descr: &str, data: &[u8]| {
+        let v = values(&npy(descr, false, "(1, 1, 2)", data));
+        assert!(!v.is_table && v.image.is_some(), "{descr}");
+        v.features
+    };
+    assert_eq!(picture("|b1", &[0, 1]), Features::U8(vec![0, 1]));
+    let pixels = le(&[0_i64, 255], |x| x.to_le_bytes());
+    assert_eq!(picture("<i8", &pixels), Features::U8(vec![0, 255]));
+    assert_eq!(
+        picture("<f4", &f32s(&[0.5, 300.0])),
+        Features::F32(vec![0.5, 300.0])
+    );
+    for strange in [-1_i16, 256] {
+        let data = le(&[7, strange], |x| x.to_le_bytes());
+        let message = values_error(&npy("<i2", false, "(1, 1, 2)", &data));
+        let expected = format!(
+            "value 1: expected a pixel from 0 to 255, as pictures of integers have them, found {strange}"
+        );
+        assert!(message.contains(&expected), "{message}");
+    }
+    let missing = npy("<f4", false, "(1, 1, 2)", &f32s(&[1.0, f32::NAN]));
+    assert!(
+        values_error(&missing).contains("sample 0, feature 1: expected a finite number, found NaN")
+    );
+}
+
 #[test]
 fn labels_of_each_integer_type() {
-    let labels = |descr: &str, shape: &str, data: &[u8]| {
-        array(&npy(descr, false, shape, data), |a| a.read_labels()).unwrap()
+    let numbers = |descr: &str, shape: &str, data: &[u8], names: &[&str]| {
+        let expected: Vec<u32> = (0..names.len() as u32).collect();
+        expect_labels(&npy(descr, false, shape, data), names, &expected);
     };
-    assert_eq!(labels("|u1", "(3,)", &[0, 200, 3]), [0, 200, 3]);
-    assert_eq!(labels("|i1", "(2, 1)", &[5, 127]), [5, 127]);
-    assert_eq!(labels("<u2", "(2,)", &[1, 0, 0, 2]), [1, 512]);
-    assert_eq!(labels(">i2", "(2,)", &[0, 1, 2, 0]), [1, 512]);
-    assert_eq!(labels("<i4", "(1,)", &[3, 1, 0, 0]), [259]);
-    assert_eq!(labels(">u4", "(1,)", &[0, 0, 1, 3]), [259]);
-    assert_eq!(labels("<i8", "(1,)", &9i64.to_le_bytes()), [9]);
-    assert_eq!(labels(">u8", "(1,)", &65535u64.to_be_bytes()), [65535]);
+    expect_labels(
+        &npy("|u1", false, "(3,)", &[0, 200, 3]),
+        &["0", "3", "200"],
+        &[0, 2, 1],
+    );
+    numbers("|i1", "(2, 1)", &[251, 127], &["-5", "127"]);
+    numbers("<u2", "(2,)", &[1, 0, 0, 2], &["1", "512"]);
+    numbers(">i2", "(2,)", &[0, 1, 2, 0], &["1", "512"]);
+    numbers("<i4", "(1,)", &[3, 1, 0, 0], &["259"]);
+    numbers(">u4", "(1,)", &[0, 0, 1, 3], &["259"]);
+    let signs = le(&[-1_i64, 1], |x| x.to_le_bytes());
+    numbers("<i8", "(2,)", &signs, &["-1", "1"]);
+    numbers(">u8", "(1,)", &50667_u64.to_be_bytes(), &["50667"]);
+    // Digits that f64 does not hold are kept.
+    let large = le(&[u64::MAX - 1, u64::MAX], |x| x.to_le_bytes());
+    numbers(
+        "<u8",
+        "(2,)",
+        &large,
+        &["18446744073709551614", "18446744073709551615"],
+    );
+}
+
+#[test]
+fn labels_that_are_truth_values_floats_and_words() {
+    expect_labels(
+        &npy("|b1", false, "(3,)", &[1, 0, 1]),
+        &["False", "True"],
+        &[1, 0, 1],
+    );
+    expect_labels(
+        &npy("<f4", false, "(3,)", &f32s(&[2.0, -1.0, -0.0])),
+        &["-1", "0", "2"],
+        &[2, 0, 1],
+    );
+    let halves = le(&[0x3c00_u16, 0xc000], |x| x.to_le_bytes());
+    expect_labels(&npy("<f2", false, "(2, 1)", &halves), &["-2", "1"], &[1, 0]);
+    expect_labels(
+        &npy("|S3", false, "(2,)", b"dogc\0\0"),
+        &["c", "dog"],
+        &[1, 0],
+    );
+    let text = |encode: fn(u32) -> [u8; 4]| -> Vec<u8> {
+        let words = ["ant\0", "Bär\0", "ant\0"].concat();
+        words.chars().flat_map(|c| encode(c as u32)).collect()
+    };
+    expect_labels(
+        &npy("<U4", false, "(3,)", &text(u32::to_le_bytes)),
+        &["Bär", "ant"],
+        &[1, 0, 1],
+    );
+    expect_labels(
+        &npy(">U4", false, "(3, 1)", &text(u32::to_be_bytes)),
+        &["Bär", "ant"],
+        &[1, 0, 1],
+    );
+    // Numbers as text keep their order, and their zeros.
+    expect_labels(
+        &npy("|S2", false, "(3,)", b"109\x0002"),
+        &["02", "9", "10"],
+        &[2, 1, 0],
+    );
+}
+
+#[test]
+fn one_hot_labels_of_each_type_and_order() {
+    let names = ["0", "1", "2"];
+    let rows = [0_u8, 0, 1, 0, 1, 0, 1, 0, 0, 0, 0, 1];
+    let expected = [2, 1, 0, 2];
+    for descr in ["|u1", "|b1", "|i1"] {
+        expect_labels(&npy(descr, false, "(4, 3)", &rows), &names, &expected);
+    }
+    let floats: Vec<f32> = rows.iter().map(|&x| x.into()).collect();
+    expect_labels(
+        &npy("<f4", false, "(4, 3)", &f32s(&floats)),
+        &names,
+        &expected,
+    );
+    let columns = [0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1];
+    expect_labels(&npy("|u1", true, "(4, 3)", &columns), &names, &expected);
+    let refused = |shape: &str, rows: &[f32], place: &str, found: &str| {
+        let message = labels_error(&npy("<f4", false, shape, &f32s(rows)));
+        assert!(
+            message.contains(place) && message.ends_with(found),
+            "{message}"
+        );
+    };
+    refused("(2, 2)", &[0.0, 1.0, 0.0, 0.0], "row 1: ", "found no 1");
+    refused(
+        "(2, 2)",
+        &[0.0, 1.0, 1.0, 1.0],
+        "row 1: ",
+        "found 1 in columns 0 and 1",
+    );
+    refused(
+        "(2, 2)",
+        &[0.25, 0.75, 1.0, 0.0],
+        "row 0: ",
+        "found 0.25 in column 0",
+    );
+    refused(
+        "(1, 2)",
+        &[f32::NAN, 1.0],
+        "row 0: ",
+        "found NaN in column 0",
+    );
 }
 
 #[test]
 fn labels_that_are_not_classes() {
-    let minus: Vec<u8> = [3i64, -1].iter().flat_map(|x| x.to_le_bytes()).collect();
-    let message = labels_error(&npy("<i8", false, "(2,)", &minus));
-    let expected = "a.npz: array x, position 1: expected a class from 0 to 65535, found -1";
-    assert_eq!(message, expected);
-    for descr in ["<u8", ">u8"] {
-        let message = labels_error(&npy(descr, false, "(1,)", &u64::MAX.to_le_bytes()));
-        assert!(message.contains("18446744073709551615"), "{message}");
+    let fraction = labels_error(&npy("<f4", false, "(2,)", &f32s(&[1.0, 2.5])));
+    assert!(
+        fraction.contains("array x, position 1: expected a class"),
+        "{fraction}"
+    );
+    assert!(fraction.contains("found 2.5: it looks like a number to predict (regression)"));
+    for strange in [f32::NAN, f32::INFINITY] {
+        let message = labels_error(&npy("<f4", false, "(1,)", &f32s(&[strange])));
+        assert!(
+            message.contains("position 0") && message.ends_with(&strange.to_string()),
+            "{message}"
+        );
     }
-    let absurd = npy("<u4", false, "(1,)", &65536u32.to_le_bytes());
-    assert!(labels_error(&absurd).contains("position 0"));
-    let floats = npy("<f4", false, "(1,)", &f32s(&[1.0]));
-    assert!(labels_error(&floats).contains("regression is not supported"));
-    let one_hot = npy("|u1", false, "(2, 2)", &[1, 0, 0, 1]);
-    assert!(labels_error(&one_hot).contains("one class number a sample"));
+    let many = le(&(0..65537_u32).collect::<Vec<_>>(), |x| x.to_le_bytes());
+    let message = labels_error(&npy("<u4", false, "(65537,)", &many));
+    assert!(
+        message.contains("position 65536: expected one of at most 65536 classes"),
+        "{message}"
+    );
+    for (descr, data) in [
+        ("|S1", &b"a\0"[..]),
+        ("|S1", b"a "),
+        ("|S1", b"a\xff"),
+        ("<U1", b"a\0\0\0\0\xd8\0\0"),
+    ] {
+        let message = labels_error(&npy(descr, false, "(2,)", data));
+        assert!(message.contains("position 1: "), "{message}");
+    }
+    for (descr, shape) in [("|S1", "(1, 2)"), ("|u1", "(1, 1, 2)"), ("|u1", "()")] {
+        let message = labels_error(&npy(descr, false, shape, &[1; 2]));
+        assert!(message.contains("one label a sample"), "{message}");
+    }
 }
 
 #[test]
 fn values_that_are_not_finite_are_named() {
     let mut data = [1.0f32; 6];
-    data[5] = f32::NAN;
+    data[5] = f32::INFINITY;
     let message = values_error(&npy("<f4", false, "(3, 2)", &f32s(&data)));
-    let expected = "a.npz: array x, sample 2, feature 1: expected a finite number, found NaN";
+    let expected = "a.npz: array x, sample 2, feature 1: expected a finite number, found inf";
     assert_eq!(message, expected);
     // Sample 0, feature 1 in Fortran order is the third value.
     data[5] = 1.0;
@@ -201,8 +414,11 @@ fn bytes_that_are_not_a_header() {
     let mut bytes = npy("|u1", false, "(1, 1)", &[1]);
     bytes[6] = 4;
     assert!(values_error(&bytes).contains("version 1, 2 or 3"));
-    let half = npy("<f2", false, "(1, 1)", &[0, 0]);
-    assert!(values_error(&half).contains("\"<f2\""));
-    let ints = npy("<i8", false, "(1, 1)", &[0; 8]);
-    assert!(values_error(&ints).contains("expected values of type u1, f4 or f8, found i8"));
+    let object = values_error(&npy("|O", false, "(1, 1)", &[0]));
+    assert!(
+        object.contains("y.astype(str)") && object.contains("found \"|O\""),
+        "{object}"
+    );
+    let long = npy("<U999999999", false, "(1, 1)", &[0; 8]);
+    assert!(labels_error(&long).contains("values that fit into its"));
 }
