@@ -93,7 +93,7 @@ fn the_label_column_by_index_and_by_name() {
     assert_eq!(table(text, Some("-1")).class_names, ["3", "6"]);
     assert_eq!(table("5,1\n6,0\n", Some("1")).labels, [1, 0]);
     // A name comes before an index.
-    let table = table("2,0,1,k\n5,6,7,a\n8,9,3,b\n5,6,7,b\n", Some("2"));
+    let table = table("2,0,1,label\n5,6,7,a\n8,9,3,b\n5,6,7,b\n", Some("2"));
     assert_eq!(table.class_names, ["5", "8"]);
 }
 
