@@ -295,6 +295,7 @@ pub struct ScheduleSettings {
     )]
     pub patience: Option<u64>,
     /// What has to improve (plateau) [default: val_loss]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[arg(
         long = "schedule-monitor",
         id = "schedule-monitor",

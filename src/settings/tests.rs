@@ -414,6 +414,18 @@ fn only_what_the_run_goes_by_is_measured() {
     assert!(written.contains("monitor = \"val_loss\""), "{written}");
 }
 
+/// A key that older versions do not know stands in a model's file only where it was said.
+#[test]
+fn a_newer_key_is_not_written_without_a_value() {
+    let json = |toml: &str| serde_json::to_value(&parse(toml).unwrap().schedule).unwrap();
+    assert!(json("").get("monitor").is_none());
+    assert!(
+        json("[schedule]\nmonitor = \"val_loss\"")
+            .get("monitor")
+            .is_some()
+    );
+}
+
 /// What a run writes down gives the same run again.
 #[test]
 fn resolved_settings_resolve_to_themselves() {
