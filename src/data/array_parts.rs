@@ -10,7 +10,7 @@ use super::npy::{NpySize, NumberType};
 use super::options::TableOptions;
 use super::parts::{Parts, name_of};
 use super::table::{RowSource, Schema, Table};
-use super::test_part::TestSet;
+use super::test_set::TestSet;
 use crate::error::{Error, Result};
 
 /// Reads the training and the validation part and, if asked for, the test part.

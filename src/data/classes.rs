@@ -21,7 +21,7 @@ pub(super) struct LabelColumn {
     /// The code of each row's label.
     codes: Vec<u32>,
     /// The distinct labels, by code.
-    labels: Vec<Label>,
+    labels: Vec<ClassLabel>,
     codes_by_name: HashMap<String, u32>,
     /// The codes of numbers, by their bits.
     codes_by_number: HashMap<u64, u32>,
@@ -29,7 +29,7 @@ pub(super) struct LabelColumn {
 
 /// A distinct label.
 #[derive(Clone, Debug)]
-struct Label {
+struct ClassLabel {
     name: String,
     number: Option<f64>,
     /// The first row that has it.
@@ -65,7 +65,7 @@ impl LabelColumn {
                 let code = self.labels.len() as u32;
                 self.codes_by_name.insert(identity.into_owned(), code);
                 let (name, row) = (name.to_owned(), self.codes.len());
-                self.labels.push(Label { name, number, row });
+                self.labels.push(ClassLabel { name, number, row });
                 code
             }
         };
@@ -99,7 +99,7 @@ impl LabelColumn {
                 .iter()
                 .filter_map(|label| Some((label, label.number?)))
         };
-        let refuse = |label: &Label, found: String| {
+        let refuse = |label: &ClassLabel, found: String| {
             let expected = "classes: words, or whole numbers that repeat";
             Err(Error::format(path, place(label.row), expected, found))
         };
@@ -161,8 +161,11 @@ impl Classes {
             names: names.collect(),
             unseen: Vec::new(),
         };
-        let labels = train.codes.iter().map(|&code| classes[code as usize]);
-        (names, labels.collect())
+        let mut labels = train.codes;
+        for label in &mut labels {
+            *label = classes[*label as usize];
+        }
+        (names, labels)
     }
 
     /// The class of each row of another part. Labels that are no class are added to the unseen ones.
@@ -189,7 +192,7 @@ impl Classes {
 }
 
 /// Numbers by value, then words by their text.
-fn in_order(a: &Label, b: &Label) -> Ordering {
+fn in_order(a: &ClassLabel, b: &ClassLabel) -> Ordering {
     let by_text = || a.name.cmp(&b.name);
     match (a.number, b.number) {
         (Some(x), Some(y)) => x.total_cmp(&y).then_with(by_text),
@@ -199,8 +202,9 @@ fn in_order(a: &Label, b: &Label) -> Ordering {
     }
 }
 
-/// For each of the `names` that a file gives its classes, the class of `own` that it means. Names are matched, so that a
-/// file in which one does not occur is read as it was meant. Where only one side has names, classes keep their numbers.
+/// For each of the `names` that a file gives its classes, the class of `own` that it means. Names are matched, so that
+/// a file in which one does not occur is read as it was meant. Where only one side has names, classes keep their
+/// numbers.
 pub(crate) fn match_names(own: &[String], names: &[String]) -> Vec<Option<usize>> {
     let places: HashMap<Cow<'_, str>, usize> = own
         .iter()

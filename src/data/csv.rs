@@ -8,7 +8,7 @@ use super::csv_dialect::{Decimal, Dialect};
 use super::csv_rows::{CsvRow, RowReader};
 use super::open::InputFile;
 use super::options::TableOptions;
-use super::table::{Cell, InputRows, RowSource, Schema, Table, TargetColumn, WordCollector};
+use super::table::{InputRows, RowSource, Schema, Table, TableCell, TargetColumn, WordCollector};
 use super::text_cell::is_code;
 use super::{Features, Samples};
 use crate::error::{Error, Result};
@@ -224,18 +224,16 @@ impl CsvFile {
             for &column in &roles.features {
                 let cell = row.cell(column);
                 let cell = match number(cell, self.reader.dialect()) {
-                    _ if options.is_missing(cell) => Cell::Missing,
-                    Some(number) => Cell::Number(number),
-                    None => Cell::Word(words.code(cell)),
+                    _ if options.is_missing(cell) => TableCell::Missing,
+                    Some(number) => TableCell::Number(number),
+                    None => TableCell::Word(words.code(cell)),
                 };
                 values.push(cell.value());
             }
             for (texts, &id) in body.ids.iter_mut().zip(&roles.ids) {
                 texts.push(row.cell(id).to_owned());
             }
-            body.source
-                .lines
-                .push(u32::try_from(row.line).unwrap_or(u32::MAX));
+            body.source.lines.push(row.line);
         }
         if seen == 0 {
             let expected = "at least one row after the header";

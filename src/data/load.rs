@@ -143,8 +143,8 @@ impl Files {
     }
 }
 
-/// Reads samples without labels, to predict from, for a model with this schema: CSV (a label column may be present), NPY,
-/// NPZ (its `x`), IDX images or, if rows are images, a PNG image.
+/// Reads samples without labels, to predict from, for a model with this schema: CSV (a label column may be present),
+/// NPY, NPZ (its `x`), IDX images or, if rows are images, a PNG image.
 ///
 /// # Errors
 /// As [`load`]; also if the rows do not have as many values as the schema has columns, or an image has another size.
@@ -212,7 +212,7 @@ pub(super) fn load_csv(
         None => csv::read(source, options)?,
     };
     if schema.is_none() {
-        let place = |row: usize| format!("line {}", table.train.lines[row]);
+        let place = |row: usize| format!("line {}", table.train.lines.get(row).unwrap_or(0));
         labels.check_classes(&path, &label_name, place)?;
     }
     let classes;

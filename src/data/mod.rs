@@ -39,6 +39,7 @@ mod picture;
 pub mod split;
 mod table;
 mod test_part;
+mod test_set;
 mod text_cell;
 mod verify;
 
@@ -56,7 +57,8 @@ pub use table::{
     Fitted, InputRows, RowSource, Schema, SchemaColumn, Table, TableColumn, TargetColumn,
     Treatment, WantedKind,
 };
-pub use test_part::{TestPart, TestSet, load, load_for, load_test};
+pub use test_part::{TestPart, load, load_for, load_test};
+pub use test_set::TestSet;
 pub use verify::{FileCheck, verify};
 
 /// The largest number of classes of a data set. A larger label counts as a mistake.
@@ -248,8 +250,8 @@ impl Dataset {
         self.table.is_some()
     }
 
-    /// For each of the `names` that a file gives its labels, their number: the class that was found for it, else that of an
-    /// unseen label.
+    /// For each of the `names` that a file gives its labels, their number: the class that was found for it, else that
+    /// of an unseen label.
     fn number_unseen(&mut self, names: &[String], classes: &[Option<usize>]) -> Vec<u32> {
         let (known, unseen) = (self.class_names.len(), &mut self.unseen);
         let mut number = |(name, class): (&String, &Option<usize>)| match class {

@@ -92,6 +92,8 @@ pub(crate) fn fashion(train: usize, test: usize) -> Dataset {
             .collect(),
     };
     Dataset {
+        unseen: Vec::new(),
+        table: None,
         train: samples("train", train),
         validation: None,
         test: (test > 0).then(|| samples("t10k", test)),
