@@ -176,8 +176,8 @@ fn sync(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Opens a file, asks `check` whether it may be written, and appends one line. A line that could not be written whole is
-/// removed again. It outlives the process; [`sync_file`] makes it outlive the system.
+/// Opens a file, asks `check` whether it may be written, and appends one line. A line that could not be written whole
+/// is removed again. It outlives the process; [`sync_file`] makes it outlive the system.
 ///
 /// # Errors
 /// If the file cannot be opened or written, or those of `check`.

@@ -1,6 +1,8 @@
 //! Data sets: reading, checking, splitting, normalising and augmenting.
 //!
-//! Pixels stay `u8` in memory until a batch needs them. Floats keep the width that they have in the file.
+//! Pictures are bytes, or arrays of three and more dimensions. Pixels stay `u8` in memory until a batch needs them;
+//! floats keep the width that they have in the file. Everything else is a table: a CSV file, or a two-dimensional
+//! array. [`table`] says how its columns become numbers.
 
 use std::fmt;
 use std::path::PathBuf;
