@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 
 use super::output;
 use crate::data::{
-    Dataset, DatasetDescription, Fitted, Schema, class_picture, load, locate, verify,
+    Dataset, DatasetDescription, Fitted, Normalize, Schema, class_picture, load, locate, verify,
 };
 use crate::durable;
 use crate::error::{Error, Result};

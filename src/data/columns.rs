@@ -142,9 +142,7 @@ impl Columns {
             return Err(Error::setting("drop", message));
         }
         others.push(label);
-        let features: Vec<usize> = (0..self.count)
-            .filter(|column| !others.contains(column))
-            .collect();
+        let features = self.all_but(&others);
         if features.is_empty() {
             let expected = "at least one feature column and a label column";
             let found = match self.count {
@@ -165,9 +163,7 @@ impl Columns {
     pub(super) fn features_alone(&self, options: &TableOptions) -> Result<Roles> {
         let mut others = self.find_all("drop", &options.drop)?;
         others.extend(self.find_all("id", &options.id)?);
-        let features: Vec<usize> = (0..self.count)
-            .filter(|column| !others.contains(column))
-            .collect();
+        let features = self.all_but(&others);
         match features.is_empty() {
             true => Err(Error::setting(
                 "drop",
@@ -178,6 +174,14 @@ impl Columns {
                 ..Roles::default()
             }),
         }
+    }
+
+    fn all_but(&self, others: &[usize]) -> Vec<usize> {
+        let mut left_out = vec![false; self.count];
+        others.iter().for_each(|&column| left_out[column] = true);
+        (0..self.count)
+            .filter(|&column| !left_out[column])
+            .collect()
     }
 
     /// The label column if the user names none.
@@ -252,8 +256,9 @@ impl Columns {
                 }
             }
         }
+        let name = |position| self.names.is_some().then(|| self.name(position));
         let column = |&position: &usize| TableColumn {
-            name: self.name(position),
+            name: name(position).unwrap_or_default(),
             position,
             wanted: wanted.get(&position).copied(),
         };

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::input::refuse_utf16;
 
 /// The largest number of columns.
-const MAX_COLUMNS: usize = 1 << 20;
+pub(super) const MAX_COLUMNS: usize = 1 << 20;
 /// The largest number of bytes in the cells of one row.
 const MAX_ROW: usize = 64 << 20;
 

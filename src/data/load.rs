@@ -147,7 +147,7 @@ impl Files {
 /// NPY, NPZ (its `x`), IDX images or, if rows are images, a PNG image.
 ///
 /// # Errors
-/// As [`load`]; also if the rows do not have as many values as the schema has columns, or an image has another size.
+/// As [`read`]; also if the rows do not have as many values as the schema has columns, or an image has another size.
 pub fn read_input(
     path: &Path,
     schema: &Schema,

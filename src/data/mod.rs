@@ -2,7 +2,7 @@
 //!
 //! Pictures are bytes, or arrays of three and more dimensions. Pixels stay `u8` in memory until a batch needs them;
 //! floats keep the width that they have in the file. Everything else is a table: a CSV file, or a two-dimensional
-//! array. [`table`] says how its columns become numbers.
+//! array. [`Schema`] says how its columns become numbers.
 
 use std::fmt;
 use std::path::PathBuf;

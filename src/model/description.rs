@@ -97,6 +97,7 @@ impl Description {
                 return Err(Error::shape(what, expected, found.to_string()));
             }
         }
+        self.schema.as_ref().map_or(Ok(()), Schema::check)?;
         let precision = self.precision();
         match scale.iter().chain(shift).find(|&&x| !precision.holds(x)) {
             None => Ok(()),

@@ -22,6 +22,7 @@ use super::Samples;
 pub(super) use cell::TableCell;
 pub use fitted::Fitted;
 pub(super) use row_lines::RowLines;
+pub(super) use schema::select_columns;
 pub use schema::{Schema, SchemaColumn, TargetColumn, Treatment};
 pub(super) use words::{WordCollector, Words};
 
@@ -106,7 +107,7 @@ impl Table {
     /// A table of numbers whose columns have no names.
     pub(super) fn unnamed(width: usize) -> Self {
         let column = |position: usize| TableColumn {
-            name: position.to_string(),
+            name: String::new(),
             position,
             wanted: None,
         };
