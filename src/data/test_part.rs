@@ -84,9 +84,7 @@ pub fn load_test(options: &LoadOptions, schema: &Schema) -> Result<TestPart> {
     match Files::find(&path, &options.table)? {
         Files::Csv(source) => {
             let parts = load::load_csv(source, &options.table, Some(schema))?;
-            parts
-                .into_dataset(path)
-                .map(|data| TestPart::None(Some(data)))
+            Ok(TestPart::None(Some(parts.into_dataset(path))))
         }
         Files::Arrays(arrays) => load_test_arrays(arrays, path, schema).map(TestPart::of),
         Files::Idx => idx_folder::load_test(&path).map(TestPart::of),
