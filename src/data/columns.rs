@@ -301,7 +301,19 @@ impl Columns {
         };
         match &self.names {
             Some(names) if schema.has_names => self.by_name(names, schema, options, ids, use_of),
-            _ => Ok((self.by_position(schema, options, ids, use_of)?, Vec::new())),
+            _ => {
+                let roles = self.by_position(schema, options, ids, use_of)?;
+                let is_guess = use_of == LabelUse::Ignored && options.label.is_none();
+                let is_named = self.names.is_some() && schema.target.is_none();
+                let label = roles.label.filter(|_| is_guess && is_named);
+                let notice = |label| {
+                    format!(
+                        "columns are taken by position, since the model knows no names; {} is left out as the label",
+                        self.in_words(label)
+                    )
+                };
+                Ok((roles, label.map(notice).into_iter().collect()))
+            }
         }
     }
 
@@ -326,7 +338,16 @@ impl Columns {
             _ if self.count > column.position && self.name(column.position) == column.name => {
                 Ok(column.position)
             }
-            _ => self.named("data", &column.name)?.ok_or_else(|| {
+            Some(None) => {
+                let expected = format!("one column \"{}\"", column.name);
+                Err(Error::format(
+                    &self.path,
+                    "line 1",
+                    expected,
+                    excerpt(names),
+                ))
+            }
+            None => self.named("data", &column.name)?.ok_or_else(|| {
                 let expected = format!(
                     "a column \"{}\", as the model was trained with",
                     column.name

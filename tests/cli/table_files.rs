@@ -106,6 +106,29 @@ fn without_a_header_position_and_width_count() {
 }
 
 #[test]
+fn a_model_without_names_says_which_column_it_leaves_out() {
+    let program = with_cases(&["f16.npz", "pred_id_first.csv", "pred_reordered.csv"]);
+    fit(&program, "f16.npz", "run", &[]);
+    let predict = |file| program.run(&["predict", "--model", "run", file]);
+    let output = predict("pred_id_first.csv");
+    let notice = "the model knows no names; column \"wgt\" (4) is left out as the label";
+    assert!(
+        output.code == 0 && output.stderr.contains(notice),
+        "{output:?}"
+    );
+    let named = program.run(&[
+        "predict",
+        "--model",
+        "run",
+        "pred_id_first.csv",
+        "--id",
+        "id",
+    ]);
+    assert_eq!((named.code, named.stderr.as_str()), (0, ""));
+    assert_eq!(predict("pred_reordered.csv").stderr, "");
+}
+
+#[test]
 fn one_row_or_one_class_is_enough_to_evaluate() {
     let program = with_model();
     program.write("one.csv", "len,wid,hgt,wgt,species\n1,2,3,4,cedar\n");
@@ -220,6 +243,33 @@ fn test_data_may_have_other_columns_classes_and_categories() {
     program.refused(&train, &["lacking.csv", "\"hgt\""]);
     let both = [&train[..], &["--test-split", "0.2"]].concat();
     program.refused(&both, &["--test-split", "either a share or a file"]);
+}
+
+#[test]
+fn labels_of_the_other_kind_are_matched_by_number_with_a_notice() {
+    let program = with_model();
+    program.write(
+        "numbers.csv",
+        "len,wid,hgt,wgt,species\n1,2,3,4,-1\n1,2,3,4,1\n1,2,3,4,2\n",
+    );
+    let output = program.run(&["eval", "--model", "run", "--data", "numbers.csv", "--json"]);
+    assert!(
+        output.stderr.contains("matched by number")
+            && output.stderr.contains("1 is birch, 2 is cedar"),
+        "{output:?}"
+    );
+    assert!(
+        output.stderr.contains("no class of the model") && output.stderr.contains(": -1 ("),
+        "{output:?}"
+    );
+    let report: Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(report["classes"][3]["name"], "-1");
+    program.write("twice.csv", "len,wid,len,hgt,wgt\n1,2,3,4,5\n");
+    program.write("moved.csv", "wid,len,len,hgt,wgt\n1,2,3,4,5\n");
+    let words = ["moved.csv: line 1", "one column \"len\""];
+    program.refused(&["predict", "--model", "run", "moved.csv"], &words);
+    // One of them is where it was.
+    assert_eq!(predictions(&program, "twice.csv", &[]).len(), 1);
 }
 
 #[test]
