@@ -59,7 +59,11 @@ pub(super) fn read(options: &LoadOptions, schema: Option<&Schema>) -> Result<Dat
         Files::Arrays(arrays) => load_arrays(arrays, has_own_test, &options.table, schema)?,
         Files::Idx => idx_folder::load(&path, has_own_test)?,
     };
-    parts.into_dataset(path)
+    // A model knows its classes.
+    if schema.is_none() {
+        parts.check_classes(&path)?;
+    }
+    Ok(parts.into_dataset(path))
 }
 
 /// The files of a data set, opened as far as needed to tell their kind.

@@ -46,7 +46,7 @@ mod text_cell;
 mod verify;
 
 pub use augment::Augment;
-pub(crate) use classes::match_names;
+pub(crate) use classes::{match_names, number_notice};
 pub use csv_dialect::{Decimal, DialectOptions, parse_delimiter};
 pub use describe::{DatasetDescription, PartDescription};
 pub use load::{FileKind, read_input};

@@ -24,17 +24,20 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    pub(super) fn into_dataset(self, path: PathBuf) -> Result<Dataset> {
-        if self.class_names.len() < 2 {
-            return Err(Error::format(
-                &path,
-                "labels",
-                "at least two classes",
-                format!("only class {}", self.class_names.join("")),
-            ));
+    /// Checks that there is something to learn.
+    pub(super) fn check_classes(&self, path: &Path) -> Result<()> {
+        match &self.class_names[..] {
+            [_, _, ..] => Ok(()),
+            names => {
+                let found = format!("only class {}", names.join(""));
+                Err(Error::format(path, "labels", "at least two classes", found))
+            }
         }
+    }
+
+    pub(super) fn into_dataset(self, path: PathBuf) -> Dataset {
         let name = self.name.map_or_else(|| name_of(&path), str::to_owned);
-        Ok(Dataset {
+        Dataset {
             hash: fingerprint(
                 &self.train,
                 self.validation.as_ref(),
@@ -51,7 +54,7 @@ impl Parts {
             path,
             name,
             notices: self.notices,
-        })
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::parts::name_of;
 use super::split::stratified;
 use super::table::{RowSource, Schema};
 use super::test_set::TestSet;
-use super::{Dataset, Features, Samples, idx_folder, locate, match_names};
+use super::{Dataset, Features, Samples, idx_folder, locate, match_names, number_notice};
 use crate::error::{Error, Result};
 
 /// The seed of the share that is set aside: one for all runs, so that no run learns from it.
@@ -84,9 +84,7 @@ pub fn load_test(options: &LoadOptions, schema: &Schema) -> Result<TestPart> {
     match Files::find(&path, &options.table)? {
         Files::Csv(source) => {
             let parts = load::load_csv(source, &options.table, Some(schema))?;
-            parts
-                .into_dataset(path)
-                .map(|data| TestPart::None(Some(data)))
+            Ok(TestPart::None(Some(parts.into_dataset(path))))
         }
         Files::Arrays(arrays) => load_test_arrays(arrays, path, schema).map(TestPart::of),
         Files::Idx => idx_folder::load_test(&path).map(TestPart::of),
@@ -147,6 +145,7 @@ fn add_file(
         ..
     } = read_file(path, &known, options)?;
     let classes = match_names(&data.class_names, &class_names);
+    let by_number = number_notice(&data.class_names, &class_names, &classes);
     let numbers = data.number_unseen(&class_names, &classes);
     for label in &mut samples.labels {
         *label = numbers[*label as usize];
@@ -156,7 +155,8 @@ fn add_file(
         table.test = source;
     }
     let named = |notice| format!("{}: {notice}", path.display());
-    data.notices.extend(notices.into_iter().map(named));
+    let notices = notices.into_iter().chain(by_number);
+    data.notices.extend(notices.map(named));
     Ok(())
 }
 

@@ -25,6 +25,20 @@ pub struct TestSet {
 }
 
 impl TestSet {
+    /// All rows of a data set without parts.
+    pub fn of_all_rows(data: Dataset) -> Self {
+        let table = data.table.unwrap_or_default();
+        TestSet {
+            samples: data.train,
+            source: table.train,
+            class_names: data.class_names,
+            image: data.image,
+            path: data.path,
+            name: data.name,
+            notices: data.notices,
+        }
+    }
+
     /// The test part of a data set that has one.
     pub(super) fn of(data: Dataset) -> Self {
         let names = [data.class_names, data.unseen].concat();

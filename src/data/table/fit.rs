@@ -86,7 +86,9 @@ impl Seen {
                 TableCell::Missing => seen.missing += 1,
                 TableCell::Word(code) => seen.words.entry(code).or_insert((0, row)).0 += 1,
                 TableCell::Number(number) => {
-                    seen.all_whole &= number.fract() == 0.0;
+                    // Floats beyond that are whole by their size alone.
+                    const EXACT: f64 = (1_u64 << 53) as f64;
+                    seen.all_whole &= number.fract() == 0.0 && number.abs() <= EXACT;
                     if number.is_infinite() {
                         seen.infinite.get_or_insert(row);
                     }
@@ -238,10 +240,17 @@ impl ColumnFit<'_> {
         };
         let flag = self.flag_name();
         if different.len() > FEW_NUMBERS && 2 * like_numbers > self.seen.cells.len() {
+            let hint = match is_almost_number(word) {
+                true => {
+                    "numbers are read without signs and separators, as 1200 for $1,200 and 4.5 for 4,5 (or --decimal ,)"
+                        .to_owned()
+                }
+                false => format!("if it stands for a missing value: --missing \"{word}\""),
+            };
             let expected = "a number as in most of the column's rows";
             let found = format!(
-                "\"{word}\"; if it stands for a missing value: --missing \"{word}\"; to take each value as a category: \
-                 --categorical {flag}; to leave the column out: --drop {flag}"
+                "\"{word}\"; {hint}; to take each value as a category: --categorical {flag}; to leave the column out: \
+                 --drop {flag}"
             );
             return Err(self.wrong(row, expected, found));
         }
