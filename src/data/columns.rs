@@ -118,7 +118,8 @@ impl Columns {
         }
     }
 
-    /// The column that a flag named in training, if it is in this file too. An index counts where the column has no name.
+    /// The column that a flag named in training, if it is in this file too. An index counts where the column has no
+    /// name.
     fn find_again(&self, wanted: &str) -> Option<usize> {
         let names = self.names.as_ref()?;
         let is_nameless = |column: &usize| names.get(*column).is_some_and(String::is_empty);
@@ -276,9 +277,8 @@ impl Columns {
                 }
             }
         }
-        let name = |position| self.names.is_some().then(|| self.name(position));
         let column = |&position: &usize| TableColumn {
-            name: name(position).unwrap_or_default(),
+            name: self.name(position),
             position,
             wanted: wanted.get(&position).copied(),
         };

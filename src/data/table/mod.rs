@@ -107,7 +107,7 @@ impl Table {
     /// A table of numbers whose columns have no names.
     pub(super) fn unnamed(width: usize) -> Self {
         let column = |position: usize| TableColumn {
-            name: String::new(),
+            name: position.to_string(),
             position,
             wanted: None,
         };
