@@ -304,8 +304,11 @@ impl Columns {
             _ => {
                 let roles = self.by_position(schema, options, ids, use_of)?;
                 let is_guess = use_of == LabelUse::Ignored && options.label.is_none();
-                let is_named = self.names.is_some() && schema.target.is_none();
-                let label = roles.label.filter(|_| is_guess && is_named);
+                let is_known = |label: &usize| {
+                    let target = schema.target.as_ref();
+                    self.names.is_none() || target.is_some_and(|t| t.name == self.name(*label))
+                };
+                let label = roles.label.filter(|label| is_guess && !is_known(label));
                 let notice = |label| {
                     format!(
                         "columns are taken by position, since the model knows no names; {} is left out as the label",
