@@ -401,14 +401,17 @@ impl Columns {
         use_of: LabelUse,
     ) -> Result<Roles> {
         let (width, whole) = (schema.columns.len(), schema.file_columns);
-        if self.count == whole {
+        // Arrays have no label column.
+        let is_array = schema.target.is_none();
+        if self.count == whole && !(is_array && use_of == LabelUse::Needed) {
+            let label = (!is_array).then(|| self.label_by_position(schema, options, &ids));
             return Ok(Roles {
                 features: schema
                     .columns
                     .iter()
                     .map(|column| column.position)
                     .collect(),
-                label: Some(self.label_by_position(schema, options, &ids)?),
+                label: label.transpose()?,
                 ids,
             });
         }

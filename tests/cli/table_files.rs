@@ -126,6 +126,9 @@ fn a_model_without_names_says_which_column_it_leaves_out() {
     ]);
     assert_eq!((named.code, named.stderr.as_str()), (0, ""));
     assert_eq!(predict("pred_reordered.csv").stderr, "");
+    // A column cannot be a feature and the label.
+    let eval = ["eval", "--model", "run", "--data", "pred_reordered.csv"];
+    program.refused(&eval, &["expected 4 columns, or 5 with a label", "found 4"]);
     // Nor does one of a file without a header.
     let base = with_cases(&["base.csv", "pred_id_first.csv"]);
     let text = fs::read_to_string(base.path("base.csv")).unwrap();

@@ -32,15 +32,16 @@ fn a_batch_larger_than_the_training_part_is_shortened() {
         "1",
         "--widths",
         "8",
-        "--out",
-        "sweep",
         "batch_size",
         "--values",
         "16,5000",
     ];
     let output = program.run(&sweep);
     assert!(
-        output.code == 0 && output.stderr.contains("in place of 5000"),
+        output.code == 0
+            && output
+                .stdout
+                .contains("the whole training part, 160 samples"),
         "{output:?}"
     );
 }
