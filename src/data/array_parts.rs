@@ -36,6 +36,10 @@ pub(super) fn load_arrays(
         (true, Some(_)) => Some(Table::at(&path)),
         (true, None) => Some(array_table(&path, width, options)?),
     };
+    if is_table && schema.is_none() && options.missing.is_some() {
+        let message = "only a CSV file has words for missing values; in an array they are NaN";
+        return Err(Error::setting("missing", message));
+    }
     if !is_table && schema.is_none() && !options.names_no_column() {
         let found = format!("pictures in {}", path.display());
         let message = format!("only a table has columns to drop or to treat, found {found}");

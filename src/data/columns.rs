@@ -309,8 +309,11 @@ impl Columns {
             _ => {
                 let roles = self.by_position(schema, options, ids, use_of)?;
                 let is_guess = use_of == LabelUse::Ignored && options.label.is_none();
-                let is_named = self.names.is_some() && schema.target.is_none();
-                let label = roles.label.filter(|_| is_guess && is_named);
+                let is_known = |label: &usize| {
+                    let target = schema.target.as_ref();
+                    self.names.is_none() || target.is_some_and(|t| t.name == self.name(*label))
+                };
+                let label = roles.label.filter(|label| is_guess && !is_known(label));
                 let notice = |label| {
                     format!(
                         "columns are taken by position, since the model knows no names; {} is left out as the label",
@@ -403,14 +406,17 @@ impl Columns {
         use_of: LabelUse,
     ) -> Result<Roles> {
         let (width, whole) = (schema.columns.len(), schema.file_columns);
-        if self.count == whole {
+        // Arrays have no label column.
+        let is_array = schema.target.is_none();
+        if self.count == whole && !(is_array && use_of == LabelUse::Needed) {
+            let label = (!is_array).then(|| self.label_by_position(schema, options, &ids));
             return Ok(Roles {
                 features: schema
                     .columns
                     .iter()
                     .map(|column| column.position)
                     .collect(),
-                label: Some(self.label_by_position(schema, options, &ids)?),
+                label: label.transpose()?,
                 ids,
             });
         }

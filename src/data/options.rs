@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::csv_dialect::DialectOptions;
+use super::text_cell::is_code;
 
 /// What to load.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,13 +43,21 @@ pub struct TableOptions {
 /// The usual words for a missing value, in any case.
 const MISSING: [&str; 5] = ["NA", "N/A", "nan", "null", "?"];
 
+/// Whether two texts are one number, as -999 and -999.0. A code with leading zeros is itself alone.
+fn is_same_number(word: &str, cell: &str) -> bool {
+    let number = |text: &str| text.parse::<f64>().ok();
+    number(word).is_some_and(|word| !is_code(cell) && number(cell) == Some(word))
+}
+
 impl TableOptions {
     /// Whether a cell is missing.
     pub(super) fn is_missing(&self, cell: &str) -> bool {
         match &self.missing {
             _ if cell.is_empty() => true,
             None => cell.len() <= 4 && MISSING.iter().any(|word| cell.eq_ignore_ascii_case(word)),
-            Some(words) => words.iter().any(|word| word == cell),
+            Some(words) => words
+                .iter()
+                .any(|word| word == cell || is_same_number(word, cell)),
         }
     }
 

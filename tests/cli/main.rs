@@ -26,5 +26,6 @@ mod study;
 mod support;
 mod sweep;
 mod table_files;
+mod table_settings;
 mod tables;
 mod train;

@@ -1,4 +1,4 @@
-//! A model of a table with other files, further test data, and the settings that say how a table is read.
+//! A model of a table with other files, and further test data.
 
 use std::fs;
 use std::io::Write;
@@ -126,6 +126,19 @@ fn a_model_without_names_says_which_column_it_leaves_out() {
     ]);
     assert_eq!((named.code, named.stderr.as_str()), (0, ""));
     assert_eq!(predict("pred_reordered.csv").stderr, "");
+    // A column cannot be a feature and the label.
+    let eval = ["eval", "--model", "run", "--data", "pred_reordered.csv"];
+    program.refused(&eval, &["expected 4 columns, or 5 with a label", "found 4"]);
+    // Nor does one of a file without a header.
+    let base = with_cases(&["base.csv", "pred_id_first.csv"]);
+    let text = fs::read_to_string(base.path("base.csv")).unwrap();
+    base.write("bare.csv", text.split_once('\n').unwrap().1);
+    fit(&base, "bare.csv", "run", &[]);
+    let output = base.run(&["predict", "--model", "run", "pred_id_first.csv"]);
+    assert!(
+        output.code == 0 && output.stderr.contains(notice),
+        "{output:?}"
+    );
 }
 
 #[test]
@@ -273,73 +286,6 @@ fn labels_of_the_other_kind_are_matched_by_number_with_a_notice() {
 }
 
 #[test]
-fn a_batch_larger_than_the_training_part_is_shortened() {
-    let program = with_cases(&["base.csv"]);
-    let output = fit(&program, "base.csv", "run", &["--batch-size", "5000"]);
-    assert!(
-        output
-            .stderr
-            .contains("batches of 160, all training samples, in place of 5000"),
-        "{output:?}"
-    );
-    let config = fs::read_to_string(program.path("run/config.toml")).unwrap();
-    assert!(config.contains("batch_size = 160"), "{config}");
-    let same = fit(&program, "base.csv", "same", &["--batch-size", "160"]);
-    let loss = |output: &Output| {
-        serde_json::from_str::<Value>(&output.stdout).unwrap()["val_loss"].clone()
-    };
-    assert_eq!(loss(&output), loss(&same));
-    let sweep = [
-        "sweep",
-        "--data",
-        "base.csv",
-        "--epochs",
-        "1",
-        "--widths",
-        "8",
-        "--out",
-        "sweep",
-        "batch_size",
-        "--values",
-        "16,5000",
-    ];
-    let output = program.run(&sweep);
-    assert!(
-        output.code == 0 && output.stderr.contains("in place of 5000"),
-        "{output:?}"
-    );
-}
-
-#[test]
-fn columns_left_out_by_their_index_stay_left_out() {
-    let program = Chainrule::new();
-    let table = |header: &str| {
-        let rows = (0..40).map(|i| format!("{i},{},{},{}\n", i % 7, i % 5, ["a", "b"][i % 2]));
-        format!("{header}\n{}", rows.collect::<String>())
-    };
-    program.write("twice.csv", table("x,x,z,kind"));
-    let words = ["line 1", "\"x\" twice", "--drop 0 or --drop 1"];
-    program.refused(&["train", "--data", "twice.csv"], &words);
-    fit(&program, "twice.csv", "run", &["--drop", "0"]);
-    assert_eq!(predictions(&program, "twice.csv", &[]).len(), 40);
-    program.stdout(&["eval", "--model", "run", "--split", "validation"]);
-
-    program.write("nameless.csv", table(",x,z,kind"));
-    fit(&program, "nameless.csv", "named", &["--id", "0"]);
-    let output = program.run(&["predict", "--model", "named", "nameless.csv", "--json"]);
-    assert_eq!(output.stderr, "");
-    let report: Value = serde_json::from_str(&output.stdout).unwrap();
-    assert_eq!(report["predictions"][7]["ids"], json!({"0": "7"}));
-
-    program.write("trailing.csv", table("i,x,z,kind").replace('\n', ",\n"));
-    let output = fit(&program, "trailing.csv", "trailing", &["--drop", "i"]);
-    assert!(
-        output.stderr.contains("label: column \"kind\" (3)"),
-        "{output:?}"
-    );
-}
-
-#[test]
 fn a_table_is_analysed_by_itself_or_by_its_test_part() {
     let program = with_cases(&["base.csv", "ymissing_test.npz"]);
     fit(&program, "base.csv", "run", &[]);
@@ -359,109 +305,6 @@ fn a_table_is_analysed_by_itself_or_by_its_test_part() {
         &["analyze", "--model", "unseen"],
         &["none of them: 3, 4, 5"],
     );
-}
-
-/// A table for which every setting matters.
-const ODD: &str = "7|2|1,5|low|x|0|a\n8|-|2,5|high|y|1|b\n9|3|0,5|none|z|0|a\n10|4|1,5|low|x|1|b\n\
-                   11|3|2,0|low|y|0|a\n12|5|1,0|high|x|1|b\n13|1|2,25|low|z|0|a\n14|2|1,75|high|x|1|b\n";
-
-#[test]
-fn flags_and_settings_files_say_how_a_table_is_read() {
-    let program = Chainrule::new();
-    program.write("odd.csv", ODD);
-    let flags = [
-        "--delimiter",
-        "|",
-        "--decimal",
-        ",",
-        "--header",
-        "false",
-        "--missing",
-        "-,none",
-        "--drop",
-        "0",
-        "--id",
-        "4",
-        "--categorical",
-        "5",
-        "--numeric",
-        "1",
-        "--label",
-        "6",
-    ];
-    let file = "[data]\ndelimiter = \"|\"\ndecimal = \",\"\nheader = false\nmissing = [\"-\", \"none\"]\ndrop = [0]\n\
-                id = [4]\ncategorical = [\"5\"]\nnumeric = [1]\nlabel = 6\n";
-    program.write("table.toml", file);
-    // All classes have few rows, so all rows are for training.
-    let all = ["--validation", "0"];
-    fit(&program, "odd.csv", "flags", &[&flags[..], &all].concat());
-    fit(
-        &program,
-        "odd.csv",
-        "file",
-        &[&["--config", "table.toml"], &all[..]].concat(),
-    );
-    let schema = description(&program, "flags")["schema"].clone();
-    assert_eq!(schema, description(&program, "file")["schema"]);
-    assert_eq!(schema, info(&program, "odd.csv", &flags)["schema"]);
-    let treatment = |name: &str| column(&schema, name);
-    assert_eq!(schema["columns"].as_array().unwrap().len(), 4);
-    assert_eq!(
-        treatment("1"),
-        json!({"name": "1", "position": 1, "kind": "number", "median": 3.0, "missing": true})
-    );
-    assert_eq!(
-        treatment("2"),
-        json!({"name": "2", "position": 2, "kind": "number", "median": 1.625, "missing": false})
-    );
-    let words = json!({"name": "3", "position": 3, "kind": "category", "categories": ["high", "low"], "missing": true});
-    assert_eq!(treatment("3"), words);
-    let digits = json!({"name": "5", "position": 5, "kind": "category", "categories": ["0", "1"], "missing": false});
-    assert_eq!(treatment("5"), digits);
-    // The model's run knows all of it.
-    let report = program.json(&["eval", "--model", "flags", "--json"]);
-    assert_eq!(report["samples"], 8);
-    let predict = ["predict", "--model", "flags", "odd.csv", "--json"];
-    let rows = program.json(&predict)["predictions"].clone();
-    assert_eq!(
-        (rows.as_array().unwrap().len(), &rows[2]["ids"]),
-        (8, &json!({"4": "z"}))
-    );
-}
-
-#[test]
-fn settings_that_fit_no_column_are_refused() {
-    let program = with_cases(&["base.csv", "cat.csv"]);
-    for (file, args, words) in [
-        (
-            "base.csv",
-            &["--drop", "wide"][..],
-            &["drop", "\"wide\"", "len, wid, hgt, wgt, species"][..],
-        ),
-        (
-            "base.csv",
-            &["--numeric", "species"],
-            &["numeric", "\"species\"", "the label"],
-        ),
-        (
-            "base.csv",
-            &["--numeric", "len", "--categorical", "len"],
-            &["categorical", "two"],
-        ),
-        (
-            "base.csv",
-            &["--drop", "species", "--label", "species"],
-            &["drop", "\"species\""],
-        ),
-        (
-            "cat.csv",
-            &["--numeric", "colour"],
-            &["cat.csv: line ", "column 2 (colour)", "\"green\""],
-        ),
-        ("base.csv", &["--delimiter", "ab"], &["delimiter", "\"ab\""]),
-    ] {
-        program.refused(&[&["data", "info", "--data", file], args].concat(), words);
-    }
 }
 
 #[cfg(target_os = "linux")]

@@ -227,7 +227,7 @@ impl ColumnFit<'_> {
         let mut first_word = None;
         for (&code, &(count, row)) in &self.seen.words {
             let word = self.source.words.get(code);
-            if is_code(word) || is_almost_number(word) {
+            if is_like_number(word) {
                 like_numbers += count;
                 different.insert(TableCell::Word(code).value().to_bits());
             }
@@ -240,11 +240,10 @@ impl ColumnFit<'_> {
         };
         let flag = self.flag_name();
         if different.len() > FEW_NUMBERS && 2 * like_numbers > self.seen.cells.len() {
-            let hint = match is_almost_number(word) {
-                true => {
-                    "numbers are read without signs and separators, as 1200 for $1,200 and 4.5 for 4,5 (or --decimal ,)"
-                        .to_owned()
-                }
+            let hint = match is_like_number(word) {
+                true => "numbers are read without signs and separators, as 1200 for $1,200, and --decimal says whether \
+                         . or , begins the fraction"
+                    .to_owned(),
                 false => format!("if it stands for a missing value: --missing \"{word}\""),
             };
             let expected = "a number as in most of the column's rows";
@@ -328,6 +327,11 @@ impl ColumnFit<'_> {
             false => self.column.position.to_string(),
         }
     }
+}
+
+/// Whether a word would be a number in another form.
+fn is_like_number(word: &str) -> bool {
+    is_code(word) || is_almost_number(word) || word.parse::<f64>().is_ok()
 }
 
 /// The middle number; of an even count the mean of the two in the middle.
