@@ -30,13 +30,12 @@ impl DataFolder {
         })
     }
 
-    fn load_test(&self, name: &str) -> Result<Option<TestSet>> {
+    fn load_test(&self, name: &str, width: usize) -> Result<Option<TestSet>> {
         let options = LoadOptions {
             path: Some(self.path(name)),
             ..LoadOptions::default()
         };
-        // The width of the schema matters to tables alone.
-        match load_test(&options, &Schema::by_position(4, None))? {
+        match load_test(&options, &Schema::by_position(width, None))? {
             TestPart::Found(test) => Ok(Some(test)),
             TestPart::None(_) => Ok(None),
         }
@@ -129,7 +128,7 @@ fn the_test_part_is_read_by_itself() {
     for name in ["train-images-idx3-ubyte", "train-labels-idx1-ubyte.gz"] {
         fs::write(folder.path(name), "damaged").unwrap();
     }
-    let test = folder.load_test(".").unwrap().unwrap();
+    let test = folder.load_test(".", 4).unwrap().unwrap();
     assert_eq!(test.samples.features, Features::U8(vec![6; 4]));
     assert_eq!((test.samples.labels, test.class_names.len()), (vec![9], 10));
     assert_eq!(test.image.unwrap().height, 2);
@@ -145,15 +144,16 @@ fn the_test_part_is_read_by_itself() {
         ("x_test.npy", npy("|u1", false, "(1, 3)", &[1, 2, 3])),
         ("y_test.npy", y(&[4])),
     ];
-    let folder = DataFolder::new(&[("a.npz", npz(&members)), ("a.csv", b"1,2,0\n".to_vec())]);
-    let test = folder.load_test("a.npz").unwrap().unwrap();
+    let table = b"1,2,0\n3,4,1\n".to_vec();
+    let folder = DataFolder::new(&[("a.npz", npz(&members)), ("a.csv", table)]);
+    let test = folder.load_test("a.npz", 3).unwrap().unwrap();
     let expected = Features::F64(vec![1.0, 2.0, 3.0]);
     assert_eq!(test.samples.features, expected, "as wide as x_val");
     assert_eq!(
         (test.class_names, test.name.as_str()),
         (vec!["4".to_owned()], "a.npz")
     );
-    assert!(folder.load_test("a.csv").unwrap().is_none());
+    assert!(folder.load_test("a.csv", 2).unwrap().is_none());
 }
 
 #[test]
@@ -170,18 +170,19 @@ fn the_test_part_alone_equals_that_of_the_whole_data_set() {
     ];
     files.push(("a.npz", npz(&members)));
     let folder = DataFolder::new(&files);
-    for name in [".", "a.npz"] {
-        let (all, test) = (folder.load(name, true).unwrap(), folder.load_test(name));
+    for (name, width) in [(".", 4), ("a.npz", 2)] {
+        let all = folder.load(name, true).unwrap();
+        let test = folder.load_test(name, width);
         let test = test.unwrap().unwrap();
         assert_eq!(Some(test.samples), all.test);
         assert_eq!((test.name, test.path), (all.name, all.path));
         assert_eq!((test.class_names, test.image), (all.class_names, all.image));
     }
     change(&mut files, "t10k-labels-idx1-ubyte", b"damaged".to_vec());
-    let error = DataFolder::new(&files).load_test(".").unwrap_err();
+    let error = DataFolder::new(&files).load_test(".", 4).unwrap_err();
     assert!(error.to_string().contains("t10k-labels"), "{error}");
     files.retain(|file| !file.0.starts_with("t10k"));
-    assert!(DataFolder::new(&files).load_test(".").unwrap().is_none());
+    assert!(DataFolder::new(&files).load_test(".", 4).unwrap().is_none());
 }
 
 #[test]
@@ -258,7 +259,8 @@ fn an_npz_file_and_the_same_folder() {
         assert_eq!(data.train.labels, [0, 2, 1]);
         assert_eq!(data.validation.as_ref().unwrap().labels, [3]);
         assert_eq!(data.test.as_ref().unwrap().labels, [4, 0]);
-        assert_eq!(data.class_names, ["0", "1", "2", "4", "5"]);
+        assert_eq!(data.class_names, ["0", "1", "2"]);
+        assert_eq!(data.unseen, ["4", "5"]);
         assert!(data.notices.is_empty());
         assert_eq!(data.hash, folder.load("a.npz", false).unwrap().hash);
     }
@@ -339,7 +341,10 @@ fn names_of_arrays_in_any_case_and_with_train() {
                 (2, vec![1])
             );
         }
-        assert_eq!(read_rows(&folder.path("a.npz"), 3, None).unwrap().len(), 2);
+        let schema = Schema::by_position(3, None);
+        let options = TableOptions::default();
+        let rows = read_input(&folder.path("a.npz"), &schema, None, &options);
+        assert_eq!(rows.unwrap().1.samples.len(), 2);
     }
     let error = |names: [&str; 3]| {
         let members = [x(2, 3), y(&[0, 1]), x(2, 3)];
