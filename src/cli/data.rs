@@ -211,7 +211,7 @@ mod tests {
     fn bad_files_end_with_exit_code_2() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.csv");
-        std::fs::write(&path, "1,2,0\n3,x,1\n").unwrap();
+        std::fs::write(&path, "1,2,0\n3,inf,1\n").unwrap();
         let error = run(DataCommand::Verify {
             source: source(&path),
         })
@@ -226,9 +226,16 @@ mod tests {
     #[test]
     fn a_picture_is_written_where_there_is_a_folder() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.csv");
-        let row = "0,".repeat(16);
-        std::fs::write(&path, format!("{row}0\n{row}1\n")).unwrap();
+        // Two images of 4×4 pixels as IDX files.
+        let path = dir.path().to_owned();
+        let images = [
+            &[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 4, 0, 0, 0, 4][..],
+            &[9; 32],
+        ]
+        .concat();
+        std::fs::write(path.join("train-images-idx3-ubyte"), images).unwrap();
+        let labels = [0, 0, 8, 1, 0, 0, 0, 2, 0, 1];
+        std::fs::write(path.join("train-labels-idx1-ubyte"), labels).unwrap();
         let show = |out: PathBuf| {
             run(DataCommand::Show {
                 source: source(&path),

@@ -30,10 +30,12 @@ pub(super) fn load_arrays(
     check_memory(&mut arrays, &suffixes, kept)?;
     let train = arrays.part("", kept)?;
     let (image, is_table, width) = (train.image, train.is_table, train.samples.width);
-    let table = is_table
-        .then(|| array_table(&path, width, options))
-        .transpose()?;
-    if !is_table && !options.names_no_column() {
+    let table = match (is_table, schema) {
+        (false, _) => None,
+        (true, Some(_)) => Some(Table::at(&path)),
+        (true, None) => Some(array_table(&path, width, options)?),
+    };
+    if !is_table && schema.is_none() && !options.names_no_column() {
         let found = format!("pictures in {}", path.display());
         let message = format!("only a table has columns to drop or to treat, found {found}");
         return Err(Error::setting("data", message));
@@ -90,14 +92,10 @@ fn array_table(path: &Path, width: usize, options: &TableOptions) -> Result<Tabl
         count: width,
     };
     let roles = columns.features_alone(options)?;
-    let source = RowSource::of(path);
     Ok(Table {
         columns: columns.table_columns(&roles, options)?,
         file_columns: width,
-        train: source.clone(),
-        validation: source.clone(),
-        test: source,
-        ..Table::default()
+        ..Table::at(path)
     })
 }
 

@@ -161,8 +161,12 @@ impl Classes {
             names: names.collect(),
             unseen: Vec::new(),
         };
-        let labels = train.codes.iter().map(|&code| classes[code as usize]);
-        (names, labels.collect())
+        // The numbers take the place of the codes, so that large data sets do not hold both.
+        let mut labels = train.codes;
+        labels
+            .iter_mut()
+            .for_each(|label| *label = classes[*label as usize]);
+        (names, labels)
     }
 
     /// The class of each row of another part. Labels that are no class are added to the unseen ones.
@@ -184,7 +188,11 @@ impl Classes {
                     })
             })
         };
-        part.codes.iter().map(|&code| class_of(code)).collect()
+        let mut labels = part.codes;
+        labels
+            .iter_mut()
+            .for_each(|label| *label = class_of(*label));
+        labels
     }
 }
 

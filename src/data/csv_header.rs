@@ -10,16 +10,19 @@ const MISSING: [&str; 6] = ["", "na", "n/a", "nan", "null", "?"];
 /// Names of a label column.
 const LABEL_NAMES: [&str; 3] = ["label", "class", "target"];
 
-/// How much a name above a column of numbers speaks for a header, or a name of a label column.
+/// How much a name above a column of numbers speaks for a header.
 const STRONG: i32 = 3;
 
-/// Whether the first of these rows names the columns. Each column has a vote.
+/// Whether the first of these rows names the columns. The name of a label column decides; else each column has a vote.
 pub(super) fn has_header(rows: &[CsvRow], dialect: &Dialect) -> bool {
     let Some((first, below)) = rows.split_first() else {
         return false;
     };
     let columns =
         || (0..first.len()).map(|column| HeaderColumn::new(first, below, column, dialect));
+    if columns().any(|column| column.is_label_name()) {
+        return true;
+    }
     let numbering = Numbering::of(first, below, dialect);
     let votes: i32 = columns().map(|column| column.vote(numbering)).sum();
     match votes {
@@ -107,6 +110,10 @@ impl<'a> HeaderColumn<'a> {
         }
     }
 
+    fn is_label_name(&self) -> bool {
+        is_among(&LABEL_NAMES, self.name) && !self.below.contains(&self.name)
+    }
+
     fn is_word(&self) -> bool {
         !self.is_number && !is_missing(self.name)
     }
@@ -126,7 +133,7 @@ impl<'a> HeaderColumn<'a> {
             }
         } else if repeats {
             -1
-        } else if mostly_numbers || is_among(&LABEL_NAMES, self.name) {
+        } else if mostly_numbers {
             STRONG
         } else if self.below.is_empty() || self.has_repeats() {
             1
@@ -178,6 +185,7 @@ mod tests {
             "country,2019,2020,2021\nA,1.5,2.5,1\nB,1.2,2.2,0\n",
             "400,402.5,405,407.5,410,412.5,kind\n.1,.2,.2,.1,.1,.1,a\n.1,.2,.3,.1,.1,.1,a\n",
             "0,1,label\n5,6,cat\n7,8,ant\n",
+            "5,1,7,9,label\n5,6,1,2,cat\n7,8,3,4,ant\n",
             "0,1,kind\n5,6,1\n",
             "0,1,species\n5.1,3.5,setosa\n4.9,3.0,setosa\n",
             // Words above words.

@@ -122,6 +122,7 @@ mod tests {
         });
         refused("values each", |data| data.train.width = 0);
         refused("finite", |data| {
+            data.table = None;
             data.train.features = Features::F64([0.0; 11].into_iter().chain([f64::NAN]).collect());
         });
         refused("at least one", |data| {

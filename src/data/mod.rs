@@ -282,13 +282,13 @@ impl Dataset {
             self.validation.as_ref(),
             self.test.as_ref(),
         ];
-        self.train.check_labels(self.classes())?;
-        for part in parts.into_iter().flatten() {
+        for (i, part) in parts.into_iter().flatten().enumerate() {
             match self.table {
                 Some(_) => part.check_width(self.train.width)?,
                 None => part.check_values(self.train.width)?,
             }
-            part.check_labels(self.classes() + self.unseen.len())?;
+            let unseen = if i == 0 { 0 } else { self.unseen.len() };
+            part.check_labels(self.classes() + unseen)?;
             if part.is_empty() {
                 return Err(Error::shape("samples", "at least one", "none"));
             }

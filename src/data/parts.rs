@@ -34,7 +34,12 @@ impl Parts {
         }
         let name = self.name.map_or_else(|| name_of(&path), str::to_owned);
         Ok(Dataset {
-            hash: fingerprint(&self.train, self.validation.as_ref(), self.table.as_ref()),
+            hash: fingerprint(
+                &self.train,
+                self.validation.as_ref(),
+                self.table.as_ref(),
+                &self.class_names,
+            ),
             train: self.train,
             validation: self.validation,
             test: self.test,
@@ -52,13 +57,21 @@ impl Parts {
 impl Dataset {
     /// Computes the hash again, after the training part has changed.
     pub(super) fn refresh_hash(&mut self) {
-        self.hash = fingerprint(&self.train, self.validation.as_ref(), self.table.as_ref());
+        self.hash = fingerprint(
+            &self.train,
+            self.validation.as_ref(),
+            self.table.as_ref(),
+            &self.class_names,
+        );
     }
 }
 
 /// Names for classes that have none: 0, 1, 2, … up to the largest label.
 pub(super) fn numbered<'a>(labels: impl Iterator<Item = &'a u32>) -> Vec<String> {
-    let classes = labels.max().map_or(0, |&label| label + 1);
+    numbered_to(labels.max().map_or(0, |&label| label + 1))
+}
+
+fn numbered_to(classes: u32) -> Vec<String> {
     (0..classes).map(|class| class.to_string()).collect()
 }
 
@@ -77,11 +90,21 @@ pub(super) fn name_of(path: &Path) -> String {
     )
 }
 
-/// SHA-256 over number type, sizes, values and labels of both parts, and the words of a table.
-fn fingerprint(train: &Samples, validation: Option<&Samples>, table: Option<&Table>) -> String {
+/// SHA-256 over number type, sizes, values and labels of both parts, the words of a table and classes that are numbers.
+fn fingerprint(
+    train: &Samples,
+    validation: Option<&Samples>,
+    table: Option<&Table>,
+    class_names: &[String],
+) -> String {
     let mut hasher = Sha256::new();
     let words = table.into_iter().flat_map(|table| table.train.words.iter());
-    for word in words {
+    // Names that count from 0 are those of earlier versions, which had no others of numbers.
+    let is_number = |name: &String| name.parse::<f64>().is_ok();
+    let names = class_names.iter().filter(|_| {
+        class_names.iter().all(is_number) && *class_names != numbered_to(class_names.len() as u32)
+    });
+    for word in words.chain(names.map(String::as_str)) {
         hasher.update((word.len() as u64).to_le_bytes());
         hasher.update(word);
     }

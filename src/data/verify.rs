@@ -2,13 +2,14 @@
 
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use super::idx_folder::idx_file;
 use super::known::{self, FASHION_MNIST, KnownFile};
 use super::open::InputFile;
-use super::{DatasetDescription, LoadOptions, load, locate};
+use super::{Dataset, DatasetDescription, Fitted, LoadOptions, load, locate};
 use crate::error::{Error, Result};
 use crate::input::{self, BoundedFile};
 
@@ -48,9 +49,14 @@ pub fn verify(options: &LoadOptions) -> Result<Vec<FileCheck>> {
             .map(|name| verify_official(&path, name))
             .collect())
     } else {
-        let outcome = match load(options) {
-            Ok(data) => {
-                let description = DatasetDescription::of(&data)?;
+        let fit = |data: Dataset| {
+            let rows: Vec<u32> = (0..data.train.len() as u32).collect();
+            Fitted::new(Arc::new(data), &rows)
+        };
+        let outcome = match load(options).and_then(fit) {
+            Ok(fitted) => {
+                let data = fitted.data();
+                let description = DatasetDescription::of(data)?;
                 Ok(format!(
                     "{}, {} features, {} classes; sizes, labels and values checked",
                     description.counts(),
@@ -244,7 +250,7 @@ mod tests {
             panic!("one good file")
         };
         assert!(text.starts_with("2 train, 2 features, 2 classes"), "{text}");
-        fs::write(&path, "1,2,0\n3,x,1\n").unwrap();
+        fs::write(&path, "1,2,0\n3,inf,1\n").unwrap();
         assert!(
             outcomes(&path)[0]
                 .as_ref()

@@ -302,7 +302,15 @@ mod tests {
             labels: vec![0, 1, 2, 3],
             ..pixels(4)
         };
-        refused("classes below 3", &strange, &[0]);
+        let (evaluation, predictions) = predictor.evaluate(&strange, &[0, 1, 2, 3]).unwrap();
+        let (known, _) = predictor.evaluate(&strange, &[0, 1, 2]).unwrap();
+        let accuracy = known.get(Metric::Accuracy).unwrap() * 3.0 / 4.0;
+        assert_eq!(evaluation.get(Metric::Accuracy), Some(accuracy));
+        assert_eq!(evaluation.get(Metric::Loss), known.get(Metric::Loss));
+        assert_eq!(
+            predictions.classes,
+            predictor.predict(&strange).unwrap().classes
+        );
         // Labels are not needed to predict.
         let unlabelled = Samples {
             labels: Vec::new(),

@@ -186,7 +186,8 @@ fn one_cycle(t: u64, total: u64, pct_start: f64) -> f64 {
 /// smallest rate.
 ///
 /// A loss is a cost, a score is the negative of one. An epoch is good if its cost is below the best one by more than
-/// `$10^{-4}$` times the size of that, else bad. An epoch with cost NaN is bad. More than `patience` bad epochs in a row lower the rate.
+/// `$10^{-4}$` times the size of that, else bad. An epoch with cost NaN is bad. More than `patience` bad epochs in a
+/// row lower the rate.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plateau {

@@ -27,7 +27,7 @@ pub(super) fn parse(setting: Setting, text: &str) -> Result<Value, String> {
         Kind::Real => text.parse::<f64>().ok().map(Value::from),
         Kind::Whole => text.parse::<i64>().ok().map(Value::from),
         Kind::Truth => text.parse::<bool>().ok().map(Value::from),
-        Kind::Word | Kind::List => Some(text.into()),
+        Kind::Word | Kind::List | Kind::Words => Some(text.into()),
     };
     value.ok_or_else(|| format!("expected {}, found {text:?}", setting.kind().name()))
 }

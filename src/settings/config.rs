@@ -66,7 +66,7 @@ pub struct Config {
     /// What the data changed in the settings, for the user.
     pub notices: Vec<String>,
     /// The settings as they were given.
-    given: Settings,
+    pub(super) given: Settings,
 }
 
 impl Config {

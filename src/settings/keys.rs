@@ -190,7 +190,7 @@ impl Key {
 
     /// What stands between two values of it.
     pub(crate) fn separator(&self) -> &'static str {
-        match self.has_commas || self.kind() == Kind::List {
+        match self.has_commas || matches!(self.kind(), Kind::List | Kind::Words) {
             true => "/",
             false => ",",
         }

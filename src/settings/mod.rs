@@ -178,7 +178,7 @@ pub struct TrainSettings {
     /// Passes over the training part [default: 10; tables: at most 200, and --patience 20]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub epochs: Option<u32>,
-    /// Samples per update; at most the training samples [default: 100; tables: 1/100 of the training samples, in 32..256]
+    /// Samples per update; at most the training samples [default: 100; tables: 1/100 of the training samples, in 16..256]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub batch_size: Option<usize>,
     /// Seed of initial weights, split, sample order, dropout and augmentation [default: 0]
@@ -295,6 +295,7 @@ pub struct ScheduleSettings {
     )]
     pub patience: Option<u64>,
     /// What has to improve (plateau) [default: val_loss]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[arg(
         long = "schedule-monitor",
         id = "schedule-monitor",

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | normalize | standard |
 //! | batch_norm | false |
-//! | batch_size | n / 100, in 32..256 |
+//! | batch_size | n / 100, in 16..256 |
 //! | epochs | at most 200 |
 //! | patience | 20, if the user does not say epochs and there is a validation part |
 //! | monitor | val_loss |
@@ -43,7 +43,7 @@ impl Settings {
         let mut defaults = Settings::default();
         defaults.data.normalize = Some(Normalize::Standard);
         defaults.model.batch_norm = Some(false);
-        defaults.train.batch_size = Some((rows / 100).clamp(32, 256).min(rows).max(1));
+        defaults.train.batch_size = Some((rows / 100).clamp(16, 256).min(rows).max(1));
         if self.train.epochs.is_none() {
             defaults.train.epochs = Some(MAX_EPOCHS);
             defaults.train.patience = has_validation.then_some(PATIENCE);

@@ -29,8 +29,10 @@ pub(crate) enum Kind {
     Truth,
     /// A name or another text.
     Word,
-    /// Several values joined by commas.
+    /// Several numbers joined by commas.
     List,
+    /// Several names or other texts joined by commas.
+    Words,
 }
 
 impl Kind {
@@ -42,6 +44,7 @@ impl Kind {
             Kind::Truth => "true or false",
             Kind::Word => "a name",
             Kind::List => "numbers joined by commas",
+            Kind::Words => "names joined by commas",
         }
     }
 }
@@ -138,12 +141,15 @@ macro_rules! whole {
 whole!(u32, u64, usize);
 
 impl<T: Value> Value for Vec<T> {
-    const KIND: Kind = Kind::List;
+    const KIND: Kind = match T::KIND {
+        Kind::Word => Kind::Words,
+        _ => Kind::List,
+    };
 
     fn from_text(text: &str) -> Result<Self, String> {
         let parts = text.split(',').map(|part| T::from_text(part.trim()));
         let list: Result<_, _> = parts.collect();
-        list.map_err(|_| unlike(Kind::List, text))
+        list.map_err(|_| unlike(Self::KIND, text))
     }
 
     fn numbers(&self) -> Vec<Number> {

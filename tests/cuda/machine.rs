@@ -96,6 +96,8 @@ pub(crate) fn fashion(train: usize, test: usize) -> Dataset {
         validation: None,
         test: (test > 0).then(|| samples("t10k", test)),
         class_names: (0..10).map(|c| c.to_string()).collect(),
+        unseen: Vec::new(),
+        table: None,
         image: Some(ImageShape {
             height: 28,
             width: 28,

@@ -46,11 +46,7 @@ fn with_options(text: &str, options: &TableOptions) -> Result<Found> {
 }
 
 fn error(text: &str, label: Option<&str>) -> String {
-    error_with(text, &options(label))
-}
-
-fn error_with(text: &str, options: &TableOptions) -> String {
-    let error = with_options(text, options).err().unwrap();
+    let error = with_options(text, &options(label)).err().unwrap();
     assert_eq!(error.exit_code(), 2, "{error}");
     let message = error.to_string();
     assert!(message.contains("t.csv"), "{message}");
@@ -97,10 +93,8 @@ fn the_label_column_by_index_and_by_name() {
     assert_eq!(table(text, Some("-1")).class_names, ["3", "6"]);
     assert_eq!(table("5,1\n6,0\n", Some("1")).labels, [1, 0]);
     // A name comes before an index.
-    assert_eq!(
-        table("1,0,k\n5,6,a\n7,8,b\n", Some("1")).class_names,
-        ["5", "7"]
-    );
+    let table = table("2,0,1,label\n5,6,7,a\n8,9,3,b\n5,6,7,b\n", Some("2"));
+    assert_eq!(table.class_names, ["5", "8"]);
 }
 
 #[test]
@@ -246,7 +240,8 @@ fn columns_that_are_left_out_or_name_rows() {
     let table = with_options("n,a,b,label\nr1,1,2,x\nr2,3,4,y\n", &options).unwrap();
     assert_eq!(table.class_names, ["2", "4"]);
     options.label = Some("label".to_owned());
-    let message = error_with("n,a,b,label\nr1,1,2,x\nr2,3,4,y\n", &options);
+    let message = with_options("n,a,b,label\nr1,1,2,x\nr2,3,4,y\n", &options);
+    let message = message.err().unwrap().to_string();
     assert!(
         message.contains("another column than the label"),
         "{message}"

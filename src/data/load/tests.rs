@@ -30,6 +30,7 @@ impl DataFolder {
         })
     }
 
+    /// The test part for a model of so many inputs.
     fn load_test(&self, name: &str, width: usize) -> Result<Option<TestSet>> {
         let options = LoadOptions {
             path: Some(self.path(name)),
@@ -39,6 +40,11 @@ impl DataFolder {
             TestPart::Found(test) => Ok(Some(test)),
             TestPart::None(_) => Ok(None),
         }
+    }
+
+    fn read(&self, name: &str, width: usize) -> Result<(FileKind, InputRows)> {
+        let columns = Schema::by_position(width, None);
+        read_input(&self.path(name), &columns, None, &TableOptions::default())
     }
 
     fn error(&self, name: &str) -> String {
@@ -144,16 +150,21 @@ fn the_test_part_is_read_by_itself() {
         ("x_test.npy", npy("|u1", false, "(1, 3)", &[1, 2, 3])),
         ("y_test.npy", y(&[4])),
     ];
-    let table = b"1,2,0\n3,4,1\n".to_vec();
-    let folder = DataFolder::new(&[("a.npz", npz(&members)), ("a.csv", table)]);
+    let folder = DataFolder::new(&[
+        ("a.npz", npz(&members)),
+        ("a.csv", b"1,2,0\n".to_vec()),
+        ("b.csv", b"1,2,0\n3,4,1\n".to_vec()),
+    ]);
     let test = folder.load_test("a.npz", 3).unwrap().unwrap();
     let expected = Features::F64(vec![1.0, 2.0, 3.0]);
     assert_eq!(test.samples.features, expected, "as wide as x_val");
+    assert_eq!(test.class_names, ["4"]);
     assert_eq!(
-        (test.class_names, test.name.as_str()),
-        (vec!["4".to_owned()], "a.npz")
+        (test.samples.labels, test.name.as_str()),
+        (vec![0], "a.npz")
     );
-    assert!(folder.load_test("a.csv", 2).unwrap().is_none());
+    assert!(folder.load_test("a.csv", 2).is_err(), "one class");
+    assert!(folder.load_test("b.csv", 2).unwrap().is_none());
 }
 
 #[test]
@@ -172,11 +183,23 @@ fn the_test_part_alone_equals_that_of_the_whole_data_set() {
     let folder = DataFolder::new(&files);
     for (name, width) in [(".", 4), ("a.npz", 2)] {
         let all = folder.load(name, true).unwrap();
-        let test = folder.load_test(name, width);
-        let test = test.unwrap().unwrap();
-        assert_eq!(Some(test.samples), all.test);
-        assert_eq!((test.name, test.path), (all.name, all.path));
-        assert_eq!((test.class_names, test.image), (all.class_names, all.image));
+        let test = folder.load_test(name, width).unwrap().unwrap();
+        let names = |names: &[String], labels: &[u32]| -> Vec<String> {
+            labels
+                .iter()
+                .map(|&label| names[label as usize].clone())
+                .collect()
+        };
+        let of_all = all.test.unwrap();
+        assert_eq!(test.samples.features, of_all.features);
+        assert_eq!(
+            names(&test.class_names, &test.samples.labels),
+            names(&all.class_names, &of_all.labels)
+        );
+        assert_eq!(
+            (test.name, test.path, test.image),
+            (all.name, all.path, all.image)
+        );
     }
     change(&mut files, "t10k-labels-idx1-ubyte", b"damaged".to_vec());
     let error = DataFolder::new(&files).load_test(".", 4).unwrap_err();
@@ -261,7 +284,7 @@ fn an_npz_file_and_the_same_folder() {
         assert_eq!(data.test.as_ref().unwrap().labels, [4, 0]);
         assert_eq!(data.class_names, ["0", "1", "2"]);
         assert_eq!(data.unseen, ["4", "5"]);
-        assert!(data.notices.is_empty());
+        assert!(data.notices[0].ends_with("not in the loss: 4, 5"));
         assert_eq!(data.hash, folder.load("a.npz", false).unwrap().hash);
     }
 }
@@ -341,10 +364,7 @@ fn names_of_arrays_in_any_case_and_with_train() {
                 (2, vec![1])
             );
         }
-        let schema = Schema::by_position(3, None);
-        let options = TableOptions::default();
-        let rows = read_input(&folder.path("a.npz"), &schema, None, &options);
-        assert_eq!(rows.unwrap().1.samples.len(), 2);
+        assert_eq!(folder.read("a.npz", 3).unwrap().1.samples.len(), 2);
     }
     let error = |names: [&str; 3]| {
         let members = [x(2, 3), y(&[0, 1]), x(2, 3)];
@@ -401,7 +421,7 @@ fn the_wider_type_wins() {
 }
 
 #[test]
-fn csv_files_and_their_images() {
+fn csv_files_are_tables() {
     let row = |label: u8| format!("{}{label}\n", "0.5,".repeat(16));
     let text = row(0) + &row(2);
     let folder = DataFolder::new(&[
@@ -409,11 +429,10 @@ fn csv_files_and_their_images() {
         ("b.csv", b"1,2,3,4,a\n1,2,3,4,b\n".to_vec()),
     ]);
     let data = folder.load("a.csv", true).unwrap();
-    assert_eq!(data.image.unwrap().height, 4);
-    assert_eq!(data.class_names, ["0", "1", "2"]);
+    assert_eq!((data.image, data.is_table()), (None, true));
+    assert_eq!(data.class_names, ["0", "2"]);
     assert_eq!(data.name, "a.csv");
     let data = folder.load("b.csv", true).unwrap();
-    assert_eq!(data.image, None);
     assert_eq!(data.class_names, ["a", "b"]);
 }
 
@@ -482,10 +501,7 @@ fn rows_to_predict_of_each_kind() {
         ("a.idx", image_file([2, 2, 2], &[9; 8])),
         ("a.png", b"\x89PNG\r\n\x1a\n".to_vec()),
     ]);
-    let read = |name: &str, width| {
-        let columns = Schema::by_position(width, None);
-        read_input(&folder.path(name), &columns, None, &TableOptions::default())
-    };
+    let read = |name: &str, width| folder.read(name, width);
     for name in ["a.csv", "a.npy", "a.npy.gz", "a.npz", "a.idx"] {
         let rows = read(name, 4).unwrap().1.samples;
         assert_eq!((rows.len(), rows.width), (2, 4), "{name}");

@@ -89,6 +89,17 @@ pub struct InputRows {
 }
 
 impl Table {
+    /// A table whose rows are those of arrays.
+    pub(super) fn at(path: &Path) -> Self {
+        let source = RowSource::of(path);
+        Table {
+            train: source.clone(),
+            validation: source.clone(),
+            test: source,
+            ..Table::default()
+        }
+    }
+
     /// A table of numbers whose columns have no names.
     pub(super) fn unnamed(width: usize) -> Self {
         let column = |position: usize| TableColumn {
