@@ -6,6 +6,7 @@ use super::Samples;
 use super::arrays::Arrays;
 use super::classes::Classes;
 use super::columns::Columns;
+use super::csv_rows::MAX_COLUMNS;
 use super::npy::{NpySize, NumberType};
 use super::options::TableOptions;
 use super::parts::{Parts, name_of};
@@ -40,10 +41,13 @@ pub(super) fn load_arrays(
         let message = format!("only a table has columns to drop or to treat, found {found}");
         return Err(Error::setting("data", message));
     }
-    let selected = match (schema, &table) {
-        (Some(schema), _) => schema.clone(),
-        (None, Some(table)) => table.unfitted(),
-        (None, None) => Schema::by_position(width, None),
+    // Pictures of a new model are taken as they are: there may be far more pixels than columns.
+    let columns = schema
+        .cloned()
+        .or_else(|| table.as_ref().map(Table::unfitted));
+    let select = |samples| match &columns {
+        Some(columns) => columns.select(samples, &path),
+        None => Ok(samples),
     };
     if is_table && schema.is_none() {
         let place = |row: usize| format!("array y, position {row}");
@@ -65,12 +69,12 @@ pub(super) fn load_arrays(
         if !is_table {
             part.samples.check_values(width)?;
         }
-        let samples = selected.select(part.samples, &path)?;
+        let samples = select(part.samples)?;
         let labels = classes.number(part.labels);
         Ok(Some(Samples { labels, ..samples }))
     };
     let (validation, test) = (other("_val")?, other("_test")?);
-    let train = selected.select(train.samples, &path)?;
+    let train = select(train.samples)?;
     Ok(Parts {
         train: Samples { labels, ..train },
         validation,
@@ -86,6 +90,10 @@ pub(super) fn load_arrays(
 
 /// The table that an array of this width is.
 fn array_table(path: &Path, width: usize, options: &TableOptions) -> Result<Table> {
+    if width > MAX_COLUMNS {
+        let expected = format!("at most {MAX_COLUMNS} columns");
+        return Err(Error::format(path, "array x", expected, width.to_string()));
+    }
     let columns = Columns {
         path: path.to_owned(),
         names: None,

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::csv_dialect::Dialect;
-use super::csv_rows::CsvRow;
+use super::csv_row::CsvRow;
 
 /// Cells that say nothing about their column.
 const MISSING: [&str; 6] = ["", "na", "n/a", "nan", "null", "?"];

@@ -16,8 +16,8 @@ use super::open::{HEAD, InputFile};
 use crate::error::{Error, Result};
 use crate::input::refuse_utf16;
 
-/// The largest number of columns.
-const MAX_COLUMNS: usize = 1 << 20;
+/// The largest number of columns of a table.
+pub(super) const MAX_COLUMNS: usize = 1 << 20;
 /// The largest number of bytes in the cells of one row.
 const MAX_ROW: usize = 64 << 20;
 

@@ -72,6 +72,14 @@ fn arrays_take_little_memory() {
     write_npz(&files.path("fortran.npz"), &[wide, y(2)]);
     data_bounded(&files, "fortran.npz", n, false);
 
+    let wide = (
+        "x.npy",
+        npy_header("<f4", false, &format!("(2, {})", n / 8)),
+        n,
+    );
+    write_npz(&files.path("wide.npz"), &[wide, y(2)]);
+    data_bounded(&files, "wide.npz", n, false);
+
     let validation = |descr: &str, size: usize| {
         let header = npy_header(descr, false, "(1, 1)");
         [
