@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::output;
-use super::search_common::{Base, Common, Work};
+use super::search_common::{Base, Common, Work, with_notices};
 use super::train::interrupt_flag;
 use crate::error::{Error, MAX_NAME_BYTES, Result};
 use crate::metrics::ValidationMetric;
@@ -15,7 +15,7 @@ use crate::search::journal::{Journal, Storage, Study, Trial, TrialState};
 use crate::search::{
     Finish, Plan, PrunerName, SamplerName, Slots, Space, Task, folder, ranking, run_folder,
 };
-use crate::settings::utf8_path;
+use crate::settings::{Settings, utf8_path};
 use crate::text::number::shown;
 use crate::text::printable::printable_path;
 
@@ -83,11 +83,12 @@ fn name(text: &str) -> Result<String, String> {
 /// Runs the command.
 pub(super) fn run(args: &SearchArgs) -> Result<()> {
     let mut space = Space::default();
-    let mut base = Base::new(args.common.searched(&mut space)?)?;
+    let base = Base::new(args.common.searched(&mut space)?)?;
     let mut plan = Plan {
         name: args.name.clone(),
         space,
         base: base.settings.clone(),
+        unsaid: Settings::default(),
         seed: base.seed,
         repeats: args.repeats,
         objective: args.common.objective,
@@ -96,8 +97,9 @@ pub(super) fn run(args: &SearchArgs) -> Result<()> {
     };
     plan.check()?;
     output::check_output(&args.study)?;
-    let data = base.load_and_suit()?;
-    plan.base = base.settings.clone();
+    let data = base.load(false)?;
+    let chosen = plan.suit(&data, &args.study)?;
+    let data = with_notices(data, chosen);
     let task = Task {
         plan: &plan,
         trials: args.trials as usize,

@@ -147,20 +147,13 @@ impl Base {
         let notices = Fitted::new(data.clone(), &split.train)?.notices().to_vec();
         Ok(with_notices(data, notices))
     }
-
-    /// Loads the data set without its test part, and takes the defaults that suit it.
-    ///
-    /// # Errors
-    /// As [`Base::load`].
-    pub(super) fn load_and_suit(&mut self) -> Result<Arc<Dataset>> {
-        let data = self.load(false)?;
-        let (settings, chosen) = self.settings.suited_to(&data);
-        self.settings = settings;
-        Ok(with_notices(data, chosen))
-    }
 }
 
-fn with_notices(data: Arc<Dataset>, notices: impl IntoIterator<Item = String>) -> Arc<Dataset> {
+/// The data set with more to know about it.
+pub(super) fn with_notices(
+    data: Arc<Dataset>,
+    notices: impl IntoIterator<Item = String>,
+) -> Arc<Dataset> {
     let mut data = Arc::unwrap_or_clone(data);
     data.notices.extend(notices);
     Arc::new(data)

@@ -12,8 +12,9 @@ use serde::Serialize;
 use super::final_model::write_report;
 use super::output;
 use super::progress::RunProgress;
-use super::search_common::{Base, Common, Work};
+use super::search_common::{Base, Common, Work, with_notices};
 use super::train::interrupt_flag;
+use crate::data::Dataset;
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::lock::FolderLock;
@@ -57,7 +58,7 @@ pub struct StudyArgs {
 pub(super) fn run(args: &StudyArgs) -> Result<()> {
     let start = Instant::now();
     let base = Base::new(args.common.fixed()?)?;
-    let outline = Outline::new(
+    let mut outline = Outline::new(
         args.preset,
         &base.settings,
         base.seed,
@@ -73,7 +74,10 @@ pub(super) fn run(args: &StudyArgs) -> Result<()> {
     durable::create_dir_all(&out)?;
     let interrupt = interrupt_flag()?;
     let journal = out.join(report::JOURNAL);
-    search(args, &outline, &base, &journal, &interrupt)?;
+    let data = base.load(false)?;
+    let chosen = outline.suit(&data, &journal)?;
+    let data = with_notices(data, chosen);
+    search(args, &outline, &base, data, &journal, &interrupt)?;
     let _lock = lock(&out, &interrupt)?;
     let summary = final_model(args, &outline, &base, &out, interrupt)?;
     let page = write_report(&out, &out.join(report::REPORT))?;
@@ -84,10 +88,10 @@ fn search(
     args: &StudyArgs,
     outline: &Outline,
     base: &Base,
+    data: Arc<Dataset>,
     journal: &Path,
     interrupt: &Arc<AtomicBool>,
 ) -> Result<()> {
-    let data = base.load(false)?;
     // The final model uses all threads.
     let afterwards = cost_of_run(&outline.middle()?, &data)? / base.threads as f64;
     let tasks = outline.tasks();

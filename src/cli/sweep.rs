@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::output;
-use super::search_common::{Base, Common, Work};
+use super::search_common::{Base, Common, Work, with_notices};
 use super::train::interrupt_flag;
 use crate::error::{Error, Result};
 use crate::metrics::{Metric, ValidationMetric};
@@ -59,17 +59,19 @@ enum SweepPreset {
 
 /// Runs the command.
 pub(super) fn run(args: &SweepArgs) -> Result<()> {
-    let mut base = Base::new(args.common.fixed()?)?;
+    let base = Base::new(args.common.fixed()?)?;
     let series = series(args)?;
-    let plans = |base: &Base| -> Result<Vec<Plan>> {
-        let (repeats, objective) = (args.repeats, args.common.objective);
-        let plan = |s: &Series| s.plan(&base.settings, base.seed, repeats, objective);
-        series.iter().map(plan).collect()
-    };
-    check(args, &plans(&base)?)?;
+    let (repeats, objective) = (args.repeats, args.common.objective);
+    let plan = |s: &Series| s.plan(&base.settings, base.seed, repeats, objective);
+    let mut plans: Vec<Plan> = series.iter().map(plan).collect::<Result<_>>()?;
+    check(args, &plans)?;
     output::check_output(&args.study)?;
-    let data = base.load_and_suit()?;
-    let plans = plans(&base)?;
+    let data = base.load(false)?;
+    let mut chosen = None;
+    for plan in &mut plans {
+        chosen = plan.suit(&data, &args.study)?.or(chosen);
+    }
+    let data = with_notices(data, chosen);
     let tasks: Vec<Task<'_>> = plans.iter().map(Task::series).collect();
     let work = Work {
         tasks: &tasks,

@@ -136,8 +136,8 @@ impl Arrays {
     /// Reads `x{suffix}`, in a number type of at least `least`, and `y{suffix}`.
     pub(super) fn part(&mut self, suffix: &str, least: NumberType) -> Result<ArrayPart> {
         let x = self.found_name(&format!("x{suffix}"))?;
-        let y = self.found_name(&format!("y{suffix}"))?;
         let values = self.read(&x, |array| array.read_values(least))?;
+        let y = self.found_name(&format!("y{suffix}"))?;
         let labels = self.read(&y, |array| array.read_labels())?;
         let samples = Samples {
             features: values.features,

@@ -13,6 +13,7 @@ pub mod sampler;
 mod setting;
 mod space;
 mod study;
+mod suit;
 pub mod sweep;
 mod trial;
 mod watch;

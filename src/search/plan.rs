@@ -55,6 +55,8 @@ pub struct Plan {
     pub space: Space,
     /// Everything else of a run.
     pub base: Settings,
+    /// What holds where they say nothing; it is not written down.
+    pub unsaid: Settings,
     /// What points, weights and all else are drawn from.
     pub seed: u64,
     /// Runs of each point, with different seeds; their mean counts.
@@ -142,7 +144,8 @@ impl Plan {
     /// # Errors
     /// If they do not fit each other.
     pub fn config(&self, point: &[f64], slot: u32, repeat: u32) -> Result<Config> {
-        let mut settings = self.space.settings(point, &self.base)?;
+        let base = self.base.over(&self.unsaid);
+        let mut settings = self.space.settings(point, &base)?;
         settings.train.seed = Some(self.repeat_seed(point, slot, repeat));
         settings.train.threads = None;
         settings.data.test = Some(false);
@@ -233,6 +236,7 @@ mod tests {
             name: "s".into(),
             space,
             base: Settings::default(),
+            unsaid: Settings::default(),
             seed: 3,
             repeats: 2,
             objective: ValidationMetric::default(),

@@ -85,7 +85,7 @@ pub struct Outline {
     /// The number of trials of the search.
     pub trials: usize,
     /// Settings of the final model beside those of the best trial.
-    final_settings: Settings,
+    pub(super) final_settings: Settings,
 }
 
 impl Outline {
@@ -121,6 +121,7 @@ impl Outline {
                 name: SEARCH.into(),
                 space,
                 base,
+                unsaid: Settings::default(),
                 seed,
                 repeats: 1,
                 objective,

@@ -21,7 +21,7 @@ use decide::{Seeker, end, fail, requeue, retry};
 pub use slots::Slots;
 
 /// The attribute of a study that holds its plan.
-const PLAN: &str = "chainrule";
+pub(super) const PLAN: &str = "chainrule";
 
 /// The largest number of attempts for a slot. Without a limit a trial that kills its process would do so for
 /// ever.

@@ -59,6 +59,7 @@ impl Series {
             name,
             space,
             base: base.clone(),
+            unsaid: Settings::default(),
             seed,
             repeats,
             objective,

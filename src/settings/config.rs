@@ -1,6 +1,6 @@
 //! Settings, checked: every value present, in range, and of the type that the engine uses.
 
-use super::suited::DEFAULT_VALIDATION;
+use super::suited::{DEFAULT_BATCH_SIZE, DEFAULT_EPOCHS, DEFAULT_VALIDATION};
 use super::{ClassWeights, Column, DataSettings, Label, ModelSettings, Settings, keys, rules};
 use crate::backend::Order;
 use crate::backend::select::{Device, Precision};
@@ -102,8 +102,8 @@ impl Config {
             init: init
                 .map_err(|e| keys::error("model.init", e))?
                 .unwrap_or_default(),
-            epochs: train.epochs.unwrap_or(10),
-            batch_size: train.batch_size.unwrap_or(100),
+            epochs: train.epochs.unwrap_or(DEFAULT_EPOCHS),
+            batch_size: train.batch_size.unwrap_or(DEFAULT_BATCH_SIZE),
             seed: train.seed.unwrap_or(0),
             threads: train.threads,
             precision,
@@ -143,11 +143,11 @@ impl Config {
     /// # Errors
     /// If the data have no class of a name.
     pub fn for_data(self, data: &Dataset) -> Result<Self> {
-        let (suited, notice) = self.given.suited_to(data);
+        let (chosen, notice) = self.given.suited_to(data);
         let mut config = match notice.is_some() {
             true => Config {
                 objective: self.objective,
-                ..Config::new(&suited)?
+                ..Config::new(&self.given.over(&chosen))?
             },
             false => self,
         };

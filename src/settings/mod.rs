@@ -80,18 +80,23 @@ pub struct DataSettings {
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, value_parser = |text: &str| Ok::<_, Infallible>(Label::from(text)))]
     pub label: Option<Label>,
     /// Columns to leave out, by name or index, separated by commas
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', allow_hyphen_values = true, value_parser = column())]
     pub drop: Option<Vec<Column>>,
     /// Columns that name rows, separated by commas: left out in training, kept beside predictions
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', allow_hyphen_values = true, value_parser = column())]
     pub id: Option<Vec<Column>>,
     /// Columns to take as numbers, separated by commas [default: those that hold numbers alone]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', allow_hyphen_values = true, value_parser = column())]
     pub numeric: Option<Vec<Column>>,
     /// Columns to take as categories, separated by commas [default: those that hold words]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', allow_hyphen_values = true, value_parser = column())]
     pub categorical: Option<Vec<Column>>,
     /// Words for a missing value, separated by commas; an empty cell is missing always [default: NA,N/A,nan,null,?]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[arg(
         long,
         value_name = "LIST",
@@ -100,12 +105,15 @@ pub struct DataSettings {
     )]
     pub missing: Option<Vec<String>>,
     /// Character between the columns of a CSV file, or "tab" [default: found in the file: , ; tab or |]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[arg(long, value_name = "CHAR", allow_hyphen_values = true)]
     pub delimiter: Option<Delimiter>,
     /// Decimal separator of a CSV file: . or , [default: found in the file]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[arg(long, value_name = "CHAR")]
     pub decimal: Option<Decimal>,
     /// Whether the first row of a CSV file has the names of the columns [default: found in the file]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub header: Option<bool>,
     /// Share of the training samples to use for validation, drawn from each class [default: 0.2]
@@ -115,9 +123,11 @@ pub struct DataSettings {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub test: Option<bool>,
     /// Share of the samples to set aside as test part, drawn from each class, the same for every seed [default: none]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[arg(long, value_name = "SHARE", allow_hyphen_values = true)]
     pub test_split: Option<f64>,
     /// File whose samples are the test part [default: none]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[arg(long, value_name = "PATH", value_parser = utf8_path())]
     pub test_data: Option<PathBuf>,
     /// auto: bytes divided by 255, floats unchanged; standard: mean 0 and standard deviation 1 over the training

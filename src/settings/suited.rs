@@ -22,40 +22,58 @@ use crate::metrics::ValidationMetric;
 /// Share of the samples for validation.
 pub(super) const DEFAULT_VALIDATION: f64 = 0.2;
 
+/// Samples per update, if they are pictures.
+pub(super) const DEFAULT_BATCH_SIZE: usize = 100;
+/// Passes over the training part, if it is pictures.
+pub(super) const DEFAULT_EPOCHS: u32 = 10;
+
+/// The most passes over the training part of a table.
 const MAX_EPOCHS: u32 = 200;
 const PATIENCE: u32 = 20;
 
 impl Settings {
-    /// These settings with the defaults that suit the data, and, if there are such, what was chosen in words.
+    /// The defaults that pictures have, and that every data set had in earlier versions, where tables have others.
+    pub fn of_pictures() -> Settings {
+        let mut defaults = Settings::default();
+        defaults.data.normalize = Some(Normalize::Auto);
+        defaults.model.batch_norm = Some(true);
+        defaults.train.batch_size = Some(DEFAULT_BATCH_SIZE);
+        defaults.train.epochs = Some(DEFAULT_EPOCHS);
+        defaults.train.monitor = Some(ValidationMetric::ValAccuracy);
+        defaults
+    }
+
+    /// The defaults that suit the data, of settings that these do not say, and, if there are such, what was chosen in
+    /// words.
     pub fn suited_to(&self, data: &Dataset) -> (Settings, Option<String>) {
+        let mut chosen = Settings::default();
         if !data.is_table() {
-            return (self.clone(), None);
+            return (chosen, None);
         }
         let validation = self.data.validation.unwrap_or(DEFAULT_VALIDATION);
         let (rows, has_validation) = match &data.validation {
             Some(_) => (data.train.len(), true),
             None => {
-                let split =
-                    stratified(&data.train.labels, validation, self.train.seed.unwrap_or(0));
+                let seed = self.train.seed.unwrap_or(0);
+                let split = stratified(&data.train.labels, validation, seed);
                 (split.train.len(), !split.validation.is_empty())
             }
         };
-        let mut defaults = Settings::default();
-        defaults.data.normalize = Some(Normalize::Standard);
-        defaults.model.batch_norm = Some(false);
-        defaults.train.batch_size = Some((rows / 100).clamp(16, 256).min(rows).max(1));
-        if self.train.epochs.is_none() {
-            defaults.train.epochs = Some(MAX_EPOCHS);
-            defaults.train.patience = has_validation.then_some(PATIENCE);
+        let batch_size = (rows / 100).clamp(16, 256).min(rows).max(1);
+        let is_timed = self.train.epochs.is_some();
+        fn unless<T, U>(said: &Option<T>, default: U) -> Option<U> {
+            said.is_none().then_some(default)
         }
-        defaults.train.monitor = Some(ValidationMetric::ValLoss);
-
-        let suited = self.over(&defaults);
-        let given = self.flat();
-        let chosen: Vec<String> = defaults
+        chosen.data.normalize = unless(&self.data.normalize, Normalize::Standard);
+        chosen.model.batch_norm = unless(&self.model.batch_norm, false);
+        chosen.train.batch_size = unless(&self.train.batch_size, batch_size);
+        chosen.train.epochs = unless(&self.train.epochs, MAX_EPOCHS);
+        let patience = unless(&self.train.patience, PATIENCE);
+        chosen.train.patience = patience.filter(|_| has_validation && !is_timed);
+        chosen.train.monitor = unless(&self.train.monitor, ValidationMetric::ValLoss);
+        let words: Vec<String> = chosen
             .flat()
             .into_iter()
-            .filter(|(key, _)| !given.contains_key(key))
             .map(|(key, value)| {
                 let name = key.split_once('.').map_or(key.as_str(), |(_, name)| name);
                 format!("{name} {}", value.trim_matches('"'))
@@ -63,8 +81,8 @@ impl Settings {
             .collect();
         let notice = format!(
             "chosen for a table of {rows} training rows: {}",
-            chosen.join(", ")
+            words.join(", ")
         );
-        (suited, (!chosen.is_empty()).then_some(notice))
+        (chosen, (!words.is_empty()).then_some(notice))
     }
 }

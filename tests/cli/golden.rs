@@ -87,6 +87,8 @@ fn follow(name: &str) {
     let flags = [
         "--shuffle",
         "false",
+        "--normalize",
+        "auto",
         "--precision",
         "f64",
         "--save",

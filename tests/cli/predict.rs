@@ -232,12 +232,18 @@ fn images_need_a_model_of_images() {
 #[test]
 fn pixels_are_not_scaled_for_a_model_of_numbers() {
     let program = Chainrule::new();
-    // A table with 16 columns counts as images of 4×4. Its numbers are not scaled.
+    // Images of 4×4 floats, which are not scaled.
     let pixels = Pixels::new(120, 16, 3, 100, 8);
-    program.write("table.csv", pixels.csv());
-    train(&program, "table.csv", "run", &["--epochs", "2"]);
+    let floats: Vec<u8> = pixels
+        .values
+        .iter()
+        .flat_map(|&x| f32::from(x).to_le_bytes())
+        .collect();
+    let x = npy("<f4", &[120, 4, 4], &floats);
+    write_npz(&program.path("floats.npz"), &[("x", x), ("y", pixels.y())]);
+    train(&program, "floats.npz", "run", &["--epochs", "2"]);
     program.write("second.png", png(4, 4, pixels.row(1)));
-    let found = predictions(&program, &["second.png", "table.csv"]);
+    let found = predictions(&program, &["second.png", "floats.npz"]);
     assert_eq!(found.len(), 121);
     let pairs = numbers(&found[0]["probabilities"]).into_iter();
     for (image, row) in pairs.zip(numbers(&found[2]["probabilities"])) {

@@ -81,7 +81,7 @@ fn no_class_name_or_column_steers_the_terminal() {
 #[test]
 fn no_cell_in_a_message_steers_the_terminal() {
     let program = Chainrule::new();
-    let start = "a,b,label\n\u{1b}]0;pwned\u{7}\u{1b}[2J,1,0\n";
+    let start = "a,b,label\n\u{1b}]0;pwned\u{7}\u{1b}[2J,1,0\nx,2,1\n";
     program.write("esc.csv", start);
     let text = printed(&program, &["data", "info", "--data", "esc.csv"]);
     assert!(text.contains("\\u{1b}]0;pwned\\u{7}\\u{1b}[2J"), "{text}");

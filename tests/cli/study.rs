@@ -188,10 +188,6 @@ fn bad_input_is_refused() {
         (&["--data", "none.npz"], &["none.npz"]),
         (&["--dropout", "2"], &["dropout"]),
         (&["--validation", "0"], &["validation"]),
-        (
-            &["--data", "few.npz"],
-            &["batch_size", "at most 162", "256"],
-        ),
     ];
     let flags = ["study", "--quiet", "--out", "new"];
     for (more, words) in cases {

@@ -40,6 +40,7 @@ pub(super) fn plan(sampler: SamplerName) -> Plan {
         name: "test".into(),
         space,
         base: Settings::default(),
+        unsaid: Settings::default(),
         seed: 11,
         repeats: 1,
         objective: ValidationMetric::default(),

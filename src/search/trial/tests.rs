@@ -25,6 +25,7 @@ fn plan() -> Plan {
         name: "test".into(),
         space,
         base,
+        unsaid: Settings::default(),
         seed: 1,
         repeats: 1,
         objective: ValidationMetric::default(),
