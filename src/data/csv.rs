@@ -221,15 +221,18 @@ impl CsvFile {
             }
             let room = values.try_reserve(roles.features.len());
             room.map_err(|_| Error::io("read", &self.columns.path, ErrorKind::OutOfMemory.into()))?;
-            for &column in &roles.features {
-                let cell = row.cell(column);
+            let text = row.text();
+            values.extend(roles.features.iter().map(|&column| {
+                let cell = text.cell(column);
                 let cell = match number(cell, self.reader.dialect()) {
+                    // The usual words for a missing value are no numbers.
+                    Some(number) if options.missing.is_none() => Cell::Number(number),
                     _ if options.is_missing(cell) => Cell::Missing,
                     Some(number) => Cell::Number(number),
                     None => Cell::Word(words.code(cell)),
                 };
-                values.push(cell.value());
-            }
+                cell.value()
+            }));
             for (texts, &id) in body.ids.iter_mut().zip(&roles.ids) {
                 texts.push(row.cell(id).to_owned());
             }

@@ -149,8 +149,9 @@ impl RowReader {
             let at_end = input.is_empty();
             let input = if at_end { self.ending } else { input };
             let (text, ends) = (&mut row.text[length..], &mut row.ends[columns..]);
+            let line = self.parser.line();
             let (result, read, written, ended) = self.parser.read_record(input, text, ends);
-            self.lines.add(&input[..read]);
+            self.lines.add(&input[..read], self.parser.line() - line);
             match at_end {
                 true => self.ending = &self.ending[read..],
                 false => self.source.consume(read),
