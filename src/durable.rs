@@ -176,8 +176,8 @@ fn sync(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Opens a file, asks `check` whether it may be written, appends one line and syncs. A line that could not be written
-/// whole is removed again.
+/// Opens a file, asks `check` whether it may be written, and appends one line. A line that could not be written whole
+/// is removed again. It outlives the process; [`sync_file`] makes it outlive the system.
 ///
 /// # Errors
 /// If the file cannot be opened or written, or those of `check`.
@@ -195,15 +195,25 @@ pub(crate) fn append_line(
         .map_err(failed)?;
     check()?;
     let before = file.metadata().map_err(failed)?.len();
-    let written = file
-        .write_all(format!("{line}\n").as_bytes())
-        .and_then(|()| file.sync_all());
-    if let Err(e) = written {
+    if let Err(e) = file.write_all(format!("{line}\n").as_bytes()) {
         let _ = file.set_len(before);
         return Err(failed(e));
     }
     match before {
         0 => sync(folder_of(path)),
+        _ => Ok(()),
+    }
+}
+
+/// Waits until what was written to a file outlives the system; a file that does not exist has nothing to keep.
+///
+/// # Errors
+/// If the system says that it could not be written.
+pub(crate) fn sync_file(path: &Path) -> Result<()> {
+    let open = OpenOptions::new().append(true).open(path);
+    let synced = open.and_then(|file| file.sync_all());
+    match synced {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io("write", path, e)),
         _ => Ok(()),
     }
 }

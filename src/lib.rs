@@ -68,6 +68,7 @@
 //! | loss, objective | the function that is minimised; its value for a batch, smoothing and weights included |
 //! | pending loss | the loss of a step that a device has begun and not yet delivered |
 //! | metric, monitor | a score with a name and a direction; the metric that decides which epoch is the best |
+//! | table, schema | rows of numbers, truth values and words; its columns, and how each becomes inputs of a network |
 //! | device dataset | samples that a device keeps in its own memory |
 //! | panel | 16 neighbouring columns of a matrix, stored row by row; kernels read panels in order |
 //! | pack | copy a matrix into panels |

@@ -67,16 +67,28 @@ pub(super) fn run(args: &AnalyzeArgs) -> Result<()> {
     let description = &model.description;
     let options = args.model.load_options(&model, args.data.as_deref())?;
     let columns = description.columns();
-    let TestPart::Found(test) = data::load_test(&options, &columns)? else {
-        return Err(Error::setting(
-            "data",
-            format!(
-                "expected a test part, found none in {}",
-                data::locate(options.path.as_deref())?.display()
-            ),
-        ));
+    let test = match data::load_test(&options, &columns)? {
+        TestPart::Found(test) => test,
+        // A file of its own.
+        TestPart::None(Some(data)) if args.data.is_some() => TestSet::of_all_rows(data),
+        TestPart::None(_) => {
+            let path = data::locate(options.path.as_deref())?;
+            let message = format!(
+                "expected a test part, found none in {}; name a labelled table, or train with --test-split or \
+                 --test-data",
+                path.display()
+            );
+            return Err(Error::setting("data", message));
+        }
     };
-    let (test, _) = description.fit_test(test)?;
+    let (test, unseen) = description.fit_test(test)?;
+    if !unseen.is_empty() {
+        let message = format!(
+            "expected the classes of the model, found labels that are none of them: {}; leave out their rows",
+            unseen.join(", ")
+        );
+        return Err(Error::setting("data", message));
+    }
     let TestSet {
         samples: test,
         name,

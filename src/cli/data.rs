@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 
 use super::output;
 use crate::data::{
-    Dataset, DatasetDescription, Fitted, Schema, class_picture, load, locate, verify,
+    Dataset, DatasetDescription, Fitted, Normalize, Schema, class_picture, load, locate, verify,
 };
 use crate::durable;
 use crate::error::{Error, Result};
@@ -98,7 +98,14 @@ fn info(source: &DataSource, json: bool) -> Result<()> {
     if json {
         output::print_json(&description)
     } else {
-        print(|out| write_info(out, &description))
+        let normalize = source.settings.normalize.unwrap_or(Normalize::Standard);
+        print(|out| {
+            write_info(out, &description)?;
+            match &description.schema {
+                Some(schema) => write_schema(out, schema, normalize),
+                None => Ok(()),
+            }
+        })
     }
 }
 
@@ -133,15 +140,11 @@ fn write_info(out: &mut String, data: &DatasetDescription) -> fmt::Result {
             .chain(counts)
             .collect()
     }));
-    write!(out, "\n{}", table::align(&rows, 2))?;
-    match &data.schema {
-        Some(schema) => write_schema(out, schema),
-        None => Ok(()),
-    }
+    write!(out, "\n{}", table::align(&rows, 2))
 }
 
 /// Each column with its kind and what is done to it.
-fn write_schema(out: &mut String, schema: &Schema) -> fmt::Result {
+fn write_schema(out: &mut String, schema: &Schema, normalize: Normalize) -> fmt::Result {
     let mut rows = vec![
         ["column", "name", "kind", "treatment", "inputs"]
             .map(str::to_owned)
@@ -162,7 +165,15 @@ fn write_schema(out: &mut String, schema: &Schema) -> fmt::Result {
             treatment.inputs().to_string(),
         ]
     }));
-    write!(out, "\n{}", table::align(&rows, 4))
+    write!(out, "\n{}", table::align(&rows, 4))?;
+    let numbers = match normalize {
+        Normalize::Standard => "get mean 0 and standard deviation 1 over the training rows",
+        Normalize::Auto => "stay as they are",
+    };
+    writeln!(
+        out,
+        "\nNumbers {numbers}, inputs of 0 and 1 stay as they are."
+    )
 }
 
 fn verify_files(source: &DataSource) -> Result<()> {

@@ -76,7 +76,8 @@ struct EvalReport {
     samples: u64,
     accuracy: f64,
     accuracy_interval: Interval,
-    loss: f64,
+    /// Null if no sample is of a class of the model.
+    loss: Option<f64>,
     /// By name; null where it is not defined.
     #[serde(flatten)]
     on_request: Map<String, Value>,
@@ -95,7 +96,8 @@ struct ClassScore {
 
 /// What a model comes to.
 struct Evaluated {
-    loss: f64,
+    /// Nothing if no sample is of a class of the model.
+    loss: Option<f64>,
     /// The metrics that are measured on request.
     on_request: Vec<(Metric, Option<f64>)>,
     confusion: Confusion,
@@ -300,7 +302,7 @@ fn evaluate(model: &Model, mut predictor: Predictor, selection: &Selection) -> R
     let predicted = all.of(&labels);
     let on_request = Metric::ALL.into_iter().filter(|m| m.is_on_request());
     Ok(Evaluated {
-        loss: loss / counted as f64,
+        loss: (counted > 0).then(|| loss / counted as f64),
         on_request: on_request.map(|m| (m, predicted.get(m))).collect(),
         confusion: Confusion::new(classes, &labels, &all.classes)?,
     })
@@ -329,7 +331,7 @@ fn in_words(
         "model     {} (epoch {}): {}\n\
          data      {} ({}), {}: {} samples\n\
          accuracy  {:.4} (95 % interval {low:.4} to {high:.4})\n\
-         loss      {:.4}\n\
+         loss      {}\n\
          others    {}\n\n{}\n{}",
         printable(&args.model.name()),
         description.epoch,
@@ -339,7 +341,9 @@ fn in_words(
         selection.part.in_words(),
         confusion.total(),
         scores.accuracy,
-        evaluated.loss,
+        evaluated
+            .loss
+            .map_or("not defined".into(), |x| format!("{x:.4}")),
         others.collect::<Vec<_>>().join(", "),
         scores_table(&scores, names)?,
         confusion_table(confusion, names)?,

@@ -63,8 +63,8 @@ impl ModelArgs {
         self.model.display().to_string()
     }
 
-    /// What to load: these data, or without a path those of the model's run, with their test part. Which column is what,
-    /// the model's schema knows.
+    /// What to load: these data, or without a path those of the model's run, with their test part. Which column is
+    /// what, the model's schema knows.
     pub(super) fn load_options(&self, model: &Model, path: Option<&Path>) -> Result<LoadOptions> {
         let of_run = model.description.settings.data.load_options()?;
         let table = TableOptions {

@@ -10,8 +10,8 @@ use super::csv_rows::MAX_COLUMNS;
 use super::npy::{NpySize, NumberType};
 use super::options::TableOptions;
 use super::parts::{Parts, name_of};
-use super::table::{RowSource, Schema, Table};
-use super::test_part::TestSet;
+use super::table::{RowSource, Schema, Table, select_columns};
+use super::test_set::TestSet;
 use crate::error::{Error, Result};
 
 /// Reads the training and the validation part and, if asked for, the test part.
@@ -41,12 +41,14 @@ pub(super) fn load_arrays(
         let message = format!("only a table has columns to drop or to treat, found {found}");
         return Err(Error::setting("data", message));
     }
-    // Pictures of a new model are taken as they are: there may be far more pixels than columns.
-    let columns = schema
-        .cloned()
-        .or_else(|| table.as_ref().map(Table::unfitted));
-    let select = |samples| match &columns {
-        Some(columns) => columns.select(samples, &path),
+    let positions: Option<Vec<usize>> = match (schema, &table) {
+        (Some(schema), _) => Some(schema.positions()),
+        (None, Some(table)) => Some(table.columns.iter().map(|c| c.position).collect()),
+        (None, None) => None,
+    };
+    let all = schema.map_or(width, |schema| schema.file_columns);
+    let select = |samples: Samples| match &positions {
+        Some(positions) => select_columns(samples, positions, all, &path),
         None => Ok(samples),
     };
     if is_table && schema.is_none() {
@@ -91,7 +93,7 @@ pub(super) fn load_arrays(
 /// The table that an array of this width is.
 fn array_table(path: &Path, width: usize, options: &TableOptions) -> Result<Table> {
     if width > MAX_COLUMNS {
-        let expected = format!("at most {MAX_COLUMNS} columns");
+        let expected = format!("at most {MAX_COLUMNS} columns in a table");
         return Err(Error::format(path, "array x", expected, width.to_string()));
     }
     let columns = Columns {

@@ -21,7 +21,7 @@ pub(super) struct LabelColumn {
     /// The code of each row's label.
     codes: Vec<u32>,
     /// The distinct labels, by code.
-    labels: Vec<Label>,
+    labels: Vec<ClassLabel>,
     codes_by_name: HashMap<String, u32>,
     /// The codes of numbers, by their bits.
     codes_by_number: HashMap<u64, u32>,
@@ -29,7 +29,7 @@ pub(super) struct LabelColumn {
 
 /// A distinct label.
 #[derive(Clone, Debug)]
-struct Label {
+struct ClassLabel {
     name: String,
     number: Option<f64>,
     /// The first row that has it.
@@ -65,7 +65,7 @@ impl LabelColumn {
                 let code = self.labels.len() as u32;
                 self.codes_by_name.insert(identity.into_owned(), code);
                 let (name, row) = (name.to_owned(), self.codes.len());
-                self.labels.push(Label { name, number, row });
+                self.labels.push(ClassLabel { name, number, row });
                 code
             }
         };
@@ -99,7 +99,7 @@ impl LabelColumn {
                 .iter()
                 .filter_map(|label| Some((label, label.number?)))
         };
-        let refuse = |label: &Label, found: String| {
+        let refuse = |label: &ClassLabel, found: String| {
             let expected = "classes: words, or whole numbers that repeat";
             Err(Error::format(path, place(label.row), expected, found))
         };
@@ -161,11 +161,10 @@ impl Classes {
             names: names.collect(),
             unseen: Vec::new(),
         };
-        // The numbers take the place of the codes, so that large data sets do not hold both.
         let mut labels = train.codes;
-        labels
-            .iter_mut()
-            .for_each(|label| *label = classes[*label as usize]);
+        for label in &mut labels {
+            *label = classes[*label as usize];
+        }
         (names, labels)
     }
 
@@ -188,16 +187,12 @@ impl Classes {
                     })
             })
         };
-        let mut labels = part.codes;
-        labels
-            .iter_mut()
-            .for_each(|label| *label = class_of(*label));
-        labels
+        part.codes.iter().map(|&code| class_of(code)).collect()
     }
 }
 
 /// Numbers by value, then words by their text.
-fn in_order(a: &Label, b: &Label) -> Ordering {
+fn in_order(a: &ClassLabel, b: &ClassLabel) -> Ordering {
     let by_text = || a.name.cmp(&b.name);
     match (a.number, b.number) {
         (Some(x), Some(y)) => x.total_cmp(&y).then_with(by_text),
@@ -207,33 +202,48 @@ fn in_order(a: &Label, b: &Label) -> Ordering {
     }
 }
 
-/// For each of the `names` that a file gives its classes, the class of `own` that it means. Names are matched, so that a
-/// file in which one does not occur is read as it was meant. Where only one side has names, classes keep their numbers.
+/// For each of the `names` that a file gives its classes, the class of `own` that it means. Names are matched, so that
+/// a file in which one does not occur is read as it was meant. Where only one side has names, classes keep their
+/// numbers.
 pub(crate) fn match_names(own: &[String], names: &[String]) -> Vec<Option<usize>> {
     let places: HashMap<Cow<'_, str>, usize> = own
         .iter()
         .map(|name| class_identity(name))
         .zip(0..)
         .collect();
-    let whole = |names: &[String]| names.iter().all(|name| is_whole(name));
-    let numbered = |names: &[String]| {
-        (0..)
-            .zip(names)
-            .all(|(i, name): (usize, _)| *name == i.to_string())
+    let some_whole = |names: &[String]| names.iter().any(|name| is_whole(name));
+    let is_numbered = (0..)
+        .zip(own)
+        .all(|(i, name): (usize, _)| *name == i.to_string());
+    let by_place = is_numbered && !some_whole(names);
+    let by_number = !some_whole(own) && names.iter().all(|name| is_whole(name));
+    let class_of = |(place, name): (usize, &String)| match (by_place, by_number) {
+        (true, _) => Some(place).filter(|&place| place < own.len()),
+        (_, true) => name.parse().ok().filter(|&number| number < own.len()),
+        _ => places.get(&class_identity(name)).copied(),
     };
-    let by_number = (numbered(own) && !whole(names)) || (!whole(own) && whole(names));
-    let class_of = |name: &String| match by_number {
-        true => None,
-        false => places.get(&class_identity(name)).copied(),
+    names.iter().enumerate().map(class_of).collect()
+}
+
+/// What the user should know of names that were matched by number.
+pub(crate) fn number_notice(
+    own: &[String],
+    names: &[String],
+    classes: &[Option<usize>],
+) -> Option<String> {
+    const SHOWN: usize = 3;
+    let other_name = |(name, class): (&String, &Option<usize>)| {
+        let class = &own[(*class)?];
+        (!class.eq_ignore_ascii_case(name)).then(|| format!("{name} is {class}"))
     };
-    let keeps = |(place, name): (usize, &String)| {
-        let number = name.parse().unwrap_or(place);
-        Some(number).filter(|&number| by_number && number < own.len())
-    };
-    let found = names.iter().enumerate();
-    found
-        .map(|(place, name)| class_of(name).or_else(|| keeps((place, name))))
-        .collect()
+    let pairs: Vec<String> = names
+        .iter()
+        .zip(classes)
+        .filter_map(other_name)
+        .take(SHOWN)
+        .collect();
+    let notice = "labels are matched by number, since one side has numbers and the other has names";
+    (!pairs.is_empty()).then(|| format!("{notice}: {}", pairs.join(", ")))
 }
 
 /// What two names of the same class have in common: True and TRUE are the same.
@@ -309,6 +319,25 @@ mod tests {
     fn refused(cells: &[&str]) -> Option<String> {
         let check = column(cells).check_classes(Path::new("t.csv"), "column y", |r| r.to_string());
         check.err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn names_are_matched_by_number_only_where_one_side_has_none() {
+        let matched = |own: &str, found: &str| match_names(&names(own), &names(found));
+        assert_eq!(matched("ant bee", "0 1 2"), [Some(0), Some(1), None]);
+        assert_eq!(matched("0 1", "ant bee cat"), [Some(0), Some(1), None]);
+        assert_eq!(matched("1 2 other", "1 2"), [Some(0), Some(1)]);
+        assert_eq!(matched("0 1", "1 other"), [Some(1), None]);
+        assert_eq!(matched("ant bee", "-1 1"), [None, Some(1)]);
+        let notice = |own: &str, found: &str| {
+            number_notice(&names(own), &names(found), &matched(own, found))
+        };
+        assert!(
+            notice("ant bee", "0 1")
+                .unwrap()
+                .ends_with("0 is ant, 1 is bee")
+        );
+        assert_eq!(notice("True False", "true other"), None);
     }
 
     #[test]

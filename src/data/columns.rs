@@ -118,6 +118,14 @@ impl Columns {
         }
     }
 
+    /// The column that a flag named in training, if it is in this file too. An index counts where the column has no name.
+    fn find_again(&self, wanted: &str) -> Option<usize> {
+        let names = self.names.as_ref()?;
+        let is_nameless = |column: &usize| names.get(*column).is_some_and(String::is_empty);
+        let named = self.named("data", wanted).ok()?;
+        named.or_else(|| wanted.parse().ok().filter(is_nameless))
+    }
+
     fn find_all(&self, flag: &str, wanted: &[String]) -> Result<Vec<usize>> {
         wanted
             .iter()
@@ -142,13 +150,17 @@ impl Columns {
             return Err(Error::setting("drop", message));
         }
         others.push(label);
-        let features: Vec<usize> = (0..self.count)
-            .filter(|column| !others.contains(column))
-            .collect();
+        let features = self.all_but(&others);
         if features.is_empty() {
             let expected = "at least one feature column and a label column";
             let found = match self.count {
-                1 => "1 column (--delimiter says what stands between columns)".to_owned(),
+                1 => format!(
+                    "1 column{} (--delimiter says what stands between columns)",
+                    self.names.as_ref().map_or(String::new(), |names| format!(
+                        ", \"{}\"",
+                        shorten(&names[0])
+                    ))
+                ),
                 count => format!("{count} columns, none of them a feature"),
             };
             return Err(Error::format(&self.path, "line 1", expected, found));
@@ -165,9 +177,7 @@ impl Columns {
     pub(super) fn features_alone(&self, options: &TableOptions) -> Result<Roles> {
         let mut others = self.find_all("drop", &options.drop)?;
         others.extend(self.find_all("id", &options.id)?);
-        let features: Vec<usize> = (0..self.count)
-            .filter(|column| !others.contains(column))
-            .collect();
+        let features = self.all_but(&others);
         match features.is_empty() {
             true => Err(Error::setting(
                 "drop",
@@ -180,6 +190,14 @@ impl Columns {
         }
     }
 
+    fn all_but(&self, others: &[usize]) -> Vec<usize> {
+        let mut left_out = vec![false; self.count];
+        others.iter().for_each(|&column| left_out[column] = true);
+        (0..self.count)
+            .filter(|&column| !left_out[column])
+            .collect()
+    }
+
     /// The label column if the user names none.
     fn usual_label(&self, others: &[usize]) -> Result<usize> {
         let names = self.names.as_deref().unwrap_or_default();
@@ -188,9 +206,15 @@ impl Columns {
                 names[column].eq_ignore_ascii_case(usual) && !others.contains(&column)
             })
         });
-        let last = (0..self.count)
+        // A delimiter at the end of each line makes a column without a name and without values.
+        let is_nameless = |column: &usize| names.get(*column).is_some_and(String::is_empty);
+        let mut free = (0..self.count)
             .rev()
-            .find(|column| !others.contains(column));
+            .filter(|column| !others.contains(column));
+        let last = free
+            .clone()
+            .find(|column| !is_nameless(column))
+            .or(free.next());
         named.or(last).ok_or_else(|| {
             Error::format(
                 &self.path,
@@ -252,8 +276,9 @@ impl Columns {
                 }
             }
         }
+        let name = |position| self.names.is_some().then(|| self.name(position));
         let column = |&position: &usize| TableColumn {
-            name: self.name(position),
+            name: name(position).unwrap_or_default(),
             position,
             wanted: wanted.get(&position).copied(),
         };
@@ -268,17 +293,32 @@ impl Columns {
         options: &TableOptions,
         use_of: LabelUse,
     ) -> Result<(Roles, Vec<String>)> {
+        let is_by_position =
+            self.names.is_none() && !schema.has_names && self.count == schema.file_columns;
         let ids = match &options.id[..] {
+            [] if is_by_position => self.find_all("id", &schema.ids)?,
             [] => schema
                 .ids
                 .iter()
-                .filter_map(|id| self.named("id", id).transpose())
-                .collect::<Result<_>>()?,
+                .filter_map(|id| self.find_again(id))
+                .collect(),
             ids => self.find_all("id", ids)?,
         };
         match &self.names {
             Some(names) if schema.has_names => self.by_name(names, schema, options, ids, use_of),
-            _ => Ok((self.by_position(schema, options, ids, use_of)?, Vec::new())),
+            _ => {
+                let roles = self.by_position(schema, options, ids, use_of)?;
+                let is_guess = use_of == LabelUse::Ignored && options.label.is_none();
+                let is_named = self.names.is_some() && schema.target.is_none();
+                let label = roles.label.filter(|_| is_guess && is_named);
+                let notice = |label| {
+                    format!(
+                        "columns are taken by position, since the model knows no names; {} is left out as the label",
+                        self.in_words(label)
+                    )
+                };
+                Ok((roles, label.map(notice).into_iter().collect()))
+            }
         }
     }
 
@@ -299,12 +339,20 @@ impl Columns {
         }
         let find = |column: &SchemaColumn| match places.get(column.name.as_str()) {
             Some(Some(place)) => Ok(*place),
-            _ if column.name == column.position.to_string()
-                && names.get(column.position).is_some_and(String::is_empty) =>
-            {
+            // Of several with the name it is the one in its place.
+            _ if self.count > column.position && self.name(column.position) == column.name => {
                 Ok(column.position)
             }
-            _ => self.named("data", &column.name)?.ok_or_else(|| {
+            Some(None) => {
+                let expected = format!("one column \"{}\"", column.name);
+                Err(Error::format(
+                    &self.path,
+                    "line 1",
+                    expected,
+                    excerpt(names),
+                ))
+            }
+            None => self.named("data", &column.name)?.ok_or_else(|| {
                 let expected = format!(
                     "a column \"{}\", as the model was trained with",
                     column.name
@@ -321,10 +369,7 @@ impl Columns {
             (LabelUse::Ignored, None) => None,
         };
         let mut known = vec![false; self.count];
-        let left_out = options
-            .drop
-            .iter()
-            .filter_map(|name| self.named("drop", name).ok().flatten());
+        let left_out = options.drop.iter().filter_map(|name| self.find_again(name));
         let in_use = features.iter().chain(&ids).chain(&label).copied();
         in_use
             .chain(left_out)

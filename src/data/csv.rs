@@ -8,7 +8,7 @@ use super::csv_dialect::{Decimal, Dialect};
 use super::csv_rows::{CsvRow, RowReader};
 use super::open::InputFile;
 use super::options::TableOptions;
-use super::table::{Cell, InputRows, RowSource, Schema, Table, TargetColumn, WordCollector};
+use super::table::{InputRows, RowSource, Schema, Table, TableCell, TargetColumn, WordCollector};
 use super::text_cell::is_code;
 use super::{Features, Samples};
 use crate::error::{Error, Result};
@@ -122,9 +122,11 @@ impl CsvFile {
                 "an empty file",
             ));
         };
+        let known = schema.is_some_and(|schema| has_names_of(first, schema));
+        let is_guess = options.dialect.header.is_none() && !known;
         let has_header = match options.dialect.header {
             Some(said) => said,
-            None => schema.is_some_and(|schema| has_names_of(first, schema)) || reader.has_header(),
+            None => known || reader.has_header(),
         };
         let names: Vec<String> = first.cells().map(str::to_owned).collect();
         let columns = Columns {
@@ -134,7 +136,8 @@ impl CsvFile {
         };
         let mut notices = dialect_notices(reader.dialect(), options);
         let numbers = |names: &Vec<String>| names.iter().any(|name| name.parse::<f64>().is_ok());
-        if let Some(names) = columns.names.as_ref().filter(|names| numbers(names)) {
+        let names = columns.names.as_ref().filter(|_| is_guess);
+        if let Some(names) = names.filter(|names| numbers(names)) {
             let hint = "--header false if it is none";
             notices.push(format!(
                 "line 1 is taken for a header: {} ({hint})",
@@ -166,7 +169,8 @@ impl CsvFile {
         let label = roles.label.expect("labelled rows have a label column");
         if body.labels.len() == 0 {
             let place = self.columns.in_words(label);
-            return Err(Error::format(&self.columns.path, place, "labels", "none"));
+            let found = "none; another label column is chosen by --label";
+            return Err(Error::format(&self.columns.path, place, "labels", found));
         }
         Ok(LabelledTable {
             samples: body.samples,
@@ -226,19 +230,17 @@ impl CsvFile {
                 let cell = text.cell(column);
                 let cell = match number(cell, self.reader.dialect()) {
                     // The usual words for a missing value are no numbers.
-                    Some(number) if options.missing.is_none() => Cell::Number(number),
-                    _ if options.is_missing(cell) => Cell::Missing,
-                    Some(number) => Cell::Number(number),
-                    None => Cell::Word(words.code(cell)),
+                    Some(number) if options.missing.is_none() => TableCell::Number(number),
+                    _ if options.is_missing(cell) => TableCell::Missing,
+                    Some(number) => TableCell::Number(number),
+                    None => TableCell::Word(words.code(cell)),
                 };
                 cell.value()
             }));
             for (texts, &id) in body.ids.iter_mut().zip(&roles.ids) {
                 texts.push(row.cell(id).to_owned());
             }
-            body.source
-                .lines
-                .push(u32::try_from(row.line).unwrap_or(u32::MAX));
+            body.source.lines.push(row.line);
         }
         if seen == 0 {
             let expected = "at least one row after the header";

@@ -79,6 +79,20 @@ fn comma_number(cell: &str) -> Option<f64> {
     }
 }
 
+/// Whether a text is a number with a decimal comma whose thousands are divided by points: 1.234,56. It is not read as a
+/// number, but no comma in it divides cells.
+fn is_grouped_comma_number(cell: &str) -> bool {
+    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let Some((whole, fraction)) = cell.split_once(',') else {
+        return false;
+    };
+    let mut groups = whole.trim_start_matches(['-', '+']).split('.');
+    let starts = groups
+        .next()
+        .is_some_and(|first| (1..=3).contains(&first.len()) && is_digits(first));
+    starts && is_digits(fraction) && groups.all(|group| group.len() == 3 && is_digits(group))
+}
+
 /// A first line such as `sep=;`, by which spreadsheet programs name the delimiter.
 pub(super) struct DelimiterLine {
     pub(super) delimiter: u8,
@@ -147,7 +161,8 @@ impl DelimiterFit {
         let may_be_comma =
             decimal == Some(Decimal::Comma) || (decimal.is_none() && delimiter != b',');
         let is_number = |cell: &str| {
-            point_number(cell).is_some() || (may_be_comma && comma_number(cell).is_some())
+            point_number(cell).is_some()
+                || (may_be_comma && (comma_number(cell).is_some() || is_grouped_comma_number(cell)))
         };
         let is_clean = |cell: &str| !cell.bytes().any(|byte| DELIMITERS.contains(&byte));
         let mut reader = ReaderBuilder::new()
@@ -247,6 +262,7 @@ mod tests {
             ("1,5\t2,5\t3,5\n2,5\t3,5\t4,5\n", b'\t'),
             ("x;1,5\ny;2,5\n", b';'),
             ("1,5;a\n2,5;b\n", b';'),
+            ("1.234,5;0,5;a\n2.345,6;1,5;b\n-3.456,7;2,5;a\n", b';'),
             // Text in which other delimiters occur.
             ("1.5,x;y,0\n2.5,z;w,1\n", b','),
             ("1.5,x|y|z|w,0\n2.5,z|w|x|y,1\n", b','),

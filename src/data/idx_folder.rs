@@ -9,7 +9,7 @@ use super::known::{self, KnownFile};
 use super::open::InputFile;
 use super::parts::{Parts, name_of};
 use super::table::RowSource;
-use super::test_part::TestSet;
+use super::test_set::TestSet;
 use super::{Features, ImageShape, Samples, idx, locate};
 use crate::error::{Error, Result};
 

@@ -59,7 +59,11 @@ pub(super) fn read(options: &LoadOptions, schema: Option<&Schema>) -> Result<Dat
         Files::Arrays(arrays) => load_arrays(arrays, has_own_test, &options.table, schema)?,
         Files::Idx => idx_folder::load(&path, has_own_test)?,
     };
-    parts.into_dataset(path)
+    // A model knows its classes.
+    if schema.is_none() {
+        parts.check_classes(&path)?;
+    }
+    Ok(parts.into_dataset(path))
 }
 
 /// The files of a data set, opened as far as needed to tell their kind.
@@ -143,11 +147,11 @@ impl Files {
     }
 }
 
-/// Reads samples without labels, to predict from, for a model with this schema: CSV (a label column may be present), NPY,
-/// NPZ (its `x`), IDX images or, if rows are images, a PNG image.
+/// Reads samples without labels, to predict from, for a model with this schema: CSV (a label column may be present),
+/// NPY, NPZ (its `x`), IDX images or, if rows are images, a PNG image.
 ///
 /// # Errors
-/// As [`load`]; also if the rows do not have as many values as the schema has columns, or an image has another size.
+/// As [`read`]; also if the rows do not have as many values as the schema has columns, or an image has another size.
 pub fn read_input(
     path: &Path,
     schema: &Schema,
@@ -212,7 +216,7 @@ pub(super) fn load_csv(
         None => csv::read(source, options)?,
     };
     if schema.is_none() {
-        let place = |row: usize| format!("line {}", table.train.lines[row]);
+        let place = |row: usize| format!("line {}", table.train.lines.get(row).unwrap_or(0));
         labels.check_classes(&path, &label_name, place)?;
     }
     let classes;

@@ -63,7 +63,9 @@ impl Dataset {
             name: Some("arrays"),
             notices: Vec::new(),
         };
-        parts.into_dataset(PathBuf::from("memory"))
+        let path = PathBuf::from("memory");
+        parts.check_classes(&path)?;
+        Ok(parts.into_dataset(path))
     }
 }
 

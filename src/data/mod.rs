@@ -1,6 +1,8 @@
 //! Data sets: reading, checking, splitting, normalising and augmenting.
 //!
-//! Pixels stay `u8` in memory until a batch needs them. Floats keep the width that they have in the file.
+//! Pictures are bytes, or arrays of three and more dimensions. Pixels stay `u8` in memory until a batch needs them;
+//! floats keep the width that they have in the file. Everything else is a table: a CSV file, or a two-dimensional
+//! array. [`Schema`] says how its columns become numbers.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -39,11 +41,12 @@ mod picture;
 pub mod split;
 mod table;
 mod test_part;
+mod test_set;
 mod text_cell;
 mod verify;
 
 pub use augment::Augment;
-pub(crate) use classes::match_names;
+pub(crate) use classes::{match_names, number_notice};
 pub use csv_dialect::{Decimal, DialectOptions, parse_delimiter};
 pub use describe::{DatasetDescription, PartDescription};
 pub use load::{FileKind, read_input};
@@ -56,7 +59,8 @@ pub use table::{
     Fitted, InputRows, RowSource, Schema, SchemaColumn, Table, TableColumn, TargetColumn,
     Treatment, WantedKind,
 };
-pub use test_part::{TestPart, TestSet, load, load_for, load_test};
+pub use test_part::{TestPart, load, load_for, load_test};
+pub use test_set::TestSet;
 pub use verify::{FileCheck, verify};
 
 /// The largest number of classes of a data set. A larger label counts as a mistake.
@@ -248,8 +252,8 @@ impl Dataset {
         self.table.is_some()
     }
 
-    /// For each of the `names` that a file gives its labels, their number: the class that was found for it, else that of an
-    /// unseen label.
+    /// For each of the `names` that a file gives its labels, their number: the class that was found for it, else that
+    /// of an unseen label.
     fn number_unseen(&mut self, names: &[String], classes: &[Option<usize>]) -> Vec<u32> {
         let (known, unseen) = (self.class_names.len(), &mut self.unseen);
         let mut number = |(name, class): (&String, &Option<usize>)| match class {

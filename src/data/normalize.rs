@@ -74,7 +74,8 @@ impl Normalizer {
     /// Fits on the samples with the indices `train`. [`Normalize::Auto`] depends on the number type only.
     ///
     /// Standard: scale = 1/σ and shift = −μ/σ, where σ is the population standard deviation, computed in two
-    /// passes in `f64`. A constant feature gets scale 1. A deviation that rounding of the mean alone can make counts as none.
+    /// passes in `f64`. A constant feature gets scale 1. A deviation that rounding of the mean alone can make counts as
+    /// none.
     pub fn fit(kind: Normalize, samples: &Samples, train: &[u32]) -> Self {
         match (kind, &samples.features) {
             (Normalize::Auto, Features::U8(_)) => Normalizer {

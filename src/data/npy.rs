@@ -98,9 +98,9 @@ impl<'a> NpyArray<'a> {
         }
     }
 
-    /// Reads samples, as numbers of the type that they suit or, if that is wider, of type `least`. The shape is
-    /// `[n, d]`, or for images `[n, h, w]`, `[n, h, w, 1]` or `[n, 1, h, w]`. Two-dimensional arrays of other numbers
-    /// than bytes are tables, in which values may be missing. All other values must be finite.
+    /// Reads samples, as numbers of the type that they suit or, if that is wider, of type `least`. The shape is `[n,
+    /// d]`, or for images `[n, h, w]`, `[n, h, w, 1]` or `[n, 1, h, w]`. Two-dimensional arrays of other numbers than
+    /// bytes are tables, in which values may be missing. All other values must be finite.
     pub(super) fn read_values(mut self, least: NumberType) -> Result<NpyValues> {
         let header = self.read_header()?;
         let image = match header.shape[..] {
@@ -187,8 +187,8 @@ impl<'a> NpyArray<'a> {
         Ok(())
     }
 
-    /// Reads labels of shape `[n]` or `[n, 1]`: numbers, truth values or words. `[n, k]` is one-hot, with the classes
-    /// 0 to k − 1.
+    /// Reads labels of shape `[n]` or `[n, 1]`: numbers, truth values or words. `[n, k]` is one-hot, with the classes 0
+    /// to k − 1.
     pub(super) fn read_labels(mut self) -> Result<LabelColumn> {
         let header = self.read_header()?;
         let is_text = matches!(header.kind, ValueKind::Bytes | ValueKind::Text);

@@ -7,8 +7,8 @@ use super::csv_dialect::DialectOptions;
 /// What to load.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LoadOptions {
-    /// A folder of IDX or NPY files, an NPZ file or a CSV file. Without a path [`super::locate()`] searches for the data
-    /// set.
+    /// A folder of IDX or NPY files, an NPZ file or a CSV file. Without a path [`super::locate()`] searches for the
+    /// data set.
     pub path: Option<PathBuf>,
     /// Whether to load the test part. If not, its files are not opened.
     pub test: bool,

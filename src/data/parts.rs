@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -23,17 +24,20 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    pub(super) fn into_dataset(self, path: PathBuf) -> Result<Dataset> {
-        if self.class_names.len() < 2 {
-            return Err(Error::format(
-                &path,
-                "labels",
-                "at least two classes",
-                format!("only class {}", self.class_names.join("")),
-            ));
+    /// Checks that there is something to learn.
+    pub(super) fn check_classes(&self, path: &Path) -> Result<()> {
+        match &self.class_names[..] {
+            [_, _, ..] => Ok(()),
+            names => {
+                let found = format!("only class {}", names.join(""));
+                Err(Error::format(path, "labels", "at least two classes", found))
+            }
         }
+    }
+
+    pub(super) fn into_dataset(self, path: PathBuf) -> Dataset {
         let name = self.name.map_or_else(|| name_of(&path), str::to_owned);
-        Ok(Dataset {
+        Dataset {
             hash: fingerprint(
                 &self.train,
                 self.validation.as_ref(),
@@ -50,7 +54,7 @@ impl Parts {
             path,
             name,
             notices: self.notices,
-        })
+        }
     }
 }
 
@@ -63,6 +67,43 @@ impl Dataset {
             self.table.as_ref(),
             &self.class_names,
         );
+    }
+}
+
+impl Dataset {
+    /// The data set with at least as many classes. Classes that are called by numbers below that keep their numbers as
+    /// their places; otherwise numbers follow as names.
+    pub fn with_classes(self: Arc<Self>, classes: usize) -> Arc<Self> {
+        let old = self.classes();
+        if classes <= old {
+            return self;
+        }
+        let mut data = Arc::unwrap_or_clone(self);
+        let place = |name: &String| name.parse().ok().filter(|&place| place < classes);
+        let places: Option<Vec<usize>> = data.class_names.iter().map(place).collect();
+        let places = places.unwrap_or_else(|| {
+            let names = std::mem::take(&mut data.class_names);
+            let more = (old..classes).map(|class| class.to_string());
+            data.class_names = names.into_iter().chain(more).collect();
+            (0..old).collect()
+        });
+        if data.class_names.len() < classes {
+            data.class_names = numbered_to(classes as u32);
+        }
+        let parts = [
+            Some(&mut data.train),
+            data.validation.as_mut(),
+            data.test.as_mut(),
+        ];
+        for label in parts
+            .into_iter()
+            .flatten()
+            .flat_map(|part| &mut part.labels)
+        {
+            let unseen = || *label as usize - old + classes;
+            *label = places.get(*label as usize).copied().unwrap_or_else(unseen) as u32;
+        }
+        Arc::new(data)
     }
 }
 
@@ -132,5 +173,34 @@ fn update<T: Copy, const N: usize>(
         buffer.clear();
         buffer.extend(chunk.iter().flat_map(|&value| bytes(value)));
         hasher.update(&buffer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array2;
+
+    use super::*;
+
+    fn data(names: &[&str], labels: &[u32]) -> Arc<Dataset> {
+        let x = Array2::<f32>::zeros((labels.len(), 2));
+        let classes = labels.iter().map(|&label| label % 2);
+        let mut data = Dataset::from_arrays(x.view(), &classes.collect::<Vec<u32>>()).unwrap();
+        data.train.labels = labels.to_vec();
+        data.class_names = names.iter().map(|&name| name.to_owned()).collect();
+        Arc::new(data)
+    }
+
+    /// Weights from elsewhere number the classes.
+    #[test]
+    fn numbers_keep_their_place_among_more_classes() {
+        let numbers = data(&["1", "3"], &[0, 1, 1]).with_classes(5);
+        assert_eq!(numbers.class_names, ["0", "1", "2", "3", "4"]);
+        assert_eq!(numbers.train.labels, [1, 3, 3]);
+        let words = data(&["ant", "bee"], &[0, 1, 1]).with_classes(3);
+        assert_eq!(words.class_names, ["ant", "bee", "2"]);
+        assert_eq!(words.train.labels, [0, 1, 1]);
+        let enough = data(&["1", "3"], &[0, 1, 1]).with_classes(2);
+        assert_eq!(enough.class_names, ["1", "3"]);
     }
 }

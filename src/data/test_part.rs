@@ -1,6 +1,6 @@
 //! A data set with its test part: one of its own, a share that is set aside, or a further file.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::array_parts::{load_arrays, load_test_arrays};
 use super::classes::Classes;
@@ -11,30 +11,12 @@ use super::options::{LoadOptions, TableOptions};
 use super::parts::name_of;
 use super::split::stratified;
 use super::table::{RowSource, Schema};
-use super::{Dataset, Features, ImageShape, Samples, idx_folder, locate, match_names};
+use super::test_set::TestSet;
+use super::{Dataset, Features, Samples, idx_folder, locate, match_names, number_notice};
 use crate::error::{Error, Result};
 
 /// The seed of the share that is set aside: one for all runs, so that no run learns from it.
 const SEED: u64 = 0;
-
-/// The test part of a data set, checked, without the parts to learn from.
-#[derive(Clone, Debug)]
-pub struct TestSet {
-    /// The labelled samples.
-    pub samples: Samples,
-    /// Where the rows come from.
-    pub source: RowSource,
-    /// The names of the labels.
-    pub class_names: Vec<String>,
-    /// Set if the rows are images.
-    pub image: Option<ImageShape>,
-    /// The path of the data set.
-    pub path: PathBuf,
-    /// A name for people, as [`Dataset::name`].
-    pub name: String,
-    /// What the user should know about how the source was read.
-    pub notices: Vec<String>,
-}
 
 /// Loads and checks a data set.
 ///
@@ -81,8 +63,8 @@ impl TestPart {
     }
 }
 
-/// Loads and checks the test part of a data set, for a model with this schema. The files of the other parts are read only
-/// as far as the values of the test part depend on them.
+/// Loads and checks the test part of a data set, for a model with this schema. The files of the other parts are read
+/// only as far as the values of the test part depend on them.
 ///
 /// # Errors
 /// As [`load_for`].
@@ -102,29 +84,10 @@ pub fn load_test(options: &LoadOptions, schema: &Schema) -> Result<TestPart> {
     match Files::find(&path, &options.table)? {
         Files::Csv(source) => {
             let parts = load::load_csv(source, &options.table, Some(schema))?;
-            parts
-                .into_dataset(path)
-                .map(|data| TestPart::None(Some(data)))
+            Ok(TestPart::None(Some(parts.into_dataset(path))))
         }
         Files::Arrays(arrays) => load_test_arrays(arrays, path, schema).map(TestPart::of),
         Files::Idx => idx_folder::load_test(&path).map(TestPart::of),
-    }
-}
-
-impl TestSet {
-    /// The test part of a data set that has one.
-    fn of(data: Dataset) -> Self {
-        let names = [data.class_names, data.unseen].concat();
-        let table = data.table.unwrap_or_default();
-        TestSet {
-            samples: data.test.expect("a share was set aside"),
-            source: table.test,
-            class_names: names,
-            image: data.image,
-            path: data.path,
-            name: data.name,
-            notices: data.notices,
-        }
     }
 }
 
@@ -182,6 +145,7 @@ fn add_file(
         ..
     } = read_file(path, &known, options)?;
     let classes = match_names(&data.class_names, &class_names);
+    let by_number = number_notice(&data.class_names, &class_names, &classes);
     let numbers = data.number_unseen(&class_names, &classes);
     for label in &mut samples.labels {
         *label = numbers[*label as usize];
@@ -191,7 +155,8 @@ fn add_file(
         table.test = source;
     }
     let named = |notice| format!("{}: {notice}", path.display());
-    data.notices.extend(notices.into_iter().map(named));
+    let notices = notices.into_iter().chain(by_number);
+    data.notices.extend(notices.map(named));
     Ok(())
 }
 

@@ -103,12 +103,13 @@ fn is_month(part: &str) -> bool {
     part.len() >= 3 && MONTHS.iter().any(|month| month.starts_with(&part))
 }
 
-/// Whether a text that is no number looks like one with a sign or separators: 45%, $1,200 and 1 000.
+/// Whether a text that is no number looks like one with a sign or separators: 45%, $1,200, 1 000 and −1 with the minus
+/// of typesetting.
 pub(super) fn is_almost_number(text: &str) -> bool {
     let is_sign = |c: char| {
         matches!(
             c,
-            '%' | '$' | '€' | '£' | '¥' | ' ' | ',' | '_' | '\'' | '\u{a0}'
+            '%' | '$' | '€' | '£' | '¥' | ' ' | ',' | '_' | '\'' | '\u{a0}' | '\u{2212}'
         )
     };
     let plain = text.replace(is_sign, "");
@@ -169,7 +170,7 @@ mod tests {
 
     #[test]
     fn numbers_with_signs() {
-        for text in ["45%", "$1,200", "1 000", "1_000", "-5 %"] {
+        for text in ["45%", "$1,200", "1 000", "1_000", "-5 %", "\u{2212}0.5"] {
             assert!(is_almost_number(text), "{text}");
         }
         for text in ["", "%", "a%", "12", "T-5", "1-2"] {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::backend::select::Precision;
 use crate::data::{
     Dataset, ImageShape, InputRows, MAX_CLASSES, Normalizer, RowSource, Samples, Schema, TestSet,
-    match_names,
+    match_names, number_notice,
 };
 use crate::error::{Error, Result};
 use crate::nn::NetworkSpec;
@@ -97,6 +97,7 @@ impl Description {
                 return Err(Error::shape(what, expected, found.to_string()));
             }
         }
+        self.schema.as_ref().map_or(Ok(()), Schema::check)?;
         let precision = self.precision();
         match scale.iter().chain(shift).find(|&&x| !precision.holds(x)) {
             None => Ok(()),
@@ -144,7 +145,7 @@ impl Description {
                 labels.apply(part);
             }
         }
-        data.notices.extend(labels.notice());
+        data.notices.extend(labels.notices());
         data.class_names.clone_from(&self.class_names);
         data.unseen = labels.unseen;
         Ok(data)
@@ -159,7 +160,7 @@ impl Description {
         test.notices
             .extend(self.fit_samples(&mut test.samples, &test.source, &test.path)?);
         labels.apply(&mut test.samples);
-        test.notices.extend(labels.notice());
+        test.notices.extend(labels.notices());
         test.class_names.clone_from(&self.class_names);
         Ok((test, labels.unseen))
     }
@@ -211,26 +212,28 @@ struct LabelMap<'a> {
     /// For each label of the file its class; those that are none follow.
     numbers: Vec<u32>,
     unseen: Vec<String>,
+    /// What the user of a table should know of names that were matched by number.
+    by_number: Option<String>,
 }
 
 impl<'a> LabelMap<'a> {
     fn new(model: &'a Description, names: &[String]) -> Self {
         let own = &model.class_names;
+        let classes = match_names(own, names);
+        let by_number = number_notice(own, names, &classes).filter(|_| model.schema.is_some());
         let mut unseen = Vec::new();
-        let numbers = match_names(own, names)
-            .into_iter()
-            .zip(names)
-            .map(|(class, name)| {
-                let class = class.unwrap_or_else(|| {
-                    unseen.push(name.clone());
-                    own.len() + unseen.len() - 1
-                });
-                class as u32
+        let numbers = classes.into_iter().zip(names).map(|(class, name)| {
+            let class = class.unwrap_or_else(|| {
+                unseen.push(name.clone());
+                own.len() + unseen.len() - 1
             });
+            class as u32
+        });
         LabelMap {
             model,
             numbers: numbers.collect(),
             unseen,
+            by_number,
         }
     }
 
@@ -240,7 +243,7 @@ impl<'a> LabelMap<'a> {
         }
     }
 
-    fn notice(&self) -> Option<String> {
+    fn notices(&self) -> impl Iterator<Item = String> {
         const SHOWN: usize = 5;
         let list = |names: &[String]| {
             let mut names: Vec<&str> = names.iter().take(SHOWN + 1).map(String::as_str).collect();
@@ -250,9 +253,10 @@ impl<'a> LabelMap<'a> {
             names.join(", ")
         };
         let (unseen, known) = (list(&self.unseen), list(&self.model.class_names));
-        (!self.unseen.is_empty()).then(|| {
+        let unseen = (!self.unseen.is_empty()).then(|| {
             format!("labels that are no class of the model count as errors, and not in the loss: {unseen} (its classes: {known})")
-        })
+        });
+        unseen.into_iter().chain(self.by_number.clone())
     }
 }
 

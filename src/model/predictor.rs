@@ -24,8 +24,8 @@ pub struct Predictor {
 }
 
 impl Predictor {
-    /// Mean cross-entropy and accuracy on the rows `rows` of `samples`, and what is predicted for each row. A label that is
-    /// none of the network's classes counts as an error, and not in the loss.
+    /// Mean cross-entropy and accuracy on the rows `rows` of `samples`, and what is predicted for each row. A label
+    /// that is none of the network's classes counts as an error, and not in the loss.
     ///
     /// # Errors
     /// If the samples have another width or a value that is not finite, if there are not as many labels as samples, if
@@ -86,8 +86,8 @@ impl Model {
     }
 
     /// The class probabilities of the rows of `x` `[samples, inputs]`, `[samples, classes]`. The values are those of
-    /// the data that it was trained on, before normalisation; NaN is a missing value. Who predicts more than once keeps a
-    /// [`Predictor`].
+    /// the data that it was trained on, before normalisation; NaN is a missing value. Who predicts more than once keeps
+    /// a [`Predictor`].
     ///
     /// # Errors
     /// If a row has another width, or a value is not finite.

@@ -11,9 +11,9 @@ use crate::error::Result;
 use crate::settings::Settings;
 
 impl Plan {
-    /// Takes the defaults that suit the data where the plan says nothing. A study that the journal has already keeps the
-    /// defaults with which it began: those of earlier versions are the same for all data. Returns what was chosen, in
-    /// words.
+    /// Takes the defaults that suit the data where the plan says nothing. A study that the journal has already keeps
+    /// the defaults with which it began: those of earlier versions are the same for all data. Returns what was chosen,
+    /// in words.
     ///
     /// # Errors
     /// If the journal cannot be read.

@@ -137,8 +137,8 @@ impl Config {
         Ok(config)
     }
 
-    /// What the data make of it: the defaults that suit a table, a batch that the training part can fill, and the weights
-    /// of classes that were said by name or are balanced.
+    /// What the data make of it: the defaults that suit a table, a batch that the training part can fill, and the
+    /// weights of classes that were said by name or are balanced.
     ///
     /// # Errors
     /// If the data have no class of a name.

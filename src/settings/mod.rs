@@ -3,7 +3,8 @@
 //! 1. [`Settings`]: what a person said, in a TOML file or as flags. What was not said is `None`, and
 //!    [`Settings::over`] lays one layer over another, field by field.
 //! 2. [`Config::new`]: every default filled in and every value checked, as far as that needs no data.
-//! 3. [`Config::for_data`]: what the data make of it. A run's `config.toml` holds the result.
+//! 3. [`Config::for_data`]: what the data make of it, with the defaults that suit a table. A run's `config.toml` holds
+//! the    result.
 //!
 //! A key is one line of its section's struct here: field, flag and help text. The table in `keys.rs` adds the range
 //! of its numbers and whether a search may vary it.
@@ -188,7 +189,8 @@ pub struct TrainSettings {
     /// Passes over the training part [default: 10; tables: at most 200, and --patience 20]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub epochs: Option<u32>,
-    /// Samples per update; at most the training samples [default: 100; tables: 1/100 of the training samples, in 16..256]
+    /// Samples per update; at most the training samples [default: 100; tables: 1/100 of the training samples, in
+    /// 16..256]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub batch_size: Option<usize>,
     /// Seed of initial weights, split, sample order, dropout and augmentation [default: 0]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::trainer::{Progress, Trainer};
 use crate::backend::Backend;
-use crate::data::Schema;
+use crate::data::{Schema, SchemaColumn};
 use crate::error::{Error, Result};
 use crate::model::tensors::{self, Array, TensorFile};
 use crate::nn::NetworkSpec;
@@ -119,17 +119,28 @@ pub(super) fn restore<B: Backend>(path: &Path, trainer: &mut Trainer<B>) -> Resu
 
 /// Checks that the columns of a table are those of the run, and treated alike.
 fn expect_schema(path: &Path, schema: &Schema, found: &Schema) -> Result<()> {
-    let mut pairs = schema.columns.iter().zip(&found.columns);
-    if let Some((of_run, of_data)) = pairs.find(|(a, b)| a != b) {
-        expect(
-            path,
-            &format!("column \"{}\"", of_run.name),
-            of_run,
-            of_data,
-        )?;
+    let in_words = |column: &SchemaColumn| {
+        let (place, treatment) = (column.position + 1, &column.treatment);
+        let kind = treatment.kind();
+        format!("a {kind} in column {place}; {}", treatment.in_words())
+    };
+    for (of_run, of_data) in schema.columns.iter().zip(&found.columns) {
+        let name = format!("name of column {}", of_run.position + 1);
+        expect(path, &name, &of_run.name, &of_data.name)?;
+        if of_run != of_data {
+            let (what, expected) = (format!("column \"{}\"", of_run.name), in_words(of_run));
+            return Err(Error::format(path, what, expected, in_words(of_data)));
+        }
     }
     expect(path, "columns", &schema.columns.len(), &found.columns.len())?;
-    expect(path, "label column", &schema.target, &found.target)
+    let label = |schema: &Schema| schema.target.as_ref().map(|target| target.name.clone());
+    let no_label = "no label column".to_owned();
+    expect(
+        path,
+        "label column",
+        &label(schema).unwrap_or(no_label.clone()),
+        &label(found).unwrap_or(no_label),
+    )
 }
 
 fn expect<T: PartialEq + std::fmt::Debug>(

@@ -120,7 +120,7 @@ impl RunWriter {
         Ok(())
     }
 
-    /// Appends an epoch's record.
+    /// Appends an epoch's record. It is safe from a failure of the system from the next checkpoint on, as the epoch is.
     pub fn append(&self, record: &EpochRecord) -> Result<()> {
         let line = serde_json::to_string(record).expect("a record is plain data");
         durable::append_line(&self.run.file(METRICS), &line, || self.lock.check())
@@ -136,7 +136,9 @@ impl RunWriter {
                 Model::write_to(file, &path, &description, params, running, best.update)
             })?;
         }
-        let metrics_len = fs::metadata(self.run.file(METRICS)).map_or(0, |m| m.len());
+        let metrics = self.run.file(METRICS);
+        durable::sync_file(&metrics)?;
+        let metrics_len = fs::metadata(metrics).map_or(0, |m| m.len());
         let path = self.run.file(CHECKPOINT);
         self.write(&path, |file| {
             checkpoint::write_to(file, &path, trainer, metrics_len)

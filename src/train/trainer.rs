@@ -114,7 +114,6 @@ pub struct Trainer<B: Backend> {
     config: Config,
     data: Fitted,
     split: Split,
-    class_names: Vec<String>,
     mlp: Mlp<B>,
     feed: Feed<B>,
     /// Where the run stands.
@@ -148,8 +147,8 @@ impl<B: Backend> Trainer<B> {
     ) -> Result<Self> {
         data.check()?;
         let config = config.for_data(&data)?;
+        let data = data.with_classes(classes(&config, init_from));
         let split = config.split(&data);
-        let class_names = class_names(&config, &data, init_from);
         monitor::check(&config, &data, &split)?;
         config
             .augment
@@ -157,7 +156,7 @@ impl<B: Backend> Trainer<B> {
             .map_err(|e| crate::settings::within("data", e))?;
 
         let data = Fitted::new(data, &split.train)?;
-        let spec = config.network(data.train().width, class_names.len())?;
+        let spec = config.network(data.train().width, data.data().classes())?;
         check_sizes(&config, &spec, &split)?;
         let normalizer = data.normalizer(config.normalize, &split.train);
         let capacity = config.batch_size.max(EVALUATION_ROWS);
@@ -169,7 +168,7 @@ impl<B: Backend> Trainer<B> {
         mlp.load(&params, &running)?;
         let feed = Feed::new(mlp.backend(), normalizer, capacity)?;
         let training = feed.rows(mlp.backend(), data.train(), split.train.clone())?;
-        let known = known_rows(data.validation(), &split.validation, class_names.len());
+        let known = known_rows(data.validation(), &split.validation, mlp.spec().outputs);
         let validation = match &data.data().validation {
             _ if known.is_empty() => None,
             Some(_) => Some(feed.rows(mlp.backend(), data.validation(), known)?),
@@ -183,7 +182,6 @@ impl<B: Backend> Trainer<B> {
             config,
             data,
             split,
-            class_names,
             mlp,
             feed,
             progress,
@@ -237,7 +235,7 @@ impl<B: Backend> Trainer<B> {
         let origin = (data.name.clone(), data.hash.clone());
         let settings = self.config.resolved.clone();
         let normalizer = self.feed.normalizer().clone();
-        let (spec, names) = (self.mlp.spec().clone(), self.class_names.clone());
+        let (spec, names) = (self.mlp.spec().clone(), data.class_names.clone());
         let image = data.image;
         let mut description = Description::new(spec, normalizer, names, image, origin, settings);
         description.schema = self.data.schema().cloned();
@@ -406,7 +404,7 @@ impl<B: Backend> Trainer<B> {
         let (mlp, seen) = (&mut self.mlp, predictions.as_mut());
         let mut evaluation = model::evaluate(mlp, &mut self.feed, samples, rows, seen)?;
         if let Some(predictions) = predictions {
-            let known = known_rows(samples, &self.split.validation, self.class_names.len());
+            let known = known_rows(samples, &self.split.validation, self.mlp.spec().outputs);
             let labels: Vec<u32> = known
                 .iter()
                 .map(|&row| samples.labels[row as usize])
@@ -477,7 +475,7 @@ impl<B: Backend> Trainer<B> {
         let last = (self.mlp.read(|s| &s.params)?, self.mlp.read_running()?);
         self.mlp.load(&best.0, &best.1)?;
         let all: Vec<u32> = (0..test.len() as u32).collect();
-        let known = known_rows(test, &all, self.class_names.len());
+        let known = known_rows(test, &all, self.mlp.spec().outputs);
         let evaluation = match known.len() {
             0 => Evaluation::new([(Metric::Accuracy, 0.0)]),
             count => {
@@ -502,16 +500,11 @@ fn widened<R: Real>(description: Description, (params, running): &Weights<R>) ->
     }
 }
 
-/// The data's class names. If the class weights or the given initial weights have more classes than the data, numbers
-/// follow as names.
-fn class_names(config: &Config, data: &Dataset, init_from: Option<&TensorFile<'_>>) -> Vec<String> {
+/// The classes that the class weights or the given initial weights have, where they are more than those of the data.
+fn classes(config: &Config, init_from: Option<&TensorFile<'_>>) -> usize {
     let weights = config.loss.class_weights().map_or(0, <[f64]>::len);
-    let outputs = init_from
-        .and_then(TensorFile::last_layer_outputs)
-        .unwrap_or(0);
-    let mut names = data.class_names.clone();
-    names.extend((names.len()..weights.max(outputs)).map(|c| c.to_string()));
-    names
+    let outputs = init_from.and_then(TensorFile::last_layer_outputs);
+    weights.max(outputs.unwrap_or(0))
 }
 
 /// Checks that a run with these settings can learn from the data, as [`Trainer::new`] does.
@@ -520,7 +513,7 @@ fn class_names(config: &Config, data: &Dataset, init_from: Option<&TensorFile<'_
 /// If it cannot.
 pub fn check_fit(config: &Config, data: &Dataset) -> Result<()> {
     let config = &config.clone().for_data(data)?;
-    let classes = class_names(config, data, None).len();
+    let classes = data.classes().max(classes(config, None));
     let spec = config.network(data.train.width, classes)?;
     let split = config.split(data);
     check_sizes(config, &spec, &split)?;

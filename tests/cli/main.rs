@@ -26,4 +26,6 @@ mod setting_limits;
 mod study;
 mod support;
 mod sweep;
+mod table_files;
+mod tables;
 mod train;

@@ -92,12 +92,12 @@ pub(crate) fn fashion(train: usize, test: usize) -> Dataset {
             .collect(),
     };
     Dataset {
+        unseen: Vec::new(),
+        table: None,
         train: samples("train", train),
         validation: None,
         test: (test > 0).then(|| samples("t10k", test)),
         class_names: (0..10).map(|c| c.to_string()).collect(),
-        unseen: Vec::new(),
-        table: None,
         image: Some(ImageShape {
             height: 28,
             width: 28,

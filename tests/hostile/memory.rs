@@ -61,7 +61,11 @@ fn arrays_take_little_memory() {
     let files = Files::new();
     let n = 48 * MIB;
     let u1 = |shape: String| npy_header("|u1", false, &shape);
-    let y = |count: usize| ("y.npy", u1(format!("({count},)")), count);
+    // The first label is 0, the others are as they are filled.
+    let y = |count: usize| {
+        let header = [u1(format!("({count},)")), vec![0]].concat();
+        ("y.npy", header, count - 1)
+    };
     let x = ("x.npy", u1(format!("({n}, 1)")), n);
     // Every byte is 1, so that there is one class, which is refused when all is read.
     write_npz(&files.path("labels.npz"), &[x.clone(), y(n)]);

@@ -15,13 +15,13 @@ use crate::rng;
 /// Samples on a device, and the order in which batches take them.
 pub struct CudaDataset {
     device: Arc<CudaDevice>,
-    table: Arc<Table>,
+    table: Arc<UploadedTable>,
     rows: Memory<u32>,
     classes: Memory<u32>,
 }
 
 /// The samples' values as they were stored, and how they are normalised.
-struct Table {
+struct UploadedTable {
     values: UploadedValues,
     width: usize,
     samples: usize,
@@ -64,7 +64,7 @@ impl CudaDataset {
             Features::F64(_) => return Ok(None),
         };
         let single = |values: &[f64]| -> Vec<f32> { values.iter().map(|&x| x as f32).collect() };
-        let table = Table {
+        let table = UploadedTable {
             values,
             width: samples.width,
             samples: samples.len(),
@@ -74,7 +74,7 @@ impl CudaDataset {
         Self::of(device, Arc::new(table)).map(Some)
     }
 
-    fn of(device: &Arc<CudaDevice>, table: Arc<Table>) -> Result<Self> {
+    fn of(device: &Arc<CudaDevice>, table: Arc<UploadedTable>) -> Result<Self> {
         Ok(CudaDataset {
             device: device.clone(),
             table,

@@ -180,17 +180,21 @@ fn ragged_rows() {
 #[test]
 fn cells_hold_numbers_words_or_nothing() {
     let text = "a,b,c,label\n1,x,,0\n?,y,007,1\n-inf,x,NA,0\n1e999,nan,2,1\n";
-    let cells: Vec<Cell> = table(text, None).values.into_iter().map(Cell::of).collect();
-    let (number, word) = (Cell::Number, Cell::Word);
-    assert_eq!(cells[..3], [number(1.0), word(0), Cell::Missing]);
-    assert_eq!(cells[3..6], [Cell::Missing, word(1), word(2)]);
+    let cells: Vec<TableCell> = table(text, None)
+        .values
+        .into_iter()
+        .map(TableCell::of)
+        .collect();
+    let (number, word) = (TableCell::Number, TableCell::Word);
+    assert_eq!(cells[..3], [number(1.0), word(0), TableCell::Missing]);
+    assert_eq!(cells[3..6], [TableCell::Missing, word(1), word(2)]);
     assert_eq!(
         cells[6..9],
-        [number(f64::NEG_INFINITY), word(0), Cell::Missing]
+        [number(f64::NEG_INFINITY), word(0), TableCell::Missing]
     );
     assert_eq!(
         cells[9..],
-        [number(f64::INFINITY), Cell::Missing, number(2.0)]
+        [number(f64::INFINITY), TableCell::Missing, number(2.0)]
     );
 }
 
@@ -201,9 +205,9 @@ fn other_words_for_a_missing_value() {
         ..TableOptions::default()
     };
     let table = with_options("a,b,label\n-999,,0\nNA,none,1\n", &missing).unwrap();
-    let cells: Vec<Cell> = table.values.into_iter().map(Cell::of).collect();
-    let missing = Cell::Missing;
-    assert_eq!(cells, [missing, missing, Cell::Word(0), missing]);
+    let cells: Vec<TableCell> = table.values.into_iter().map(TableCell::of).collect();
+    let missing = TableCell::Missing;
+    assert_eq!(cells, [missing, missing, TableCell::Word(0), missing]);
 }
 
 #[test]

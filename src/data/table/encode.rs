@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Cell, RowSource, Schema, SchemaColumn, Treatment};
+use super::{RowSource, Schema, SchemaColumn, TableCell, Treatment};
 use crate::data::text_cell::{is_code, truth_value};
 use crate::data::{Features, Samples};
 use crate::error::{Error, Result};
@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 const LISTED: usize = 3;
 
 impl Schema {
-    /// The rows of a part as numbers; `None` if its values are these numbers already. Returns what the user should know,
-    /// too.
+    /// The rows of a part as numbers; `None` if its values are these numbers already. Returns what the user should
+    /// know, too.
     ///
     /// # Errors
     /// Names row and column of a word or an infinite number in a column of numbers.
@@ -30,7 +30,7 @@ impl Schema {
         for (index, column) in self.columns.iter().enumerate() {
             let mut encoder = ColumnEncoder::new(self, column, source);
             for row in 0..samples.len() {
-                let cell = Cell::at(&samples.features, row * samples.width + index);
+                let cell = TableCell::at(&samples.features, row * samples.width + index);
                 let out = &mut values[row * width + first..][..column.treatment.inputs()];
                 encoder.encode(row, cell, out)?;
             }
@@ -91,7 +91,7 @@ impl<'a> ColumnEncoder<'a> {
     }
 
     /// Writes what a cell becomes. `out` is all zeros.
-    fn encode(&mut self, row: usize, cell: Cell, out: &mut [f64]) -> Result<()> {
+    fn encode(&mut self, row: usize, cell: TableCell, out: &mut [f64]) -> Result<()> {
         match &self.column.treatment {
             Treatment::Empty => {}
             Treatment::Number { median, missing } => match (self.number(row, cell)?, median) {
@@ -109,8 +109,8 @@ impl<'a> ColumnEncoder<'a> {
                 categories,
                 missing,
             } => match cell {
-                Cell::Missing if *missing => out[categories.len()] = 1.0,
-                Cell::Missing => self.imputed += 1,
+                TableCell::Missing if *missing => out[categories.len()] = 1.0,
+                TableCell::Missing => self.imputed += 1,
                 cell => {
                     if let Some(place) = self.place(cell) {
                         out[place] = 1.0;
@@ -130,11 +130,11 @@ impl<'a> ColumnEncoder<'a> {
     }
 
     /// The number in a cell; `None` if it is missing.
-    fn number(&self, row: usize, cell: Cell) -> Result<Option<f64>> {
+    fn number(&self, row: usize, cell: TableCell) -> Result<Option<f64>> {
         let number = match cell {
-            Cell::Missing => return Ok(None),
-            Cell::Number(number) => number,
-            Cell::Word(code) => match self.source.words.get(code) {
+            TableCell::Missing => return Ok(None),
+            TableCell::Number(number) => number,
+            TableCell::Word(code) => match self.source.words.get(code) {
                 word if is_code(word) => word.parse().unwrap_or(f64::INFINITY),
                 word => return Err(self.wrong(row, "a number", format!("\"{word}\""))),
             },
@@ -149,12 +149,12 @@ impl<'a> ColumnEncoder<'a> {
     }
 
     /// 1 for true and 0 for false; `None` if it is missing.
-    fn truth(&self, row: usize, cell: Cell) -> Result<Option<f64>> {
+    fn truth(&self, row: usize, cell: TableCell) -> Result<Option<f64>> {
         let found = match cell {
-            Cell::Missing => return Ok(None),
-            Cell::Number(number) if number == 0.0 || number == 1.0 => return Ok(Some(number)),
-            Cell::Number(number) => number.to_string(),
-            Cell::Word(code) => match self.source.words.get(code) {
+            TableCell::Missing => return Ok(None),
+            TableCell::Number(number) if number == 0.0 || number == 1.0 => return Ok(Some(number)),
+            TableCell::Number(number) => number.to_string(),
+            TableCell::Word(code) => match self.source.words.get(code) {
                 word if let Some(is) = truth_value(word) => {
                     return Ok(Some(f64::from(u8::from(is))));
                 }
@@ -165,11 +165,11 @@ impl<'a> ColumnEncoder<'a> {
     }
 
     /// The place of a cell's category; `None` if no training row has it.
-    fn place(&mut self, cell: Cell) -> Option<usize> {
+    fn place(&mut self, cell: TableCell) -> Option<usize> {
         let name = || match cell {
-            Cell::Word(code) => self.source.words.get(code).to_owned(),
-            Cell::Number(number) => (number + 0.0).to_string(),
-            Cell::Missing => String::new(),
+            TableCell::Word(code) => self.source.words.get(code).to_owned(),
+            TableCell::Number(number) => (number + 0.0).to_string(),
+            TableCell::Missing => String::new(),
         };
         let find = || self.categories.get(name().as_str()).copied();
         let place = *self

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Cell, RowSource, Schema, SchemaColumn, Table, Treatment, WantedKind};
+use super::{RowSource, Schema, SchemaColumn, Table, TableCell, Treatment, WantedKind};
 use crate::data::Samples;
 use crate::data::text_cell::{is_almost_number, is_boolean, is_code, is_date, truth_value};
 use crate::error::{Error, Result};
@@ -61,7 +61,7 @@ impl Schema {
 /// The training cells of one column.
 struct Seen {
     /// Each cell that is not missing, in the order of the rows.
-    cells: Vec<Cell>,
+    cells: Vec<TableCell>,
     missing: usize,
     /// Each word's code with the number of rows that have it and the first of them.
     words: HashMap<u32, (usize, usize)>,
@@ -81,18 +81,20 @@ impl Seen {
         };
         for &row in rows {
             let row = row as usize;
-            let cell = Cell::at(&samples.features, row * samples.width + column);
+            let cell = TableCell::at(&samples.features, row * samples.width + column);
             match cell {
-                Cell::Missing => seen.missing += 1,
-                Cell::Word(code) => seen.words.entry(code).or_insert((0, row)).0 += 1,
-                Cell::Number(number) => {
-                    seen.all_whole &= number.fract() == 0.0;
+                TableCell::Missing => seen.missing += 1,
+                TableCell::Word(code) => seen.words.entry(code).or_insert((0, row)).0 += 1,
+                TableCell::Number(number) => {
+                    // Floats beyond that are whole by their size alone.
+                    const EXACT: f64 = (1_u64 << 53) as f64;
+                    seen.all_whole &= number.fract() == 0.0 && number.abs() <= EXACT;
                     if number.is_infinite() {
                         seen.infinite.get_or_insert(row);
                     }
                 }
             }
-            if cell != Cell::Missing {
+            if cell != TableCell::Missing {
                 seen.cells.push(cell);
             }
         }
@@ -101,7 +103,7 @@ impl Seen {
 
     fn numbers(&self) -> impl Iterator<Item = f64> {
         self.cells.iter().filter_map(|cell| match cell {
-            Cell::Number(number) => Some(*number),
+            TableCell::Number(number) => Some(*number),
             _ => None,
         })
     }
@@ -156,15 +158,15 @@ impl ColumnFit<'_> {
         let mut numbers: Vec<f64> = Vec::with_capacity(self.seen.cells.len());
         for cell in &self.seen.cells {
             match *cell {
-                Cell::Number(number) => numbers.push(number),
-                Cell::Word(code) => match self.source.words.get(code) {
+                TableCell::Number(number) => numbers.push(number),
+                TableCell::Word(code) => match self.source.words.get(code) {
                     word if is_code(word) => numbers.push(word.parse().unwrap_or(f64::INFINITY)),
                     word => {
                         let (_, row) = self.seen.words[&code];
                         return Err(self.wrong(row, "a number", format!("\"{word}\"")));
                     }
                 },
-                Cell::Missing => {}
+                TableCell::Missing => {}
             }
         }
         if let Some(row) = self.seen.infinite {
@@ -178,8 +180,8 @@ impl ColumnFit<'_> {
     }
 
     fn boolean(&self) -> Result<Treatment> {
-        let is_true = |cell: &Cell| match cell {
-            Cell::Word(code) => {
+        let is_true = |cell: &TableCell| match cell {
+            TableCell::Word(code) => {
                 truth_value(self.source.words.get(*code)).map(|is| f64::from(u8::from(is)))
             }
             _ => None,
@@ -227,7 +229,7 @@ impl ColumnFit<'_> {
             let word = self.source.words.get(code);
             if is_code(word) || is_almost_number(word) {
                 like_numbers += count;
-                different.insert(Cell::Word(code).value().to_bits());
+                different.insert(TableCell::Word(code).value().to_bits());
             }
             if first_word.is_none_or(|(first, _)| row < first) {
                 first_word = Some((row, word));
@@ -238,10 +240,17 @@ impl ColumnFit<'_> {
         };
         let flag = self.flag_name();
         if different.len() > FEW_NUMBERS && 2 * like_numbers > self.seen.cells.len() {
+            let hint = match is_almost_number(word) {
+                true => {
+                    "numbers are read without signs and separators, as 1200 for $1,200 and 4.5 for 4,5 (or --decimal ,)"
+                        .to_owned()
+                }
+                false => format!("if it stands for a missing value: --missing \"{word}\""),
+            };
             let expected = "a number as in most of the column's rows";
             let found = format!(
-                "\"{word}\"; if it stands for a missing value: --missing \"{word}\"; to take each value as a category: \
-                 --categorical {flag}; to leave the column out: --drop {flag}"
+                "\"{word}\"; {hint}; to take each value as a category: --categorical {flag}; to leave the column out: \
+                 --drop {flag}"
             );
             return Err(self.wrong(row, expected, found));
         }
@@ -281,8 +290,8 @@ impl ColumnFit<'_> {
         {
             return None;
         }
-        let offset = |(cell, row): (&Cell, &u32)| match cell {
-            Cell::Number(number) => Some(number - f64::from(*row)),
+        let offset = |(cell, row): (&TableCell, &u32)| match cell {
+            TableCell::Number(number) => Some(number - f64::from(*row)),
             _ => None,
         };
         let mut offsets = seen.cells.iter().zip(rows).map(offset);

@@ -41,7 +41,8 @@ impl Fitted {
             notices.extend(found.iter().map(|notice| format!("{part} part: {notice}")));
             Ok(encoded)
         };
-        fitted.train = encode("training", &fitted.data.train, &table.train)?;
+        // The training rows themselves have nothing new.
+        fitted.train = encode("validation", &fitted.data.train, &table.train)?;
         if let Some(own) = &fitted.data.validation {
             fitted.validation = encode("validation", own, &table.validation)?;
         }

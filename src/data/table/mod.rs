@@ -1,13 +1,15 @@
 //! Tables: columns of numbers, truth values and words, with holes.
 //!
-//! A table is read as it is: [`cell`] says how a cell is kept, [`Table`] what its columns are called. Nothing is decided
-//! until the training rows are known. Then a [`Schema`] is fitted on them alone: the kind of each column, its median or
-//! its categories. The schema turns the rows of any part, and of any later file, into numbers for the network.
+//! A table is read as it is: [`cell`] says how a cell is kept, [`Table`] what its columns are called. Nothing is
+//! decided until the training rows are known. Then a [`Schema`] is fitted on them alone: the kind of each column, its
+//! median or its categories. The schema turns the rows of any part, and of any later file, into numbers for the
+//! network.
 
 mod cell;
 mod encode;
 mod fit;
 mod fitted;
+mod row_lines;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -17,8 +19,10 @@ use std::path::{Path, PathBuf};
 
 use super::Samples;
 
-pub(super) use cell::Cell;
+pub(super) use cell::TableCell;
 pub use fitted::Fitted;
+pub(super) use row_lines::RowLines;
+pub(super) use schema::select_columns;
 pub use schema::{Schema, SchemaColumn, TargetColumn, Treatment};
 pub(super) use words::{WordCollector, Words};
 
@@ -69,8 +73,8 @@ pub struct Table {
 pub struct RowSource {
     /// The file, for messages.
     pub(super) path: PathBuf,
-    /// The line of each row; nothing if rows are no lines.
-    pub(super) lines: Vec<u32>,
+    /// The line of each row, if rows are lines.
+    pub(super) lines: RowLines,
     /// The words in the cells.
     pub(super) words: Words,
 }
@@ -103,7 +107,7 @@ impl Table {
     /// A table of numbers whose columns have no names.
     pub(super) fn unnamed(width: usize) -> Self {
         let column = |position: usize| TableColumn {
-            name: position.to_string(),
+            name: String::new(),
             position,
             wanted: None,
         };
@@ -151,10 +155,9 @@ impl RowSource {
 
     /// The rows of this part with these numbers, in this order.
     pub(super) fn select(&self, rows: &[u32]) -> RowSource {
-        let line = |&row: &u32| self.lines.get(row as usize).copied();
         RowSource {
             path: self.path.clone(),
-            lines: rows.iter().filter_map(line).collect(),
+            lines: self.lines.select(rows),
             words: self.words.clone(),
         }
     }

@@ -163,35 +163,35 @@ impl Schema {
         }
     }
 
+    /// Checks that a schema from a file is one that can be used.
+    ///
+    /// # Errors
+    /// Says what was found instead.
+    pub(crate) fn check(&self) -> Result<()> {
+        let limit = match self.file_columns {
+            0 => self.columns.len(),
+            columns => columns,
+        };
+        let columns = self.columns.iter().map(|column| column.position);
+        let mut places = columns.chain(self.target.iter().map(|target| target.position));
+        if let Some(found) = places.find(|&place| place >= limit) {
+            let expected = format!("columns below {limit}");
+            return Err(Error::shape("schema", expected, found.to_string()));
+        }
+        Ok(())
+    }
+
     /// The columns of the schema, of rows that have these columns alone or all of those in the training file.
     ///
     /// # Errors
     /// If the rows have another width.
     pub(in crate::data) fn select(&self, samples: Samples, path: &Path) -> Result<Samples> {
-        let width = self.columns.len();
-        if samples.width == width {
-            return Ok(samples);
-        }
-        if samples.width != self.file_columns {
-            let expected = format!("{width} values each");
-            let found = samples.width.to_string();
-            return Err(Error::format(path, "samples", expected, found));
-        }
-        Ok(Samples {
-            features: match &samples.features {
-                Features::U8(values) => Features::U8(self.columns_of(values, samples.width)),
-                Features::F32(values) => Features::F32(self.columns_of(values, samples.width)),
-                Features::F64(values) => Features::F64(self.columns_of(values, samples.width)),
-            },
-            width,
-            labels: samples.labels,
-        })
+        select_columns(samples, &self.positions(), self.file_columns, path)
     }
 
-    fn columns_of<T: Copy>(&self, values: &[T], width: usize) -> Vec<T> {
-        let rows = values.chunks_exact(width);
-        rows.flat_map(|row| self.columns.iter().map(|column| row[column.position]))
-            .collect()
+    /// The place of each column in the file.
+    pub(in crate::data) fn positions(&self) -> Vec<usize> {
+        self.columns.iter().map(|column| column.position).collect()
     }
 
     /// The number of inputs of the network.
@@ -210,6 +210,40 @@ impl Schema {
         });
         inputs.collect()
     }
+}
+
+/// The columns at these places, of rows that have these columns alone or `all` columns.
+///
+/// # Errors
+/// If the rows have another width.
+pub(in crate::data) fn select_columns(
+    samples: Samples,
+    positions: &[usize],
+    all: usize,
+    path: &Path,
+) -> Result<Samples> {
+    let (width, found) = (positions.len(), samples.width);
+    if found == width {
+        return Ok(samples);
+    }
+    if found != all {
+        let expected = format!("{width} values each");
+        return Err(Error::format(path, "samples", expected, found.to_string()));
+    }
+    fn take<T: Copy>(values: &[T], width: usize, positions: &[usize]) -> Vec<T> {
+        let rows = values.chunks_exact(width);
+        rows.flat_map(|row| positions.iter().map(|&place| row[place]))
+            .collect()
+    }
+    Ok(Samples {
+        features: match &samples.features {
+            Features::U8(values) => Features::U8(take(values, found, positions)),
+            Features::F32(values) => Features::F32(take(values, found, positions)),
+            Features::F64(values) => Features::F64(take(values, found, positions)),
+        },
+        width,
+        labels: samples.labels,
+    })
 }
 
 #[cfg(test)]

@@ -18,11 +18,11 @@ fn table(names: &str, rows: &[&str]) -> (Table, Samples) {
     let mut values = Vec::new();
     for cell in rows.iter().flat_map(|row| row.split(',')) {
         let cell = match cell.parse() {
-            _ if cell.is_empty() => Cell::Missing,
+            _ if cell.is_empty() => TableCell::Missing,
             Ok(number) if cell == "0" || !cell.starts_with('0') || cell.contains('.') => {
-                Cell::Number(number)
+                TableCell::Number(number)
             }
-            _ => Cell::Word(words.code(cell)),
+            _ => TableCell::Word(words.code(cell)),
         };
         values.push(cell.value());
     }
@@ -37,12 +37,19 @@ fn table(names: &str, rows: &[&str]) -> (Table, Samples) {
         has_names: true,
         train: RowSource {
             path: "t.csv".into(),
-            lines: (2..).take(rows.len()).collect(),
+            lines: lines(rows.len()),
             words: words.finish(),
         },
         ..Table::default()
     };
     (table, samples)
+}
+
+/// Rows from line 2 on.
+fn lines(rows: usize) -> RowLines {
+    let mut lines = RowLines::default();
+    (2..).take(rows).for_each(|line| lines.push(line));
+    lines
 }
 
 fn fit(names: &str, rows: &[&str]) -> Result<(Schema, Vec<String>)> {
