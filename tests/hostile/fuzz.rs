@@ -244,7 +244,6 @@ fn idx_files() {
     .concat();
     let labels = [0, 0, 8, 1, 0, 0, 0, 4, 0, 1, 2, 9];
     data_file("images", &images, 0..0);
-    let files = Files::new();
     let rows = [
         &[0, 0, 12, 2, 0, 0, 0, 4, 0, 0, 0, 8][..],
         &[[0, 0, 0, 7], [0; 4]].concat().repeat(16),
