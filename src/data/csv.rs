@@ -225,15 +225,18 @@ impl CsvFile {
             }
             let room = values.try_reserve(roles.features.len());
             room.map_err(|_| Error::io("read", &self.columns.path, ErrorKind::OutOfMemory.into()))?;
-            for &column in &roles.features {
-                let cell = row.cell(column);
+            let text = row.text();
+            values.extend(roles.features.iter().map(|&column| {
+                let cell = text.cell(column);
                 let cell = match number(cell, self.reader.dialect()) {
+                    // The usual words for a missing value are no numbers.
+                    Some(number) if options.missing.is_none() => TableCell::Number(number),
                     _ if options.is_missing(cell) => TableCell::Missing,
                     Some(number) => TableCell::Number(number),
                     None => TableCell::Word(words.code(cell)),
                 };
-                values.push(cell.value());
-            }
+                cell.value()
+            }));
             for (texts, &id) in body.ids.iter_mut().zip(&roles.ids) {
                 texts.push(row.cell(id).to_owned());
             }

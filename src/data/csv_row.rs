@@ -18,8 +18,15 @@ impl CsvRow {
 
     /// A cell, without spaces around it.
     pub(super) fn cell(&self, column: usize) -> &str {
-        let text = str::from_utf8(self.bytes(column));
-        text.expect("a row is checked when it is read").trim()
+        trimmed(str::from_utf8(self.bytes(column)).expect(CHECKED))
+    }
+
+    /// The cells as text, for whoever reads all of them.
+    pub(super) fn text(&self) -> RowText<'_> {
+        RowText {
+            text: str::from_utf8(self.whole()).expect(CHECKED),
+            ends: &self.ends[..self.columns],
+        }
     }
 
     /// A cell, if the row has it.
@@ -45,13 +52,39 @@ impl CsvRow {
 
     /// The number of line ends inside of cells.
     pub(super) fn line_ends(&self) -> u64 {
-        let mut lines = LineCounter::default();
-        lines.add(self.whole());
+        let (mut lines, text) = (LineCounter::default(), self.whole());
+        let feeds = text.iter().filter(|&&byte| byte == b'\n').count();
+        lines.add(text, feeds as u64);
         lines.ended
     }
 
     pub(super) fn is_blank(&self) -> bool {
         self.columns == 1 && self.cell(0).is_empty()
+    }
+}
+
+const CHECKED: &str = "a row is checked when it is read";
+
+/// The cells of a row.
+pub(super) struct RowText<'a> {
+    text: &'a str,
+    ends: &'a [usize],
+}
+
+impl<'a> RowText<'a> {
+    /// A cell, without spaces around it.
+    pub(super) fn cell(&self, column: usize) -> &'a str {
+        let start = column.checked_sub(1).map_or(0, |before| self.ends[before]);
+        trimmed(&self.text[start..self.ends[column]])
+    }
+}
+
+/// As [`str::trim`], which is slow for the many cells that have no spaces.
+fn trimmed(cell: &str) -> &str {
+    let is_inside = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
+    match is_inside(cell.as_bytes().first()) && is_inside(cell.as_bytes().last()) {
+        true => cell,
+        false => cell.trim(),
     }
 }
 
@@ -72,18 +105,20 @@ pub(super) struct LineCounter {
 }
 
 impl LineCounter {
-    pub(super) fn add(&mut self, bytes: &[u8]) {
+    /// Adds bytes, of which `feeds` are LF.
+    pub(super) fn add(&mut self, bytes: &[u8], feeds: u64) {
         let Some((&first, &last)) = bytes.first().zip(bytes.last()) else {
             return;
         };
-        let count = |end: u8| bytes.iter().filter(|&&byte| byte == end).count();
-        let returns = count(b'\r');
-        let pairs = match returns {
-            0 => 0,
-            _ => bytes.windows(2).filter(|pair| *pair == b"\r\n").count(),
+        let halves = u64::from(self.after_return && first == b'\n');
+        let lone_returns = match bytes.contains(&b'\r') {
+            false => 0,
+            true => {
+                let returns = bytes.iter().filter(|&&byte| byte == b'\r').count();
+                returns - bytes.windows(2).filter(|pair| *pair == b"\r\n").count()
+            }
         };
-        let halves = usize::from(self.after_return && first == b'\n');
-        self.ended += (count(b'\n') + returns - pairs - halves) as u64;
+        self.ended += feeds + lone_returns as u64 - halves;
         self.after_return = last == b'\r';
     }
 }

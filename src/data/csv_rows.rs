@@ -16,7 +16,7 @@ use super::open::{HEAD, InputFile};
 use crate::error::{Error, Result};
 use crate::input::refuse_utf16;
 
-/// The largest number of columns.
+/// The largest number of columns of a table.
 pub(super) const MAX_COLUMNS: usize = 1 << 20;
 /// The largest number of bytes in the cells of one row.
 const MAX_ROW: usize = 64 << 20;
@@ -149,8 +149,9 @@ impl RowReader {
             let at_end = input.is_empty();
             let input = if at_end { self.ending } else { input };
             let (text, ends) = (&mut row.text[length..], &mut row.ends[columns..]);
+            let line = self.parser.line();
             let (result, read, written, ended) = self.parser.read_record(input, text, ends);
-            self.lines.add(&input[..read]);
+            self.lines.add(&input[..read], self.parser.line() - line);
             match at_end {
                 true => self.ending = &self.ending[read..],
                 false => self.source.consume(read),

@@ -5,6 +5,7 @@ mod bad_input;
 mod bench;
 mod completions;
 mod eval;
+mod file_forms;
 mod foreign_journals;
 mod golden;
 mod gradcheck;

@@ -140,6 +140,10 @@ fn tables() {
     let _alone = alone();
     let text = "a,b,c,d,e,f,label\n1,2.5,-3,4e5,0,1,cat\n1,\"2\",3,4,5,6,\"a \"\"dog\"\"\"\n1,2,3,4,5,6,cat\n";
     data_file("a.csv", text.as_bytes(), 0..text.len());
+    let text = "sep=;\r1,5;2;?;4;5;6;a\r-2,5;;3;4;5;6;b\r1,5;2;3;4;\"5\";6;a\r";
+    data_file("b.csv", text.as_bytes(), 0..text.len());
+    let text = "0|1|2|3|4|5|kind\n1.5|2|3|4|5|6|a\n2.5|NA|3|4|5|6|b\n";
+    data_file("c.csv", text.as_bytes(), 0..text.len());
     let files = Files::new();
     write_gzip(&files.path("packed"), text.as_bytes(), 1);
     data_file("a.csv.gz", &fs::read(files.path("packed")).unwrap(), 0..0);
@@ -176,6 +180,60 @@ fn arrays() {
     data_file("a.npz", &fs::read(files.path("whole")).unwrap(), 0..0);
 }
 
+/// Tables and labels of each type that an array may have.
+#[test]
+fn arrays_of_other_types() {
+    let _alone = alone();
+    let zeros_and_ones: Vec<u8> = PIXELS.iter().map(|x| x % 2).collect();
+    let table = |descr: &str, size: usize| {
+        let cell = |&x: &u8| [vec![x], vec![0; size - 1]].concat();
+        npy(
+            descr,
+            "(4, 6)",
+            &zeros_and_ones.iter().flat_map(cell).collect::<Vec<u8>>(),
+        )
+    };
+    let tables = [
+        ("|b1", 1),
+        ("|i1", 1),
+        ("<f2", 2),
+        ("<i2", 2),
+        ("<i4", 4),
+        ("<u8", 8),
+        ("<f8", 8),
+    ];
+    let one_hot = npy("|u1", "(4, 2)", &[1, 0, 0, 1, 0, 1, 1, 0]);
+    let text: Vec<u8> = "ab\0c\0\0ab\0d\0\0"
+        .chars()
+        .flat_map(|c| (c as u32).to_le_bytes())
+        .collect();
+    let floats: Vec<u8> = [1.0_f32, 2.0, 1.0, 3.0]
+        .iter()
+        .flat_map(|x| x.to_le_bytes())
+        .collect();
+    let labels = [
+        one_hot,
+        npy("<U3", "(4,)", &text),
+        npy("|S2", "(4,)", b"abc\0abd\0"),
+        npy("<f4", "(4,)", &floats),
+        npy("|b1", "(4, 1)", &[0, 1, 1, 0]),
+    ];
+    for (index, (descr, size)) in tables.into_iter().enumerate() {
+        let x = table(descr, size);
+        data_file("a.npy", &x, 10..100);
+        let files = Files::new();
+        let folder = files.0.path();
+        files.write("X_train.npy", &x);
+        let y = &labels[index % labels.len()];
+        files.write("y_train.npy", y);
+        assert!(load(folder).is_some(), "{descr}");
+        damage(y, 10..100, 5, |damaged| {
+            files.write("y_train.npy", damaged);
+            load(folder);
+        });
+    }
+}
+
 #[test]
 fn idx_files() {
     let _alone = alone();
@@ -186,13 +244,31 @@ fn idx_files() {
     .concat();
     let labels = [0, 0, 8, 1, 0, 0, 0, 4, 0, 1, 2, 9];
     data_file("images", &images, 0..0);
-    let files = Files::new();
-    let whole = BTreeMap::from([
-        ("train-images-idx3-ubyte", &images[..]),
+    let rows = [
+        &[0, 0, 12, 2, 0, 0, 0, 4, 0, 0, 0, 8][..],
+        &[[0, 0, 0, 7], [0; 4]].concat().repeat(16),
+    ]
+    .concat();
+    for (labels_name, labels) in [
         ("train-labels-idx1-ubyte", &labels[..]),
-    ]);
-    for (name, bytes) in &whole {
-        for (other, bytes) in &whole {
+        ("qmnist-train-labels-idx2-int", &rows),
+    ] {
+        let images_name = match labels_name.starts_with('q') {
+            true => "qmnist-train-images-idx3-ubyte",
+            false => "train-images-idx3-ubyte",
+        };
+        idx_folder(&BTreeMap::from([
+            (images_name, &images[..]),
+            (labels_name, labels),
+        ]));
+    }
+}
+
+/// Damages each of the files of a folder.
+fn idx_folder(whole: &BTreeMap<&str, &[u8]>) {
+    let files = Files::new();
+    for (name, bytes) in whole {
+        for (other, bytes) in whole {
             files.write(other, bytes);
         }
         assert!(load(files.0.path()).is_some());

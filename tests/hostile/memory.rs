@@ -75,6 +75,14 @@ fn arrays_take_little_memory() {
     write_npz(&files.path("fortran.npz"), &[wide, y(2)]);
     data_bounded(&files, "fortran.npz", n, true);
 
+    let wide = (
+        "x.npy",
+        npy_header("<f4", false, &format!("(2, {})", n / 8)),
+        n,
+    );
+    write_npz(&files.path("wide.npz"), &[wide, y(2)]);
+    data_bounded(&files, "wide.npz", n, false);
+
     let validation = |descr: &str, size: usize| {
         let header = npy_header(descr, false, "(1, 1)");
         [
@@ -87,6 +95,46 @@ fn arrays_take_little_memory() {
         write_npz(&files.path(name), &members);
         data_bounded(&files, name, 2 * n, good);
     }
+}
+
+/// Tables of narrow numbers, which are kept in wider ones, and labels of other types than integers.
+#[test]
+fn arrays_of_other_types_take_little_memory() {
+    let _alone = alone();
+    let files = Files::new();
+    let n = 48 * MIB;
+    let y =
+        |descr: &str, shape: String, size: usize| ("y.npy", npy_header(descr, false, &shape), size);
+    // Every byte is 1, so that there is one class, which is refused when all is read.
+    for (name, descr, width) in [
+        ("bool", "|b1", 1),
+        ("i1", "|i1", 1),
+        ("i2", "<i2", 2),
+        ("f2", "<f2", 2),
+        ("i4", "<i4", 4),
+    ] {
+        let rows = n / 16 / width;
+        let shape = format!("({rows}, 16)");
+        let words = y("|S3", format!("({rows},)"), 3 * rows);
+        for fortran in [false, true] {
+            let file = format!("{name}-{fortran}.npz");
+            let x = ("x.npy", npy_header(descr, fortran, &shape), n);
+            write_npz(&files.path(&file), &[x, words.clone()]);
+            data_bounded(&files, &file, n + 3 * rows, false);
+        }
+    }
+    let rows = n / 2;
+    let x = (
+        "x.npy",
+        npy_header("|u1", false, &format!("({rows}, 1)")),
+        rows,
+    );
+    let one_hot = y("|b1", format!("({rows}, 2)"), n);
+    write_npz(&files.path("one-hot.npz"), &[x.clone(), one_hot]);
+    data_bounded(&files, "one-hot.npz", n + rows, false);
+    let text = y("<U6", format!("({},)", rows / 12), 2 * rows);
+    write_npz(&files.path("text.npz"), &[x, text]);
+    data_bounded(&files, "text.npz", 3 * rows, false);
 }
 
 #[test]
