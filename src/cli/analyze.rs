@@ -92,8 +92,12 @@ pub(super) fn run(args: &AnalyzeArgs) -> Result<()> {
     let TestSet {
         samples: test,
         name,
+        notices,
         ..
     } = test;
+    for notice in notices {
+        output::note(&format!("note: {notice}"));
+    }
     test.check_labels(description.spec.outputs)?;
     let classes = description.spec.outputs;
     let found = args.model.predictor(&model)?.predict(&test)?;

@@ -118,7 +118,8 @@ impl Columns {
         }
     }
 
-    /// The column that a flag named in training, if it is in this file too. An index counts where the column has no name.
+    /// The column that a flag named in training, if it is in this file too. An index counts where the column has no
+    /// name.
     fn find_again(&self, wanted: &str) -> Option<usize> {
         let names = self.names.as_ref()?;
         let is_nameless = |column: &usize| names.get(*column).is_some_and(String::is_empty);
@@ -178,7 +179,8 @@ impl Columns {
     /// The roles of the columns of an array: features, but for those that are left out.
     pub(super) fn features_alone(&self, options: &TableOptions) -> Result<Roles> {
         let mut others = self.find_all("drop", &options.drop)?;
-        others.extend(self.find_all("id", &options.id)?);
+        let ids = self.find_all("id", &options.id)?;
+        others.extend(&ids);
         let features: Vec<usize> = (0..self.count)
             .filter(|column| !others.contains(column))
             .collect();
@@ -189,7 +191,8 @@ impl Columns {
             )),
             false => Ok(Roles {
                 features,
-                ..Roles::default()
+                label: None,
+                ids,
             }),
         }
     }

@@ -186,10 +186,14 @@ pub fn read_input(
         width,
         labels: Vec::new(),
     };
+    let ids = match &options.id[..] {
+        [] => &schema.ids,
+        ids => ids,
+    };
     let rows = InputRows {
+        ids: schema.array_ids(&samples, ids),
         samples: schema.select(samples, path)?,
         source: RowSource::of(path),
-        ids: Vec::new(),
         notices: Vec::new(),
     };
     Ok((kind, rows))
