@@ -10,6 +10,7 @@ use super::output;
 use crate::data::{self, Features, Samples, Schema, TableOptions, TestPart, TestSet};
 use crate::error::{Error, Result};
 use crate::metrics::correlation::{ConfusedPair, confused_pairs, correlation};
+use crate::model::Model;
 use crate::ops::loss::cross_entropy::argmax;
 use crate::{
     metrics::Confusion,
@@ -65,35 +66,15 @@ struct Analysis {
 pub(super) fn run(args: &AnalyzeArgs) -> Result<()> {
     let model = args.model.read()?;
     let description = &model.description;
-    let options = args.model.load_options(&model, args.data.as_deref())?;
-    let columns = description.columns();
-    let test = match data::load_test(&options, &columns)? {
-        TestPart::Found(test) => test,
-        // A file of its own.
-        TestPart::None(Some(data)) if args.data.is_some() => TestSet::of_all_rows(data),
-        TestPart::None(_) => {
-            let path = data::locate(options.path.as_deref())?;
-            let message = format!(
-                "expected a test part, found none in {}; name a labelled table, or train with --test-split or \
-                 --test-data",
-                path.display()
-            );
-            return Err(Error::setting("data", message));
-        }
-    };
-    let (test, unseen) = description.fit_test(test)?;
-    if !unseen.is_empty() {
-        let message = format!(
-            "expected the classes of the model, found labels that are none of them: {}; leave out their rows",
-            unseen.join(", ")
-        );
-        return Err(Error::setting("data", message));
-    }
     let TestSet {
         samples: test,
         name,
+        notices,
         ..
-    } = test;
+    } = read_test(args, &model)?;
+    for notice in notices {
+        output::note(&format!("note: {notice}"));
+    }
     test.check_labels(description.spec.outputs)?;
     let classes = description.spec.outputs;
     let found = args.model.predictor(&model)?.predict(&test)?;
@@ -139,6 +120,36 @@ pub(super) fn run(args: &AnalyzeArgs) -> Result<()> {
         return output::print_json(&report);
     }
     output::print(&in_words(&report))
+}
+
+/// The labelled rows to analyse, as the model takes them.
+fn read_test(args: &AnalyzeArgs, model: &Model) -> Result<TestSet> {
+    let description = &model.description;
+    let options = args.model.load_options(model, args.data.as_deref())?;
+    let columns = description.columns();
+    let test = match data::load_test(&options, &columns)? {
+        TestPart::Found(test) => test,
+        // A file of its own.
+        TestPart::None(Some(data)) if args.data.is_some() => TestSet::of_all_rows(data),
+        TestPart::None(_) => {
+            let path = data::locate(options.path.as_deref())?;
+            let message = format!(
+                "expected a test part, found none in {}; name a labelled table, or train with --test-split or \
+                 --test-data",
+                path.display()
+            );
+            return Err(Error::setting("data", message));
+        }
+    };
+    let (test, unseen) = description.fit_test(test)?;
+    if !unseen.is_empty() {
+        let message = format!(
+            "expected the classes of the model, found labels that are none of them: {}; leave out their rows",
+            unseen.join(", ")
+        );
+        return Err(Error::setting("data", message));
+    }
+    Ok(test)
 }
 
 fn floats(samples: Samples) -> Vec<f64> {

@@ -108,6 +108,7 @@ fn array_table(path: &Path, width: usize, options: &TableOptions) -> Result<Tabl
     let roles = columns.features_alone(options)?;
     Ok(Table {
         columns: columns.table_columns(&roles, options)?,
+        ids: roles.ids.iter().map(|&id| columns.name(id)).collect(),
         file_columns: width,
         ..Table::at(path)
     })

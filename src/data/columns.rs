@@ -177,7 +177,8 @@ impl Columns {
     /// The roles of the columns of an array: features, but for those that are left out.
     pub(super) fn features_alone(&self, options: &TableOptions) -> Result<Roles> {
         let mut others = self.find_all("drop", &options.drop)?;
-        others.extend(self.find_all("id", &options.id)?);
+        let ids = self.find_all("id", &options.id)?;
+        others.extend(&ids);
         let features = self.all_but(&others);
         match features.is_empty() {
             true => Err(Error::setting(
@@ -186,7 +187,8 @@ impl Columns {
             )),
             false => Ok(Roles {
                 features,
-                ..Roles::default()
+                label: None,
+                ids,
             }),
         }
     }

@@ -151,7 +151,8 @@ impl Files {
 /// NPY, NPZ (its `x`), IDX images or, if rows are images, a PNG image.
 ///
 /// # Errors
-/// As [`read`]; also if the rows do not have as many values as the schema has columns, or an image has another size.
+/// As for a data set; also if the rows do not have as many values as the schema has columns, or an image has another
+/// size.
 pub fn read_input(
     path: &Path,
     schema: &Schema,
@@ -186,10 +187,14 @@ pub fn read_input(
         width,
         labels: Vec::new(),
     };
+    let ids = match &options.id[..] {
+        [] => &schema.ids,
+        ids => ids,
+    };
     let rows = InputRows {
+        ids: schema.array_ids(&samples, ids),
         samples: schema.select(samples, path)?,
         source: RowSource::of(path),
-        ids: Vec::new(),
         notices: Vec::new(),
     };
     Ok((kind, rows))

@@ -142,6 +142,20 @@ fn a_model_without_names_says_which_column_it_leaves_out() {
 }
 
 #[test]
+fn columns_of_an_array_name_its_rows_too() {
+    let program = with_cases(&["f16.npz"]);
+    fit(&program, "f16.npz", "run", &["--id", "1,-1"]);
+    let report = program.json(&["predict", "--model", "run", "f16.npz", "--json"]);
+    let ids = &report["predictions"][0]["ids"];
+    // The first row of the table, in float16.
+    let value = |id: &str| ids[id].as_str().unwrap().parse::<f64>().unwrap();
+    assert!(
+        (value("1") - 1.6618).abs() < 1e-3 && (value("3") - 1.168).abs() < 1e-3,
+        "{ids}"
+    );
+}
+
+#[test]
 fn one_row_or_one_class_is_enough_to_evaluate() {
     let program = with_model();
     program.write("one.csv", "len,wid,hgt,wgt,species\n1,2,3,4,cedar\n");

@@ -163,7 +163,10 @@ fn the_test_part_is_read_by_itself() {
         (test.samples.labels, test.name.as_str()),
         (vec![0], "a.npz")
     );
-    assert!(folder.load_test("a.csv", 2).unwrap().is_none());
+    assert!(
+        folder.load_test("a.csv", 2).unwrap().is_none(),
+        "a model knows its classes"
+    );
     assert!(folder.load_test("b.csv", 2).unwrap().is_none());
 }
 

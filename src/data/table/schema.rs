@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::TableCell;
 use crate::data::{Features, Samples};
 use crate::error::{Error, Result};
 
@@ -192,6 +193,26 @@ impl Schema {
     /// The place of each column in the file.
     pub(in crate::data) fn positions(&self) -> Vec<usize> {
         self.columns.iter().map(|column| column.position).collect()
+    }
+
+    /// What names each row of an array that has all columns of the training file: the numbers of these columns.
+    pub(in crate::data) fn array_ids(
+        &self,
+        samples: &Samples,
+        ids: &[String],
+    ) -> Vec<(String, Vec<String>)> {
+        let width = samples.width;
+        let text = |place: usize| match TableCell::at(&samples.features, place) {
+            TableCell::Number(number) => number.to_string(),
+            _ => String::new(),
+        };
+        let column = |id: &String| {
+            let place = id.parse().ok().filter(|&place: &usize| place < width)?;
+            let texts = (0..samples.len()).map(|row| text(row * width + place));
+            Some((id.clone(), texts.collect()))
+        };
+        let is_whole = width == self.file_columns;
+        ids.iter().filter(|_| is_whole).filter_map(column).collect()
     }
 
     /// The number of inputs of the network.
