@@ -128,9 +128,9 @@ fn read_test(args: &AnalyzeArgs, model: &Model) -> Result<TestSet> {
     let options = args.model.load_options(model, args.data.as_deref())?;
     let columns = description.columns();
     let test = match data::load_test(&options, &columns)? {
-        TestPart::Found(test) => test,
+        TestPart::Found(test) => *test,
         // A file of its own.
-        TestPart::None(Some(data)) if args.data.is_some() => TestSet::of_all_rows(data),
+        TestPart::None(Some(data)) if args.data.is_some() => TestSet::of_all_rows(*data),
         TestPart::None(_) => {
             let path = data::locate(options.path.as_deref())?;
             let message = format!(

@@ -213,8 +213,10 @@ mod tests {
     use super::*;
 
     fn source(path: &Path) -> DataSource {
-        let mut settings = DataSettings::default();
-        settings.path = Some(path.to_owned());
+        let settings = DataSettings {
+            path: Some(path.to_owned()),
+            ..DataSettings::default()
+        };
         DataSource { settings, seed: 0 }
     }
 

@@ -185,9 +185,9 @@ fn select_part(
     let columns = description.columns();
     let part = match wanted {
         None | Some(EvalPart::Test) => match data::load_test(options, &columns)? {
-            TestPart::Found(test) => return select_test(description, test),
+            TestPart::Found(test) => return select_test(description, *test),
             TestPart::None(Some(data)) if wanted.is_none() => {
-                return select_other(EvalPart::All, model, data);
+                return select_other(EvalPart::All, model, *data);
             }
             TestPart::None(_) if wanted.is_some() => {
                 let path = data::locate(options.path.as_deref())?;

@@ -403,12 +403,12 @@ impl<'a> NpyArray<'a> {
             Features::F32(v) => {
                 let nans = v.iter_mut().filter(|x| is_table && x.is_nan());
                 nans.for_each(|x| *x = f32::NAN);
-                position_of(v, |x| !x.is_finite() && !(is_table && x.is_nan()))
+                position_of(v, |x| !(x.is_finite() || is_table && x.is_nan()))
             }
             Features::F64(v) => {
                 let nans = v.iter_mut().filter(|x| is_table && x.is_nan());
                 nans.for_each(|x| *x = f64::NAN);
-                position_of(v, |x| !x.is_finite() && !(is_table && x.is_nan()))
+                position_of(v, |x| !(x.is_finite() || is_table && x.is_nan()))
             }
         };
         match found {

@@ -35,7 +35,7 @@ pub(super) struct InputFile {
 
 enum InputReader {
     Plain(BufReader<BoundedFile>),
-    Gzip(BufReader<MultiGzDecoder<BufReader<BoundedFile>>>),
+    Gzip(Box<BufReader<MultiGzDecoder<BufReader<BoundedFile>>>>),
 }
 
 impl InputReader {
@@ -60,7 +60,7 @@ impl InputFile {
         let reader = match gzip {
             true => {
                 let unpacked = MultiGzDecoder::new(file);
-                InputReader::Gzip(BufReader::with_capacity(BUFFER, unpacked))
+                InputReader::Gzip(Box::new(BufReader::with_capacity(BUFFER, unpacked)))
             }
             false => InputReader::Plain(file),
         };

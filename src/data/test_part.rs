@@ -52,14 +52,14 @@ pub fn load_for(options: &LoadOptions, schema: Option<&Schema>) -> Result<Datase
 #[derive(Clone, Debug)]
 pub enum TestPart {
     /// The test part.
-    Found(TestSet),
+    Found(Box<TestSet>),
     /// No test part. A CSV file, which may be a pipe, has been read to its end: the whole data set.
-    None(Option<Dataset>),
+    None(Option<Box<Dataset>>),
 }
 
 impl TestPart {
     fn of(test: Option<TestSet>) -> Self {
-        test.map_or(TestPart::None(None), TestPart::Found)
+        test.map_or(TestPart::None(None), |test| TestPart::Found(Box::new(test)))
     }
 }
 
@@ -70,7 +70,8 @@ impl TestPart {
 /// As [`load_for`].
 pub fn load_test(options: &LoadOptions, schema: &Schema) -> Result<TestPart> {
     if let Some(path) = &options.test_data {
-        return read_file(path, schema, &options.table).map(TestPart::Found);
+        let test = read_file(path, schema, &options.table)?;
+        return Ok(TestPart::of(Some(test)));
     }
     if options.test_split.is_some() {
         let options = LoadOptions {
@@ -78,13 +79,13 @@ pub fn load_test(options: &LoadOptions, schema: &Schema) -> Result<TestPart> {
             ..options.clone()
         };
         let data = load_for(&options, Some(schema))?;
-        return Ok(TestPart::Found(TestSet::of(data)));
+        return Ok(TestPart::of(Some(TestSet::of(data))));
     }
     let path = locate(options.path.as_deref())?;
     match Files::find(&path, &options.table)? {
         Files::Csv(source) => {
             let parts = load::load_csv(source, &options.table, Some(schema))?;
-            Ok(TestPart::None(Some(parts.into_dataset(path))))
+            Ok(TestPart::None(Some(Box::new(parts.into_dataset(path)))))
         }
         Files::Arrays(arrays) => load_test_arrays(arrays, path, schema).map(TestPart::of),
         Files::Idx => idx_folder::load_test(&path).map(TestPart::of),

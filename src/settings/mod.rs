@@ -4,7 +4,7 @@
 //!    [`Settings::over`] lays one layer over another, field by field.
 //! 2. [`Config::new`]: every default filled in and every value checked, as far as that needs no data.
 //! 3. [`Config::for_data`]: what the data make of it, with the defaults that suit a table. A run's `config.toml` holds
-//! the    result.
+//!    the result.
 //!
 //! A key is one line of its section's struct here: field, flag and help text. The table in `keys.rs` adds the range
 //! of its numbers and whether a search may vary it.

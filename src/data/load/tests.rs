@@ -37,7 +37,7 @@ impl DataFolder {
             ..LoadOptions::default()
         };
         match load_test(&options, &Schema::by_position(width, None))? {
-            TestPart::Found(test) => Ok(Some(test)),
+            TestPart::Found(test) => Ok(Some(*test)),
             TestPart::None(_) => Ok(None),
         }
     }
