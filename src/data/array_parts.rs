@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Samples;
 use super::arrays::Arrays;
-use super::classes::Classes;
+use super::classes::{Classes, LabelColumn};
 use super::columns::Columns;
 use super::csv_rows::MAX_COLUMNS;
 use super::npy::{NpySize, NumberType};
@@ -23,13 +23,14 @@ pub(super) fn load_arrays(
 ) -> Result<Parts> {
     arrays.check_names()?;
     let path = arrays.path().to_owned();
-    let (kept, notices) = common_type(&mut arrays)?;
+    let (kept, mut notices) = common_type(&mut arrays)?;
     let mut suffixes = vec![""];
     let mut other = |suffix| arrays.has_part(suffix).then(|| suffixes.push(suffix));
     other("_val");
     test.then(|| other("_test"));
     check_memory(&mut arrays, &suffixes, kept)?;
     let train = arrays.part("", kept)?;
+    notices.extend(unlabelled("x", &train.labels));
     let (image, is_table, width) = (train.image, train.is_table, train.samples.width);
     let table = match (is_table, schema) {
         (false, _) => None,
@@ -65,6 +66,7 @@ pub(super) fn load_arrays(
             return Ok(None);
         }
         let part = arrays.part(suffix, kept)?;
+        notices.extend(unlabelled(&format!("x{suffix}"), &part.labels));
         if part.samples.width != width {
             return Err(Error::shape(
                 format!("x{suffix}"),
@@ -92,6 +94,15 @@ pub(super) fn load_arrays(
         name: None,
         notices,
     })
+}
+
+/// A notice about rows without a label, which are left out.
+fn unlabelled(x: &str, labels: &LabelColumn) -> Option<String> {
+    let first = labels.missing().first()?;
+    let count = labels.missing().len();
+    Some(format!(
+        "rows of {x} without a label are left out: {count} (the first at position {first})"
+    ))
 }
 
 /// The table that an array of this width is.
@@ -128,15 +139,16 @@ pub(super) fn load_test_arrays(
     check_memory(&mut arrays, &["_test"], kept)?;
     let part = arrays.part("_test", kept)?;
     let samples = schema.select(part.samples, &path)?;
+    let notices = unlabelled("x_test", &part.labels);
     let (classes, labels) = Classes::of(part.labels);
     Ok(Some(TestSet {
         samples: Samples { labels, ..samples },
+        notices: notices.into_iter().collect(),
         source: RowSource::of(&path),
         class_names: classes.names,
         image: part.image,
         name: name_of(&path),
         path,
-        notices: Vec::new(),
     }))
 }
 

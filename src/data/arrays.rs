@@ -144,14 +144,22 @@ impl Arrays {
             width: values.width,
             labels: Vec::new(),
         };
-        if samples.len() != labels.len() {
+        if samples.len() != labels.rows() {
             return Err(Error::format(
                 &self.path,
                 format!("array {y}"),
                 format!("{} labels, one for each sample of {x}", samples.len()),
-                labels.len().to_string(),
+                labels.rows().to_string(),
             ));
         }
+        let samples = match labels.missing() {
+            [] => samples,
+            [first, ..] if !values.is_table => {
+                let place = format!("array {y}, position {first}");
+                return Err(Error::format(&self.path, place, "a class", "NaN"));
+            }
+            missing => samples.without(missing),
+        };
         Ok(ArrayPart {
             samples,
             labels,

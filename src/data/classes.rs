@@ -18,8 +18,10 @@ pub(super) const MAX_TABLE_CLASSES: usize = 1000;
 /// The labels of one part, in the order of its rows.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LabelColumn {
-    /// The code of each row's label.
+    /// The code of the label of each row that has one.
     codes: Vec<u32>,
+    /// Rows without a label.
+    missing: Vec<u32>,
     /// The distinct labels, by code.
     labels: Vec<ClassLabel>,
     codes_by_name: HashMap<String, u32>,
@@ -50,6 +52,21 @@ impl LabelColumn {
         }
     }
 
+    /// Adds a row without a label.
+    pub(super) fn push_missing(&mut self) {
+        self.missing.push(self.rows() as u32);
+    }
+
+    /// The number of rows, with a label or without.
+    pub(super) fn rows(&self) -> usize {
+        self.codes.len() + self.missing.len()
+    }
+
+    /// The rows without a label.
+    pub(super) fn missing(&self) -> &[u32] {
+        &self.missing
+    }
+
     /// Adds a word. Whole numbers with leading zeros are words that keep them.
     pub(super) fn push_word(&mut self, word: &str) {
         let number = is_whole(word).then(|| word.parse().ok()).flatten();
@@ -64,7 +81,7 @@ impl LabelColumn {
             None => {
                 let code = self.labels.len() as u32;
                 self.codes_by_name.insert(identity.into_owned(), code);
-                let (name, row) = (name.to_owned(), self.codes.len());
+                let (name, row) = (name.to_owned(), self.rows());
                 self.labels.push(ClassLabel { name, number, row });
                 code
             }
@@ -78,7 +95,7 @@ impl LabelColumn {
         self.labels.len()
     }
 
-    /// The number of rows.
+    /// The number of rows with a label.
     pub(super) fn len(&self) -> usize {
         self.codes.len()
     }

@@ -105,7 +105,7 @@ struct Body {
     ids: Vec<Vec<String>>,
     /// Rows without a label, and the line of the first of them.
     unlabelled: usize,
-    first_unlabelled: u64,
+    first_unlabelled: Option<u64>,
 }
 
 impl CsvFile {
@@ -160,10 +160,10 @@ impl CsvFile {
     ) -> Result<LabelledTable> {
         let body = self.read_body(roles, options)?;
         let mut notices = self.notices;
-        if body.unlabelled > 0 {
+        if let Some(first) = body.first_unlabelled {
             notices.push(format!(
-                "rows without a label are left out: {} (the first in line {})",
-                body.unlabelled, body.first_unlabelled
+                "rows without a label are left out: {} (the first in line {first})",
+                body.unlabelled
             ));
         }
         let label = roles.label.expect("labelled rows have a label column");
@@ -198,7 +198,7 @@ impl CsvFile {
             source: RowSource::default(),
             ids: vec![Vec::new(); roles.ids.len()],
             unlabelled: 0,
-            first_unlabelled: 0,
+            first_unlabelled: None,
         };
         let mut row = CsvRow::default();
         let mut skip = self.columns.names.is_some();
@@ -213,9 +213,7 @@ impl CsvFile {
                 let cell = row.cell(label);
                 if options.is_missing(cell) {
                     body.unlabelled += 1;
-                    body.first_unlabelled = body
-                        .first_unlabelled
-                        .max(u64::from(body.unlabelled == 1) * row.line);
+                    body.first_unlabelled.get_or_insert(row.line);
                     continue;
                 }
                 match number(cell, self.reader.dialect()).filter(|x| x.is_finite()) {

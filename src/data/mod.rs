@@ -38,6 +38,7 @@ mod open;
 mod options;
 mod parts;
 mod picture;
+mod rows;
 pub mod split;
 mod table;
 mod test_part;

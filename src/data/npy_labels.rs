@@ -69,6 +69,10 @@ impl LabelReader {
             LabelForm::Integer(integer) => push_integer(&mut self.labels, integer(bytes)),
             LabelForm::Float(number) => {
                 let number = number(bytes);
+                if number.is_nan() {
+                    self.labels.push_missing();
+                    return Ok(());
+                }
                 if !number.is_finite() || number.fract() != 0.0 {
                     let found = match number.is_finite() {
                         true => format!(

@@ -12,7 +12,7 @@ use super::parts::name_of;
 use super::split::stratified;
 use super::table::{RowSource, Schema};
 use super::test_set::TestSet;
-use super::{Dataset, Features, Samples, idx_folder, locate, match_names, number_notice};
+use super::{Dataset, idx_folder, locate, match_names, number_notice};
 use crate::error::{Error, Result};
 
 /// The seed of the share that is set aside: one for all runs, so that no run learns from it.
@@ -206,28 +206,4 @@ fn read_file(path: &Path, schema: &Schema, options: &TableOptions) -> Result<Tes
             Err(Error::setting("test_data", message))
         }
     }
-}
-
-impl Samples {
-    /// The rows with these numbers, in this order.
-    fn select(&self, rows: &[u32]) -> Samples {
-        let width = self.width;
-        Samples {
-            features: match &self.features {
-                Features::U8(values) => Features::U8(take_rows(values, width, rows)),
-                Features::F32(values) => Features::F32(take_rows(values, width, rows)),
-                Features::F64(values) => Features::F64(take_rows(values, width, rows)),
-            },
-            width,
-            labels: rows.iter().map(|&row| self.labels[row as usize]).collect(),
-        }
-    }
-}
-
-fn take_rows<T: Copy>(values: &[T], width: usize, rows: &[u32]) -> Vec<T> {
-    let mut taken = Vec::with_capacity(rows.len() * width);
-    for &row in rows {
-        taken.extend_from_slice(&values[row as usize * width..][..width]);
-    }
-    taken
 }

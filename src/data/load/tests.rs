@@ -472,6 +472,33 @@ fn files_that_are_not_data_sets() {
 }
 
 #[test]
+fn samples_without_a_label_are_left_out_of_tables() {
+    let doubles: Vec<u8> = [0.0, f64::NAN, 1.0]
+        .iter()
+        .flat_map(|x| x.to_le_bytes())
+        .collect();
+    let y = npy("<f8", false, "(3,)", &doubles);
+    let picture = npy("|u1", false, "(3, 2)", &[1; 6]);
+    let folder = DataFolder::new(&[
+        (
+            "table.npz",
+            npz(&[("x.npy", x(3, 2)), ("y.npy", y.clone())]),
+        ),
+        ("picture.npz", npz(&[("x.npy", picture), ("y.npy", y)])),
+    ]);
+    let data = folder.load("table.npz", true).unwrap();
+    assert_eq!(data.train.features, Features::F32(vec![0.0, 0.5, 2.0, 2.5]));
+    assert_eq!(data.train.labels, [0, 1]);
+    let notice = "rows of x without a label are left out: 1 (the first at position 1)";
+    assert_eq!(data.notices, [notice]);
+    let error = folder.error("picture.npz");
+    assert!(
+        error.contains("array y, position 1: expected a class, found NaN"),
+        "{error}"
+    );
+}
+
+#[test]
 fn the_hash_depends_on_type_width_values_and_labels() {
     let pixels = |shape: &str, data: &[u8]| npy("|u1", false, shape, data);
     let hash = |x: Vec<u8>, labels: &[u8]| {
