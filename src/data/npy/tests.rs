@@ -333,13 +333,11 @@ fn labels_that_are_not_classes() {
         "{fraction}"
     );
     assert!(fraction.contains("found 2.5: it looks like a number to predict (regression)"));
-    for strange in [f32::NAN, f32::INFINITY] {
-        let message = labels_error(&npy("<f4", false, "(1,)", &f32s(&[strange])));
-        assert!(
-            message.contains("position 0") && message.ends_with(&strange.to_string()),
-            "{message}"
-        );
-    }
+    let message = labels_error(&npy("<f4", false, "(1,)", &f32s(&[f32::INFINITY])));
+    assert!(
+        message.contains("position 0") && message.ends_with("inf"),
+        "{message}"
+    );
     let many = le(&(0..65537_u32).collect::<Vec<_>>(), |x| x.to_le_bytes());
     let message = labels_error(&npy("<u4", false, "(65537,)", &many));
     assert!(
