@@ -27,7 +27,7 @@ pub fn load(options: &LoadOptions) -> Result<Dataset> {
     load_for(options, None)
 }
 
-/// [`load`] for a model with this schema: the columns of a table are those of the schema.
+/// [`load()`] for a model with this schema: the columns of a table are those of the schema.
 ///
 /// # Errors
 /// As there; also if a column is missing.
