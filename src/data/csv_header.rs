@@ -4,9 +4,8 @@ use std::collections::HashSet;
 
 use super::csv_dialect::Dialect;
 use super::csv_row::CsvRow;
+use super::text_cell::is_usually_missing;
 
-/// Cells that say nothing about their column.
-const MISSING: [&str; 6] = ["", "na", "n/a", "nan", "null", "?"];
 /// Names of a label column.
 const LABEL_NAMES: [&str; 3] = ["label", "class", "target"];
 
@@ -99,7 +98,7 @@ struct HeaderColumn<'a> {
 impl<'a> HeaderColumn<'a> {
     fn new(first: &'a CsvRow, below: &'a [CsvRow], column: usize, dialect: &Dialect) -> Self {
         let cells = below.iter().filter_map(|row| row.get(column));
-        let below: Vec<&str> = cells.filter(|cell| !is_missing(cell)).collect();
+        let below: Vec<&str> = cells.filter(|cell| !is_usually_missing(cell)).collect();
         let is_number = |cell: &str| dialect.number(cell).is_some();
         let name = first.cell(column);
         HeaderColumn {
@@ -111,18 +110,19 @@ impl<'a> HeaderColumn<'a> {
     }
 
     fn is_label_name(&self) -> bool {
-        is_among(&LABEL_NAMES, self.name) && !self.below.contains(&self.name)
+        let mut names = LABEL_NAMES.iter();
+        names.any(|name| name.eq_ignore_ascii_case(self.name)) && !self.below.contains(&self.name)
     }
 
     fn is_word(&self) -> bool {
-        !self.is_number && !is_missing(self.name)
+        !self.is_number && !is_usually_missing(self.name)
     }
 
     /// How much the column speaks for a header, or, below zero, against one.
     fn vote(&self, numbering: Numbering) -> i32 {
         let mostly_numbers = 2 * self.numbers_below > self.below.len();
         let repeats = self.below.contains(&self.name);
-        if is_missing(self.name) {
+        if is_usually_missing(self.name) {
             0
         } else if self.is_number {
             match numbering {
@@ -147,14 +147,6 @@ impl<'a> HeaderColumn<'a> {
         let mut seen = HashSet::new();
         !self.below.iter().all(|cell| seen.insert(cell))
     }
-}
-
-fn is_missing(cell: &str) -> bool {
-    is_among(&MISSING, cell)
-}
-
-fn is_among(words: &[&str], cell: &str) -> bool {
-    words.iter().any(|word| word.eq_ignore_ascii_case(cell))
 }
 
 #[cfg(test)]

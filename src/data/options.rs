@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::csv_dialect::DialectOptions;
-use super::text_cell::is_code;
+use super::text_cell::{is_code, is_usually_missing};
 
 /// What to load.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,9 +40,6 @@ pub struct TableOptions {
     pub dialect: DialectOptions,
 }
 
-/// The usual words for a missing value, in any case.
-const MISSING: [&str; 5] = ["NA", "N/A", "nan", "null", "?"];
-
 /// Whether two texts are one number, as -999 and -999.0. A code with leading zeros is itself alone.
 fn is_same_number(word: &str, cell: &str) -> bool {
     let number = |text: &str| text.parse::<f64>().ok();
@@ -53,8 +50,8 @@ impl TableOptions {
     /// Whether a cell is missing.
     pub(super) fn is_missing(&self, cell: &str) -> bool {
         match &self.missing {
-            _ if cell.is_empty() => true,
-            None => cell.len() <= 4 && MISSING.iter().any(|word| cell.eq_ignore_ascii_case(word)),
+            None => is_usually_missing(cell),
+            Some(_) if cell.is_empty() => true,
             Some(words) => words
                 .iter()
                 .any(|word| word == cell || is_same_number(word, cell)),

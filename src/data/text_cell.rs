@@ -21,6 +21,16 @@ pub(super) fn is_boolean(text: &str) -> bool {
     truth_value(text).is_some()
 }
 
+/// The usual words for a missing value, in any case.
+const MISSING: [&str; 5] = ["NA", "N/A", "nan", "null", "?"];
+
+/// Whether a cell holds nothing, or a usual word for a missing value.
+pub(super) fn is_usually_missing(cell: &str) -> bool {
+    // None of the words is longer: most cells need no comparison.
+    cell.len() <= 4
+        && (cell.is_empty() || MISSING.iter().any(|word| cell.eq_ignore_ascii_case(word)))
+}
+
 /// Whether a text is digits, perhaps with a sign.
 pub(super) fn is_whole(text: &str) -> bool {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);

@@ -1,7 +1,6 @@
 //! What is given as an input and is none: devices, pipes, folders, and files that say more than they hold.
 
 use std::fs;
-use std::io::Write;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -138,17 +137,8 @@ fn inputs_are_read_through_a_pipe() {
             ],
         ),
     ] {
-        let mut command = program.command(args);
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let bytes = fs::read(program.path(file)).unwrap();
-        child.stdin.take().unwrap().write_all(&bytes).unwrap();
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{args:?}: {output:?}");
-        let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let output = program.piped(file, args);
+        let value: Value = serde_json::from_str(&output.stdout).unwrap();
         assert!(value.is_object());
     }
 }

@@ -23,6 +23,19 @@ pub(crate) struct Output {
     pub(crate) stderr: String,
 }
 
+/// What a command that has ended wrote. No command may panic.
+#[track_caller]
+fn ended(args: &[&str], output: std::process::Output) -> Output {
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let output = Output {
+        code: output.status.code().unwrap_or(-1),
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    };
+    assert!(!output.stderr.contains("panicked"), "{args:?}: {output:?}");
+    output
+}
+
 impl Chainrule {
     pub(crate) fn new() -> Self {
         Chainrule {
@@ -57,14 +70,20 @@ impl Chainrule {
     /// Runs a command to its end. No command may panic.
     #[track_caller]
     pub(crate) fn run(&self, args: &[&str]) -> Output {
-        let output = self.command(args).output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        let output = Output {
-            code: output.status.code().unwrap_or(-1),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
-        };
-        assert!(!output.stderr.contains("panicked"), "{args:?}: {output:?}");
+        ended(args, self.command(args).output().unwrap())
+    }
+
+    /// Runs a command that must succeed, with a file on its standard input.
+    #[cfg(target_os = "linux")]
+    #[track_caller]
+    pub(crate) fn piped(&self, file: &str, args: &[&str]) -> Output {
+        let mut command = self.command(args);
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let bytes = fs::read(self.path(file)).unwrap();
+        child.stdin.take().unwrap().write_all(&bytes).unwrap();
+        let output = ended(args, child.wait_with_output().unwrap());
+        assert_eq!(output.code, 0, "{args:?}: {output:?}");
         output
     }
 

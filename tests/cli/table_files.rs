@@ -1,12 +1,10 @@
 //! A model of a table with other files, and further test data.
 
 use std::fs;
-use std::io::Write;
-use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::support::{Chainrule, Output, number};
+use crate::support::{Chainrule, number};
 use crate::tables::{column, description, fit, info, predictions, with_cases};
 
 /// A model of `base.csv`, the run "run".
@@ -14,28 +12,6 @@ fn with_model() -> Chainrule {
     let program = with_cases(&["base.csv"]);
     fit(&program, "base.csv", "run", &[]);
     program
-}
-
-/// Runs a command with a file on its standard input.
-#[cfg(target_os = "linux")]
-#[track_caller]
-fn piped(program: &Chainrule, file: &str, args: &[&str]) -> Output {
-    let mut command = program.command(args);
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let bytes = fs::read(program.path(file)).unwrap();
-    child.stdin.take().unwrap().write_all(&bytes).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let output = Output {
-        code: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    };
-    assert_eq!(output.code, 0, "{args:?}: {output:?}");
-    output
 }
 
 #[test]
@@ -340,7 +316,7 @@ fn tables_are_read_through_a_pipe() {
         "--threads",
         "1",
     ];
-    piped(&program, "base.csv", &trained);
+    program.piped("base.csv", &trained);
     let weights = |run: &str| description(&program, run)["normalizer"].clone();
     assert_eq!(weights("piped"), weights("run"));
     for args in [
@@ -353,7 +329,7 @@ fn tables_are_read_through_a_pipe() {
                 .replace("\"stdin\"", "\"base.csv\"")
         };
         let expected = program.stdout(&[args, &["base.csv", "--json"]].concat());
-        let output = piped(&program, "base.csv", &[args, &[pipe, "--json"]].concat());
+        let output = program.piped("base.csv", &[args, &[pipe, "--json"]].concat());
         assert_eq!(strip(&output.stdout), expected, "{args:?}");
     }
 }
