@@ -1,9 +1,9 @@
 //! The words of a table, each kept once.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use hashbrown::HashTable;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 /// Words by code: one text, and where each word ends in it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,7 +42,7 @@ impl Words {
 pub(in crate::data) struct WordCollector {
     words: WordList,
     codes: HashTable<u32>,
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
 }
 
 impl WordCollector {
