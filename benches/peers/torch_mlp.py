@@ -7,6 +7,7 @@ faster are used (fused Adam, denormals flushed to zero, no DataLoader).
 
     torch_mlp.py --network final --threads 2 --epochs 6
     torch_mlp.py --network final --mode bf16
+    torch_mlp.py --network big --device cuda
 """
 
 import argparse
@@ -39,6 +40,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--network", choices=NETWORKS, default="baseline")
     parser.add_argument("--mode", choices=["tensor", "bf16"], default="tensor", help="f32, or bf16 products by autocast")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
@@ -73,8 +75,8 @@ def build(hidden, batch_norm, dropout):
 
 def train_epoch(model, optimizer, pixels, labels, batch_size, autocast):
     """One pass in a new order. Returns the sum of the mean losses of the batches."""
-    criterion, total = nn.CrossEntropyLoss(), 0.0
-    order = torch.randperm(SAMPLES)
+    criterion, total = nn.CrossEntropyLoss(), torch.zeros((), device=pixels.device)
+    order = torch.randperm(SAMPLES, device=pixels.device)
     for start in range(0, SAMPLES - batch_size + 1, batch_size):
         rows = order[start : start + batch_size]
         with autocast:
@@ -82,8 +84,8 @@ def train_epoch(model, optimizer, pixels, labels, batch_size, autocast):
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        total += loss.item()
-    return total
+        total += loss.detach()
+    return total.item()
 
 
 def main():
@@ -93,11 +95,12 @@ def main():
     torch.manual_seed(args.seed)
     hidden, batch_norm, dropout, batch_size, lr = NETWORKS[args.network]
     pixels, labels = load(args.data)
-    model = build(hidden, batch_norm, dropout)
+    pixels, labels = pixels.to(args.device), labels.to(args.device)
+    model = build(hidden, batch_norm, dropout).to(args.device)
     optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
     autocast = contextlib.nullcontext()
     if args.mode == "bf16":
-        autocast = torch.autocast("cpu", dtype=torch.bfloat16)
+        autocast = torch.autocast(args.device, dtype=torch.bfloat16)
     seconds, loss_sum = [], None
     for _ in range(args.epochs):
         start = time.perf_counter()
@@ -106,6 +109,7 @@ def main():
     result = {
         "network": args.network,
         "mode": args.mode,
+        "device": torch.cuda.get_device_name() if args.device == "cuda" else "cpu",
         "threads": args.threads,
         "torch": torch.__version__,
         "parameters": sum(p.numel() for p in model.parameters()),
