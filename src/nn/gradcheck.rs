@@ -17,7 +17,7 @@
 //! Such entries are skipped and counted.
 //!
 //! One more check moves all parameters at once along a random direction d, `$\langle \nabla f, d \rangle$`. Another
-//! compares the loss's gradient by the logits, with its smoothing and class weights.
+//! compares the loss's gradient by the logits, with its options, once without sample weights and once with.
 //!
 //! A backend in f32 is checked against the same differences, those of the f64 network, at parameters and inputs that
 //! f32 holds exactly. What then limits the comparison is the rounding of the gradient itself, about `$10^{-6}$` of the
@@ -28,6 +28,7 @@ use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal, StandardUniform};
 
 use super::init::{self, Init};
+use super::random_targets::RandomTargets;
 use super::{Mlp, NetworkSpec};
 use crate::backend::{Backend, Input, Mode, Plain, Sink};
 use crate::error::{Error, Result};
@@ -69,7 +70,7 @@ pub struct Options {
 /// The result for one tensor.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct TensorReport {
-    /// "0.weight", …, "input", "direction", "loss by logits".
+    /// "0.weight", …, "input", "direction", "loss by logits", "weighted loss".
     pub name: String,
     /// Its shape.
     pub shape: Vec<usize>,
@@ -274,7 +275,9 @@ pub fn gradcheck_on<B: Backend>(
     }
     tensors.push(report);
     tensors.push(direction(&mut probe, &dparams, floor, &mut rng)?);
-    tensors.push(loss(&mut probe, &mut checked, options, &mut rng)?);
+    for weighted in [false, true] {
+        tensors.push(loss(&mut probe, &mut checked, options, weighted, &mut rng)?);
+    }
     Ok(GradientReport {
         tensors,
         limit: options.limit,
@@ -439,22 +442,25 @@ fn direction(
     Ok(report)
 }
 
-/// The loss's own gradient by the logits.
+/// The loss's own gradient by the logits, with sample weights or without.
 fn loss<B: Backend>(
     probe: &mut Probe,
     checked: &mut Checked<B>,
     options: &Options,
+    weighted: bool,
     rng: &mut impl Rng,
 ) -> Result<TensorReport> {
     let outputs = probe.mlp.spec().outputs;
-    let labels: Vec<u32> = (0..probe.rows)
-        .map(|_| rng.random_range(0..outputs as u32))
-        .collect();
-    let targets = Targets::from(&labels);
-    options.loss.check(outputs, targets)?;
-    let mut report = TensorReport::new("loss by logits", &[probe.rows, outputs]);
     probe.forward()?;
     let mut logits = widen(&cast::<B::Real>(&probe.mlp.logits(probe.rows)?));
+    let random = RandomTargets::draw(&options.loss, &logits, outputs, rng);
+    let targets = random.targets(weighted);
+    options.loss.check(outputs, targets)?;
+    let name = match weighted {
+        false => "loss by logits",
+        true => "weighted loss",
+    };
+    let mut report = TensorReport::new(name, &[probe.rows, outputs]);
     let dlogits = checked.dlogits(&logits, targets, &options.loss)?;
     let loss = |z: &[f64]| options.loss.compute(None, z, targets).objective;
     let value = loss(&logits);
@@ -476,105 +482,4 @@ fn loss<B: Backend>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::backend::Order;
-    use crate::ops::activation::Activation;
-    use crate::ops::loss::cross_entropy::CrossEntropy;
-
-    fn options() -> Options {
-        Options {
-            rows: 5,
-            entries: None,
-            seed: 1,
-            limit: 1e-5,
-            init: Init::default(),
-            threads: 1,
-            loss: Loss::CrossEntropy(CrossEntropy {
-                label_smoothing: 0.1,
-                class_weights: Some(vec![1.0, 0.5, 3.0]),
-            }),
-        }
-    }
-
-    fn spec(activation: Activation, batch_norm: bool, dropout: f64, order: Order) -> NetworkSpec {
-        NetworkSpec {
-            inputs: 7,
-            hidden: vec![13, 1, 5],
-            outputs: 3,
-            batch_norm,
-            activation,
-            dropout,
-            order,
-        }
-    }
-
-    #[test]
-    fn every_kind_of_network_passes() {
-        for activation in Activation::ALL {
-            for batch_norm in [false, true] {
-                for (dropout, order) in [
-                    (0.0, Order::DropoutActivation),
-                    (0.4, Order::DropoutActivation),
-                    (0.4, Order::ActivationDropout),
-                ] {
-                    let spec = spec(activation, batch_norm, dropout, order);
-                    let report = gradcheck(&spec, &options()).unwrap();
-                    assert!(report.passed(), "{}: {report:#?}", spec.describe());
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn softmax_regression_passes() {
-        let mut spec = spec(Activation::Relu, true, 0.5, Order::DropoutActivation);
-        spec.hidden.clear();
-        let report = gradcheck(
-            &spec,
-            &Options {
-                rows: 1,
-                ..options()
-            },
-        )
-        .unwrap();
-        assert!(report.passed(), "{report:#?}");
-    }
-
-    /// The check can fail: a gradient that is off by one part in a thousand does not pass, nor does NaN.
-    #[test]
-    fn wrong_gradients_are_found() {
-        let mut report = TensorReport::new("w", &[2, 3]);
-        report.compare(1, 1.0, 1.0 + 1e-9, 1e-5);
-        report.compare(5, 2.0, 2.002, 1e-5);
-        report.compare(2, 1.0, 1.0, 1e-5);
-        assert_eq!((report.at.as_slice(), report.checked), (&[1, 2][..], 3));
-        let passed = |t: &TensorReport| {
-            GradientReport {
-                tensors: vec![t.clone()],
-                limit: 1e-5,
-            }
-            .passed()
-        };
-        assert!(!passed(&report));
-        let mut nan = TensorReport::new("w", &[2]);
-        nan.compare(0, f64::NAN, 1.0, 1e-5);
-        nan.compare(1, 1.0, 1.0, 1e-5);
-        assert!(nan.worst.unwrap().is_nan() && !passed(&nan));
-        assert!(!passed(&TensorReport::new("nothing compared", &[1])));
-    }
-
-    #[test]
-    fn one_row_under_batch_norm_is_refused() {
-        let spec = spec(Activation::Relu, true, 0.0, Order::DropoutActivation);
-        let error = gradcheck(
-            &spec,
-            &Options {
-                rows: 1,
-                ..options()
-            },
-        )
-        .unwrap_err();
-        assert_eq!(error.exit_code(), 2);
-    }
-}
+mod tests;

@@ -56,9 +56,11 @@ impl NetworkSpec {
                 "expected at least one value per sample, found 0",
             ));
         }
-        if self.outputs < 2 {
-            let message = format!("expected at least 2 classes, found {}", self.outputs);
-            return Err(Error::setting("data", message));
+        if self.outputs == 0 {
+            return Err(Error::setting(
+                "data",
+                "expected at least 1 output, found 0",
+            ));
         }
         if self.hidden.contains(&0) {
             let message = "expected every hidden layer to have at least 1 unit, found 0";
@@ -174,7 +176,7 @@ mod tests {
                 ..spec()
             },
             NetworkSpec {
-                outputs: 1,
+                outputs: 0,
                 ..spec()
             },
             NetworkSpec {
