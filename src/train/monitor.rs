@@ -51,7 +51,12 @@ impl Best {
 /// # Errors
 /// Names the setting and what the part lacks.
 pub(super) fn check(config: &Config, data: &Dataset, split: &Split) -> Result<()> {
-    let labels = &data.validation.as_ref().unwrap_or(&data.train).labels;
+    let labels = data
+        .validation
+        .as_ref()
+        .unwrap_or(&data.train)
+        .labels
+        .strata();
     let mut classes = split.validation.iter().map(|&row| labels[row as usize]);
     let first = classes.next();
     let has_two = classes.any(|class| Some(class) != first);
