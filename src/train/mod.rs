@@ -6,6 +6,7 @@
 
 mod checkpoint;
 mod fit;
+mod folds;
 mod monitor;
 mod overview;
 mod record;
@@ -15,6 +16,7 @@ mod run_writer;
 mod trainer;
 
 pub use fit::{Control, History, Observer, Start, fit};
+pub use folds::{FoldsDir, FoldsSummary, fold_settings};
 pub use monitor::Best;
 pub use overview::{Overview, Status};
 pub use record::{EpochRecord, OnRequest, Summary};
