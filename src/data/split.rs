@@ -28,6 +28,16 @@ pub enum Validation {
     },
 }
 
+impl Validation {
+    /// About which share of the training samples it is.
+    pub fn share(self) -> f64 {
+        match self {
+            Validation::Share(share) => share,
+            Validation::Fold { folds, .. } => 1.0 / f64::from(folds),
+        }
+    }
+}
+
 impl Dataset {
     /// Which samples of the training part are learnt from, and which of it validate, or of the validation part if there
     /// is one.

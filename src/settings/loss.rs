@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::{ClassWeights, TrainSettings, keys};
 use crate::data::Task;
 use crate::error::Result;
-use crate::ops::loss::{BinaryCrossEntropy, CrossEntropy, Huber, Loss};
+use crate::ops::loss::Loss;
+use crate::ops::loss::binary_cross_entropy::BinaryCrossEntropy;
+use crate::ops::loss::cross_entropy::CrossEntropy;
+use crate::ops::loss::huber::Huber;
 
 /// What training minimises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
