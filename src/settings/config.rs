@@ -7,7 +7,7 @@ use crate::backend::select::{Device, Precision};
 use crate::data::augment::Augment;
 use crate::data::normalize::Normalize;
 use crate::data::split::{Split, stratified};
-use crate::data::{Dataset, DialectOptions, LoadOptions, TableOptions};
+use crate::data::{Dataset, DialectOptions, LoadOptions, TableOptions, Task};
 use crate::error::Result;
 use crate::metrics::{Metric, ValidationMetric};
 use crate::nn::NetworkSpec;
@@ -24,6 +24,8 @@ use crate::optim::{By, Optimizer, Schedule};
 pub struct Config {
     /// What to load, and how to read it.
     pub source: LoadOptions,
+    /// What the model is to tell of a sample.
+    pub task: Task,
     pub validation: f64,
     pub normalize: Normalize,
     pub augment: Augment,
@@ -91,6 +93,7 @@ impl Config {
         let init = model.init.as_deref().map(str::parse).transpose();
         let mut config = Config {
             source: data.load_options()?,
+            task: Task::Classification,
             validation: data.validation.unwrap_or(DEFAULT_VALIDATION),
             normalize: data.normalize.unwrap_or_default(),
             augment: augment.parse().map_err(|e| keys::within("data", e))?,
@@ -228,7 +231,9 @@ impl Config {
     /// Those of [`Config::monitors`] that are measured on request.
     pub(crate) fn measured_on_request(&self) -> Vec<Metric> {
         let metrics = self.monitors().map(|(_, monitor)| monitor.metric());
-        metrics.filter(|metric| metric.is_on_request()).collect()
+        metrics
+            .filter(|metric| metric.is_on_request(self.task))
+            .collect()
     }
 
     /// The network for data of these sizes.

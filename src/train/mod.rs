@@ -7,6 +7,7 @@
 mod checkpoint;
 mod fit;
 mod monitor;
+mod other_metrics;
 mod overview;
 mod record;
 mod run;
@@ -16,8 +17,9 @@ mod trainer;
 
 pub use fit::{Control, History, Observer, Start, fit};
 pub use monitor::Best;
+pub use other_metrics::OtherMetrics;
 pub use overview::{Overview, Status};
-pub use record::{EpochRecord, OnRequest, Summary};
+pub use record::{EpochRecord, Summary};
 pub use run::{Folder, Outcome, RunOptions, run, run_with};
 pub use run_dir::{RunDir, differences};
 pub use run_writer::RunWriter;
