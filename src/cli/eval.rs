@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::model::ModelArgs;
 use super::output;
-use crate::data::{self, Dataset, LoadOptions, Samples, TestPart, TestSet};
+use crate::data::{self, Dataset, LoadOptions, Samples, Task, TestPart, TestSet};
 use crate::error::{Error, Result};
 use crate::model::{Description, Model, Predictions, Predictor};
 use crate::{
@@ -303,7 +303,10 @@ fn evaluate(model: &Model, mut predictor: Predictor, selection: &Selection) -> R
         all.extend(found);
     }
     let predicted = all.of(&labels);
-    let on_request = Metric::ALL.into_iter().filter(|m| m.is_on_request());
+    let metrics = Metric::of_task(Task::Classification).iter();
+    let on_request = metrics
+        .copied()
+        .filter(|m| m.is_on_request(Task::Classification));
     Ok(Evaluated {
         loss: (counted > 0).then(|| loss / counted as f64),
         on_request: on_request.map(|m| (m, predicted.get(m))).collect(),

@@ -14,7 +14,7 @@ use super::search_progress::SearchProgress;
 use crate::data::{self, Dataset, Fitted, LoadOptions};
 use crate::error::{Error, Result};
 use crate::metrics::ValidationMetric;
-use crate::search::{Finish, Search, Space, Task};
+use crate::search::{Finish, Search, Space, StudyTask};
 use crate::settings::{
     Config, DataSettings, ModelSettings, OptimizerSettings, ScheduleSettings, Settings,
     TrainSettings, read_file,
@@ -163,7 +163,7 @@ pub(super) fn with_notices(
 
 /// The tasks of a command, and the data and options to run them with.
 pub(super) struct Work<'a> {
-    pub(super) tasks: &'a [Task<'a>],
+    pub(super) tasks: &'a [StudyTask<'a>],
     pub(super) journal: &'a Path,
     pub(super) data: Arc<Dataset>,
     pub(super) threads: usize,

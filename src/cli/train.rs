@@ -172,12 +172,12 @@ fn in_words(summary: &Summary) -> String {
         );
     }
     let metrics = |part| {
-        let value = |metric: Metric| {
+        let value = |metric: &Metric| {
             let value = summary.get(metric.of(part))?;
             Some(format!("{} {}", metric.title(), metric.format(value)))
         };
-        match Metric::ALL
-            .into_iter()
+        match Metric::of_task(summary.task)
+            .iter()
             .filter_map(value)
             .collect::<Vec<_>>()
         {

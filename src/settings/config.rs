@@ -255,7 +255,9 @@ impl Config {
     /// Those of [`Config::monitors`] that are measured on request.
     pub(crate) fn measured_on_request(&self) -> Vec<Metric> {
         let metrics = self.monitors().map(|(_, monitor)| monitor.metric());
-        metrics.filter(|metric| metric.is_on_request()).collect()
+        metrics
+            .filter(|metric| metric.is_on_request(self.task))
+            .collect()
     }
 
     /// The most bins of a number that is encoded piecewise linearly, if numbers are.

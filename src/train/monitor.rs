@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{EpochRecord, OnRequest};
+use super::other_metrics::{OtherMetrics, of_validation};
+use super::record::EpochRecord;
 use crate::data::{Dataset, Split};
 use crate::error::Result;
 use crate::metrics::{DataPart, Evaluation, Metric};
@@ -19,9 +20,9 @@ pub struct Best {
     pub val_accuracy: Option<f64>,
     /// Its validation loss.
     pub val_loss: Option<f64>,
-    /// What else was asked for.
-    #[serde(flatten)]
-    pub on_request: OnRequest,
+    /// What else was measured.
+    #[serde(flatten, with = "of_validation")]
+    pub val_others: OtherMetrics,
 }
 
 impl Best {
@@ -32,7 +33,7 @@ impl Best {
             update,
             val_accuracy: value(Metric::Accuracy),
             val_loss: value(Metric::Loss),
-            on_request: OnRequest::of(validation),
+            val_others: OtherMetrics::of(validation),
         }
     }
 
@@ -41,7 +42,7 @@ impl Best {
         Evaluation::measured(|metric| match metric {
             Metric::Accuracy => self.val_accuracy,
             Metric::Loss => self.val_loss,
-            other => self.on_request.get(other),
+            other => self.val_others.get(other),
         })
     }
 }
@@ -51,6 +52,7 @@ impl Best {
 /// # Errors
 /// Names the setting and what the part lacks.
 pub(super) fn check(config: &Config, data: &Dataset, split: &Split) -> Result<()> {
+    check_task(config)?;
     let labels = data
         .validation
         .as_ref()
@@ -63,7 +65,7 @@ pub(super) fn check(config: &Config, data: &Dataset, split: &Split) -> Result<()
     for (key, monitor) in config.monitors() {
         let metric = monitor.metric();
         let expected = match first {
-            None if metric.is_on_request() => "validation data",
+            None if metric.is_on_request(config.task) => "validation data",
             Some(_) if metric.needs_two_classes() && !has_two => {
                 "validation samples of at least two classes"
             }
@@ -76,6 +78,24 @@ pub(super) fn check(config: &Config, data: &Dataset, split: &Split) -> Result<()
         let found = first.map_or_else(|| "none".to_owned(), name);
         let message = format!("expected {expected} for {}, found {found}", monitor.name());
         return Err(setting_error(key, message));
+    }
+    Ok(())
+}
+
+/// Checks that models of the run's task are judged by what the run goes by.
+fn check_task(config: &Config) -> Result<()> {
+    for (key, monitor) in config.monitors() {
+        if !monitor.metric().is_of(config.task) {
+            let metrics = Metric::of_task(config.task).iter();
+            let names: Vec<String> = metrics.map(|m| m.of(DataPart::Validation).name()).collect();
+            let message = format!(
+                "expected {} with task {}, found {}",
+                names.join(", "),
+                config.task.name(),
+                monitor.name()
+            );
+            return Err(setting_error(key, message));
+        }
     }
     Ok(())
 }
@@ -154,7 +174,7 @@ mod tests {
 
     #[test]
     fn without_validation_data_the_last_epoch_is_the_best() {
-        assert!(is_better(Metric::MAIN, None, None));
+        assert!(is_better(Metric::Accuracy, None, None));
         assert_eq!(Best::new(3, 7, None).validation(), None);
     }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::monitor::{self, Best, Patience, is_better};
-use super::record::OnRequest;
+use super::other_metrics::OtherMetrics;
 use super::{EpochRecord, Observer};
 use crate::backend::Backend;
 use crate::data::batches::{self, Augmentation};
@@ -423,10 +423,12 @@ impl<B: Backend> Trainer<B> {
             epoch: self.progress.epoch + 1,
             train_loss: p.loss(),
             train_loss_sum: p.loss_sum,
-            train_accuracy: p.accuracy(),
+            train_accuracy: Metric::Accuracy
+                .is_of(self.config.task)
+                .then(|| p.accuracy()),
             val_loss: evaluation.and_then(|e| e.get(Metric::Loss)),
             val_accuracy: evaluation.and_then(|e| e.get(Metric::Accuracy)),
-            on_request: OnRequest::of(evaluation),
+            val_others: OtherMetrics::of(evaluation),
             lr: p.lr,
             train_seconds: p.seconds,
             samples_per_second: p.samples as f64 / p.seconds,
