@@ -10,6 +10,7 @@ use crate::data::{Labels, Samples};
 use crate::error::{Error, Result};
 use crate::metrics::{Evaluation, Metric};
 use crate::nn::{Feed, Mlp};
+use crate::ops::loss::Loss;
 use crate::real::Real;
 use crate::threads::thread_count;
 
@@ -115,6 +116,8 @@ trait Network: Send {
 struct Loaded<B: Backend> {
     mlp: Mlp<B>,
     feed: Feed<B>,
+    /// What it was trained with.
+    loss: Loss,
 }
 
 /// Loads a model on whichever backend is chosen.
@@ -138,8 +141,10 @@ impl OnBackend for Load<'_> {
         let spec = description.spec.clone();
         let mut mlp = Mlp::for_evaluation(backend, spec, EVALUATION_ROWS)?;
         mlp.load_from(params, running)?;
-        let feed = Feed::new(mlp.backend(), normalizer, EVALUATION_ROWS)?;
-        Ok(Box::new(Loaded { mlp, feed }))
+        let feed = Feed::new(mlp.backend(), normalizer, EVALUATION_ROWS)?
+            .with_targets(description.target_scale.clone());
+        let loss = description.loss()?;
+        Ok(Box::new(Loaded { mlp, feed, loss }))
     }
 }
 
@@ -148,7 +153,7 @@ impl<B: Backend> Network for Loaded<B> {
         let mut predictions = Predictions::default();
         let (mlp, seen) = (&mut self.mlp, Some(&mut predictions));
         let rows = self.feed.rows(mlp.backend(), samples, rows.to_vec())?;
-        let evaluation = evaluate(mlp, &mut self.feed, samples, &rows, seen)?;
+        let evaluation = evaluate(mlp, &mut self.feed, samples, &rows, &self.loss, seen)?;
         Ok((evaluation, predictions))
     }
 
@@ -162,7 +167,7 @@ impl<B: Backend> Network for Loaded<B> {
                 feed.batch(mlp.backend(), samples, &rows, batch, None)?,
                 Mode::Eval,
             )?;
-            out.append(mlp, count)?;
+            out.append(mlp, count, self.loss.task(), feed.target_scale())?;
             let logits = mlp.logits(count)?;
             out.logits.extend(logits.into_iter().map(Real::to_f64));
         }

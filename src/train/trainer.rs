@@ -11,7 +11,7 @@ use super::other_metrics::OtherMetrics;
 use super::{EpochRecord, Observer};
 use crate::backend::Backend;
 use crate::data::batches::{self, Augmentation};
-use crate::data::{Dataset, Fitted, Split};
+use crate::data::{Dataset, Fitted, Split, TargetScale, Task};
 use crate::error::Result;
 use crate::metrics::{Evaluation, Metric};
 use crate::model::Model;
@@ -166,7 +166,10 @@ impl<B: Backend> Trainer<B> {
             None => init::draw(mlp.spec(), config.init, config.seed),
         };
         mlp.load(&params, &running)?;
-        let feed = Feed::new(mlp.backend(), normalizer, capacity)?;
+        let target_scale = (config.task == Task::Regression)
+            .then(|| TargetScale::fit(&data.train().labels, &split.train))
+            .flatten();
+        let feed = Feed::new(mlp.backend(), normalizer, capacity)?.with_targets(target_scale);
         let training = feed.rows(mlp.backend(), data.train(), split.train.clone())?;
         let known = known_rows(data.validation(), &split.validation, mlp.spec().outputs);
         let validation = match &data.data().validation {
@@ -238,6 +241,8 @@ impl<B: Backend> Trainer<B> {
         let (spec, names) = (self.mlp.spec().clone(), data.class_names.clone());
         let image = data.image;
         let mut description = Description::new(spec, normalizer, names, image, origin, settings);
+        description.task = self.config.task;
+        description.target_scale = self.feed.target_scale().cloned();
         description.schema = self.data.schema().cloned();
         description
     }
@@ -402,15 +407,11 @@ impl<B: Backend> Trainer<B> {
         let asked = self.config.measured_on_request();
         let mut predictions = (!asked.is_empty()).then(Predictions::default);
         let (mlp, seen) = (&mut self.mlp, predictions.as_mut());
-        let mut evaluation = model::evaluate(mlp, &mut self.feed, samples, rows, seen)?;
+        let loss = &self.config.loss;
+        let mut evaluation = model::evaluate(mlp, &mut self.feed, samples, rows, loss, seen)?;
         if let Some(predictions) = predictions {
-            let known = known_rows(samples, &self.split.validation, self.mlp.spec().outputs);
-            let labels: Vec<u32> = known
-                .iter()
-                .map(|&row| samples.labels.classes()[row as usize])
-                .collect();
-            let predicted = predictions.of(&labels);
-            let value = |&metric: &Metric| Some((metric, predicted.get(metric)?));
+            let labels = samples.labels.select(rows.order());
+            let value = |&metric: &Metric| Some((metric, predictions.metric(metric, &labels)?));
             evaluation.extend(asked.iter().filter_map(value));
         }
         let all = self.split.validation.len();
@@ -482,7 +483,8 @@ impl<B: Backend> Trainer<B> {
             0 => Evaluation::new([(Metric::Accuracy, 0.0)]),
             count => {
                 let rows = self.feed.rows(self.mlp.backend(), test, known)?;
-                let known = model::evaluate(&mut self.mlp, &mut self.feed, test, &rows, None)?;
+                let (mlp, loss) = (&mut self.mlp, &self.config.loss);
+                let known = model::evaluate(mlp, &mut self.feed, test, &rows, loss, None)?;
                 with_errors(known, count, all.len())
             }
         };
