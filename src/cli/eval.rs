@@ -290,13 +290,16 @@ fn evaluate(model: &Model, mut predictor: Predictor, selection: &Selection) -> R
     let mut counted = 0;
     for (samples, rows) in selection.rows.iter().filter(|(_, rows)| !rows.is_empty()) {
         let (evaluation, found) = predictor.evaluate(samples, rows)?;
-        let is_known = |row: &&u32| (samples.labels[**row as usize] as usize) < known;
+        let is_known = |row: &&u32| (samples.labels.classes()[**row as usize] as usize) < known;
         let in_loss = rows.iter().filter(is_known).count();
         if in_loss > 0 {
             loss += evaluation.loss() * in_loss as f64;
             counted += in_loss;
         }
-        labels.extend(rows.iter().map(|&row| samples.labels[row as usize]));
+        labels.extend(
+            rows.iter()
+                .map(|&row| samples.labels.classes()[row as usize]),
+        );
         all.extend(found);
     }
     let predicted = all.of(&labels);

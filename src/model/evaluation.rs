@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::backend::{Backend, Mode};
-use crate::data::Samples;
+use crate::data::{Labels, Samples};
 use crate::error::Result;
 use crate::metrics::{Evaluation, Metric, Predicted};
 use crate::nn::{Feed, Mlp, Rows};
@@ -67,9 +67,12 @@ pub(super) fn batches(count: usize, size: usize) -> impl Iterator<Item = Range<u
         .map(move |start| start..count.min(start + size))
 }
 
-/// The rows whose labels are among the network's `classes`. The others count as errors.
+/// The rows whose labels are among the network's `classes`; the others count as errors. Without classes all are.
 pub(crate) fn known_rows(samples: &Samples, rows: &[u32], classes: usize) -> Vec<u32> {
-    let is_known = |row: &&u32| (samples.labels[**row as usize] as usize) < classes;
+    let Labels::Classes(labels) = &samples.labels else {
+        return rows.to_vec();
+    };
+    let is_known = |row: &&u32| (labels[**row as usize] as usize) < classes;
     rows.iter().filter(is_known).copied().collect()
 }
 

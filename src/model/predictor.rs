@@ -6,7 +6,7 @@ use super::evaluation::{EVALUATION_ROWS, Predictions, batches, evaluate, known_r
 use super::file::Model;
 use crate::backend::select::{Device, OnBackend, on_inference_backend};
 use crate::backend::{Backend, Mode};
-use crate::data::Samples;
+use crate::data::{Labels, Samples};
 use crate::error::{Error, Result};
 use crate::metrics::{Evaluation, Metric};
 use crate::nn::{Feed, Mlp};
@@ -36,7 +36,10 @@ impl Predictor {
         rows: &[u32],
     ) -> Result<(Evaluation, Predictions)> {
         samples.check_values(self.inputs)?;
-        samples.check_labels(u32::MAX as usize + 1)?;
+        samples.check_labels(match samples.labels {
+            Labels::Classes(_) => u32::MAX as usize + 1,
+            Labels::Values { .. } => self.classes,
+        })?;
         if rows.is_empty() {
             return Err(Error::shape("rows", "at least one", "none"));
         }
@@ -214,7 +217,8 @@ mod tests {
         Samples {
             features: Features::U8((0..rows * INPUTS).map(|i| (i * 97 % 251) as u8).collect()),
             width: INPUTS,
-            labels: (0..rows).map(|i| (i % 3) as u32).collect(),
+            labels: Labels::Classes((0..rows).map(|i| (i % 3) as u32).collect()),
+            weights: None,
         }
     }
 
@@ -294,12 +298,14 @@ mod tests {
         refused("row 4", &sound, &[0, 4]);
         refused("at least one", &sound, &[]);
         let few = Samples {
-            labels: vec![0; 3],
+            labels: vec![0; 3].into(),
+            weights: None,
             ..pixels(4)
         };
         refused("one for each sample", &few, &[0]);
         let strange = Samples {
-            labels: vec![0, 1, 2, 3],
+            labels: vec![0, 1, 2, 3].into(),
+            weights: None,
             ..pixels(4)
         };
         let (evaluation, predictions) = predictor.evaluate(&strange, &[0, 1, 2, 3]).unwrap();
@@ -313,7 +319,8 @@ mod tests {
         );
         // Labels are not needed to predict.
         let unlabelled = Samples {
-            labels: Vec::new(),
+            labels: Vec::new().into(),
+            weights: None,
             ..pixels(4)
         };
         predictor.predict(&unlabelled).unwrap();

@@ -58,7 +58,7 @@ impl<B: Backend> Rows<B> {
         // Samples to be predicted have no labels.
         if labels != 0 {
             for (class, &row) in self.classes.iter_mut().zip(&self.order) {
-                *class = samples.labels[row as usize];
+                *class = samples.labels.classes()[row as usize];
             }
         }
         match &mut self.uploaded {
@@ -209,7 +209,8 @@ mod tests {
         Samples {
             features,
             width,
-            labels,
+            labels: labels.into(),
+            weights: None,
         }
     }
 

@@ -191,7 +191,7 @@ impl Tested {
         let classes = result.class_names.len();
         Ok(Tested {
             names: result.class_names.clone(),
-            confusion: Confusion::new(classes, &samples.labels, &predictions.classes)?,
+            confusion: Confusion::new(classes, samples.labels.classes(), &predictions.classes)?,
             correlation: correlation(&predictions.probabilities, classes),
             wrong: most_surely_wrong(predictions, samples, result.image),
         })
@@ -312,7 +312,7 @@ fn two_decimals(x: f64) -> String {
 
 fn most_surely_wrong(found: &Predictions, test: &Samples, image: Option<ImageShape>) -> Vec<Wrong> {
     let classes = found.probabilities.len() / found.classes.len().max(1);
-    let pairs = test.labels.iter().zip(&found.classes).enumerate();
+    let pairs = test.labels.classes().iter().zip(&found.classes).enumerate();
     let mut wrong: Vec<(f64, usize)> = pairs
         .filter(|(_, (label, predicted))| label != predicted)
         .map(|(i, (_, &predicted))| (found.probabilities[i * classes + predicted as usize], i))
@@ -321,7 +321,7 @@ fn most_surely_wrong(found: &Predictions, test: &Samples, image: Option<ImageSha
     wrong.truncate(WRONG);
     let show = |(probability, index)| Wrong {
         index,
-        label: test.labels[index],
+        label: test.labels.classes()[index],
         predicted: found.classes[index],
         probability,
         picture: image.map(|shape| sample_picture(test, shape, index)),
@@ -344,7 +344,8 @@ mod tests {
         let test = Samples {
             features: Features::U8(vec![0, 10, 20, 30, 40]),
             width: 1,
-            labels: vec![1, 1, 1, 0, 0],
+            labels: vec![1, 1, 1, 0, 0].into(),
+            weights: None,
         };
         let wrong = most_surely_wrong(&found, &test, None);
         let seen: Vec<_> = wrong

@@ -267,7 +267,8 @@ fn hostile_class_names_stay_text() {
         samples: Samples {
             features: Features::U8((0..16).collect()),
             width: 4,
-            labels: vec![0, 1, 0, 1],
+            labels: vec![0, 1, 0, 1].into(),
+            weights: None,
         },
         image: Some(ImageShape {
             height: 2,

@@ -273,7 +273,7 @@ impl Config {
                 train: (0..data.train.labels.len() as u32).collect(),
                 validation: (0..own.labels.len() as u32).collect(),
             },
-            None => stratified(&data.train.labels, self.validation, self.seed),
+            None => stratified(&data.train.labels.strata(), self.validation, self.seed),
         }
     }
 }
@@ -282,7 +282,7 @@ impl Config {
 fn class_counts(data: &Dataset, rows: &[u32]) -> Vec<usize> {
     let mut counts = vec![0; data.classes()];
     for &row in rows {
-        let class = data.train.labels[row as usize] as usize;
+        let class = data.train.labels.classes()[row as usize] as usize;
         if let Some(count) = counts.get_mut(class) {
             *count += 1;
         }
@@ -332,7 +332,7 @@ impl DataSettings {
     /// What to load, and how to read it.
     ///
     /// # Errors
-    /// If there are several label columns, or two test parts.
+    /// If there are two test parts.
     pub fn load_options(&self) -> Result<LoadOptions> {
         let columns = |list: &Option<Vec<Column>>| {
             let columns = list.iter().flatten();
@@ -348,7 +348,9 @@ impl DataSettings {
             test_split: self.test_split,
             test_data: self.test_data.clone(),
             table: TableOptions {
-                label: self.label.as_ref().map(label).transpose()?,
+                task: self.task,
+                labels: self.label.as_ref().map_or_else(Vec::new, Label::to_vec),
+                weight: self.weight.as_ref().map(|weight| weight.text().to_owned()),
                 drop: columns(&self.drop),
                 id: columns(&self.id),
                 numeric: columns(&self.numeric),
@@ -362,14 +364,6 @@ impl DataSettings {
             },
         })
     }
-}
-
-/// The only column of labels.
-fn label(label: &Label) -> Result<String> {
-    label.column().map(str::to_owned).ok_or_else(|| {
-        let message = format!("expected one column, found {:?}", label.columns());
-        keys::error("data.label", message)
-    })
 }
 
 fn check_weights(weights: &ClassWeights) -> Result<()> {

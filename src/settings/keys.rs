@@ -66,7 +66,9 @@ const MAX_COUNT: u64 = i64::MAX as u64;
 /// Every setting, in the order of the sections.
 pub(super) static KEYS: &[Key] = &[
     key!(data.path).named("data").fixed(),
+    key!(data.task).fixed(),
     key!(data.label).fixed(),
+    key!(data.weight).fixed(),
     key!(data.drop).fixed(),
     key!(data.id).fixed(),
     key!(data.numeric).fixed(),

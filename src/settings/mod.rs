@@ -39,8 +39,8 @@ pub(crate) use value::Kind;
 
 use crate::backend::Order;
 use crate::backend::select::{Device, Precision};
-use crate::data::Decimal;
 use crate::data::normalize::Normalize;
+use crate::data::{Decimal, Task};
 use crate::error::MAX_NAME_BYTES;
 use crate::metrics::ValidationMetric;
 use crate::ops::activation::Activation;
@@ -76,10 +76,19 @@ pub struct DataSettings {
     /// $CHAINRULE_DATA, data/fashion-mnist or /usr/share/datasets/fashion-mnist]
     #[arg(long = "data", value_name = "PATH", value_parser = utf8_path())]
     pub path: Option<PathBuf>,
-    /// CSV column of the label: its name, or its index (from 0; negative counts from the end) [default: label, class,
-    /// target or y, else the last column]
+    /// What to predict [default: what the labels suggest: words and few whole numbers are classes, fractional numbers
+    /// are values to predict, several columns of 0 and 1 are several labels]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "TASK")]
+    pub task: Option<Task>,
+    /// CSV column of the label: its name, or its index (from 0; negative counts from the end); several columns are
+    /// separated by commas [default: label, class, target or y, else the last column]
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, value_parser = |text: &str| Ok::<_, Infallible>(Label::from(text)))]
     pub label: Option<Label>,
+    /// Column that says how much each sample counts in training, from 0 on; it is no feature [default: none]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, value_parser = column())]
+    pub weight: Option<Column>,
     /// Columns to leave out, by name or index, separated by commas
     #[serde(skip_serializing_if = "Option::is_none")]
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', allow_hyphen_values = true, value_parser = column())]

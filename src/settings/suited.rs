@@ -55,7 +55,7 @@ impl Settings {
             Some(_) => (data.train.len(), true),
             None => {
                 let seed = self.train.seed.unwrap_or(0);
-                let split = stratified(&data.train.labels, validation, seed);
+                let split = stratified(&data.train.labels.strata(), validation, seed);
                 (split.train.len(), !split.validation.is_empty())
             }
         };

@@ -12,8 +12,8 @@ use super::columns::{Column, Delimiter, Label};
 use super::{OptimizerName, ScheduleName};
 use crate::backend::Order;
 use crate::backend::select::{Device, Precision};
-use crate::data::Decimal;
 use crate::data::normalize::Normalize;
+use crate::data::{Decimal, Task};
 use crate::metrics::ValidationMetric;
 use crate::ops::activation::Activation;
 use crate::optim::By;
@@ -285,6 +285,7 @@ macro_rules! names {
 
 names!(
     Decimal,
+    Task,
     Normalize,
     Activation,
     Order,

@@ -407,7 +407,7 @@ impl<B: Backend> Trainer<B> {
             let known = known_rows(samples, &self.split.validation, self.mlp.spec().outputs);
             let labels: Vec<u32> = known
                 .iter()
-                .map(|&row| samples.labels[row as usize])
+                .map(|&row| samples.labels.classes()[row as usize])
                 .collect();
             let predicted = predictions.of(&labels);
             let value = |&metric: &Metric| Some((metric, predicted.get(metric)?));

@@ -45,6 +45,7 @@ impl Schema {
             features,
             width,
             labels: samples.labels.clone(),
+            weights: samples.weights.clone(),
         };
         Ok((Some(encoded), notices))
     }

@@ -42,7 +42,8 @@ impl Schema {
         let schema = Schema {
             has_names: table.has_names,
             file_columns: table.file_columns,
-            target: table.target.clone(),
+            targets: table.targets.clone(),
+            weight: table.weight.clone(),
             ids: table.ids.clone(),
             columns,
         };

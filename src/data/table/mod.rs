@@ -56,8 +56,10 @@ pub struct Table {
     pub has_names: bool,
     /// Columns in the file, features and others; 0 for arrays.
     pub file_columns: usize,
-    /// The label column, for files that have one.
-    pub target: Option<TargetColumn>,
+    /// The label columns, for files that have some.
+    pub targets: Vec<TargetColumn>,
+    /// The column that says how much each sample counts in training.
+    pub weight: Option<String>,
     /// The columns that name rows.
     pub ids: Vec<String>,
     /// Where the rows of the training part come from.
@@ -127,7 +129,8 @@ impl Table {
         Schema {
             has_names: self.has_names,
             file_columns: self.file_columns,
-            target: self.target.clone(),
+            targets: self.targets.clone(),
+            weight: self.weight.clone(),
             ids: self.ids.clone(),
             columns: self.columns.iter().map(column).collect(),
         }

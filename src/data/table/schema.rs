@@ -16,9 +16,12 @@ pub struct Schema {
     /// Columns in the file, features and others; 0 for arrays.
     #[serde(default)]
     pub file_columns: usize,
-    /// The label column, for files that have one.
-    #[serde(default)]
-    pub target: Option<TargetColumn>,
+    /// The label columns, for files that have some.
+    #[serde(default, rename = "target", with = "target_columns")]
+    pub targets: Vec<TargetColumn>,
+    /// The column that says how much each sample counts in training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<String>,
     /// The columns that name rows.
     #[serde(default)]
     pub ids: Vec<String>,
@@ -33,6 +36,41 @@ pub struct TargetColumn {
     pub name: String,
     /// Its place in the file, from 0.
     pub position: usize,
+}
+
+/// Label columns in a file: null, one, or a list.
+mod target_columns {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::TargetColumn;
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        One(TargetColumn),
+        Several(Vec<TargetColumn>),
+    }
+
+    pub(super) fn serialize<S: Serializer>(
+        targets: &[TargetColumn],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match targets {
+            [] => serializer.serialize_none(),
+            [one] => one.serialize(serializer),
+            several => several.serialize(serializer),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<TargetColumn>, D::Error> {
+        Ok(match Option::deserialize(deserializer)? {
+            None => Vec::new(),
+            Some(Written::One(one)) => vec![one],
+            Some(Written::Several(several)) => several,
+        })
+    }
 }
 
 /// A column that is a feature.
@@ -155,10 +193,14 @@ impl Schema {
         Schema {
             has_names: false,
             file_columns: 0,
-            target: label.map(|name| TargetColumn {
-                name: name.to_owned(),
-                position: width,
-            }),
+            targets: label
+                .map(|name| TargetColumn {
+                    name: name.to_owned(),
+                    position: width,
+                })
+                .into_iter()
+                .collect(),
+            weight: None,
             ids: Vec::new(),
             columns: (0..width).map(column).collect(),
         }
@@ -174,7 +216,7 @@ impl Schema {
             columns => columns,
         };
         let columns = self.columns.iter().map(|column| column.position);
-        let mut places = columns.chain(self.target.iter().map(|target| target.position));
+        let mut places = columns.chain(self.targets.iter().map(|target| target.position));
         if let Some(found) = places.find(|&place| place >= limit) {
             let expected = format!("columns below {limit}");
             return Err(Error::shape("schema", expected, found.to_string()));
@@ -264,6 +306,7 @@ pub(in crate::data) fn select_columns(
         },
         width,
         labels: samples.labels,
+        weights: samples.weights,
     })
 }
 
@@ -276,7 +319,8 @@ mod tests {
         let schema = Schema {
             has_names: true,
             file_columns: 4,
-            target: None,
+            targets: Vec::new(),
+            weight: None,
             ids: vec!["id".to_owned()],
             columns: vec![
                 SchemaColumn {

@@ -29,7 +29,8 @@ fn table(names: &str, rows: &[&str]) -> (Table, Samples) {
     let columns: Vec<TableColumn> = columns.collect();
     let samples = Samples {
         width: columns.len(),
-        labels: vec![0; rows.len()],
+        labels: vec![0; rows.len()].into(),
+        weights: None,
         features: Features::F64(values),
     };
     let table = Table {
@@ -251,7 +252,8 @@ fn numbers_without_holes_stay_where_they_are() {
     let holes = Samples {
         features: Features::F32(vec![f32::NAN, 1.0]),
         width: 2,
-        labels: Vec::new(),
+        labels: Vec::new().into(),
+        weights: None,
     };
     let (encoded, notices) = schema.encode(&holes, &RowSource::default()).unwrap();
     assert_eq!(encoded.unwrap().features, Features::F32(vec![2.0, 1.0]));
