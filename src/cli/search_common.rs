@@ -144,7 +144,9 @@ impl Base {
         };
         let data = Arc::new(data::load(&options)?);
         let split = Config::new(&self.settings)?.split(&data);
-        let notices = Fitted::new(data.clone(), &split.train)?.notices().to_vec();
+        let notices = Fitted::new(data.clone(), &split.train, None)?
+            .notices()
+            .to_vec();
         Ok(with_notices(data, notices))
     }
 }

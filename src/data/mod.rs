@@ -60,9 +60,9 @@ pub use locate::{VARIABLE, locate};
 pub use normalize::{Normalize, Normalizer};
 pub use options::{LoadOptions, TableOptions};
 pub use picture::{class_picture, sample_picture};
-pub use split::Split;
+pub use split::{Split, Validation};
 pub use table::{
-    Fitted, InputRows, RowSource, Schema, SchemaColumn, Table, TableColumn, TargetColumn,
+    Fitted, InputRows, MAX_BINS, RowSource, Schema, SchemaColumn, Table, TableColumn, TargetColumn,
     Treatment, WantedKind,
 };
 pub use target_scale::TargetScale;

@@ -117,7 +117,7 @@ pub(crate) fn evaluate<B: Backend>(
     }
     mlp.finish_losses(&mut losses)?;
     let count = rows.len() as f64;
-    let loss: f64 = losses.iter().fold(0.0, |sum, l| sum + l.cross_entropy_sum);
+    let loss: f64 = losses.iter().fold(0.0, |sum, l| sum + l.plain_sum);
     let correct: usize = losses.iter().map(|l| l.correct).sum();
     Ok(Evaluation::new([
         (Metric::Accuracy, correct as f64 / count),

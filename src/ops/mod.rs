@@ -21,7 +21,7 @@
 //! | [`batch_norm`] | `$y = \gamma\,(x - \mu)/\sqrt{\sigma^2 + \varepsilon} + \beta$`, per column |
 //! | [`dropout`] | `$y = x\,m/(1-p)$`, `$m$` a random mask |
 //! | [`activation`] | relu, leaky_relu, sigmoid, tanh, gelu, silu, elu, identity |
-//! | [`loss::cross_entropy`] | mean of `$-\log \mathrm{softmax}(z)_y$`, with label smoothing and class weights |
+//! | [`loss`] | cross-entropy, binary cross-entropy, mean squared error, Huber's loss, mean absolute error |
 //!
 //! [`reduce`] holds the sums that they share, each with one fixed order. `gradient.rs` holds the central differences
 //! that their tests compare with.

@@ -29,7 +29,7 @@ pub fn cost_of_run(config: &Config, data: &Dataset) -> Result<f64> {
     let parameters = Layout::new(&spec).parameter_count() as f64;
     let held_out = match data.validation {
         Some(_) => 0.0,
-        None => config.validation,
+        None => config.validation.share(),
     };
     let samples = data.train.len() as f64 * (1.0 - held_out);
     let updates = (samples / config.batch_size as f64).ceil();

@@ -1,13 +1,14 @@
 //! Settings, checked: every value present, in range, and of the type that the engine uses.
 
+use super::embed::{Embedding, embedding, write_embedding};
+use super::loss::{loss, write_loss};
 use super::suited::{DEFAULT_BATCH_SIZE, DEFAULT_EPOCHS, DEFAULT_VALIDATION};
 use super::{ClassWeights, Column, DataSettings, Label, ModelSettings, Settings, keys, rules};
 use crate::backend::Order;
 use crate::backend::select::{Device, Precision};
 use crate::data::augment::Augment;
 use crate::data::normalize::Normalize;
-use crate::data::split::{Split, stratified};
-use crate::data::{Dataset, DialectOptions, LoadOptions, TableOptions, Task};
+use crate::data::{Dataset, DialectOptions, LoadOptions, Split, TableOptions, Task, Validation};
 use crate::error::Result;
 use crate::metrics::{Metric, ValidationMetric};
 use crate::nn::NetworkSpec;
@@ -15,7 +16,6 @@ use crate::nn::init::Init;
 use crate::nn::spec::hidden_widths;
 use crate::ops::activation::Activation;
 use crate::ops::loss::Loss;
-use crate::ops::loss::cross_entropy::CrossEntropy;
 use crate::optim::{By, Optimizer, Schedule};
 
 /// A run, completely described: by [`Config::new`] as far as no data are needed, then by [`Config::for_data`].
@@ -24,9 +24,7 @@ use crate::optim::{By, Optimizer, Schedule};
 pub struct Config {
     /// What to load, and how to read it.
     pub source: LoadOptions,
-    /// What the model is to tell of a sample.
-    pub task: Task,
-    pub validation: f64,
+    pub validation: Validation,
     pub normalize: Normalize,
     pub augment: Augment,
     /// Units of the hidden layers.
@@ -36,9 +34,15 @@ pub struct Config {
     pub dropout: f64,
     pub order: Order,
     pub init: Init,
+    /// How the numbers of a table enter; `None`: as they are.
+    pub embedding: Option<Embedding>,
+    /// Networks in one.
+    pub members: usize,
     pub epochs: u32,
     pub batch_size: usize,
     pub seed: u64,
+    /// What is predicted; what the data suggest comes with [`Config::for_data`].
+    pub task: Task,
     /// `None`: `RAYON_NUM_THREADS`, else one per core.
     pub threads: Option<usize>,
     pub precision: Precision,
@@ -89,12 +93,12 @@ impl Config {
         let device = train.device.unwrap_or_default();
         check_device(device, precision)?;
         train.class_weights.as_ref().map_or(Ok(()), check_weights)?;
+        let task = data.task.unwrap_or_default();
         let augment = data.augment.as_deref().unwrap_or("none");
         let init = model.init.as_deref().map(str::parse).transpose();
         let mut config = Config {
             source: data.load_options()?,
-            task: Task::Classification,
-            validation: data.validation.unwrap_or(DEFAULT_VALIDATION),
+            validation: data.how_to_validate()?,
             normalize: data.normalize.unwrap_or_default(),
             augment: augment.parse().map_err(|e| keys::within("data", e))?,
             hidden: hidden(model)?,
@@ -105,6 +109,8 @@ impl Config {
             init: init
                 .map_err(|e| keys::error("model.init", e))?
                 .unwrap_or_default(),
+            embedding: embedding(model)?,
+            members: model.members.unwrap_or(1),
             epochs: train.epochs.unwrap_or(DEFAULT_EPOCHS),
             batch_size: train.batch_size.unwrap_or(DEFAULT_BATCH_SIZE),
             seed: train.seed.unwrap_or(0),
@@ -114,17 +120,15 @@ impl Config {
             shuffle: train.shuffle.unwrap_or(true),
             drop_last: train.drop_last.unwrap_or(false),
             class_weights: train.class_weights.clone(),
-            loss: Loss::CrossEntropy(CrossEntropy {
-                label_smoothing: train.label_smoothing.unwrap_or(0.0),
-                class_weights: match &train.class_weights {
-                    Some(ClassWeights::InOrder(weights)) => Some(weights.clone()),
-                    _ => None,
-                },
-            }),
+            task,
+            loss: loss(train, task)?,
             clip_norm: train.clip_norm.unwrap_or(0.0),
             patience: train.patience,
             min_delta: train.min_delta.unwrap_or(0.0),
-            monitor: train.monitor.unwrap_or_default(),
+            monitor: train.monitor.unwrap_or(match task {
+                Task::Classification => ValidationMetric::default(),
+                Task::Regression | Task::Multilabel => ValidationMetric::ValLoss,
+            }),
             optimizer: rules::optimizer(optimizer)?,
             lr: optimizer.lr.unwrap_or(0.001),
             schedule: rules::schedule(schedule)?,
@@ -155,6 +159,7 @@ impl Config {
             false => self,
         };
         config.notices.extend(notice);
+        config.check_folds(data)?;
         let split = config.split(data);
         let samples = split.train.len();
         if config.batch_size > samples && samples > 0 {
@@ -168,10 +173,25 @@ impl Config {
             let weights = weights
                 .of(&data.class_names, counts)
                 .map_err(|why| keys::error("train.class_weights", why))?;
-            let Loss::CrossEntropy(loss) = &mut config.loss;
-            loss.class_weights = Some(weights);
+            if let Loss::CrossEntropy(loss) = &mut config.loss {
+                loss.class_weights = Some(weights);
+            }
         }
         Ok(config)
+    }
+
+    /// Checks that the training samples can be dealt to the folds.
+    fn check_folds(&self, data: &Dataset) -> Result<()> {
+        let Validation::Fold { folds, .. } = self.validation else {
+            return Ok(());
+        };
+        let found = match &data.validation {
+            Some(_) => "a validation part in the data".to_owned(),
+            None if (folds as usize) > data.train.len() => format!("{} samples", data.train.len()),
+            None => return Ok(()),
+        };
+        let message = format!("expected samples to deal to {folds} folds, found {found}");
+        Err(keys::error("data.folds", message))
     }
 
     /// Every value written out, so that the file alone repeats the run.
@@ -181,7 +201,10 @@ impl Config {
             data: given.data.clone(),
             ..Settings::default()
         };
-        s.data.validation = Some(self.validation);
+        s.data.validation = match self.validation {
+            Validation::Share(share) => Some(share),
+            Validation::Fold { .. } => None,
+        };
         s.data.test = Some(self.source.test);
         s.data.normalize = Some(self.normalize);
         s.data.augment = Some(self.augment.to_string());
@@ -197,6 +220,8 @@ impl Config {
         s.model.dropout = Some(self.dropout);
         s.model.order = Some(self.order);
         s.model.init = Some(self.init.to_string());
+        write_embedding(&mut s.model, self.embedding);
+        s.model.members = (self.members > 1).then_some(self.members);
         s.train.epochs = Some(self.epochs);
         s.train.batch_size = Some(self.batch_size);
         s.train.seed = Some(self.seed);
@@ -205,8 +230,7 @@ impl Config {
         s.train.device = Some(self.device);
         s.train.shuffle = Some(self.shuffle);
         s.train.drop_last = Some(self.drop_last);
-        let Loss::CrossEntropy(loss) = &self.loss;
-        s.train.label_smoothing = Some(loss.label_smoothing);
+        write_loss(&mut s.train, &self.loss);
         s.train.class_weights.clone_from(&self.class_weights);
         s.train.clip_norm = Some(self.clip_norm);
         s.train.patience = self.patience;
@@ -234,6 +258,11 @@ impl Config {
         metrics
             .filter(|metric| metric.is_on_request(self.task))
             .collect()
+    }
+
+    /// The most bins of a number that is encoded piecewise linearly, if numbers are.
+    pub fn bins(&self) -> Option<u32> {
+        self.embedding.map(|embedding| embedding.bins)
     }
 
     /// The network for data of these sizes.
@@ -268,13 +297,7 @@ impl Config {
     /// Which samples of `data.train` are learnt from, and which of it validate, or of `data.validation` if there is
     /// one.
     pub fn split(&self, data: &Dataset) -> Split {
-        match &data.validation {
-            Some(own) => Split {
-                train: (0..data.train.labels.len() as u32).collect(),
-                validation: (0..own.labels.len() as u32).collect(),
-            },
-            None => stratified(&data.train.labels.strata(), self.validation, self.seed),
-        }
+        data.split(self.validation, self.seed)
     }
 }
 
@@ -329,6 +352,32 @@ fn check_device(device: Device, precision: Precision) -> Result<()> {
 }
 
 impl DataSettings {
+    /// Which samples validate: those of the fold, if one is said, in place of a share.
+    ///
+    /// # Errors
+    /// If there is no such fold, or a share is said too.
+    pub(super) fn how_to_validate(&self) -> Result<Validation> {
+        let refuse = |key, message: &str| Err(keys::error(key, message));
+        let share = self.validation.unwrap_or(DEFAULT_VALIDATION);
+        match (self.fold, self.folds) {
+            (_, Some(_)) if self.validation.is_some() => refuse(
+                "data.folds",
+                "expected either folds or a validation share, found both",
+            ),
+            (Some(_), None) => refuse(
+                "data.fold",
+                "expected a number of folds (--folds), found none",
+            ),
+            (Some(number), Some(folds)) if number > folds => {
+                let message =
+                    format!("expected at most {folds}, the number of folds, found {number}");
+                refuse("data.fold", &message)
+            }
+            (Some(number), Some(folds)) => Ok(Validation::Fold { number, folds }),
+            (None, _) => Ok(Validation::Share(share)),
+        }
+    }
+
     /// What to load, and how to read it.
     ///
     /// # Errors

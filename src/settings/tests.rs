@@ -9,7 +9,7 @@ use ndarray::Array2;
 use super::keys::KEYS;
 use super::range::Range;
 use super::*;
-use crate::data::Dataset;
+use crate::data::{Dataset, Validation};
 use crate::error::Result;
 use crate::metrics::Metric;
 use crate::optim::{Optimizer, Schedule};
@@ -381,7 +381,7 @@ fn defaults_are_the_study_s() {
     );
     assert_eq!(
         (config.lr, config.validation, config.dropout),
-        (0.001, 0.2, 0.0)
+        (0.001, Validation::Share(0.2), 0.0)
     );
     assert_eq!(config.optimizer, Optimizer::default());
     assert_eq!(config.schedule, Schedule::Constant);

@@ -9,7 +9,7 @@ use serde::de::value::Error as NameError;
 
 use super::class_weights::ClassWeights;
 use super::columns::{Column, Delimiter, Label};
-use super::{OptimizerName, ScheduleName};
+use super::{Embed, LossName, OptimizerName, ScheduleName};
 use crate::backend::Order;
 use crate::backend::select::{Device, Precision};
 use crate::data::normalize::Normalize;
@@ -286,6 +286,8 @@ macro_rules! names {
 names!(
     Decimal,
     Task,
+    LossName,
+    Embed,
     Normalize,
     Activation,
     Order,

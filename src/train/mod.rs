@@ -6,6 +6,7 @@
 
 mod checkpoint;
 mod fit;
+mod folds;
 mod monitor;
 mod other_metrics;
 mod overview;
@@ -16,6 +17,7 @@ mod run_writer;
 mod trainer;
 
 pub use fit::{Control, History, Observer, Start, fit};
+pub use folds::{FoldsDir, FoldsSummary, fold_settings};
 pub use monitor::Best;
 pub use other_metrics::OtherMetrics;
 pub use overview::{Overview, Status};

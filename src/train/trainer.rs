@@ -155,7 +155,7 @@ impl<B: Backend> Trainer<B> {
             .check(data.image)
             .map_err(|e| crate::settings::within("data", e))?;
 
-        let data = Fitted::new(data, &split.train)?;
+        let data = Fitted::new(data, &split.train, config.bins())?;
         let spec = config.network(data.train().width, data.data().classes())?;
         check_sizes(&config, &spec, &split)?;
         let normalizer = data.normalizer(config.normalize, &split.train);

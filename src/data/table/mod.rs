@@ -9,6 +9,7 @@ mod cell;
 mod encode;
 mod fit;
 mod fitted;
+mod piecewise;
 mod row_lines;
 mod schema;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use super::Samples;
 
 pub(super) use cell::TableCell;
 pub use fitted::Fitted;
+pub use piecewise::MAX_BINS;
 pub(super) use row_lines::RowLines;
 pub(super) use schema::select_columns;
 pub use schema::{Schema, SchemaColumn, TargetColumn, Treatment};
