@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use super::description::{Description, FORMAT};
 use super::tensors::{self, TensorFile};
 use crate::backend::select::Precision;
+use crate::data::Task;
 use crate::error::{Error, Result};
 use crate::nn::Layout;
+use crate::ops::loss::Loss;
 use crate::real::Real;
 use crate::settings::Config;
 
@@ -90,6 +92,23 @@ impl Model {
     /// The settings of its run, checked.
     pub fn config(&self) -> Result<Config> {
         Config::new(&self.description.settings)
+    }
+
+    /// The loss that it is judged by: that of its training without smoothing and weights.
+    ///
+    /// # Errors
+    /// If its settings are none, or those of another task.
+    pub(super) fn plain_loss(&self) -> Result<Loss> {
+        let task = self.description.task;
+        if task == Task::Classification {
+            return Ok(Loss::default());
+        }
+        let plain = self.config()?.loss.plain();
+        if plain.task() != task {
+            let expected = format!("a loss for {}", task.name());
+            return Err(Error::shape("settings", expected, plain.name()));
+        }
+        Ok(plain)
     }
 
     /// The precision that it was trained in.
