@@ -101,15 +101,6 @@ impl<'a, D> BatchTargets<'a, D> {
         BatchTargets { host, uploaded }
     }
 
-    /// The same, with all rows counting alike.
-    pub(crate) fn without_weights(self) -> Self {
-        let kind = self.host.kind;
-        BatchTargets {
-            host: kind.into(),
-            ..self
-        }
-    }
-
     /// The targets in this program's memory.
     pub fn host(&self) -> Targets<'a> {
         self.host

@@ -81,7 +81,7 @@ pub(super) fn run(args: &AnalyzeArgs) -> Result<()> {
     let outputs = if args.logits {
         &found.logits
     } else {
-        &found.probabilities
+        &found.outputs
     };
     let mut models = vec![Analysis::new(
         args.model.name(),

@@ -302,7 +302,7 @@ fn evaluate(model: &Model, mut predictor: Predictor, selection: &Selection) -> R
         );
         all.extend(found);
     }
-    let predicted = all.of(&labels);
+    let predicted = all.of_classes(&labels);
     let metrics = Metric::of_task(Task::Classification).iter();
     let on_request = metrics
         .copied()

@@ -14,8 +14,7 @@ use crate::data::{
 };
 use crate::error::{Error, Result};
 use crate::nn::NetworkSpec;
-use crate::ops::loss::Loss;
-use crate::settings::{Label, Settings, loss};
+use crate::settings::{Label, Settings};
 
 /// The file's format; another number is refused.
 pub(super) const FORMAT: u32 = 1;
@@ -157,14 +156,6 @@ impl Description {
                 Err(Error::shape("target_scale", expected, found.to_string()))
             }
         }
-    }
-
-    /// The loss that it was trained with, without weights.
-    ///
-    /// # Errors
-    /// If the settings name one of another task.
-    pub(super) fn loss(&self) -> Result<Loss> {
-        loss(&self.settings.train, self.task).map(|loss| loss.plain())
     }
 
     /// The precision that it was trained in.

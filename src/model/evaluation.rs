@@ -1,4 +1,4 @@
-//! The metrics of a network on labelled samples, and its predictions, batch by batch.
+//! Loss and accuracy of a network on labelled samples, and its predictions, batch by batch.
 
 use std::ops::Range;
 
@@ -18,94 +18,108 @@ pub const EVALUATION_ROWS: usize = 250;
 /// What a network says of some samples.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Predictions {
-    /// The probabilities of the classes, or of the labels, row-major `[samples, outputs]`; none in regression.
-    pub probabilities: Vec<f64>,
-    /// The numbers in their own units, row-major `[samples, outputs]`; none in other tasks.
-    pub values: Vec<f64>,
-    /// The network's outputs, of which probabilities are the softmax or the sigmoid, row-major `[samples, outputs]`; an
-    /// evaluation does not keep them.
+    /// What it is to say.
+    pub task: Task,
+    /// Row-major `[samples, outputs]`: the probability of each class or label, or each number in its own units.
+    pub outputs: Vec<f64>,
+    /// What the probabilities are the softmax or the sigmoid of, or the numbers as the network has them, row-major
+    /// `[samples, outputs]`; an evaluation does not keep it.
     pub logits: Vec<f64>,
-    /// The most probable class of each sample; none in other tasks.
+    /// The most probable class of each sample; other tasks have none.
     pub classes: Vec<u32>,
 }
 
 impl Predictions {
-    /// Adds what the first `count` rows of a network's last forward say in a task. `scale` is that of the targets.
+    /// None yet, of a task.
+    pub fn new(task: Task) -> Self {
+        Predictions {
+            task,
+            ..Predictions::default()
+        }
+    }
+
+    /// Adds those for the first `count` rows of a network's last forward. `scale` brings numbers back to their own
+    /// units.
     pub(super) fn append<B: Backend>(
         &mut self,
         mlp: &Mlp<B>,
         count: usize,
-        task: Task,
         scale: Option<&TargetScale>,
     ) -> Result<()> {
         let mut outputs = mlp.logits(count)?;
-        let widened = |outputs: &[B::Real]| outputs.iter().map(|x| x.to_f64()).collect::<Vec<_>>();
-        match task {
+        match self.task {
             Task::Classification => {
                 let first = self.classes.len();
                 self.classes.resize(first + count, 0);
                 mlp.argmax(&mut self.classes[first..])?;
-                for row in outputs.chunks_exact_mut(mlp.spec().outputs) {
-                    softmax(row);
-                }
-                self.probabilities.extend(widened(&outputs));
+                let rows = outputs.chunks_exact_mut(mlp.spec().outputs);
+                rows.for_each(softmax);
             }
-            Task::Multilabel => {
-                sigmoid(&mut outputs);
-                self.probabilities.extend(widened(&outputs));
-            }
-            Task::Regression => {
-                let mut values = widened(&outputs);
-                if let Some(scale) = scale {
-                    scale.restore(&mut values);
-                }
-                self.values.extend(values);
-            }
+            Task::Multilabel => sigmoid(&mut outputs),
+            Task::Regression => {}
+        }
+        let first = self.outputs.len();
+        self.outputs.extend(outputs.into_iter().map(Real::to_f64));
+        if let Some(scale) = scale {
+            scale.restore(&mut self.outputs[first..]);
         }
         Ok(())
     }
 
     /// Adds those for more samples.
     pub fn extend(&mut self, more: Predictions) {
-        self.probabilities.extend(more.probabilities);
-        self.values.extend(more.values);
+        if self.outputs.is_empty() {
+            *self = more;
+            return;
+        }
+        self.outputs.extend(more.outputs);
         self.logits.extend(more.logits);
         self.classes.extend(more.classes);
     }
 
-    /// The value of a metric for samples with these labels; `None` if it is not defined, or is the loss.
+    /// The value of a metric, if these samples have the labels. `None` if it is not defined, or not of these labels.
     ///
     /// # Panics
-    /// If there is not one label a sample.
+    ///
+    /// If there are not as many labels as predictions.
     pub fn metric(&self, metric: Metric, labels: &Labels) -> Option<f64> {
-        match labels {
-            Labels::Classes(labels) => self.of(labels).get(metric),
-            Labels::Values { values, columns } if self.probabilities.is_empty() => {
-                let predicted = PredictedValues {
-                    targets: *columns,
-                    truth: values,
-                    predictions: &self.values,
-                };
-                predicted.get(metric)
+        match (self.task, labels) {
+            (Task::Classification, Labels::Classes(labels)) => self.of_classes(labels).get(metric),
+            (Task::Regression, Labels::Values { values, columns }) => {
+                self.of_values(values, *columns).get(metric)
             }
-            Labels::Values { values, columns } => {
-                let predicted = PredictedLabels {
-                    labels: *columns,
-                    truth: values,
-                    probabilities: &self.probabilities,
-                };
-                predicted.get(metric)
+            (Task::Multilabel, Labels::Values { values, columns }) => {
+                self.of_labels(values, *columns).get(metric)
             }
+            _ => None,
         }
     }
 
-    /// These predictions for samples of these classes.
-    pub fn of<'a>(&'a self, labels: &'a [u32]) -> Predicted<'a> {
+    /// These predictions beside the true classes.
+    pub fn of_classes<'a>(&'a self, labels: &'a [u32]) -> Predicted<'a> {
         Predicted {
-            classes: self.probabilities.len() / self.classes.len().max(1),
+            classes: self.outputs.len() / self.classes.len().max(1),
             labels,
             predictions: &self.classes,
-            probabilities: &self.probabilities,
+            probabilities: &self.outputs,
+        }
+    }
+
+    /// These predictions beside the true numbers `[samples, targets]`.
+    pub fn of_values<'a>(&'a self, truth: &'a [f64], targets: usize) -> PredictedValues<'a> {
+        PredictedValues {
+            targets,
+            truth,
+            predictions: &self.outputs,
+        }
+    }
+
+    /// These predictions beside the true labels `[samples, labels]`, 1 where a sample has one.
+    pub fn of_labels<'a>(&'a self, truth: &'a [f64], labels: usize) -> PredictedLabels<'a> {
+        PredictedLabels {
+            labels,
+            truth,
+            probabilities: &self.outputs,
         }
     }
 }
@@ -136,39 +150,30 @@ pub(crate) fn with_errors(known: Evaluation, count: usize, all: usize) -> Evalua
     evaluation
 }
 
-/// The metrics of a network on rows of `samples` that are always measured; `loss` is what it was trained with. If
+/// Mean loss of a network on rows of `samples`, as `plain` has it, and the accuracy, if models of its task have one. If
 /// `predictions` is given, those for the rows are appended to it.
 pub(crate) fn evaluate<B: Backend>(
     mlp: &mut Mlp<B>,
     feed: &mut Feed<B>,
     samples: &Samples,
     rows: &Rows<B>,
-    loss: &Loss,
-    predictions: Option<&mut Predictions>,
+    plain: &Loss,
+    mut predictions: Option<&mut Predictions>,
 ) -> Result<Evaluation> {
-    let task = loss.task();
-    let mut own = Predictions::default();
-    // The metrics of classes are counted with the loss; those of other tasks need the predictions.
-    let mut predictions = match predictions {
-        None if task != Task::Classification => Some(&mut own),
-        given => given,
-    };
-    let scale = feed.target_scale().cloned();
-    let plain = loss.plain();
     let mut losses = Vec::with_capacity(rows.len().div_ceil(EVALUATION_ROWS));
     // An evaluation that failed may have left some.
     mlp.finish_losses(&mut losses)?;
     losses.clear();
     for batch in batches(rows.len(), mlp.capacity().min(EVALUATION_ROWS)) {
-        let targets = rows.targets(batch.clone())?.without_weights();
+        let targets = rows.targets(batch.clone())?;
         let count = batch.len();
         mlp.forward(
             feed.batch(mlp.backend(), samples, rows, batch, None)?,
             Mode::Eval,
         )?;
-        mlp.start_loss(targets, &plain)?;
+        mlp.start_loss(targets, plain)?;
         if let Some(predictions) = &mut predictions {
-            predictions.append(mlp, count, task, scale.as_ref())?;
+            predictions.append(mlp, count, feed.target_scale())?;
         }
         if mlp.pending_losses() == B::PENDING_LOSSES {
             mlp.finish_losses(&mut losses)?;
@@ -178,17 +183,8 @@ pub(crate) fn evaluate<B: Backend>(
     let count = rows.len() as f64;
     let loss: f64 = losses.iter().fold(0.0, |sum, l| sum + l.plain_sum);
     let correct: usize = losses.iter().map(|l| l.correct).sum();
-    let mut evaluation = Evaluation::new([(Metric::Loss, loss / count)]);
-    match predictions.filter(|_| task != Task::Classification) {
-        None => evaluation.extend([(Metric::Accuracy, correct as f64 / count)]),
-        Some(predictions) => {
-            let truth = samples.labels.select(rows.order());
-            let always = Metric::of_task(task)
-                .iter()
-                .filter(|m| m.is_always_measured(task));
-            let value = |&metric: &Metric| Some((metric, predictions.metric(metric, &truth)?));
-            evaluation.extend(always.filter_map(value));
-        }
-    }
-    Ok(evaluation)
+    let accuracy = (Metric::Accuracy, correct as f64 / count);
+    let accuracy = Metric::Accuracy.is_of(plain.task()).then_some(accuracy);
+    let measured = [Some((Metric::Loss, loss / count)), accuracy];
+    Ok(Evaluation::new(measured.into_iter().flatten()))
 }

@@ -25,7 +25,7 @@ pub struct Predictor {
 }
 
 impl Predictor {
-    /// Mean cross-entropy and accuracy on the rows `rows` of `samples`, and what is predicted for each row. A label
+    /// Mean loss and accuracy on the rows `rows` of `samples`, and what is predicted for each row. A label
     /// that is none of the network's classes counts as an error, and not in the loss.
     ///
     /// # Errors
@@ -101,7 +101,7 @@ impl Model {
         let mut predictor = self.predictor(Device::Cpu, thread_count(None)?)?;
         let predictions = predictor.predict(&samples)?;
         let shape = (x.nrows(), spec.outputs);
-        let probabilities = Array2::from_shape_vec(shape, predictions.probabilities);
+        let probabilities = Array2::from_shape_vec(shape, predictions.outputs);
         Ok(probabilities.expect("one probability per row and class"))
     }
 }
@@ -116,8 +116,8 @@ trait Network: Send {
 struct Loaded<B: Backend> {
     mlp: Mlp<B>,
     feed: Feed<B>,
-    /// What it was trained with.
-    loss: Loss,
+    /// What it is judged by.
+    plain: Loss,
 }
 
 /// Loads a model on whichever backend is chosen.
@@ -143,31 +143,31 @@ impl OnBackend for Load<'_> {
         mlp.load_from(params, running)?;
         let feed = Feed::new(mlp.backend(), normalizer, EVALUATION_ROWS)?
             .with_targets(description.target_scale.clone());
-        let loss = description.loss()?;
-        Ok(Box::new(Loaded { mlp, feed, loss }))
+        let plain = self.0.plain_loss()?;
+        Ok(Box::new(Loaded { mlp, feed, plain }))
     }
 }
 
 impl<B: Backend> Network for Loaded<B> {
     fn evaluate(&mut self, samples: &Samples, rows: &[u32]) -> Result<(Evaluation, Predictions)> {
-        let mut predictions = Predictions::default();
+        let mut predictions = Predictions::new(self.plain.task());
         let (mlp, seen) = (&mut self.mlp, Some(&mut predictions));
         let rows = self.feed.rows(mlp.backend(), samples, rows.to_vec())?;
-        let evaluation = evaluate(mlp, &mut self.feed, samples, &rows, &self.loss, seen)?;
+        let evaluation = evaluate(mlp, &mut self.feed, samples, &rows, &self.plain, seen)?;
         Ok((evaluation, predictions))
     }
 
     fn predict(&mut self, samples: &Samples, rows: &[u32]) -> Result<Predictions> {
         let (mlp, feed) = (&mut self.mlp, &mut self.feed);
         let rows = feed.rows(mlp.backend(), samples, rows.to_vec())?;
-        let mut out = Predictions::default();
+        let mut out = Predictions::new(self.plain.task());
         for batch in batches(rows.len(), mlp.capacity()) {
             let count = batch.len();
             mlp.forward(
                 feed.batch(mlp.backend(), samples, &rows, batch, None)?,
                 Mode::Eval,
             )?;
-            out.append(mlp, count, self.loss.task(), feed.target_scale())?;
+            out.append(mlp, count, feed.target_scale())?;
             let logits = mlp.logits(count)?;
             out.logits.extend(logits.into_iter().map(Real::to_f64));
         }
@@ -355,7 +355,7 @@ mod tests {
         let predictions = cpu(&model, 1).predict(&Samples::from_array(x.view()).unwrap());
         assert_eq!(
             probabilities.as_slice().unwrap(),
-            predictions.unwrap().probabilities
+            predictions.unwrap().outputs
         );
         assert_eq!(
             model

@@ -75,7 +75,7 @@ impl Worker<'_> {
         let objective = self.plan.objective.metric().of(DataPart::Validation);
         let settings = self.plan.space.settings(&claim.point, &self.plan.base)?;
         let batch_size = settings.train.batch_size;
-        let task = self.plan.config(&claim.point, claim.slot, 0)?.task;
+        let task = self.data.task;
         let mut summaries = Vec::new();
         let mut values = Vec::new();
         for repeat in 0..self.plan.repeats {

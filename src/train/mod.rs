@@ -7,6 +7,7 @@
 mod checkpoint;
 mod fit;
 mod folds;
+mod measure;
 mod monitor;
 mod other_metrics;
 mod overview;

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use super::measure::{always_measured, measure};
 use super::monitor::{self, Best, Patience, is_better};
 use super::other_metrics::OtherMetrics;
 use super::{EpochRecord, Observer};
@@ -16,7 +17,7 @@ use crate::error::Result;
 use crate::metrics::{Evaluation, Metric};
 use crate::model::Model;
 use crate::model::tensors::TensorFile;
-use crate::model::{self, Description, EVALUATION_ROWS, Predictions, known_rows, with_errors};
+use crate::model::{Description, EVALUATION_ROWS, known_rows, with_errors};
 use crate::nn::{Feed, Rows};
 use crate::nn::{Mlp, NetworkSpec, Update, init};
 use crate::ops::loss::BatchLoss;
@@ -404,16 +405,12 @@ impl<B: Backend> Trainer<B> {
             return Ok(None);
         };
         let samples = self.data.validation();
-        let asked = self.config.measured_on_request();
-        let mut predictions = (!asked.is_empty()).then(Predictions::default);
-        let (mlp, seen) = (&mut self.mlp, predictions.as_mut());
-        let loss = &self.config.loss;
-        let mut evaluation = model::evaluate(mlp, &mut self.feed, samples, rows, loss, seen)?;
-        if let Some(predictions) = predictions {
-            let labels = samples.labels.select(rows.order());
-            let value = |&metric: &Metric| Some((metric, predictions.metric(metric, &labels)?));
-            evaluation.extend(asked.iter().filter_map(value));
-        }
+        let known = known_rows(samples, &self.split.validation, self.mlp.spec().outputs);
+        let mut metrics = always_measured(self.config.task);
+        metrics.extend(self.config.measured_on_request());
+        let (mlp, feed, plain) = (&mut self.mlp, &mut self.feed, self.config.loss.plain());
+        let part = (samples, &known[..]);
+        let evaluation = measure(mlp, feed, part, rows, &plain, &metrics)?;
         let all = self.split.validation.len();
         Ok(Some(with_errors(evaluation, rows.len(), all)))
     }
@@ -482,9 +479,10 @@ impl<B: Backend> Trainer<B> {
         let evaluation = match known.len() {
             0 => Evaluation::new([(Metric::Accuracy, 0.0)]),
             count => {
-                let rows = self.feed.rows(self.mlp.backend(), test, known)?;
-                let (mlp, loss) = (&mut self.mlp, &self.config.loss);
-                let known = model::evaluate(mlp, &mut self.feed, test, &rows, loss, None)?;
+                let (mlp, feed, plain) = (&mut self.mlp, &mut self.feed, self.config.loss.plain());
+                let rows = feed.rows(mlp.backend(), test, known.clone())?;
+                let metrics = always_measured(self.config.task);
+                let known = measure(mlp, feed, (test, &known), &rows, &plain, &metrics)?;
                 with_errors(known, count, all.len())
             }
         };
