@@ -41,6 +41,7 @@ mod picture;
 mod rows;
 pub mod split;
 mod table;
+mod task;
 mod test_part;
 mod test_set;
 mod text_cell;
@@ -60,6 +61,7 @@ pub use table::{
     Fitted, InputRows, RowSource, Schema, SchemaColumn, Table, TableColumn, TargetColumn,
     Treatment, WantedKind,
 };
+pub use task::Task;
 pub use test_part::{TestPart, load, load_for, load_test};
 pub use test_set::TestSet;
 pub use verify::{FileCheck, verify};

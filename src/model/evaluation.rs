@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use crate::backend::{Backend, Mode};
-use crate::data::Samples;
+use crate::backend::Backend;
+use crate::data::{Samples, Task};
 use crate::error::Result;
 use crate::metrics::{Evaluation, Metric, Predicted};
 use crate::nn::{Feed, Mlp, Rows};
@@ -100,10 +100,8 @@ pub(crate) fn evaluate<B: Backend>(
     for batch in batches(rows.len(), mlp.capacity().min(EVALUATION_ROWS)) {
         let targets = rows.targets(batch.clone())?;
         let count = batch.len();
-        mlp.forward(
-            feed.batch(mlp.backend(), samples, rows, batch, None)?,
-            Mode::Eval,
-        )?;
+        let x = feed.batch(mlp.backend(), samples, rows, batch, None)?;
+        mlp.evaluate(x, Task::Classification)?;
         mlp.start_loss(targets, &plain)?;
         if let Some(predictions) = &mut predictions {
             predictions.append(mlp, count)?;

@@ -4,9 +4,9 @@ use ndarray::{Array2, ArrayView2};
 
 use super::evaluation::{EVALUATION_ROWS, Predictions, batches, evaluate, known_rows, with_errors};
 use super::file::Model;
+use crate::backend::Backend;
 use crate::backend::select::{Device, OnBackend, on_inference_backend};
-use crate::backend::{Backend, Mode};
-use crate::data::Samples;
+use crate::data::{Samples, Task};
 use crate::error::{Error, Result};
 use crate::metrics::{Evaluation, Metric};
 use crate::nn::{Feed, Mlp};
@@ -155,10 +155,8 @@ impl<B: Backend> Network for Loaded<B> {
         let mut out = Predictions::default();
         for batch in batches(rows.len(), mlp.capacity()) {
             let count = batch.len();
-            mlp.forward(
-                feed.batch(mlp.backend(), samples, &rows, batch, None)?,
-                Mode::Eval,
-            )?;
+            let x = feed.batch(mlp.backend(), samples, &rows, batch, None)?;
+            mlp.evaluate(x, Task::Classification)?;
             out.append(mlp, count)?;
             let logits = mlp.logits(count)?;
             out.logits.extend(logits.into_iter().map(Real::to_f64));

@@ -255,6 +255,8 @@ impl Config {
             activation: self.activation,
             dropout: self.dropout,
             order: self.order,
+            members: 1,
+            embedding: None,
         };
         spec.validate().map_err(keys::with_flag)?;
         Ok(spec)
