@@ -106,7 +106,7 @@ fn loss(c: &mut Criterion) {
     let labels: Vec<u32> = (0..ROWS as u32).map(|i| i % CLASSES as u32).collect();
     let options = CrossEntropy::default();
     c.bench_function("softmax_cross_entropy", |bench| {
-        bench.iter(|| softmax_cross_entropy(Some(&mut dlogits), &logits, &labels, &options));
+        bench.iter(|| softmax_cross_entropy(Some(&mut dlogits), &logits, &labels, None, &options));
     });
 }
 

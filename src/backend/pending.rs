@@ -81,7 +81,7 @@ fn mean_over_members<R: Real, D>(
         let dlogits = dlogits.as_deref_mut().map(|d| &mut d[part.clone()]);
         let own = loss.compute(dlogits, &logits[part], targets);
         sum.objective += own.objective;
-        sum.cross_entropy_sum += own.cross_entropy_sum;
+        sum.plain_sum += own.plain_sum;
         sum.correct += own.correct;
     }
     if members == 1 {
@@ -95,7 +95,7 @@ fn mean_over_members<R: Real, D>(
     }
     BatchLoss {
         objective: sum.objective / members as f64,
-        cross_entropy_sum: sum.cross_entropy_sum / members as f64,
+        plain_sum: sum.plain_sum / members as f64,
         correct: (sum.correct + members / 2) / members,
     }
 }
@@ -137,7 +137,7 @@ mod tests {
             let own = plain.compute(Some(&mut *d_expected), logits, targets);
             d_expected.iter_mut().for_each(|d| *d /= 3.0);
             expected.objective += own.objective / 3.0;
-            expected.cross_entropy_sum += own.cross_entropy_sum / 3.0;
+            expected.plain_sum += own.plain_sum / 3.0;
             expected.correct += own.correct;
         }
         assert_eq!(expected.correct, 4, "of 6: 1.33 of 2");
@@ -149,7 +149,7 @@ mod tests {
             .unwrap();
         pending.finish(&mut losses);
         assert!((losses[0].objective - expected.objective).abs() <= 1e-15);
-        assert!((losses[0].cross_entropy_sum - expected.cross_entropy_sum).abs() <= 1e-15);
+        assert!((losses[0].plain_sum - expected.plain_sum).abs() <= 1e-15);
         assert_eq!(losses[0].correct, 1);
         for (found, expected) in dlogits.iter().zip(d_expected) {
             assert!(

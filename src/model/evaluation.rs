@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::backend::Backend;
-use crate::data::{Samples, Task};
+use crate::data::Samples;
 use crate::error::Result;
 use crate::metrics::{Evaluation, Metric, Predicted};
 use crate::nn::{Feed, Mlp, Rows};
@@ -101,7 +101,7 @@ pub(crate) fn evaluate<B: Backend>(
         let targets = rows.targets(batch.clone())?;
         let count = batch.len();
         let x = feed.batch(mlp.backend(), samples, rows, batch, None)?;
-        mlp.evaluate(x, Task::Classification)?;
+        mlp.evaluate(x, plain.task())?;
         mlp.start_loss(targets, &plain)?;
         if let Some(predictions) = &mut predictions {
             predictions.append(mlp, count)?;
@@ -112,7 +112,7 @@ pub(crate) fn evaluate<B: Backend>(
     }
     mlp.finish_losses(&mut losses)?;
     let count = rows.len() as f64;
-    let loss: f64 = losses.iter().fold(0.0, |sum, l| sum + l.cross_entropy_sum);
+    let loss: f64 = losses.iter().fold(0.0, |sum, l| sum + l.plain_sum);
     let correct: usize = losses.iter().map(|l| l.correct).sum();
     Ok(Evaluation::new([
         (Metric::Accuracy, correct as f64 / count),

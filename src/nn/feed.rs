@@ -62,7 +62,7 @@ impl<B: Backend> Rows<B> {
             }
         }
         match &mut self.uploaded {
-            Some(uploaded) => uploaded.set_order(&self.order, Targets::Classes(&self.classes)),
+            Some(uploaded) => uploaded.set_order(&self.order, Targets::from(&self.classes)),
             None => Ok(()),
         }
     }
@@ -84,8 +84,8 @@ impl<B: Backend> Rows<B> {
     pub fn targets(&self, batch: Range<usize>) -> Result<BatchTargets<'_, B::Dataset>> {
         self.check(&batch)?;
         let uploaded = self.uploaded.as_ref().map(|set| (set, batch.start));
-        let classes = Targets::Classes(&self.classes[batch]);
-        Ok(BatchTargets::new(classes, uploaded))
+        let classes = &self.classes[batch];
+        Ok(BatchTargets::new(classes.into(), uploaded))
     }
 
     fn check(&self, batch: &Range<usize>) -> Result<()> {

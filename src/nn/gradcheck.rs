@@ -462,7 +462,7 @@ fn loss<B: Backend>(
     let labels: Vec<u32> = (0..probe.rows)
         .map(|_| rng.random_range(0..outputs as u32))
         .collect();
-    let targets = Targets::Classes(&labels);
+    let targets = Targets::from(&labels);
     options.loss.check(outputs, targets)?;
     let mut report = TensorReport::new("loss by logits", &[rows, outputs]);
     probe.forward()?;

@@ -74,7 +74,7 @@ fn log_sigmoid<R: Real>(z: R) -> R {
     if z.is_nan() {
         return z;
     }
-    z.min(R::ZERO) - (R::ONE + (-z.abs()).exp()).ln()
+    z.min(R::ZERO) - (-z.abs()).exp().ln_1p()
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@
 //! | [`batch_norm`] | `$y = \gamma\,(x - \mu)/\sqrt{\sigma^2 + \varepsilon} + \beta$`, per column |
 //! | [`dropout`] | `$y = x\,m/(1-p)$`, `$m$` a random mask |
 //! | [`activation`] | relu, leaky_relu, sigmoid, tanh, gelu, silu, elu, identity |
-//! | [`loss::cross_entropy`] | mean of `$-\log \mathrm{softmax}(z)_y$`, with label smoothing and class weights |
+//! | [`loss`] | cross-entropy, binary cross-entropy, mean squared error, Huber's loss, mean absolute error |
 //!
 //! [`average`] is the prediction of an ensemble of members.
 //!

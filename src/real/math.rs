@@ -8,6 +8,7 @@
 //! | [`exp`] | 0.95 ulp | `$x = n\ln2 + r$`, polynomial in r, times `$2^n$` |
 //! | [`exp_m1`] | 1.7 ulp | polynomial below 1/2, else `$e^x - 1$` |
 //! | [`ln`] | 0.8 ulp | `$x = 2^e(1+f)$`, polynomial in f |
+//! | [`ln_1p`] | 3.0 ulp | `$x \ln u / (u - 1)$`, `$u = 1 + x$` |
 //! | [`tanh`] | 1.3 ulp | odd polynomial below 0.625, else `$1 - 2/(e^{2x}+1)$` |
 //! | [`sigmoid`] | 2.3 ulp | `$1/(1+e^{-x})$`, from `$e^{-\lvert x\rvert}$` |
 //! | [`erf`] | 1.1 ulp | odd polynomial below 1, else `$1 - e^{-L(x)}$` |
@@ -118,6 +119,23 @@ pub fn ln(x: f32) -> f32 {
     let result = if x == f32::INFINITY { x } else { result };
     let result = if x == 0.0 { f32::NEG_INFINITY } else { result };
     if x >= 0.0 { result } else { f32::NAN }
+}
+
+/// ln(1 + x), with a small relative error near 0 too.
+///
+/// u = 1 + x is rounded, and `$\ln u$` is that of another number than 1 + x. The quotient `$\ln u / (u - 1)$` changes
+/// slowly, and u − 1 is exact; times x it gives the logarithm that was asked for (Goldberg, “What Every Computer
+/// Scientist Should Know About Floating-Point Arithmetic”, *ACM Computing Surveys* 23(1), 1991, theorem 4).
+#[inline(always)]
+pub fn ln_1p(x: f32) -> f32 {
+    let u = 1.0 + x;
+    let near = ln(u) * (x / (u - 1.0));
+    // The quotient of infinite numbers, and that of 0 by 0.
+    if u == 1.0 || x == f32::INFINITY {
+        x
+    } else {
+        near
+    }
 }
 
 /// Hyperbolic tangent.
@@ -260,6 +278,11 @@ mod tests {
     #[test]
     fn ln_over_all_numbers() {
         assert_within("ln", 0.8, super::ln, libm::log);
+    }
+
+    #[test]
+    fn ln_1p_over_all_numbers() {
+        assert_within("ln_1p", 3.0, super::ln_1p, libm::log1p);
     }
 
     #[test]

@@ -69,6 +69,8 @@ pub trait Real:
     fn exp_m1(self) -> Self;
     /// Natural logarithm.
     fn ln(self) -> Self;
+    /// Natural logarithm of 1 + x, without cancellation near 0.
+    fn ln_1p(self) -> Self;
     /// Hyperbolic tangent.
     fn tanh(self) -> Self;
     /// Logistic function, 1/(1 + e⁻ˣ).
@@ -93,7 +95,7 @@ pub trait Real:
 }
 
 macro_rules! real {
-    ($t:ident, $spare:literal, $exp:path, $exp_m1:path, $ln:path, $tanh:path, $sigmoid:path, $erf:path) => {
+    ($t:ident, $spare:literal, $exp:path, $exp_m1:path, $ln:path, $ln_1p:path, $tanh:path, $sigmoid:path, $erf:path) => {
         impl Real for $t {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -125,6 +127,10 @@ macro_rules! real {
             #[inline(always)]
             fn ln(self) -> Self {
                 $ln(self)
+            }
+            #[inline(always)]
+            fn ln_1p(self) -> Self {
+                $ln_1p(self)
             }
             #[inline(always)]
             fn tanh(self) -> Self {
@@ -183,6 +189,7 @@ real!(
     math::exp,
     math::exp_m1,
     math::ln,
+    math::ln_1p,
     math::tanh,
     math::sigmoid,
     math::erf
@@ -193,6 +200,7 @@ real!(
     libm::exp,
     libm::expm1,
     libm::log,
+    libm::log1p,
     libm::tanh,
     sigmoid_f64,
     libm::erf

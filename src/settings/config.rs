@@ -165,8 +165,9 @@ impl Config {
             let weights = weights
                 .of(&data.class_names, counts)
                 .map_err(|why| keys::error("train.class_weights", why))?;
-            let Loss::CrossEntropy(loss) = &mut config.loss;
-            loss.class_weights = Some(weights);
+            if let Loss::CrossEntropy(loss) = &mut config.loss {
+                loss.class_weights = Some(weights);
+            }
         }
         Ok(config)
     }
@@ -202,8 +203,9 @@ impl Config {
         s.train.device = Some(self.device);
         s.train.shuffle = Some(self.shuffle);
         s.train.drop_last = Some(self.drop_last);
-        let Loss::CrossEntropy(loss) = &self.loss;
-        s.train.label_smoothing = Some(loss.label_smoothing);
+        if let Loss::CrossEntropy(loss) = &self.loss {
+            s.train.label_smoothing = Some(loss.label_smoothing);
+        }
         s.train.class_weights.clone_from(&self.class_weights);
         s.train.clip_norm = Some(self.clip_norm);
         s.train.patience = self.patience;

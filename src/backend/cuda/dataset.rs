@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::device::{CudaDevice, KernelArgument, Memory, Pointer, launch};
-use super::{THREADS, size};
+use super::{THREADS, loss, size};
 use crate::backend::DeviceDataset;
 use crate::data::batches::Augmentation;
 use crate::data::{Features, ImageShape, Normalizer, Samples};
@@ -100,7 +100,7 @@ impl DeviceDataset<Memory<f32>> for CudaDataset {
             let expected = format!("rows below {samples}, the samples");
             return Err(Error::shape("order", expected, format!("row {row}")));
         }
-        let Targets::Classes(classes) = targets;
+        let classes = loss::classes(targets)?;
         if rows.len() > self.rows.len() {
             self.rows = self.device.alloc(rows.len())?;
             self.classes = self.device.alloc(rows.len())?;

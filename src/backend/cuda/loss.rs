@@ -7,9 +7,9 @@ use cudarc::driver::{DeviceRepr, ValidAsZeroBits};
 use super::device::{CudaDevice, Memory, Pointer, launch};
 use super::{CudaDataset, THREADS, size};
 use crate::backend::BatchTargets;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ops::loss::cross_entropy::CrossEntropy;
-use crate::ops::loss::{BatchLoss, Loss, Targets};
+use crate::ops::loss::{BatchLoss, Loss, TargetKind, Targets};
 
 /// Losses that may be pending: enough that the host seldom waits for short steps, few enough that an interrupt is
 /// answered soon.
@@ -36,10 +36,31 @@ impl From<Sum> for BatchLoss {
     fn from(sum: Sum) -> Self {
         BatchLoss {
             objective: sum.objective,
-            cross_entropy_sum: sum.cross_entropy_sum,
+            plain_sum: sum.cross_entropy_sum,
             correct: sum.correct as usize,
         }
     }
+}
+
+/// The classes of targets; others, and sample weights, are refused: the kernels have cross-entropy alone.
+pub(super) fn classes(targets: Targets<'_>) -> Result<&[u32]> {
+    match targets {
+        Targets {
+            kind: TargetKind::Classes(classes),
+            weights: None,
+        } => Ok(classes),
+        Targets {
+            weights: Some(_), ..
+        } => Err(refusal("sample weights (data.weight, --weight)")),
+        Targets { .. } => Err(refusal("numbers or several labels (data.task, --task)")),
+    }
+}
+
+fn refusal(found: &str) -> Error {
+    let expected = "expected classes to learn, with cross-entropy and without sample weights";
+    let message =
+        format!("{expected}, found {found}; the GPU has nothing else yet, --device cpu has all");
+    Error::setting("train.device (--device)", message)
 }
 
 /// The losses of a network's batches.
@@ -99,10 +120,12 @@ impl Losses {
         if self.pending == SLOTS {
             return Err(device.error(format!("more than {SLOTS} losses are pending")));
         }
-        // The kernels trust the labels.
+        let labels = classes(targets.host())?;
+        // The kernels trust the labels. A loss that fits classes is cross-entropy.
         loss.check(outputs, targets.host())?;
-        let Loss::CrossEntropy(options) = loss;
-        let Targets::Classes(labels) = targets.host();
+        let Loss::CrossEntropy(options) = loss else {
+            return Err(refusal(&format!("the loss {}", loss.name())));
+        };
         let uploaded = (targets.uploaded()).map(|(set, first)| set.classes(first, labels.len()));
         let numbers = (logits, dlogits);
         self.cross_entropy(device, numbers, outputs, (labels, uploaded), options)?;

@@ -10,22 +10,25 @@
 //!
 //! The right form never overflows (every exponent is ≤ 0, one is 0) and never takes the logarithm of 0.
 //!
-//! With label smoothing ε (Szegedy et al., “Rethinking the Inception Architecture”, CVPR 2016, section 7) and class
-//! weights w the mean over a batch is, as in PyTorch's `CrossEntropyLoss`:
+//! With label smoothing ε (Szegedy et al., “Rethinking the Inception Architecture”, CVPR 2016, section 7), class weights
+//! w and sample weights s the mean over a batch is:
 //!
 //! ```math
-//! L = \frac{1}{\sum_i w_{y_i}} \sum_i \Big[ (1-\varepsilon)\, w_{y_i} (-\log p_{i y_i})
-//!     + \frac{\varepsilon}{C} \sum_c w_c (-\log p_{ic}) \Big]
+//! L = \frac1W \sum_i s_i \Big[ (1-\varepsilon)\, w_{y_i} (-\log p_{i y_i})
+//!     + \frac{\varepsilon}{C} \sum_c w_c (-\log p_{ic}) \Big], \qquad W = \sum_i s_i w_{y_i}
 //! ```
+//!
+//! Without sample weights it is PyTorch's `CrossEntropyLoss(weight=w)`, whose `reduction="mean"` divides by the sum of the
+//! labels' weights too. That loss takes no sample weights; they enter the divisor here as the class weights do.
 //!
 //! # Backward
 //!
 //! `$\partial(-\log p_c)/\partial z_j = p_j - \delta_{jc}$`: the log-sum-exp gives `$p_j$`, the second term
 //! `$-\delta_{jc}$`. Softmax alone would need a full Jacobian; joined with the logarithm it collapses to a difference.
-//! Linear in the two terms of L, with `$W = \sum_i w_{y_i}$`:
+//! Linear in the two terms of L:
 //!
 //! ```math
-//! dz_{ij} = \frac1W \Big[ (1-\varepsilon)\, w_{y_i} (p_{ij} - \delta_{j y_i})
+//! dz_{ij} = \frac{s_i}{W} \Big[ (1-\varepsilon)\, w_{y_i} (p_{ij} - \delta_{j y_i})
 //!     + \frac{\varepsilon}{C} \big(p_{ij} \textstyle\sum_c w_c - w_j\big) \Big]
 //! ```
 
@@ -61,13 +64,15 @@ impl CrossEntropy {
     }
 }
 
-/// The loss of `logits` `[n, classes]` against `labels` `[n]`; writes dz to `dlogits` if it is given.
+/// The loss of `logits` `[n, classes]` against `labels` `[n]`, with sample weights `[n]`; writes dz to `dlogits` if it is
+/// given.
 ///
-/// A batch whose label weights sum to 0 has objective 0 and gradient 0.
+/// A batch whose weights W sum to 0 has objective 0 and gradient 0.
 pub fn softmax_cross_entropy<R: Real>(
     dlogits: Option<&mut [R]>,
     logits: &[R],
     labels: &[u32],
+    sample_weights: Option<&[f64]>,
     options: &CrossEntropy,
 ) -> BatchLoss {
     let n = labels.len();
@@ -78,7 +83,7 @@ pub fn softmax_cross_entropy<R: Real>(
     }
     simd::dispatch(
         #[inline(always)]
-        || loss_of_rows(dlogits, logits, labels, classes, options),
+        || loss_of_rows(dlogits, logits, labels, sample_weights, classes, options),
     )
 }
 
@@ -87,18 +92,17 @@ fn loss_of_rows<R: Real>(
     mut dlogits: Option<&mut [R]>,
     logits: &[R],
     labels: &[u32],
+    sample_weights: Option<&[f64]>,
     classes: usize,
     options: &CrossEntropy,
 ) -> BatchLoss {
+    let sample_weight = |i: usize| sample_weights.map_or(1.0, |s| s[i]);
     let weight = |c: usize| options.class_weights.as_ref().map_or(1.0, |w| w[c]);
     let weight_sum: f64 = (0..classes).map(weight).sum();
-    let label_weights: f64 = labels.iter().map(|&y| weight(y as usize)).sum();
-    let inverse = if label_weights > 0.0 {
-        1.0 / label_weights
-    } else {
-        0.0
-    };
-    let spread = options.label_smoothing / classes as f64;
+    let label_weights = labels.iter().map(|&y| weight(y as usize)).enumerate();
+    let total: f64 = label_weights.map(|(i, w)| sample_weight(i) * w).sum();
+    let inverse = if total > 0.0 { 1.0 / total } else { 0.0 };
+    let share = options.label_smoothing / classes as f64;
 
     let mut loss = BatchLoss::default();
     for (i, (z, &y)) in logits.chunks_exact(classes).zip(labels).enumerate() {
@@ -107,13 +111,14 @@ fn loss_of_rows<R: Real>(
         let exp_sum = reduce::map_sum(z, |z| (z - m).exp());
         let log_sum = exp_sum.ln();
         let nll = |j: usize| (log_sum - (z[j] - m)).to_f64();
-        let own = (1.0 - options.label_smoothing) * weight(y);
+        let own = sample_weight(i) * ((1.0 - options.label_smoothing) * weight(y));
+        let spread = sample_weight(i) * share;
         let mut objective = own * nll(y);
         if spread > 0.0 {
             objective += spread * (0..classes).map(|c| weight(c) * nll(c)).sum::<f64>();
         }
         loss.objective += objective * inverse;
-        loss.cross_entropy_sum += nll(y);
+        loss.plain_sum += nll(y);
         loss.correct += usize::from(is_first_maximum(z, y));
 
         if let Some(dlogits) = dlogits.as_deref_mut() {
@@ -179,19 +184,20 @@ mod tests {
     fn by_hand() {
         let z = [1.0_f64.ln(), 2.0_f64.ln(), 5.0_f64.ln()];
         let mut dz = [f64::NAN; 3];
-        let loss = softmax_cross_entropy(Some(&mut dz), &z, &[1], &options(0.0, None));
+        let loss = softmax_cross_entropy(Some(&mut dz), &z, &[1], None, &options(0.0, None));
         assert!((loss.objective - 4.0_f64.ln()).abs() <= 1e-15);
         assert_eq!(loss.correct, 0);
         for (got, expected) in dz.iter().zip([0.125, -0.75, 0.625]) {
             assert!((got - expected).abs() <= 1e-15, "{got} against {expected}");
         }
         // Smoothing 0.3, weights 1, 2, 4, label 1: [0.7·2·ln 4 + 0.1·(1·ln 8 + 2·ln 4 + 4·ln 1.6)] / 2
-        let smooth = softmax_cross_entropy(None, &z, &[1], &options(0.3, Some(&[1.0, 2.0, 4.0])));
+        let smooth =
+            softmax_cross_entropy(None, &z, &[1], None, &options(0.3, Some(&[1.0, 2.0, 4.0])));
         let terms = 8.0_f64.ln() + 2.0 * 4.0_f64.ln() + 4.0 * 1.6_f64.ln();
         let expected = (1.4 * 4.0_f64.ln() + 0.1 * terms) / 2.0;
         assert!((smooth.objective - expected).abs() <= 1e-15);
         assert!(
-            (smooth.cross_entropy_sum - 4.0_f64.ln()).abs() <= 1e-15,
+            (smooth.plain_sum - 4.0_f64.ln()).abs() <= 1e-15,
             "reported without options"
         );
         let mut p = z;
@@ -206,7 +212,7 @@ mod tests {
         for scale in [100.0_f32, 1e30] {
             let z = [scale, -scale, 0.0, -scale, scale, 0.0];
             let mut dz = [f32::NAN; 6];
-            let loss = softmax_cross_entropy(Some(&mut dz), &z, &[0, 1], &options(0.1, None));
+            let loss = softmax_cross_entropy(Some(&mut dz), &z, &[0, 1], None, &options(0.1, None));
             assert!(
                 loss.objective.is_finite() && dz.iter().all(|d| d.is_finite()),
                 "±{scale}"
@@ -216,7 +222,7 @@ mod tests {
 
     #[test]
     fn nan_is_never_correct_and_never_hidden() {
-        let loss = softmax_cross_entropy(None, &[f64::NAN, 1.0], &[1], &options(0.0, None));
+        let loss = softmax_cross_entropy(None, &[f64::NAN, 1.0], &[1], None, &options(0.0, None));
         assert!(loss.objective.is_nan());
         assert_eq!(loss.correct, 0);
     }
@@ -235,6 +241,7 @@ mod tests {
             Some(&mut dz),
             &[1.0, 2.0],
             &[0],
+            None,
             &options(0.0, Some(&[0.0, 1.0])),
         );
         assert_eq!((loss.objective, dz), (0.0, [0.0, 0.0]));
@@ -254,9 +261,9 @@ mod tests {
             ] {
                 let options = options(smoothing, weights);
                 let mut dz = vec![f64::NAN; z.len()];
-                softmax_cross_entropy(Some(&mut dz), &z, &labels, &options);
+                softmax_cross_entropy(Some(&mut dz), &z, &labels, None, &options);
                 check("dz", &z, &dz, |z| {
-                    softmax_cross_entropy(None, z, &labels, &options).objective
+                    softmax_cross_entropy(None, z, &labels, None, &options).objective
                 });
             }
         }

@@ -94,13 +94,18 @@ fn against_the_cpu() {
             let labels: Vec<u32> = (0..rows).map(|i| (i * 5 % classes) as u32).collect();
             for options in every_option(classes) {
                 let mut expected_gradient = vec![f32::NAN; z.len()];
-                let expected =
-                    softmax_cross_entropy(Some(&mut expected_gradient), &z, &labels, &options);
+                let expected = softmax_cross_entropy(
+                    Some(&mut expected_gradient),
+                    &z,
+                    &labels,
+                    None,
+                    &options,
+                );
                 let (gradient, total, diverged) = loss(device, &z, &labels, &options, true);
                 let what = format!("{rows} x {classes}, {options:?}");
                 assert_same(&what, &gradient, &expected_gradient);
                 let bound = (rows * classes) as f64 * f64::EPSILON;
-                let sums = [expected.objective, expected.cross_entropy_sum];
+                let sums = [expected.objective, expected.plain_sum];
                 assert_within(
                     &what,
                     &[total.objective, total.cross_entropy_sum],
@@ -137,7 +142,7 @@ fn against_f64() {
         let wide: Vec<f64> = z.iter().map(|&z| z.into()).collect();
         for options in every_option(classes) {
             let mut exact = vec![f64::NAN; z.len()];
-            let expected = softmax_cross_entropy(Some(&mut exact), &wide, &labels, &options);
+            let expected = softmax_cross_entropy(Some(&mut exact), &wide, &labels, None, &options);
             let (gradient, total, _) = loss(device, &z, &labels, &options, true);
             let weight = |c: usize| options.class_weights.as_ref().map_or(1.0, |w| w[c]);
             let heaviest = (0..classes).map(weight).fold(0.0, f64::max);
@@ -217,7 +222,7 @@ fn winners() {
             let labels = expected;
             let options = CrossEntropy::default();
             let (_, total, _) = loss(device, &z, &labels, &options, false);
-            let correct = softmax_cross_entropy(None, &z, &labels, &options).correct;
+            let correct = softmax_cross_entropy(None, &z, &labels, None, &options).correct;
             assert_eq!(total.correct, correct as u64, "{rows} x {classes}");
         }
     });
