@@ -157,7 +157,7 @@ impl<B: Backend> Trainer<B> {
             .map_err(|e| crate::settings::within("data", e))?;
 
         let data = Fitted::new(data, &split.train, config.bins())?;
-        let spec = config.network(data.train().width, data.data().classes())?;
+        let spec = config.network_for(&data)?;
         check_sizes(&config, &spec, &split)?;
         let normalizer = data.normalizer(config.normalize, &split.train);
         let capacity = config.batch_size.max(EVALUATION_ROWS);
