@@ -81,13 +81,13 @@ pub(super) fn run(args: &AnalyzeArgs) -> Result<()> {
     let outputs = if args.logits {
         &found.logits
     } else {
-        &found.probabilities
+        &found.outputs
     };
     let mut models = vec![Analysis::new(
         args.model.name(),
         outputs,
         classes,
-        &test.labels,
+        test.labels.classes(),
     )?];
     if let Some(path) = &args.predictions {
         let columns = Schema::by_position(classes, None);
@@ -107,7 +107,7 @@ pub(super) fn run(args: &AnalyzeArgs) -> Result<()> {
             path.display().to_string(),
             &other,
             classes,
-            &test.labels,
+            test.labels.classes(),
         )?);
     }
     let report = AnalysisReport {

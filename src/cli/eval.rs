@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::model::ModelArgs;
 use super::output;
-use crate::data::{self, Dataset, LoadOptions, Samples, TestPart, TestSet};
+use crate::data::{self, Dataset, LoadOptions, Samples, Task, TestPart, TestSet};
 use crate::error::{Error, Result};
 use crate::model::{Description, Model, Predictions, Predictor};
 use crate::{
@@ -290,17 +290,23 @@ fn evaluate(model: &Model, mut predictor: Predictor, selection: &Selection) -> R
     let mut counted = 0;
     for (samples, rows) in selection.rows.iter().filter(|(_, rows)| !rows.is_empty()) {
         let (evaluation, found) = predictor.evaluate(samples, rows)?;
-        let is_known = |row: &&u32| (samples.labels[**row as usize] as usize) < known;
+        let is_known = |row: &&u32| (samples.labels.classes()[**row as usize] as usize) < known;
         let in_loss = rows.iter().filter(is_known).count();
         if in_loss > 0 {
             loss += evaluation.loss() * in_loss as f64;
             counted += in_loss;
         }
-        labels.extend(rows.iter().map(|&row| samples.labels[row as usize]));
+        labels.extend(
+            rows.iter()
+                .map(|&row| samples.labels.classes()[row as usize]),
+        );
         all.extend(found);
     }
-    let predicted = all.of(&labels);
-    let on_request = Metric::ALL.into_iter().filter(|m| m.is_on_request());
+    let predicted = all.of_classes(&labels);
+    let metrics = Metric::of_task(Task::Classification).iter();
+    let on_request = metrics
+        .copied()
+        .filter(|m| m.is_on_request(Task::Classification));
     Ok(Evaluated {
         loss: (counted > 0).then(|| loss / counted as f64),
         on_request: on_request.map(|m| (m, predicted.get(m))).collect(),

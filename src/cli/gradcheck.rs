@@ -87,7 +87,7 @@ pub(super) fn run(args: GradcheckArgs) -> Result<()> {
             })?);
             config = config.for_data(&data)?;
             let split = config.split(&data);
-            let fitted = Fitted::new(data, &split.train)?;
+            let fitted = Fitted::new(data, &split.train, config.bins())?;
             (fitted.train().width, fitted.data().classes())
         }
         None => (784, config.loss.class_weights().map_or(10, <[f64]>::len)),

@@ -8,6 +8,7 @@ mod completions;
 mod data;
 mod eval;
 mod final_model;
+mod folds;
 mod gradcheck;
 mod model;
 mod output;

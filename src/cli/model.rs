@@ -17,8 +17,8 @@ pub(super) struct ModelArgs {
     /// Model: the folder of a run, or a model.safetensors file
     #[arg(long, value_name = "FILE|RUN")]
     pub(super) model: PathBuf,
-    /// CSV column of the label: its name, or its index (from 0; negative counts from the end) [default: the label
-    /// column of the model's run]
+    /// CSV columns of the labels, separated by commas: names, or indices (from 0; negative counts from the end)
+    /// [default: those of the model's run]
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
     label: Option<String>,
     /// CSV columns that name rows, separated by commas, to keep beside predictions [default: those of the model's run]
@@ -68,7 +68,9 @@ impl ModelArgs {
     pub(super) fn load_options(&self, model: &Model, path: Option<&Path>) -> Result<LoadOptions> {
         let of_run = model.description.settings.data.load_options()?;
         let table = TableOptions {
-            label: self.label.clone(),
+            task: Some(model.description.task),
+            labels: self.label.iter().cloned().collect(),
+            weight: None,
             id: self.id.clone(),
             numeric: Vec::new(),
             categorical: Vec::new(),

@@ -133,7 +133,7 @@ fn rows<'a>(
 ) -> impl Iterator<Item = (&'a InputPredictions<'a>, Prediction<'a>)> {
     inputs.iter().flat_map(move |input| {
         let predictions = &input.predictions;
-        let probabilities = predictions.probabilities.chunks_exact(names.len());
+        let probabilities = predictions.outputs.chunks_exact(names.len());
         let rows = predictions.classes.iter().zip(probabilities).zip(1..);
         rows.map(move |((&class, probabilities), row)| {
             let prediction = Prediction {

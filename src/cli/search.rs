@@ -13,7 +13,7 @@ use crate::error::{Error, MAX_NAME_BYTES, Result};
 use crate::metrics::ValidationMetric;
 use crate::search::journal::{Journal, Storage, Study, Trial, TrialState};
 use crate::search::{
-    Finish, Plan, PrunerName, SamplerName, Slots, Space, Task, folder, ranking, run_folder,
+    Finish, Plan, PrunerName, SamplerName, Slots, Space, StudyTask, folder, ranking, run_folder,
 };
 use crate::settings::{Settings, utf8_path};
 use crate::text::number::shown;
@@ -100,7 +100,7 @@ pub(super) fn run(args: &SearchArgs) -> Result<()> {
     let data = base.load(false)?;
     let chosen = plan.suit(&data, &args.study)?;
     let data = with_notices(data, chosen);
-    let task = Task {
+    let task = StudyTask {
         plan: &plan,
         trials: args.trials as usize,
         keep: args.keep,

@@ -14,7 +14,7 @@ use super::search_progress::SearchProgress;
 use crate::data::{self, Dataset, Fitted, LoadOptions};
 use crate::error::{Error, Result};
 use crate::metrics::ValidationMetric;
-use crate::search::{Finish, Search, Space, Task};
+use crate::search::{Finish, Search, Space, StudyTask};
 use crate::settings::{
     Config, DataSettings, ModelSettings, OptimizerSettings, ScheduleSettings, Settings,
     TrainSettings, read_file,
@@ -144,7 +144,9 @@ impl Base {
         };
         let data = Arc::new(data::load(&options)?);
         let split = Config::new(&self.settings)?.split(&data);
-        let notices = Fitted::new(data.clone(), &split.train)?.notices().to_vec();
+        let notices = Fitted::new(data.clone(), &split.train, None)?
+            .notices()
+            .to_vec();
         Ok(with_notices(data, notices))
     }
 }
@@ -161,7 +163,7 @@ pub(super) fn with_notices(
 
 /// The tasks of a command, and the data and options to run them with.
 pub(super) struct Work<'a> {
-    pub(super) tasks: &'a [Task<'a>],
+    pub(super) tasks: &'a [StudyTask<'a>],
     pub(super) journal: &'a Path,
     pub(super) data: Arc<Dataset>,
     pub(super) threads: usize,

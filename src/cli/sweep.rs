@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::metrics::{Metric, ValidationMetric};
 use crate::search::journal::Journal;
 use crate::search::sweep::{Cell, Series, cells, pooling_note};
-use crate::search::{Finish, Plan, Task, shortened_batches};
+use crate::search::{Finish, Plan, StudyTask, shortened_batches};
 use crate::settings::utf8_path;
 use crate::text::number::shown;
 use crate::text::printable::printable_path;
@@ -72,7 +72,7 @@ pub(super) fn run(args: &SweepArgs) -> Result<()> {
         chosen = plan.suit(&data, &args.study)?.or(chosen);
     }
     let data = with_notices(data, chosen);
-    let tasks: Vec<Task<'_>> = plans.iter().map(Task::series).collect();
+    let tasks: Vec<StudyTask<'_>> = plans.iter().map(StudyTask::series).collect();
     let work = Work {
         tasks: &tasks,
         journal: &args.study,

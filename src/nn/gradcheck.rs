@@ -16,6 +16,8 @@
 //! Where a relu's input changes sign between the two points the difference measures the kink and not the derivative.
 //! Such entries are skipped and counted.
 //!
+//! Of an ensemble the logits of all members are taken, each with its own U.
+//!
 //! One more check moves all parameters at once along a random direction d, `$\langle \nabla f, d \rangle$`. Another
 //! compares the loss's gradient by the logits, with its options, once without sample weights and once with.
 //!
@@ -30,7 +32,7 @@ use rand_distr::{Distribution, StandardNormal, StandardUniform};
 use super::init::{self, Init};
 use super::random_targets::RandomTargets;
 use super::{Mlp, NetworkSpec};
-use crate::backend::{Backend, Input, Mode, Plain, Sink};
+use crate::backend::{Backend, BatchTargets, Input, Mode, Plain, Sink};
 use crate::error::{Error, Result};
 use crate::ops::loss::{Loss, Targets};
 use crate::real::Real;
@@ -169,6 +171,11 @@ impl Probe {
         }
     }
 
+    /// Rows of the logits: every member's.
+    fn logit_rows(&self) -> usize {
+        self.mlp.spec().members * self.rows
+    }
+
     fn forward(&mut self) -> Result<()> {
         self.mlp.load(&self.params, &self.running)?;
         self.mlp.forward(
@@ -183,17 +190,18 @@ impl Probe {
     /// f at the current point; `slot` receives the signs.
     fn value(&mut self, slot: usize) -> Result<f64> {
         self.forward()?;
+        let rows = self.logit_rows();
         if self.mlp.spec().activation.has_kink() {
             let signs = &mut self.signs[slot];
             signs.clear();
             for (saved, block) in self.mlp.saved().iter().zip(&self.mlp.layout().blocks) {
                 if block.hidden().is_some() {
-                    let pre = &saved.pre_activation()[..self.rows * block.outputs];
+                    let pre = &saved.pre_activation()[..rows * block.outputs];
                     signs.extend(pre.iter().map(|&x| x > 0.0));
                 }
             }
         }
-        let logits = self.mlp.logits(self.rows)?;
+        let logits = self.mlp.logits(rows)?;
         Ok(logits.iter().zip(&self.upstream).map(|(z, u)| z * u).sum())
     }
 
@@ -241,7 +249,7 @@ pub fn gradcheck_on<B: Backend>(
     let (dparams, dx) = checked.gradients(&probe)?;
     probe.forward()?;
     let floor = {
-        let logits = probe.mlp.logits(options.rows)?;
+        let logits = probe.mlp.logits(probe.logit_rows())?;
         let size: f64 = logits
             .iter()
             .zip(&probe.upstream)
@@ -287,17 +295,15 @@ pub fn gradcheck_on<B: Backend>(
 /// Refuses what would take gigabytes, and days.
 fn check_size(spec: &NetworkSpec, rows: usize) -> Result<()> {
     spec.validate()?;
-    let layers = spec.layers();
-    let parameters: usize = layers
-        .iter()
-        .map(|(inputs, outputs)| (inputs + 3) * outputs)
-        .sum();
-    if parameters > MAX_VALUES {
+    let parameters = spec.parameters_at_most();
+    if parameters > MAX_VALUES as f64 {
         let message =
             format!("expected at most {MAX_VALUES} parameters to check, found {parameters}");
         return Err(Error::setting("model.width (--width)", message));
     }
-    let values = spec.inputs + layers.iter().map(|(_, outputs)| outputs).sum::<usize>();
+    let layers = spec.layers();
+    let outputs = layers.iter().map(|(_, outputs)| outputs).sum::<usize>();
+    let values = spec.inputs + spec.members * (spec.first_width() + outputs);
     let most = MAX_VALUES / values;
     if rows > most {
         let message = format!("expected at most {most} rows of {values} values, found {rows}");
@@ -316,6 +322,12 @@ fn probe(spec: &NetworkSpec, options: &Options, rng: &mut impl Rng) -> Result<Pr
         options.rows,
     )?;
     let (mut params, running) = init::draw(spec, options.init, options.seed);
+    if let Some(stem) = &mlp.layout().stem {
+        for x in params[stem.parameters.clone()].iter_mut() {
+            let unit: f64 = rng.sample(StandardUniform);
+            *x += unit - 0.5;
+        }
+    }
     for block in &mlp.layout().blocks {
         for x in params[block.linear.bias.start..block.parameters().end].iter_mut() {
             let unit: f64 = rng.sample(StandardUniform);
@@ -328,7 +340,7 @@ fn probe(spec: &NetworkSpec, options: &Options, rng: &mut impl Rng) -> Result<Pr
         params,
         running,
         x: normal(options.rows * spec.inputs),
-        upstream: normal(options.rows * spec.outputs),
+        upstream: normal(options.rows * spec.members * spec.outputs),
         mode: Mode::Train {
             seed: options.seed,
             step: 0,
@@ -377,8 +389,7 @@ impl<B: Backend> Checked<B> {
     /// Gradients of all parameters and of the input.
     fn gradients(&mut self, probe: &Probe) -> Result<(Vec<f64>, Vec<f64>)> {
         let (buf, mode, rows) = (&self.buffer(&probe.x)?, probe.mode, self.rows);
-        let width = self.mlp.spec().inputs.next_multiple_of(B::PANEL);
-        let mut dx = self.buffer(&vec![f64::NAN; rows * width])?;
+        let mut dx = self.buffer(&vec![f64::NAN; probe.x.len()])?;
         self.mlp.load(&cast(&probe.params), &cast(&probe.running))?;
         self.mlp.forward(Input::Values { buf, rows }, mode)?;
         self.mlp.set_upstream(&cast(&probe.upstream))?;
@@ -393,7 +404,8 @@ impl<B: Backend> Checked<B> {
         let mut dlogits = self.buffer(&vec![f64::NAN; logits.len()])?;
         let (buf, outputs) = (self.buffer(logits)?, self.mlp.spec().outputs);
         let (backend, out) = (self.mlp.backend(), Some(&mut dlogits));
-        backend.start_loss(&buf, outputs, targets.into(), loss, out)?;
+        let targets = BatchTargets::from(targets).for_members(self.mlp.spec().members);
+        backend.start_loss(&buf, outputs, targets, loss, out)?;
         backend.finish_losses(&mut Vec::new())?;
         self.read(&dlogits, logits.len())
     }
@@ -450,19 +462,24 @@ fn loss<B: Backend>(
     weighted: bool,
     rng: &mut impl Rng,
 ) -> Result<TensorReport> {
-    let outputs = probe.mlp.spec().outputs;
+    let (outputs, rows) = (probe.mlp.spec().outputs, probe.logit_rows());
     probe.forward()?;
-    let mut logits = widen(&cast::<B::Real>(&probe.mlp.logits(probe.rows)?));
-    let random = RandomTargets::draw(&options.loss, &logits, outputs, rng);
+    let mut logits = widen(&cast::<B::Real>(&probe.mlp.logits(rows)?));
+    let random = RandomTargets::draw(&options.loss, &logits, [probe.rows, outputs], rng);
     let targets = random.targets(weighted);
     options.loss.check(outputs, targets)?;
     let name = match weighted {
         false => "loss by logits",
         true => "weighted loss",
     };
-    let mut report = TensorReport::new(name, &[probe.rows, outputs]);
+    let mut report = TensorReport::new(name, &[rows, outputs]);
     let dlogits = checked.dlogits(&logits, targets, &options.loss)?;
-    let loss = |z: &[f64]| options.loss.compute(None, z, targets).objective;
+    let loss = |z: &[f64]| {
+        let members = z.chunks_exact(targets.len() * outputs);
+        let count = members.len() as f64;
+        let losses = members.map(|z| options.loss.compute(None, z, targets).objective);
+        losses.sum::<f64>() / count
+    };
     let value = loss(&logits);
     for i in chosen(logits.len(), options.entries, rng) {
         let (old, h) = (logits[i], 1e-5);

@@ -23,4 +23,4 @@ pub use feed::{Feed, Rows};
 pub use mlp::{Batch, Mlp, Update};
 pub use panels::Panels;
 pub use params::Layout;
-pub use spec::NetworkSpec;
+pub use spec::{FeatureEmbedding, NetworkSpec};

@@ -191,8 +191,8 @@ impl Tested {
         let classes = result.class_names.len();
         Ok(Tested {
             names: result.class_names.clone(),
-            confusion: Confusion::new(classes, &samples.labels, &predictions.classes)?,
-            correlation: correlation(&predictions.probabilities, classes),
+            confusion: Confusion::new(classes, samples.labels.classes(), &predictions.classes)?,
+            correlation: correlation(&predictions.outputs, classes),
             wrong: most_surely_wrong(predictions, samples, result.image),
         })
     }
@@ -311,17 +311,17 @@ fn two_decimals(x: f64) -> String {
 }
 
 fn most_surely_wrong(found: &Predictions, test: &Samples, image: Option<ImageShape>) -> Vec<Wrong> {
-    let classes = found.probabilities.len() / found.classes.len().max(1);
-    let pairs = test.labels.iter().zip(&found.classes).enumerate();
+    let classes = found.outputs.len() / found.classes.len().max(1);
+    let pairs = test.labels.classes().iter().zip(&found.classes).enumerate();
     let mut wrong: Vec<(f64, usize)> = pairs
         .filter(|(_, (label, predicted))| label != predicted)
-        .map(|(i, (_, &predicted))| (found.probabilities[i * classes + predicted as usize], i))
+        .map(|(i, (_, &predicted))| (found.outputs[i * classes + predicted as usize], i))
         .collect();
     wrong.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     wrong.truncate(WRONG);
     let show = |(probability, index)| Wrong {
         index,
-        label: test.labels[index],
+        label: test.labels.classes()[index],
         predicted: found.classes[index],
         probability,
         picture: image.map(|shape| sample_picture(test, shape, index)),
@@ -332,19 +332,21 @@ fn most_surely_wrong(found: &Predictions, test: &Samples, image: Option<ImageSha
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Features;
+    use crate::data::{Features, Task};
 
     #[test]
     fn the_surest_mistakes_come_first() {
         let found = Predictions {
-            probabilities: vec![0.6, 0.4, 0.1, 0.9, 0.8, 0.2, 0.3, 0.7, 0.2, 0.8],
+            task: Task::Classification,
+            outputs: vec![0.6, 0.4, 0.1, 0.9, 0.8, 0.2, 0.3, 0.7, 0.2, 0.8],
             logits: Vec::new(),
             classes: vec![0, 1, 0, 1, 1],
         };
         let test = Samples {
             features: Features::U8(vec![0, 10, 20, 30, 40]),
             width: 1,
-            labels: vec![1, 1, 1, 0, 0],
+            labels: vec![1, 1, 1, 0, 0].into(),
+            weights: None,
         };
         let wrong = most_surely_wrong(&found, &test, None);
         let seen: Vec<_> = wrong

@@ -267,14 +267,16 @@ fn hostile_class_names_stay_text() {
         samples: Samples {
             features: Features::U8((0..16).collect()),
             width: 4,
-            labels: vec![0, 1, 0, 1],
+            labels: vec![0, 1, 0, 1].into(),
+            weights: None,
         },
         image: Some(ImageShape {
             height: 2,
             width: 2,
         }),
         predictions: Predictions {
-            probabilities: vec![0.9, 0.1, 0.8, 0.2, 0.3, 0.7, 0.4, 0.6],
+            task: crate::data::Task::Classification,
+            outputs: vec![0.9, 0.1, 0.8, 0.2, 0.3, 0.7, 0.4, 0.6],
             logits: Vec::new(),
             classes: vec![0, 0, 1, 1],
         },

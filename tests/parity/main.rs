@@ -4,6 +4,7 @@
 mod bf16;
 mod hashes;
 mod losses;
+mod members;
 
 use chainrule::backend::{Backend, Fused, Input, Mode, Order, Plain, ProductPrecision};
 use chainrule::nn::init::{self, Init};
@@ -76,6 +77,8 @@ impl Case {
                 activation: Activation::Relu,
                 dropout: 0.0,
                 order: Order::DropoutActivation,
+                members: 1,
+                embedding: None,
             },
             batch,
             steps: 4,
@@ -161,7 +164,7 @@ impl Case {
             m: bits(mlp.read(|s| &s.m).unwrap()),
             v: bits(mlp.read(|s| &s.v).unwrap()),
             running: bits(mlp.read_running().unwrap()),
-            logits: bits(mlp.logits(batch + 3).unwrap()),
+            logits: bits(mlp.logits(spec.members * (batch + 3)).unwrap()),
         }
     }
 

@@ -118,8 +118,8 @@ fn fortran_order_is_transposed() {
 
 /// The names of the classes, and the class of each label.
 fn labels(bytes: &[u8]) -> (Vec<String>, Vec<u32>) {
-    let labels = array(bytes, |a| a.read_labels()).unwrap();
-    let (classes, labels) = Classes::of(labels);
+    let mut columns = array(bytes, |a| a.read_labels()).unwrap();
+    let (classes, labels) = Classes::of(columns.pop().unwrap());
     (classes.names, labels)
 }
 

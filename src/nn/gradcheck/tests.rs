@@ -1,5 +1,8 @@
 use super::*;
 use crate::backend::Order;
+#[cfg(target_arch = "x86_64")]
+use crate::backend::{Fused, ProductPrecision};
+use crate::nn::FeatureEmbedding;
 use crate::ops::activation::Activation;
 use crate::ops::loss::binary_cross_entropy::BinaryCrossEntropy;
 use crate::ops::loss::cross_entropy::CrossEntropy;
@@ -29,6 +32,8 @@ fn spec(activation: Activation, batch_norm: bool, dropout: f64, order: Order) ->
         activation,
         dropout,
         order,
+        members: 1,
+        embedding: None,
     }
 }
 
@@ -46,6 +51,77 @@ fn every_kind_of_network_passes() {
                 assert!(report.passed(), "{}: {report:#?}", spec.describe());
             }
         }
+    }
+}
+
+/// Odd sizes, features of one and several inputs, inputs of no feature in between and at both ends.
+#[test]
+fn embeddings_and_members_pass() {
+    let embedding = |width: usize| FeatureEmbedding {
+        spans: vec![1..2, 2..5, 6..7],
+        width,
+    };
+    for (members, embedding) in [
+        (1, Some(embedding(3))),
+        (2, None),
+        (3, Some(embedding(1))),
+        (5, Some(embedding(2))),
+    ] {
+        for (batch_norm, dropout, hidden, rows) in [
+            (false, 0.0, vec![13, 1, 5], 3),
+            (true, 0.4, vec![11], 5),
+            (false, 0.0, Vec::new(), 1),
+        ] {
+            let spec = NetworkSpec {
+                inputs: 8,
+                hidden,
+                members,
+                embedding: embedding.clone(),
+                ..spec(
+                    Activation::Gelu,
+                    batch_norm,
+                    dropout,
+                    Order::DropoutActivation,
+                )
+            };
+            let options = Options { rows, ..options() };
+            let report = gradcheck(&spec, &options).unwrap();
+            assert!(report.passed(), "{}: {report:#?}", spec.describe());
+            let stem = report
+                .tensors
+                .iter()
+                .filter(|t| t.name.starts_with("stem."));
+            let tensors = 6 * usize::from(spec.embedding.is_some()) + usize::from(members > 1);
+            assert_eq!(stem.count(), tensors);
+        }
+    }
+}
+
+/// The backend in f32 has the same gradients.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn embeddings_and_members_pass_on_the_fused_backend() {
+    let spec = NetworkSpec {
+        inputs: 23,
+        hidden: vec![37],
+        members: 3,
+        embedding: Some(FeatureEmbedding {
+            spans: vec![0..17, 19..20],
+            width: 5,
+        }),
+        ..spec(Activation::Tanh, false, 0.0, Order::DropoutActivation)
+    };
+    let options = Options {
+        rows: 7,
+        limit: 1e-3,
+        ..options()
+    };
+    match Fused::new(2, ProductPrecision::F32).unwrap() {
+        Some(fused) => {
+            let report = gradcheck_on(fused, &spec, &options).unwrap();
+            assert!(report.passed(), "{report:#?}");
+        }
+        None => eprintln!("skipped: this processor has no kernels"),
     }
 }
 
@@ -77,7 +153,10 @@ fn every_loss_passes() {
         Loss::Huber(Huber { delta: 0.5 }),
         Loss::MeanAbsoluteError,
     ] {
-        let spec = spec(Activation::Tanh, true, 0.0, Order::DropoutActivation);
+        let spec = NetworkSpec {
+            members: 3,
+            ..spec(Activation::Tanh, false, 0.0, Order::DropoutActivation)
+        };
         let options = Options { loss, ..options() };
         let report = gradcheck(&spec, &options).unwrap();
         assert!(report.passed(), "{:?}: {report:#?}", options.loss);
