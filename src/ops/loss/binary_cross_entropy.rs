@@ -1,15 +1,16 @@
 //! Logistic sigmoid and binary cross-entropy in one operation, for several labels a sample (Goodfellow, Bengio,
 //! Courville, *Deep Learning*, 2016, section 6.2.2.2).
 //!
-//! For logits z and values y in `[0, 1]`, both `[n, C]`, where 1 says that the label is present and 0 that it is absent,
-//! with `$\sigma(z) = 1/(1+e^{-z})$`, positive weights p `[C]` and sample weights w:
+//! For logits z and values y in `[0, 1]`, both `[n, C]`, where 1 says that the label is present and 0 that it is
+//! absent, with `$\sigma(z) = 1/(1+e^{-z})$`, positive weights p `[C]` and sample weights w:
 //!
 //! ```math
 //! \ell_{ij} = -\big[ p_j\, y_{ij} \log\sigma(z_{ij}) + (1 - y_{ij}) \log\sigma(-z_{ij}) \big], \qquad
 //! L = \frac{1}{W} \sum_i w_i \frac1C \sum_j \ell_{ij}, \qquad W = \sum_i w_i
 //! ```
 //!
-//! `$1 - \sigma(z) = \sigma(-z)$`, so the second logarithm is that of the label's absence. Both come from one stable form:
+//! `$1 - \sigma(z) = \sigma(-z)$`, so the second logarithm is that of the label's absence. Both come from one stable
+//! form:
 //!
 //! ```math
 //! -\log\sigma(z) = \max(-z, 0) + \log(1 + e^{-|z|}), \qquad -\log\sigma(-z) = \max(z, 0) + \log(1 + e^{-|z|})
@@ -20,9 +21,9 @@
 //!
 //! A positive weight above 1 makes a missed label dearer than a false one: it trades precision for recall.
 //!
-//! Without sample weights L is PyTorch's `BCEWithLogitsLoss(pos_weight=p)`, the mean over all elements: there too p does
-//! not enter the divisor. With sample weights L is the weighted mean; `BCEWithLogitsLoss(weight=w)` divides by the number
-//! of elements instead.
+//! Without sample weights L is PyTorch's `BCEWithLogitsLoss(pos_weight=p)`, the mean over all elements: there too p
+//! does not enter the divisor. With sample weights L is the weighted mean; `BCEWithLogitsLoss(weight=w)` divides by the
+//! number of elements instead.
 //!
 //! # Backward
 //!

@@ -10,16 +10,16 @@
 //!
 //! The right form never overflows (every exponent is ≤ 0, one is 0) and never takes the logarithm of 0.
 //!
-//! With label smoothing ε (Szegedy et al., “Rethinking the Inception Architecture”, CVPR 2016, section 7), class weights
-//! w and sample weights s the mean over a batch is:
+//! With label smoothing ε (Szegedy et al., “Rethinking the Inception Architecture”, CVPR 2016, section 7), class
+//! weights w and sample weights s the mean over a batch is:
 //!
 //! ```math
 //! L = \frac1W \sum_i s_i \Big[ (1-\varepsilon)\, w_{y_i} (-\log p_{i y_i})
 //!     + \frac{\varepsilon}{C} \sum_c w_c (-\log p_{ic}) \Big], \qquad W = \sum_i s_i w_{y_i}
 //! ```
 //!
-//! Without sample weights it is PyTorch's `CrossEntropyLoss(weight=w)`, whose `reduction="mean"` divides by the sum of the
-//! labels' weights too. That loss takes no sample weights; they enter the divisor here as the class weights do.
+//! Without sample weights it is PyTorch's `CrossEntropyLoss(weight=w)`, whose `reduction="mean"` divides by the sum of
+//! the labels' weights too. That loss takes no sample weights; they enter the divisor here as the class weights do.
 //!
 //! # Backward
 //!
@@ -64,8 +64,8 @@ impl CrossEntropy {
     }
 }
 
-/// The loss of `logits` `[n, classes]` against `labels` `[n]`, with sample weights `[n]`; writes dz to `dlogits` if it is
-/// given.
+/// The loss of `logits` `[n, classes]` against `labels` `[n]`, with sample weights `[n]`; writes dz to `dlogits` if it
+/// is given.
 ///
 /// A batch whose weights W sum to 0 has objective 0 and gradient 0.
 pub fn softmax_cross_entropy<R: Real>(

@@ -8,14 +8,14 @@
 //! L = \frac{1}{W} \sum_i w_i \frac1C \sum_j h(r_{ij}), \qquad W = \sum_i w_i
 //! ```
 //!
-//! As δ grows L becomes half the mean squared error. As δ goes to 0, L/δ becomes the mean absolute error. Without weights
-//! L is PyTorch's `HuberLoss`, the mean over all elements. With weights L is the weighted mean, as in the losses beside it;
-//! `torch.nn.functional.huber_loss(weight=w)` divides by the number of elements instead.
+//! As δ grows L becomes half the mean squared error. As δ goes to 0, L/δ becomes the mean absolute error. Without
+//! weights L is PyTorch's `HuberLoss`, the mean over all elements. With weights L is the weighted mean, as in the
+//! losses beside it; `torch.nn.functional.huber_loss(weight=w)` divides by the number of elements instead.
 //!
 //! # Backward
 //!
-//! `$h'(r) = r$` in the middle and `$\delta \operatorname{sign}(r)$` outside. Both are ±δ at |r| = δ, so the slope has no
-//! jump: it is r, cut off at ±δ.
+//! `$h'(r) = r$` in the middle and `$\delta \operatorname{sign}(r)$` outside. Both are ±δ at |r| = δ, so the slope has
+//! no jump: it is r, cut off at ±δ.
 //!
 //! ```math
 //! dz_{ij} = \frac{w_i}{W C} \max(-\delta, \min(\delta, r_{ij}))
@@ -105,7 +105,7 @@ mod tests {
         };
         let mut dz = [f64::NAN; 6];
         let found = huber(Some(&mut dz), &RESIDUALS, targets, &Huber { delta });
-        assert_eq!(found.plain_sum, found.objective * 6.0);
+        assert_close(&[found.plain_sum], &[6.0 * found.objective]);
         (found.objective, dz.map(|d| d * 6.0))
     }
 

@@ -7,13 +7,13 @@
 //! ```
 //!
 //! Its minimum over constants is the median of the values: a value far away pulls no more than a near one. Without
-//! weights L is PyTorch's `L1Loss`, the mean over all elements. With weights it is `torch.nn.functional.l1_loss(weight=w)`,
-//! which divides by the sum of the weights.
+//! weights L is PyTorch's `L1Loss`, the mean over all elements. With weights it is
+//! `torch.nn.functional.l1_loss(weight=w)`, which divides by the sum of the weights.
 //!
 //! # Backward
 //!
-//! |r| has the slope sign(r), except at 0, where it has a kink. Every number in `$[-1, 1]$` is a subgradient there; the one
-//! taken is 0, so that an output which is exactly right does not move:
+//! The slope of |r| is sign(r), except at 0, where it has a kink. Every number in `$[-1, 1]$` is a subgradient there. The
+//! one taken is 0, so that an output which is exactly right does not move:
 //!
 //! ```math
 //! dz_{ij} = \frac{w_i}{W C} \operatorname{sign}(r_{ij}), \qquad \operatorname{sign}(0) = 0
