@@ -50,7 +50,7 @@ fn losses_by_the_usual_flags() {
         (regression, &[][..], 1),
         (regression, &["--loss", "mae", "--classes", "3"], 3),
         (regression, &["--loss", "huber", "--delta", "0.3"], 1),
-        (multilabel, &["--widths", "9,5"], 10),
+        (multilabel, &["--depth", "2"], 10),
         (multilabel, &["--positive-weights", "1,0.5,7"], 3),
     ] {
         let size = ["gradcheck", "--inputs", "11", "--width", "13", "--json"];
