@@ -71,6 +71,8 @@ fn steps<B: Backend<Real = f32>>(c: &mut Criterion, name: &str, backend: impl Fn
             activation: Activation::Relu,
             dropout: case.dropout,
             order: Order::DropoutActivation,
+            members: 1,
+            embedding: None,
         };
         let (params, running) = init::draw::<f32>(&spec, Init::default(), 0);
         let mut mlp = Mlp::new(backend(), spec, case.batch).expect("a valid network");

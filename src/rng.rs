@@ -60,6 +60,8 @@ pub fn key(seed: u64) -> [u32; 2] {
 pub enum Purpose {
     /// Initial weights.
     Init,
+    /// Initial numbers of what comes before a network's first block.
+    Stem,
     /// The training/validation split.
     Split,
     /// The order of the samples in one epoch.
@@ -88,6 +90,7 @@ pub fn stream(seed: u64, purpose: Purpose) -> ChaCha8Rng {
         Purpose::GradCheck => (3, 0),
         Purpose::Trial { slot } => (4, slot),
         Purpose::Forest => (5, 0),
+        Purpose::Stem => (6, 0),
     };
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream((kind << 32) | u64::from(index));
@@ -162,6 +165,7 @@ mod tests {
     fn purposes_do_not_share_numbers() {
         let purposes = [
             Purpose::Init,
+            Purpose::Stem,
             Purpose::Split,
             Purpose::Shuffle { epoch: 0 },
             Purpose::Shuffle { epoch: 1 },

@@ -1,11 +1,12 @@
 //! What a batch is to a backend: rows for the first block, targets for the loss, and data sets that lie on the device.
 
 use std::convert::Infallible;
-use std::ops::Range;
+use std::ops::{Deref, Range};
 
 use crate::data::batches::Augmentation;
 use crate::error::{Error, Result};
 use crate::ops::loss::Targets;
+use crate::real::Real;
 
 /// Rows for a block.
 #[derive(Debug)]
@@ -88,17 +89,62 @@ impl<Buf, R> Input<'_, Buf, R> {
     }
 }
 
+impl<'a, Buf: Deref<Target = [R]>, R: Real> Input<'a, Buf, R> {
+    /// Converts pixels to `converted` `[rows, inputs]`; numbers need no conversion.
+    pub(super) fn convert(self, inputs: usize, converted: &mut [R]) {
+        if let Input::Pixels {
+            data,
+            rows,
+            scale,
+            shift,
+            ..
+        } = self
+        {
+            for (out, &row) in converted.chunks_exact_mut(inputs).zip(rows) {
+                let pixels = &data[row as usize * inputs..][..inputs];
+                for j in 0..inputs {
+                    out[j] = R::from_u8(pixels[j]) * scale[j] + shift[j];
+                }
+            }
+        }
+    }
+
+    /// The rows as numbers `[rows, inputs]`: [`Input::convert`] has converted pixels.
+    pub(super) fn numbers(self, inputs: usize, converted: &'a [R]) -> &'a [R] {
+        let values = match self {
+            Input::Pixels { .. } => converted,
+            Input::Values { buf, .. } => buf,
+        };
+        &values[..self.rows() * inputs]
+    }
+}
+
 /// The targets of a batch's rows.
 #[derive(Debug)]
 pub struct BatchTargets<'a, D> {
     host: Targets<'a>,
+    members: usize,
     uploaded: Option<(&'a D, usize)>,
 }
 
 impl<'a, D> BatchTargets<'a, D> {
     /// `host`, which are also on the device if a data set was uploaded: with its order, from a place in it on.
     pub(crate) fn new(host: Targets<'a>, uploaded: Option<(&'a D, usize)>) -> Self {
-        BatchTargets { host, uploaded }
+        BatchTargets {
+            host,
+            members: 1,
+            uploaded,
+        }
+    }
+
+    /// For the outputs of so many members, member by member: each of them is to give these targets.
+    pub(crate) fn for_members(self, members: usize) -> Self {
+        BatchTargets { members, ..self }
+    }
+
+    /// How many members' outputs they are for.
+    pub fn members(&self) -> usize {
+        self.members
     }
 
     /// The targets in this program's memory.

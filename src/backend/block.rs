@@ -36,19 +36,28 @@ pub enum Mode {
 /// Where a block's rows come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// From the network's caller, row-major: this is a first block.
+    /// From the network's caller or its stem, row-major: this is a first block.
     Batch,
     /// From the block before this one, in the order in which the backend keeps them.
     Previous,
 }
 
-/// Where a block's Linear keeps its numbers.
+/// Where a block's Linear keeps its numbers; in a block with heads, those of all heads one after the other.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinearSlices {
     /// W `[outputs, inputs]`, in the parameter buffer.
     pub weight: Range<usize>,
     /// b `[outputs]`, in the parameter buffer.
     pub bias: Range<usize>,
+}
+
+/// One of a block's linear maps, and the rows that go through it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Head {
+    /// Its W and b.
+    pub linear: LinearSlices,
+    /// Its rows of the block's input and output.
+    pub rows: Range<usize>,
 }
 
 /// Where a block's BatchNorm keeps its numbers.
@@ -90,7 +99,10 @@ pub enum BlockKind {
     /// `Linear [BatchNorm] [Dropout] activation`; another block reads its outputs.
     Hidden(Hidden),
     /// Linear alone: its outputs are the network's, row-major.
-    Output,
+    Output {
+        /// Linear maps, one for each member of an ensemble. Each takes an equal share of the rows, in order.
+        heads: usize,
+    },
 }
 
 /// One block: its sizes, its place in the network, and where its tensors lie in the flat buffers.
@@ -111,22 +123,47 @@ pub struct Block {
 }
 
 impl Block {
-    /// Whether its input is the network's.
+    /// Whether no block stands before it.
     pub fn is_first(&self) -> bool {
         self.source == Source::Batch
     }
 
     /// Whether its output is the network's.
     pub fn is_output(&self) -> bool {
-        self.kind == BlockKind::Output
+        matches!(self.kind, BlockKind::Output { .. })
     }
 
     /// What follows the linear map; `None` in the output block.
     pub fn hidden(&self) -> Option<&Hidden> {
         match &self.kind {
             BlockKind::Hidden(hidden) => Some(hidden),
-            BlockKind::Output => None,
+            BlockKind::Output { .. } => None,
         }
+    }
+
+    /// How many linear maps it has; each takes an equal share of the rows.
+    pub fn head_count(&self) -> usize {
+        match self.kind {
+            BlockKind::Hidden(_) => 1,
+            BlockKind::Output { heads } => heads,
+        }
+    }
+
+    /// Its linear maps, for this number of rows: one in all but the output block of an ensemble.
+    pub fn heads(&self, rows: usize) -> impl DoubleEndedIterator<Item = Head> + use<> {
+        let count = self.head_count();
+        let share = move |range: &Range<usize>, head: usize| {
+            let len = range.len() / count;
+            range.start + head * len..range.start + (head + 1) * len
+        };
+        let linear = self.linear.clone();
+        (0..count).map(move |head| Head {
+            linear: LinearSlices {
+                weight: share(&linear.weight, head),
+                bias: share(&linear.bias, head),
+            },
+            rows: share(&(0..rows), head),
+        })
     }
 
     /// The batch norm, if the block has one.
@@ -143,11 +180,11 @@ impl Block {
         self.linear.weight.start..end
     }
 
-    /// The block's tensors that have one number per output.
-    pub(crate) fn vectors(&self) -> impl Iterator<Item = &Range<usize>> {
+    /// The block's tensors that have one number per output, the biases of its heads first.
+    pub(crate) fn vectors(&self) -> impl Iterator<Item = Range<usize>> {
+        let biases = self.heads(0).map(|head| head.linear.bias);
         let batch_norm = self.batch_norm().into_iter();
-        let vectors = batch_norm.flat_map(|bn| [&bn.gamma, &bn.beta]);
-        std::iter::once(&self.linear.bias).chain(vectors)
+        biases.chain(batch_norm.flat_map(|bn| [bn.gamma.clone(), bn.beta.clone()]))
     }
 
     /// The dropout mask of this step; `None` without dropout and in evaluation.

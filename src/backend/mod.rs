@@ -7,6 +7,7 @@
 //! | `plain.rs` | [`Plain`], which calls the functions of [`crate::ops`] one by one, and is the one to read |
 //! | `fused/` | `Fused` (x86-64), which computes the same panel by panel, while the numbers are in cache |
 //! | `cuda/` | `Cuda` (with the feature `cuda`), which launches the kernels of `kernels/` on a GPU |
+//! | `stem.rs` | [`Stem`]: what comes before the first block, if anything |
 //! | `block.rs` | [`Block`]: what a block computes, and where its tensors are |
 //! | `batch.rs` | a batch's rows and targets, and data sets on a device |
 //! | `pending.rs` | the pending losses of the two backends on a processor |
@@ -29,6 +30,7 @@ pub mod fused;
 mod pending;
 pub mod plain;
 pub mod select;
+mod stem;
 
 use std::ops::Range;
 
@@ -41,12 +43,15 @@ use crate::ops::loss::cross_entropy::argmax;
 use crate::ops::loss::{BatchLoss, Loss};
 use crate::optim::{Optimizer, Step, clip};
 pub use batch::{BatchTargets, DeviceDataset, Input};
-pub use block::{BatchNormSlices, Block, BlockKind, Hidden, LinearSlices, Mode, Order, Source};
+pub use block::{
+    BatchNormSlices, Block, BlockKind, Head, Hidden, LinearSlices, Mode, Order, Source,
+};
 #[cfg(feature = "cuda")]
 pub use cuda::Cuda;
 #[cfg(target_arch = "x86_64")]
 pub use fused::Fused;
 pub use plain::Plain;
+pub use stem::{RowPart, Stem, StemSaved};
 
 /// The precision of the numbers that a backend in f32 multiplies. Their sums are always f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -90,7 +95,8 @@ pub enum Sink<'a> {
 
 /// A device that computes blocks. Buffers are flat; a [`Block`] says where its tensors lie in them.
 ///
-/// What the caller fills or reads is row-major: a first block's input, the output block's output and its gradient.
+/// What the caller fills or reads is row-major: a first block's input and its gradient, the output block's output and
+/// its gradient.
 /// In between a backend may keep activations as it likes.
 ///
 /// Every call may fail, because a device may. Sizes are not checked here: [`crate::nn::Mlp`] checks them.
@@ -132,6 +138,42 @@ pub trait Backend: Send + 'static {
         Ok(None)
     }
 
+    /// Room for what a stem saves, for batches of up to `capacity` rows; for its gradients too if it is `trained`.
+    ///
+    /// # Errors
+    /// If the device has no room, or computes no stem.
+    fn stem_saved(
+        &self,
+        stem: &Stem,
+        capacity: usize,
+        trained: bool,
+    ) -> Result<StemSaved<Self::Buf>>
+    where
+        Self: Sized,
+    {
+        StemSaved::new(self, stem, capacity, trained)
+    }
+
+    /// Computes what comes before the first block: [`StemSaved::out`] from the network's input.
+    fn stem_forward(
+        &self,
+        stem: &Stem,
+        x: Input<'_, Self::Buf, Self::Real>,
+        state: &State<Self::Buf>,
+        saved: &mut StemSaved<Self::Buf>,
+    ) -> Result<()>;
+
+    /// The reverse of [`Backend::stem_forward`], with the same `x`: from [`StemSaved::d_out`] to the parameters'
+    /// gradients, which are stored, and to the input's if `dx` is given.
+    fn stem_backward(
+        &self,
+        stem: &Stem,
+        x: Input<'_, Self::Buf, Self::Real>,
+        state: &mut State<Self::Buf>,
+        saved: &mut StemSaved<Self::Buf>,
+        dx: Option<&mut Self::Buf>,
+    ) -> Result<()>;
+
     /// Room for one block's saved values, for batches of up to `capacity` rows.
     fn saved(&self, block: &Block, capacity: usize) -> Result<Self::Saved>;
 
@@ -163,7 +205,7 @@ pub trait Backend: Send + 'static {
         sink: Sink<'_>,
     ) -> Result<()>;
 
-    /// Starts the loss of `logits` `[targets, outputs]`, and computes its gradient if `dlogits` is given.
+    /// Starts the loss of `logits` `[members · targets, outputs]`, the mean of the members' losses, and computes its gradient if `dlogits` is given.
     ///
     /// With `dlogits` it is the loss of a training step. From one that is not finite on, until it is collected, no
     /// update changes parameters or moments: either [`Backend::diverged`] says so, or the device's kernels see to it.
@@ -198,7 +240,12 @@ pub trait Backend: Send + 'static {
     }
 
     /// The Euclidean norm of all gradients, in the order of [`crate::optim::clip::SquareSum`].
-    fn gradient_norm(&self, blocks: &[Block], state: &State<Self::Buf>) -> Result<f64>;
+    fn gradient_norm(
+        &self,
+        stem: Option<&Stem>,
+        blocks: &[Block],
+        state: &State<Self::Buf>,
+    ) -> Result<f64>;
 
     /// Applies the optimiser to a range of the parameters, from the stored gradients.
     fn update(
@@ -213,13 +260,13 @@ pub trait Backend: Send + 'static {
     /// ([`clip`]).
     fn update_clipped(
         &self,
-        blocks: &[Block],
+        (stem, blocks): (Option<&Stem>, &[Block]),
         optimizer: &Optimizer,
         step: &Step,
         state: &mut State<Self::Buf>,
         clip_norm: f64,
     ) -> Result<()> {
-        let norm = self.gradient_norm(blocks, state)?;
+        let norm = self.gradient_norm(stem, blocks, state)?;
         let step = Step {
             gradient_scale: clip::scale(norm, clip_norm),
             ..*step

@@ -7,7 +7,10 @@ use std::ops::Range;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 use super::pending::{self, PendingLosses};
-use super::{Backend, BatchTargets, Block, BlockKind, Hidden, Input, Mode, Order, Sink, State};
+use super::{
+    Backend, BatchTargets, Block, BlockKind, Head, Hidden, Input, LinearSlices, Mode, Order, Sink,
+    State, Stem, StemSaved,
+};
 use crate::error::Result;
 use crate::gemm::Element;
 use crate::ops::activation::{activation_backward, activation_forward};
@@ -65,45 +68,28 @@ impl<R> PlainSaved<R> {
     }
 }
 
-impl Block {
-    fn weight_view<'p, R>(&self, params: &'p [R]) -> ArrayView2<'p, R> {
+impl Head {
+    fn weight<'p, R>(&self, block: &Block, params: &'p [R]) -> ArrayView2<'p, R> {
         let weight = &params[self.linear.weight.clone()];
-        ArrayView2::from_shape((self.outputs, self.inputs), weight)
+        ArrayView2::from_shape((block.outputs, block.inputs), weight)
             .expect("the layout gives W its size")
     }
-}
 
-impl<R: Element> Plain<R> {
-    /// The input as numbers: pixels are converted into `converted` first.
-    fn convert(x: Input<'_, Vec<R>, R>, inputs: usize, converted: &mut [R]) {
-        if let Input::Pixels {
-            data,
-            rows,
-            scale,
-            shift,
-            ..
-        } = x
-        {
-            for (out, &row) in converted.chunks_exact_mut(inputs).zip(rows) {
-                let pixels = &data[row as usize * inputs..][..inputs];
-                for j in 0..inputs {
-                    out[j] = R::from_u8(pixels[j]) * scale[j] + shift[j];
-                }
-            }
-        }
+    /// Where its rows of this number of columns lie.
+    fn part(&self, columns: usize) -> Range<usize> {
+        self.rows.start * columns..self.rows.end * columns
     }
 
-    fn input_view<'a>(
-        x: Input<'a, Vec<R>, R>,
-        inputs: usize,
-        converted: &'a [R],
-    ) -> ArrayView2<'a, R> {
-        let values = match x {
-            Input::Pixels { .. } => converted,
-            Input::Values { buf, .. } => buf,
-        };
-        let n = x.rows();
-        ArrayView2::from_shape((n, inputs), &values[..n * inputs]).expect("n rows of inputs")
+    /// Its rows of X.
+    fn view<'x, R>(&self, x: &'x [R], columns: usize) -> ArrayView2<'x, R> {
+        ArrayView2::from_shape((self.rows.len(), columns), &x[self.part(columns)])
+            .expect("whole rows")
+    }
+
+    /// Its rows of Y, to write.
+    fn view_mut<'y, R>(&self, y: &'y mut [R], columns: usize) -> ArrayViewMut2<'y, R> {
+        ArrayViewMut2::from_shape((self.rows.len(), columns), &mut y[self.part(columns)])
+            .expect("whole rows")
     }
 }
 
@@ -157,6 +143,29 @@ impl<R: Element> Backend for Plain<R> {
         &saved.out
     }
 
+    fn stem_forward(
+        &self,
+        stem: &Stem,
+        x: Input<'_, Vec<R>, R>,
+        state: &State<Vec<R>>,
+        saved: &mut StemSaved<Vec<R>>,
+    ) -> Result<()> {
+        stem.forward(x, &state.params, saved);
+        Ok(())
+    }
+
+    fn stem_backward(
+        &self,
+        stem: &Stem,
+        x: Input<'_, Vec<R>, R>,
+        state: &mut State<Vec<R>>,
+        saved: &mut StemSaved<Vec<R>>,
+        dx: Option<&mut Vec<R>>,
+    ) -> Result<()> {
+        stem.backward(x, [&mut state.params, &mut state.grads], saved, dx);
+        Ok(())
+    }
+
     fn block_forward(
         &self,
         block: &Block,
@@ -176,18 +185,20 @@ impl<R: Element> Backend for Plain<R> {
             activated,
             out,
         } = saved;
-        let len = x.rows() * block.outputs;
-        Self::convert(x, block.inputs, input);
-        let x_view = Self::input_view(x, block.inputs, input);
+        let (rows, len) = (x.rows(), x.rows() * block.outputs);
+        x.convert(block.inputs, input);
+        let x = x.numbers(block.inputs, input);
         let linear = |z: &mut [R]| {
-            let z = ArrayViewMut2::from_shape((x.rows(), block.outputs), z).expect("n rows");
-            let bias = &params[block.linear.bias.clone()];
-            linear_forward(z, x_view, block.weight_view(params), bias, self.threads);
+            for head in block.heads(rows) {
+                let bias = &params[head.linear.bias.clone()];
+                let (z, x) = (head.view_mut(z, block.outputs), head.view(x, block.inputs));
+                linear_forward(z, x, head.weight(block, params), bias, self.threads);
+            }
         };
         let out = &mut out[..len];
         let hidden = match &block.kind {
             BlockKind::Hidden(hidden) => hidden,
-            BlockKind::Output => {
+            BlockKind::Output { .. } => {
                 linear(out);
                 return Ok(());
             }
@@ -236,7 +247,7 @@ impl<R: Element> Backend for Plain<R> {
         dy: &mut Vec<R>,
         saved: &mut PlainSaved<R>,
         state: &mut State<Vec<R>>,
-        dx: Option<&mut Vec<R>>,
+        mut dx: Option<&mut Vec<R>>,
         mode: Mode,
         sink: Sink<'_>,
     ) -> Result<()> {
@@ -277,18 +288,21 @@ impl<R: Element> Backend for Plain<R> {
                 &state.params[bn.gamma.clone()],
             );
         }
-        let dy = ArrayView2::from_shape((n, block.outputs), &*dy).expect("n rows of outputs");
-        if let Some(dx) = dx {
-            let dx = ArrayViewMut2::from_shape((n, block.inputs), &mut dx[..n * block.inputs])
-                .expect("n rows of inputs");
-            linear_backward_input(dx, dy, block.weight_view(&state.params), self.threads);
-        }
+        let x = x.numbers(block.inputs, &saved.input);
         let (dw, db) = state.grads.split_at_mut(block.linear.bias.start);
-        let dw = &mut dw[block.linear.weight.clone()];
-        let dw = ArrayViewMut2::from_shape((block.outputs, block.inputs), dw)
-            .expect("the layout gives dW its size");
-        let x = Self::input_view(x, block.inputs, &saved.input);
-        linear_backward_parameters(dw, &mut db[..block.outputs], dy, x, self.threads);
+        for head in block.heads(n) {
+            let LinearSlices { weight, bias } = head.linear.clone();
+            let dy = head.view(dy, block.outputs);
+            if let Some(dx) = dx.as_deref_mut() {
+                let dx = head.view_mut(dx, block.inputs);
+                linear_backward_input(dx, dy, head.weight(block, &state.params), self.threads);
+            }
+            let dw = ArrayViewMut2::from_shape((block.outputs, block.inputs), &mut dw[weight])
+                .expect("the layout gives dW its size");
+            let db = &mut db[bias.start - block.linear.bias.start..][..block.outputs];
+            let x = head.view(x, block.inputs);
+            linear_backward_parameters(dw, db, dy, x, self.threads);
+        }
         match sink {
             Sink::Store => Ok(()),
             Sink::Update { optimizer, step } => {
@@ -306,7 +320,7 @@ impl<R: Element> Backend for Plain<R> {
         dlogits: Option<&mut Vec<R>>,
     ) -> Result<()> {
         let dlogits = dlogits.map(|d| &mut d[..]);
-        (self.losses).start(logits, outputs, targets.host(), loss, dlogits)
+        (self.losses).start(logits, outputs, targets, loss, dlogits)
     }
 
     fn diverged(&self) -> bool {
@@ -318,12 +332,22 @@ impl<R: Element> Backend for Plain<R> {
         Ok(())
     }
 
-    fn gradient_norm(&self, blocks: &[Block], state: &State<Vec<R>>) -> Result<f64> {
+    fn gradient_norm(
+        &self,
+        stem: Option<&Stem>,
+        blocks: &[Block],
+        state: &State<Vec<R>>,
+    ) -> Result<f64> {
         let mut sum = SquareSum::default();
+        if let Some(stem) = stem {
+            stem.add_squares(&mut sum, &state.grads);
+        }
         for block in blocks {
-            sum.add_rows(&state.grads[block.linear.weight.clone()], block.inputs);
+            for head in block.heads(0) {
+                sum.add_rows(&state.grads[head.linear.weight], block.inputs);
+            }
             for vector in block.vectors() {
-                sum.add_rows(&state.grads[vector.clone()], 1);
+                sum.add_rows(&state.grads[vector], 1);
             }
         }
         Ok(sum.norm())

@@ -46,6 +46,8 @@ impl BenchNetwork {
                 activation: Activation::Relu,
                 dropout: 0.0,
                 order: Order::DropoutActivation,
+                members: 1,
+                embedding: None,
             },
             batch_size,
             lr: 1e-3,

@@ -30,6 +30,8 @@ pub(crate) struct PanelProducts<E = f32> {
     pub kernel: Kernel<E>,
     /// Rows of X and dY.
     pub rows: usize,
+    /// Linear maps of which each takes an equal share of the rows. W is that of one of them.
+    pub heads: usize,
     /// Columns of X, and of W.
     pub inputs: usize,
     /// Columns of dY, rows of W.
@@ -91,19 +93,20 @@ impl PanelProducts {
 }
 
 impl<E: Operand> PanelProducts<E> {
-    /// `dX = dY W` for these panels of inputs.
+    /// `dX = dY W` for these rows of these panels of inputs.
     ///
     /// Pairs of dY are neighbours along its columns.
     /// W's second index must run along the panels, so it is transposed on the way, [`DEPTH`] outputs at a time.
     ///
     /// # Safety
     /// dY and dX are as large as the sizes say. Until the function returns, no thread writes dY, and no other thread
-    /// reads or writes these panels of dX.
+    /// reads or writes this part of dX.
     pub(crate) unsafe fn input_gradient(
         &self,
         dy: SharedSlice<'_, E>,
         w: &[f32],
         dx: SharedSlice<'_>,
+        rows: Range<usize>,
         inputs: Range<usize>,
     ) {
         let mut packed = [Line::default(); DEPTH * MOST_SIDE_BY_SIDE];
@@ -116,7 +119,8 @@ impl<E: Operand> PanelProducts<E> {
                     self.pack_weights(lines, w, output, first + p);
                 }
                 let panel = self.rows * E::ROW;
-                for (row, m) in blocks(self.rows, ROWS, 1) {
+                for (row, m) in blocks(rows.len(), ROWS, 1) {
+                    let row = rows.start + row;
                     let call = KernelCall {
                         m,
                         k,
@@ -154,9 +158,9 @@ impl<E: Operand> PanelProducts<E> {
         }
     }
 
-    /// `dW = dYᵀ X` for these panels of inputs and outputs, tile by tile of 16 inputs × 16 outputs.
+    /// `dW = dYᵀ X` of a head for these panels of inputs and outputs, tile by tile of 16 inputs × 16 outputs.
     ///
-    /// Pairs of X and dY are neighbours along their rows.
+    /// Pairs of X and dY are neighbours along their rows, and every head's rows begin with a pair of their own.
     /// Each tile goes to `consume` while it is in the first-level cache, and is not stored.
     /// All inputs pass before the next outputs.
     /// `prefetch` are the starts of three matrices in W's order that `consume` will use: a tile's part of each is asked
@@ -168,11 +172,13 @@ impl<E: Operand> PanelProducts<E> {
         &self,
         x: SharedSlice<'_, E>,
         dy: SharedSlice<'_, E>,
+        head: usize,
         [inputs, outputs]: [Range<usize>; 2],
         prefetch: Option<[*const f32; 3]>,
         mut consume: impl FnMut(WeightTile<'_>),
     ) {
-        let k = self.rows.div_ceil(E::NUMBERS);
+        let k = (self.rows / self.heads).div_ceil(E::NUMBERS);
+        let start = |panel: usize| (panel * self.heads + head) * k * PANEL;
         let mut tiles = [Line::default(); WEIGHT_TILES * PANEL];
         for first in outputs.clone().step_by(WEIGHT_TILES) {
             let group = first..outputs.end.min(first + WEIGHT_TILES);
@@ -183,11 +189,11 @@ impl<E: Operand> PanelProducts<E> {
                     m,
                     k,
                     panels: group.len(),
-                    a: x.at(input * k * PANEL),
+                    a: x.at(start(input)),
                     a_layout: ALayout::Columns { step: PANEL },
-                    b: dy.at(first * k * PANEL),
+                    b: dy.at(start(first)),
                     b_row: PANEL,
-                    b_panel: k * PANEL,
+                    b_panel: self.heads * k * PANEL,
                     c: tiles.as_mut_ptr().cast(),
                     c_row: PANEL,
                     c_panel: PANEL * PANEL,

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::backend::{Backend, Mode};
+use crate::backend::Backend;
 use crate::data::{Labels, Samples, TargetScale, Task};
 use crate::error::Result;
 use crate::metrics::{Evaluation, Metric, Predicted, PredictedLabels, PredictedValues};
@@ -167,10 +167,8 @@ pub(crate) fn evaluate<B: Backend>(
     for batch in batches(rows.len(), mlp.capacity().min(EVALUATION_ROWS)) {
         let targets = rows.targets(batch.clone())?;
         let count = batch.len();
-        mlp.forward(
-            feed.batch(mlp.backend(), samples, rows, batch, None)?,
-            Mode::Eval,
-        )?;
+        let x = feed.batch(mlp.backend(), samples, rows, batch, None)?;
+        mlp.evaluate(x, plain.task())?;
         mlp.start_loss(targets, plain)?;
         if let Some(predictions) = &mut predictions {
             predictions.append(mlp, count, feed.target_scale())?;

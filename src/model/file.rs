@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use super::description::{Description, FORMAT};
 use super::tensors::{self, TensorFile};
 use crate::backend::select::Precision;
-use crate::data::Task;
+
 use crate::error::{Error, Result};
 use crate::nn::Layout;
 use crate::ops::loss::Loss;
 use crate::real::Real;
-use crate::settings::Config;
+use crate::settings::{Config, loss};
 
 /// A trained network.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,16 +99,8 @@ impl Model {
     /// # Errors
     /// If its settings are none, or those of another task.
     pub(super) fn plain_loss(&self) -> Result<Loss> {
-        let task = self.description.task;
-        if task == Task::Classification {
-            return Ok(Loss::default());
-        }
-        let plain = self.config()?.loss.plain();
-        if plain.task() != task {
-            let expected = format!("a loss for {}", task.name());
-            return Err(Error::shape("settings", expected, plain.name()));
-        }
-        Ok(plain)
+        let Description { settings, task, .. } = &self.description;
+        loss(&settings.train, *task).map(|loss| loss.plain())
     }
 
     /// The precision that it was trained in.

@@ -4,8 +4,8 @@ use ndarray::{Array2, ArrayView2};
 
 use super::evaluation::{EVALUATION_ROWS, Predictions, batches, evaluate, known_rows, with_errors};
 use super::file::Model;
+use crate::backend::Backend;
 use crate::backend::select::{Device, OnBackend, on_inference_backend};
-use crate::backend::{Backend, Mode};
 use crate::data::{Labels, Samples};
 use crate::error::{Error, Result};
 use crate::metrics::{Evaluation, Metric};
@@ -163,10 +163,8 @@ impl<B: Backend> Network for Loaded<B> {
         let mut out = Predictions::new(self.plain.task());
         for batch in batches(rows.len(), mlp.capacity()) {
             let count = batch.len();
-            mlp.forward(
-                feed.batch(mlp.backend(), samples, &rows, batch, None)?,
-                Mode::Eval,
-            )?;
+            let x = feed.batch(mlp.backend(), samples, &rows, batch, None)?;
+            mlp.evaluate(x, self.plain.task())?;
             out.append(mlp, count, feed.target_scale())?;
             let logits = mlp.logits(count)?;
             out.logits.extend(logits.into_iter().map(Real::to_f64));

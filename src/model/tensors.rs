@@ -230,21 +230,17 @@ impl<'a> TensorFile<'a> {
         }
     }
 
-    /// The length of a one-dimensional array, if it is there.
-    pub fn len_of(&self, name: &str) -> Option<usize> {
-        match self.header.tensors.info(name)?.shape[..] {
-            [length] => Some(length),
-            _ => None,
-        }
-    }
-
-    /// The outputs of the last Linear: the length of the bias at the highest position. More than there can be classes
-    /// count as a mistake.
+    /// The outputs of the last Linear: the length of the bias at the highest position, or of each member's bias. More
+    /// than there can be classes count as a mistake.
     pub fn last_layer_outputs(&self) -> Option<usize> {
         let names = self.header.tensors.offset_keys();
         let position = |name: &String| name.strip_suffix(".bias")?.parse::<usize>().ok();
         let last = names.iter().filter_map(position).max()?;
-        let outputs = self.len_of(&format!("{last}.bias"))?;
+        let bias = self.header.tensors.info(&format!("{last}.bias"))?;
+        let outputs = match bias.shape[..] {
+            [outputs] | [_, outputs] => outputs,
+            _ => return None,
+        };
         (outputs <= MAX_CLASSES).then_some(outputs)
     }
 

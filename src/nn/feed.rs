@@ -113,6 +113,11 @@ impl<B: Backend> Rows<B> {
         self.order.is_empty()
     }
 
+    /// The rows, in the order in which batches take them.
+    pub fn order(&self) -> &[u32] {
+        &self.order
+    }
+
     /// The targets of the rows at the places `batch`.
     ///
     /// # Errors

@@ -16,8 +16,10 @@
 //! Where a relu's input changes sign between the two points the difference measures the kink and not the derivative.
 //! Such entries are skipped and counted.
 //!
+//! Of an ensemble the logits of all members are taken, each with its own U.
+//!
 //! One more check moves all parameters at once along a random direction d, `$\langle \nabla f, d \rangle$`. Another
-//! compares the loss's gradient by the logits, with its smoothing and class weights.
+//! compares the loss's gradient by the logits, with its options, once without sample weights and once with.
 //!
 //! A backend in f32 is checked against the same differences, those of the f64 network, at parameters and inputs that
 //! f32 holds exactly. What then limits the comparison is the rounding of the gradient itself, about `$10^{-6}$` of the
@@ -28,8 +30,9 @@ use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal, StandardUniform};
 
 use super::init::{self, Init};
+use super::random_targets::RandomTargets;
 use super::{Mlp, NetworkSpec};
-use crate::backend::{Backend, Input, Mode, Plain, Sink};
+use crate::backend::{Backend, BatchTargets, Input, Mode, Plain, Sink};
 use crate::error::{Error, Result};
 use crate::ops::loss::{Loss, Targets};
 use crate::real::Real;
@@ -69,7 +72,7 @@ pub struct Options {
 /// The result for one tensor.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct TensorReport {
-    /// "0.weight", …, "input", "direction", "loss by logits".
+    /// "0.weight", …, "input", "direction", "loss by logits", "weighted loss".
     pub name: String,
     /// Its shape.
     pub shape: Vec<usize>,
@@ -168,6 +171,11 @@ impl Probe {
         }
     }
 
+    /// Rows of the logits: every member's.
+    fn logit_rows(&self) -> usize {
+        self.mlp.spec().members * self.rows
+    }
+
     fn forward(&mut self) -> Result<()> {
         self.mlp.load(&self.params, &self.running)?;
         self.mlp.forward(
@@ -182,17 +190,18 @@ impl Probe {
     /// f at the current point; `slot` receives the signs.
     fn value(&mut self, slot: usize) -> Result<f64> {
         self.forward()?;
+        let rows = self.logit_rows();
         if self.mlp.spec().activation.has_kink() {
             let signs = &mut self.signs[slot];
             signs.clear();
             for (saved, block) in self.mlp.saved().iter().zip(&self.mlp.layout().blocks) {
                 if block.hidden().is_some() {
-                    let pre = &saved.pre_activation()[..self.rows * block.outputs];
+                    let pre = &saved.pre_activation()[..rows * block.outputs];
                     signs.extend(pre.iter().map(|&x| x > 0.0));
                 }
             }
         }
-        let logits = self.mlp.logits(self.rows)?;
+        let logits = self.mlp.logits(rows)?;
         Ok(logits.iter().zip(&self.upstream).map(|(z, u)| z * u).sum())
     }
 
@@ -240,7 +249,7 @@ pub fn gradcheck_on<B: Backend>(
     let (dparams, dx) = checked.gradients(&probe)?;
     probe.forward()?;
     let floor = {
-        let logits = probe.mlp.logits(options.rows)?;
+        let logits = probe.mlp.logits(probe.logit_rows())?;
         let size: f64 = logits
             .iter()
             .zip(&probe.upstream)
@@ -274,7 +283,9 @@ pub fn gradcheck_on<B: Backend>(
     }
     tensors.push(report);
     tensors.push(direction(&mut probe, &dparams, floor, &mut rng)?);
-    tensors.push(loss(&mut probe, &mut checked, options, &mut rng)?);
+    for weighted in [false, true] {
+        tensors.push(loss(&mut probe, &mut checked, options, weighted, &mut rng)?);
+    }
     Ok(GradientReport {
         tensors,
         limit: options.limit,
@@ -284,17 +295,15 @@ pub fn gradcheck_on<B: Backend>(
 /// Refuses what would take gigabytes, and days.
 fn check_size(spec: &NetworkSpec, rows: usize) -> Result<()> {
     spec.validate()?;
-    let layers = spec.layers();
-    let parameters: usize = layers
-        .iter()
-        .map(|(inputs, outputs)| (inputs + 3) * outputs)
-        .sum();
-    if parameters > MAX_VALUES {
+    let parameters = spec.parameters_at_most();
+    if parameters > MAX_VALUES as f64 {
         let message =
             format!("expected at most {MAX_VALUES} parameters to check, found {parameters}");
         return Err(Error::setting("model.width (--width)", message));
     }
-    let values = spec.inputs + layers.iter().map(|(_, outputs)| outputs).sum::<usize>();
+    let layers = spec.layers();
+    let outputs = layers.iter().map(|(_, outputs)| outputs).sum::<usize>();
+    let values = spec.inputs + spec.members * (spec.first_width() + outputs);
     let most = MAX_VALUES / values;
     if rows > most {
         let message = format!("expected at most {most} rows of {values} values, found {rows}");
@@ -313,6 +322,12 @@ fn probe(spec: &NetworkSpec, options: &Options, rng: &mut impl Rng) -> Result<Pr
         options.rows,
     )?;
     let (mut params, running) = init::draw(spec, options.init, options.seed);
+    if let Some(stem) = &mlp.layout().stem {
+        for x in params[stem.parameters.clone()].iter_mut() {
+            let unit: f64 = rng.sample(StandardUniform);
+            *x += unit - 0.5;
+        }
+    }
     for block in &mlp.layout().blocks {
         for x in params[block.linear.bias.start..block.parameters().end].iter_mut() {
             let unit: f64 = rng.sample(StandardUniform);
@@ -325,7 +340,7 @@ fn probe(spec: &NetworkSpec, options: &Options, rng: &mut impl Rng) -> Result<Pr
         params,
         running,
         x: normal(options.rows * spec.inputs),
-        upstream: normal(options.rows * spec.outputs),
+        upstream: normal(options.rows * spec.members * spec.outputs),
         mode: Mode::Train {
             seed: options.seed,
             step: 0,
@@ -374,8 +389,7 @@ impl<B: Backend> Checked<B> {
     /// Gradients of all parameters and of the input.
     fn gradients(&mut self, probe: &Probe) -> Result<(Vec<f64>, Vec<f64>)> {
         let (buf, mode, rows) = (&self.buffer(&probe.x)?, probe.mode, self.rows);
-        let width = self.mlp.spec().inputs.next_multiple_of(B::PANEL);
-        let mut dx = self.buffer(&vec![f64::NAN; rows * width])?;
+        let mut dx = self.buffer(&vec![f64::NAN; probe.x.len()])?;
         self.mlp.load(&cast(&probe.params), &cast(&probe.running))?;
         self.mlp.forward(Input::Values { buf, rows }, mode)?;
         self.mlp.set_upstream(&cast(&probe.upstream))?;
@@ -390,7 +404,8 @@ impl<B: Backend> Checked<B> {
         let mut dlogits = self.buffer(&vec![f64::NAN; logits.len()])?;
         let (buf, outputs) = (self.buffer(logits)?, self.mlp.spec().outputs);
         let (backend, out) = (self.mlp.backend(), Some(&mut dlogits));
-        backend.start_loss(&buf, outputs, targets.into(), loss, out)?;
+        let targets = BatchTargets::from(targets).for_members(self.mlp.spec().members);
+        backend.start_loss(&buf, outputs, targets, loss, out)?;
         backend.finish_losses(&mut Vec::new())?;
         self.read(&dlogits, logits.len())
     }
@@ -439,24 +454,32 @@ fn direction(
     Ok(report)
 }
 
-/// The loss's own gradient by the logits.
+/// The loss's own gradient by the logits, with sample weights or without.
 fn loss<B: Backend>(
     probe: &mut Probe,
     checked: &mut Checked<B>,
     options: &Options,
+    weighted: bool,
     rng: &mut impl Rng,
 ) -> Result<TensorReport> {
-    let outputs = probe.mlp.spec().outputs;
-    let labels: Vec<u32> = (0..probe.rows)
-        .map(|_| rng.random_range(0..outputs as u32))
-        .collect();
-    let targets = Targets::from(&labels);
-    options.loss.check(outputs, targets)?;
-    let mut report = TensorReport::new("loss by logits", &[probe.rows, outputs]);
+    let (outputs, rows) = (probe.mlp.spec().outputs, probe.logit_rows());
     probe.forward()?;
-    let mut logits = widen(&cast::<B::Real>(&probe.mlp.logits(probe.rows)?));
+    let mut logits = widen(&cast::<B::Real>(&probe.mlp.logits(rows)?));
+    let random = RandomTargets::draw(&options.loss, &logits, [probe.rows, outputs], rng);
+    let targets = random.targets(weighted);
+    options.loss.check(outputs, targets)?;
+    let name = match weighted {
+        false => "loss by logits",
+        true => "weighted loss",
+    };
+    let mut report = TensorReport::new(name, &[rows, outputs]);
     let dlogits = checked.dlogits(&logits, targets, &options.loss)?;
-    let loss = |z: &[f64]| options.loss.compute(None, z, targets).objective;
+    let loss = |z: &[f64]| {
+        let members = z.chunks_exact(targets.len() * outputs);
+        let count = members.len() as f64;
+        let losses = members.map(|z| options.loss.compute(None, z, targets).objective);
+        losses.sum::<f64>() / count
+    };
     let value = loss(&logits);
     for i in chosen(logits.len(), options.entries, rng) {
         let (old, h) = (logits[i], 1e-5);
@@ -476,105 +499,4 @@ fn loss<B: Backend>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::backend::Order;
-    use crate::ops::activation::Activation;
-    use crate::ops::loss::cross_entropy::CrossEntropy;
-
-    fn options() -> Options {
-        Options {
-            rows: 5,
-            entries: None,
-            seed: 1,
-            limit: 1e-5,
-            init: Init::default(),
-            threads: 1,
-            loss: Loss::CrossEntropy(CrossEntropy {
-                label_smoothing: 0.1,
-                class_weights: Some(vec![1.0, 0.5, 3.0]),
-            }),
-        }
-    }
-
-    fn spec(activation: Activation, batch_norm: bool, dropout: f64, order: Order) -> NetworkSpec {
-        NetworkSpec {
-            inputs: 7,
-            hidden: vec![13, 1, 5],
-            outputs: 3,
-            batch_norm,
-            activation,
-            dropout,
-            order,
-        }
-    }
-
-    #[test]
-    fn every_kind_of_network_passes() {
-        for activation in Activation::ALL {
-            for batch_norm in [false, true] {
-                for (dropout, order) in [
-                    (0.0, Order::DropoutActivation),
-                    (0.4, Order::DropoutActivation),
-                    (0.4, Order::ActivationDropout),
-                ] {
-                    let spec = spec(activation, batch_norm, dropout, order);
-                    let report = gradcheck(&spec, &options()).unwrap();
-                    assert!(report.passed(), "{}: {report:#?}", spec.describe());
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn softmax_regression_passes() {
-        let mut spec = spec(Activation::Relu, true, 0.5, Order::DropoutActivation);
-        spec.hidden.clear();
-        let report = gradcheck(
-            &spec,
-            &Options {
-                rows: 1,
-                ..options()
-            },
-        )
-        .unwrap();
-        assert!(report.passed(), "{report:#?}");
-    }
-
-    /// The check can fail: a gradient that is off by one part in a thousand does not pass, nor does NaN.
-    #[test]
-    fn wrong_gradients_are_found() {
-        let mut report = TensorReport::new("w", &[2, 3]);
-        report.compare(1, 1.0, 1.0 + 1e-9, 1e-5);
-        report.compare(5, 2.0, 2.002, 1e-5);
-        report.compare(2, 1.0, 1.0, 1e-5);
-        assert_eq!((report.at.as_slice(), report.checked), (&[1, 2][..], 3));
-        let passed = |t: &TensorReport| {
-            GradientReport {
-                tensors: vec![t.clone()],
-                limit: 1e-5,
-            }
-            .passed()
-        };
-        assert!(!passed(&report));
-        let mut nan = TensorReport::new("w", &[2]);
-        nan.compare(0, f64::NAN, 1.0, 1e-5);
-        nan.compare(1, 1.0, 1.0, 1e-5);
-        assert!(nan.worst.unwrap().is_nan() && !passed(&nan));
-        assert!(!passed(&TensorReport::new("nothing compared", &[1])));
-    }
-
-    #[test]
-    fn one_row_under_batch_norm_is_refused() {
-        let spec = spec(Activation::Relu, true, 0.0, Order::DropoutActivation);
-        let error = gradcheck(
-            &spec,
-            &Options {
-                rows: 1,
-                ..options()
-            },
-        )
-        .unwrap_err();
-        assert_eq!(error.exit_code(), 2);
-    }
-}
+mod tests;

@@ -10,7 +10,13 @@
 //! | xavier_uniform | `$U(\pm g\sqrt{6/(n+o)})$` | Glorot, Bengio, AISTATS 2010, section 4.2.1 |
 //! | xavier_normal | `$N(0, 2g^2/(n+o))$` | the same |
 //!
-//! Except for the default, b starts at 0. γ starts at 1, β at 0.
+//! Except for the default, b starts at 0. γ starts at 1, β at 0. The heads of an ensemble are drawn one by one, each as
+//! a layer of its own.
+//!
+//! What comes before the first block has one rule whatever the name: W and b of a feature with n inputs are
+//! `$U(\pm 1/\sqrt n)$`, as the authors' `PiecewiseLinearEmbeddings`, and a member's scales are −1 or 1 with equal
+//! probability, as published for TabM. They are drawn from a sequence of their own, so that the other layers start as
+//! without them.
 //!
 //! The gain makes up for what the nonlinearity takes from the variance: `$\sqrt2$` for relu (half of the inputs are
 //! lost), `$\sqrt{2/(1+0.01^2)}$` for leaky_relu, 5/3 for tanh, else 1, as in PyTorch's `calculate_gain`. The last
@@ -23,6 +29,7 @@ use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal, StandardUniform};
 
 use super::{Layout, NetworkSpec};
+use crate::backend::Stem;
 use crate::ops::activation::{Activation, LEAKY_SLOPE};
 use crate::real::Real;
 use crate::rng::{self, Purpose};
@@ -118,25 +125,26 @@ pub fn draw<R: Real>(spec: &NetworkSpec, init: Init, seed: u64) -> (Vec<R>, Vec<
     let mut rng = rng::stream(seed, Purpose::Init);
     let mut params = vec![R::ZERO; layout.parameter_count()];
     let mut running = vec![R::ZERO; layout.running_count()];
+    if let Some(stem) = &layout.stem {
+        draw_stem(stem, &mut params, seed);
+    }
     for block in &layout.blocks {
         let (n, o) = (block.inputs as f64, block.outputs as f64);
         let gain = init
             .gain
             .unwrap_or_else(|| gain(block.hidden().map(|hidden| hidden.activation)));
-        let weight = &mut params[block.linear.weight.clone()];
-        match init.scheme {
-            Scheme::Default => uniform(weight, 1.0 / n.sqrt(), &mut rng),
-            Scheme::KaimingUniform => uniform(weight, gain * (3.0 / n).sqrt(), &mut rng),
-            Scheme::KaimingNormal => normal(weight, gain / n.sqrt(), &mut rng),
-            Scheme::XavierUniform => uniform(weight, gain * (6.0 / (n + o)).sqrt(), &mut rng),
-            Scheme::XavierNormal => normal(weight, gain * (2.0 / (n + o)).sqrt(), &mut rng),
-        }
-        if init.scheme == Scheme::Default {
-            uniform(
-                &mut params[block.linear.bias.clone()],
-                1.0 / n.sqrt(),
-                &mut rng,
-            );
+        for head in block.heads(0) {
+            let weight = &mut params[head.linear.weight];
+            match init.scheme {
+                Scheme::Default => uniform(weight, 1.0 / n.sqrt(), &mut rng),
+                Scheme::KaimingUniform => uniform(weight, gain * (3.0 / n).sqrt(), &mut rng),
+                Scheme::KaimingNormal => normal(weight, gain / n.sqrt(), &mut rng),
+                Scheme::XavierUniform => uniform(weight, gain * (6.0 / (n + o)).sqrt(), &mut rng),
+                Scheme::XavierNormal => normal(weight, gain * (2.0 / (n + o)).sqrt(), &mut rng),
+            }
+            if init.scheme == Scheme::Default {
+                uniform(&mut params[head.linear.bias], 1.0 / n.sqrt(), &mut rng);
+            }
         }
         if let Some(bn) = block.batch_norm() {
             params[bn.gamma.clone()].fill(R::ONE);
@@ -144,6 +152,22 @@ pub fn draw<R: Real>(spec: &NetworkSpec, init: Init, seed: u64) -> (Vec<R>, Vec<
         }
     }
     (params, running)
+}
+
+fn draw_stem<R: Real>(stem: &Stem, params: &mut [R], seed: u64) {
+    let mut rng = rng::stream(seed, Purpose::Stem);
+    for part in &stem.parts {
+        if let Some(linear) = &part.linear {
+            let bound = 1.0 / (part.inputs.len() as f64).sqrt();
+            uniform(&mut params[linear.weight.clone()], bound, &mut rng);
+            uniform(&mut params[linear.bias.clone()], bound, &mut rng);
+        }
+    }
+    if let Some(scale) = &stem.scale {
+        for r in &mut params[scale.clone()] {
+            *r = if rng.random() { R::ONE } else { -R::ONE };
+        }
+    }
 }
 
 fn uniform<R: Real>(out: &mut [R], bound: f64, rng: &mut impl Rng) {
@@ -174,6 +198,8 @@ mod tests {
             activation,
             dropout: 0.0,
             order: Order::DropoutActivation,
+            members: 1,
+            embedding: None,
         }
     }
 

@@ -3,8 +3,10 @@
 //! Sizes, rows and labels are checked here, before a backend sees them.
 
 use super::{Layout, NetworkSpec, Panels};
-use crate::backend::{Backend, BatchTargets, Input, Mode, Sink, Source, State};
+use crate::backend::{Backend, BatchTargets, Input, Mode, Sink, Source, State, StemSaved};
+use crate::data::Task;
 use crate::error::{Error, Result};
+use crate::ops::average::average_members;
 use crate::ops::loss::{BatchLoss, Loss, Targets};
 use crate::optim::{Optimizer, Step};
 use crate::real::Real;
@@ -18,12 +20,17 @@ pub struct Mlp<B: Backend> {
     panels: Panels,
     /// Parameters, gradients, moments, running statistics.
     pub state: State<B::Buf>,
+    stem: Option<StemSaved<B::Buf>>,
     saved: Vec<B::Saved>,
     /// Gradients of a block's output and input: they change places from block to block.
     gradients: [B::Buf; 2],
     capacity: usize,
-    /// Rows of the last forward.
-    rows: usize,
+    /// Samples of the last forward.
+    samples: usize,
+    /// The members' average prediction `[capacity, outputs]`, if there are several.
+    average: B::Buf,
+    /// Whether the outputs are that average.
+    averaged: bool,
     /// Losses that were started and not collected.
     pending: usize,
     /// Where a caller's only pending loss is collected.
@@ -79,25 +86,34 @@ impl<B: Backend> Mlp<B> {
             v: backend.alloc(trained)?,
             running: backend.alloc(panels.running_count)?,
         };
+        let stem = (panels.stem.as_ref())
+            .map(|stem| backend.stem_saved(stem, capacity, training))
+            .transpose()?;
+        let rows = spec.members * capacity;
         let saved = panels
             .blocks
             .iter()
-            .map(|b| backend.saved(b, capacity))
+            .map(|b| backend.saved(b, rows))
             .collect::<Result<_>>()?;
         let widest = panels.blocks.iter().map(|b| b.outputs).max().unwrap_or(0);
-        let rows = if training { capacity } else { 0 };
+        let rows = if training { rows } else { 0 };
         let gradient = || backend.alloc(rows * widest.next_multiple_of(B::PANEL));
         let gradients = [gradient()?, gradient()?];
+        let averaged = if spec.members > 1 { capacity } else { 0 };
+        let average = backend.alloc(averaged * spec.outputs)?;
         Ok(Mlp {
             backend,
             spec,
             layout,
             panels,
             state,
+            stem,
             saved,
             gradients,
             capacity,
-            rows: 0,
+            samples: 0,
+            average,
+            averaged: false,
             pending: 0,
             finished: Vec::with_capacity(1),
         })
@@ -170,7 +186,10 @@ impl<B: Backend> Mlp<B> {
         Ok(self.panels.unpack_running(&self.layout, &packed))
     }
 
-    /// A copy of the logits of the last forward's first rows, `[rows, outputs]`.
+    /// A copy of the first rows of the last forward's logits, `[rows, outputs]`.
+    ///
+    /// Those of [`Mlp::forward`] have a row for each member and sample, the first member's rows first. Those of
+    /// [`Mlp::evaluate`] have a row for each sample.
     ///
     /// # Errors
     /// If it had fewer rows.
@@ -186,7 +205,20 @@ impl<B: Backend> Mlp<B> {
     }
 
     fn output(&self) -> &B::Buf {
-        self.backend.output(&self.saved[self.saved.len() - 1])
+        match self.averaged {
+            true => &self.average,
+            false => self.backend.output(&self.saved[self.saved.len() - 1]),
+        }
+    }
+
+    /// Members that each have their own outputs.
+    fn members(&self) -> usize {
+        if self.averaged { 1 } else { self.spec.members }
+    }
+
+    /// Rows of the outputs.
+    fn rows(&self) -> usize {
+        self.members() * self.samples
     }
 
     /// The saved values of the last forward, where a gradient check finds the inputs of the activations.
@@ -212,7 +244,15 @@ impl<B: Backend> Mlp<B> {
             return Err(Error::shape("batch", expected, rows.to_string()));
         }
         self.check_input(x)?;
-        self.rows = rows;
+        (self.samples, self.averaged) = (rows, false);
+        let (x, rows) = match (&self.panels.stem, &mut self.stem) {
+            (Some(stem), Some(saved)) => {
+                self.backend.stem_forward(stem, x, &self.state, saved)?;
+                let (buf, rows) = (&saved.out, stem.members * rows);
+                (Input::Values { buf, rows }, rows)
+            }
+            _ => (x, rows),
+        };
         for (i, block) in self.panels.blocks.iter().enumerate() {
             let (before, rest) = self.saved.split_at_mut(i);
             let x = match block.source {
@@ -228,7 +268,26 @@ impl<B: Backend> Mlp<B> {
         Ok(())
     }
 
-    /// The loss of the last forward, without gradient.
+    /// [`Mlp::forward`] in evaluation. The outputs of several members become their average prediction
+    /// ([`average_members`]): logits, classes and losses are then those of one network.
+    ///
+    /// # Errors
+    /// As [`Mlp::forward`].
+    pub fn evaluate(&mut self, x: Batch<'_, B>, task: Task) -> Result<()> {
+        self.forward(x, Mode::Eval)?;
+        let NetworkSpec {
+            members, outputs, ..
+        } = self.spec;
+        if members > 1 {
+            let logits = self.logits(self.rows())?;
+            let average = average_members(&logits, members, outputs, task);
+            self.backend.upload(&mut self.average, &average)?;
+            self.averaged = true;
+        }
+        Ok(())
+    }
+
+    /// The loss of the last forward, without gradient. That of several members is the mean of their losses.
     ///
     /// # Errors
     /// As [`Mlp::start_loss`], or if another loss is pending.
@@ -257,15 +316,14 @@ impl<B: Backend> Mlp<B> {
     /// # Errors
     /// If it has another length.
     pub fn set_upstream(&mut self, dlogits: &[B::Real]) -> Result<()> {
-        let expected = self.rows * self.spec.outputs;
+        let expected = self.rows() * self.spec.outputs;
         check_len("upstream gradient", dlogits.len(), expected)?;
         self.backend.upload(&mut self.gradients[0], dlogits)
     }
 
     /// Runs the blocks in reverse, from the upstream gradient, with the `x` and `mode` of the last forward.
     ///
-    /// A first block computes its input gradient only if `dx` is given: a training step needs none. `dx` has room for
-    /// rows of whole panels ([`Backend::PANEL`]).
+    /// The input's gradient is computed only if `dx` is given: a training step needs none.
     ///
     /// # Errors
     /// If `x` cannot be the last forward's, `dx` is too short, or the device fails.
@@ -277,21 +335,28 @@ impl<B: Backend> Mlp<B> {
         mut dx: Option<&mut B::Buf>,
     ) -> Result<()> {
         let rows = x.rows();
-        check_len("rows of the backward", rows, self.rows)?;
+        check_len("rows of the backward", rows, self.samples)?;
         self.check_input(x)?;
         if let Some(dx) = &dx {
-            let (found, inputs) = (self.backend.buffer_len(dx), self.spec.inputs);
-            let needed = rows * inputs.next_multiple_of(B::PANEL);
+            let (found, needed) = (self.backend.buffer_len(dx), rows * self.spec.inputs);
             if found < needed {
                 let expected = format!("at least {needed} values");
                 return Err(Error::shape("input gradient", expected, found.to_string()));
             }
         }
+        let samples = x;
+        let (x, rows, mut first_dx) = match &mut self.stem {
+            Some(StemSaved { out, d_out, .. }) => {
+                let rows = self.spec.members * rows;
+                (Input::Values { buf: &*out, rows }, rows, Some(d_out))
+            }
+            None => (x, rows, dx.take()),
+        };
         let [mut dy, mut next] = self.gradients.each_mut();
         for (i, block) in self.panels.blocks.iter().enumerate().rev() {
             let (before, rest) = self.saved.split_at_mut(i);
             let (x, dx) = match block.source {
-                Source::Batch => (x, dx.take()),
+                Source::Batch => (x, first_dx.take()),
                 Source::Previous => {
                     let buf = self.backend.output(&before[i - 1]);
                     (Input::Values { buf, rows }, Some(&mut *next))
@@ -302,7 +367,17 @@ impl<B: Backend> Mlp<B> {
                 .block_backward(block, x, dy, saved, &mut self.state, dx, mode, sink)?;
             std::mem::swap(&mut dy, &mut next);
         }
-        Ok(())
+        let (Some(stem), Some(saved)) = (&self.panels.stem, &mut self.stem) else {
+            return Ok(());
+        };
+        let (backend, state) = (&self.backend, &mut self.state);
+        backend.stem_backward(stem, samples, state, saved, dx)?;
+        match sink {
+            Sink::Store => Ok(()),
+            Sink::Update { optimizer, step } => {
+                backend.update(optimizer, step, state, stem.parameters.clone())
+            }
+        }
     }
 
     /// Starts the loss of the last forward, without gradient; [`Mlp::finish_losses`] collects it.
@@ -321,9 +396,18 @@ impl<B: Backend> Mlp<B> {
         loss: &Loss,
         gradient: bool,
     ) -> Result<()> {
-        check_len("targets", targets.host().len(), self.rows)?;
+        check_len("targets", targets.host().len(), self.samples)?;
         loss.check(self.spec.outputs, targets.host())?;
-        let logits = self.backend.output(&self.saved[self.saved.len() - 1]);
+        if gradient && self.averaged {
+            let message = "expected the outputs of a forward, found an average of members";
+            return Err(Error::Check(message.into()));
+        }
+        let targets = targets.for_members(self.members());
+        let (averaged, last) = (self.averaged, &self.saved[self.saved.len() - 1]);
+        let logits = match averaged {
+            true => &self.average,
+            false => self.backend.output(last),
+        };
         let dlogits = gradient.then_some(&mut self.gradients[0]);
         let outputs = self.spec.outputs;
         self.backend
@@ -420,9 +504,10 @@ impl<B: Backend> Mlp<B> {
         if update.clip_norm > 0.0 {
             // The scale is known only when every gradient is.
             self.backward(x, mode, Sink::Store, None)?;
-            let (blocks, state) = (&self.panels.blocks, &mut self.state);
+            let Panels { stem, blocks, .. } = &self.panels;
+            let (layers, state) = ((stem.as_ref(), &blocks[..]), &mut self.state);
             self.backend
-                .update_clipped(blocks, optimizer, step, state, update.clip_norm)
+                .update_clipped(layers, optimizer, step, state, update.clip_norm)
         } else {
             self.backward(x, mode, Sink::Update { optimizer, step }, None)
         }
@@ -434,10 +519,10 @@ impl<B: Backend> Mlp<B> {
 
     /// Refuses more rows than the last forward had.
     fn check_rows(&self, what: &str, rows: usize) -> Result<()> {
-        if rows <= self.rows {
+        if rows <= self.rows() {
             return Ok(());
         }
-        let expected = format!("at most {} rows, those of the last forward", self.rows);
+        let expected = format!("at most {} rows, those of the last forward", self.rows());
         Err(Error::shape(what, expected, rows.to_string()))
     }
 }

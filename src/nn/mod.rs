@@ -16,10 +16,11 @@ pub mod init;
 mod mlp;
 mod panels;
 pub mod params;
+mod random_targets;
 pub mod spec;
 
 pub use feed::{Feed, Rows};
 pub use mlp::{Batch, Mlp, Update};
 pub use panels::Panels;
 pub use params::Layout;
-pub use spec::NetworkSpec;
+pub use spec::{FeatureEmbedding, NetworkSpec};

@@ -5,15 +5,18 @@
 use std::ops::Range;
 
 use super::Layout;
-use crate::backend::{BatchNormSlices, Block, BlockKind, Hidden, LinearSlices};
+use crate::backend::{BatchNormSlices, Block, BlockKind, Hidden, LinearSlices, Stem};
 use crate::real::Real;
 
 /// The parameters and running statistics in panels of [`Backend::PANEL`](crate::backend::Backend::PANEL) output units.
 ///
 /// Output unit o, input k of W lies at `$(\lfloor o/P \rfloor \cdot in + k)\, P + o \bmod P$`. With panels of 1 that is
-/// the order of [`Layout`]. What fills up a last panel is 0 and stays 0, as its gradient is 0.
+/// the order of [`Layout`]. What fills up a last panel is 0 and stays 0, as its gradient is 0. Each head of an ensemble
+/// has panels of its own. The stem's tensors stay row-major, and are filled up to whole panels together.
 #[derive(Clone, Debug)]
 pub struct Panels {
+    /// What comes before the blocks, if anything.
+    pub stem: Option<Stem>,
     /// The forward list, with the places of this order.
     pub blocks: Vec<Block>,
     /// Numbers in a buffer of parameters.
@@ -38,14 +41,17 @@ impl Panels {
     /// Panels of `width` output units.
     pub fn new(layout: &Layout, width: usize) -> Self {
         let (mut params, mut running) = (SliceAllocator(0), SliceAllocator(0));
+        let stem = layout.stem.clone();
+        params.next(stem_len(&stem).next_multiple_of(width));
         let blocks = layout.blocks.iter().map(|block| {
             let outputs = block.outputs.next_multiple_of(width);
+            let heads = block.head_count();
             let linear = LinearSlices {
-                weight: params.next(outputs * block.inputs),
-                bias: params.next(outputs),
+                weight: params.next(heads * outputs * block.inputs),
+                bias: params.next(heads * outputs),
             };
             let kind = match &block.kind {
-                BlockKind::Output => BlockKind::Output,
+                BlockKind::Output { heads } => BlockKind::Output { heads: *heads },
                 BlockKind::Hidden(hidden) => BlockKind::Hidden(Hidden {
                     batch_norm: hidden.batch_norm.as_ref().map(|_| BatchNormSlices {
                         gamma: params.next(outputs),
@@ -63,6 +69,7 @@ impl Panels {
             }
         });
         Panels {
+            stem,
             blocks: blocks.collect(),
             parameter_count: params.0,
             running_count: running.0,
@@ -106,12 +113,16 @@ impl Panels {
 
     /// Calls `pair` with the two places of every parameter.
     fn pairs(&self, layout: &Layout, mut pair: impl FnMut(usize, usize)) {
+        (0..stem_len(&self.stem)).for_each(|place| pair(place, place));
         for (logical, block) in layout.blocks.iter().zip(&self.blocks) {
-            for o in 0..block.outputs {
-                let panel = block.linear.weight.start + o / self.width * block.inputs * self.width;
-                for k in 0..block.inputs {
-                    let from = logical.linear.weight.start + o * block.inputs + k;
-                    pair(from, panel + k * self.width + o % self.width);
+            for (logical, head) in logical.heads(0).zip(block.heads(0)) {
+                let (rows, panels) = (logical.linear.weight.start, head.linear.weight.start);
+                for o in 0..block.outputs {
+                    let panel = panels + o / self.width * block.inputs * self.width;
+                    for k in 0..block.inputs {
+                        let from = rows + o * block.inputs + k;
+                        pair(from, panel + k * self.width + o % self.width);
+                    }
                 }
             }
             for (from, to) in logical.vectors().zip(block.vectors()) {
@@ -141,6 +152,10 @@ impl Panels {
     }
 }
 
+fn stem_len(stem: &Option<Stem>) -> usize {
+    stem.as_ref().map_or(0, |stem| stem.parameters.len())
+}
+
 /// The same number in another precision.
 fn convert<S: Real, R: Real>(x: S) -> R {
     R::from_f64(x.to_f64())
@@ -162,6 +177,8 @@ mod tests {
             activation: Activation::Relu,
             dropout: 0.0,
             order: Order::DropoutActivation,
+            members: 1,
+            embedding: None,
         })
     }
 

@@ -1,18 +1,23 @@
 //! The layout of the flat buffers: which slice holds which tensor.
 //!
-//! Tensors have the names that PyTorch's `nn.Sequential` would give them.
+//! Tensors of the blocks have the names that PyTorch's `nn.Sequential` would give them. What comes before the first
+//! block, if anything, is called `stem`: `stem.embedding.0.weight` is W of the first feature, `stem.scale` the members'
+//! scales. The last Linear of an ensemble has a dimension in front, for its members.
 
+use std::fmt::Display;
 use std::ops::Range;
 
 use super::NetworkSpec;
-use crate::backend::{BatchNormSlices, Block, BlockKind, Hidden, LinearSlices, Source};
+use crate::backend::{
+    BatchNormSlices, Block, BlockKind, Hidden, LinearSlices, RowPart, Source, Stem,
+};
 
 /// One named slice of a flat buffer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
     /// "0.weight", "1.running_mean", …: position in the sequence, then PyTorch's name.
     pub name: String,
-    /// `[out, in]` for weights, `[out]` for the rest.
+    /// `[out, in]` for weights, `[out]` for most others.
     pub shape: Vec<usize>,
     /// Where it lies.
     pub range: Range<usize>,
@@ -25,6 +30,8 @@ pub struct Layout {
     pub params: Vec<Tensor>,
     /// Slices of the running buffer, in order and without gaps.
     pub running: Vec<Tensor>,
+    /// What comes before the blocks, if anything.
+    pub stem: Option<Stem>,
     /// The forward list.
     pub blocks: Vec<Block>,
     /// Positions of the batch norms, which PyTorch gives a `num_batches_tracked`.
@@ -36,11 +43,11 @@ pub struct Layout {
 struct TensorList(Vec<Tensor>);
 
 impl TensorList {
-    fn push(&mut self, position: usize, name: &str, shape: &[usize]) -> Range<usize> {
+    fn push(&mut self, module: impl Display, name: &str, shape: &[usize]) -> Range<usize> {
         let start = self.len();
         let range = start..start + shape.iter().product::<usize>();
         self.0.push(Tensor {
-            name: format!("{position}.{name}"),
+            name: format!("{module}.{name}"),
             shape: shape.to_vec(),
             range: range.clone(),
         });
@@ -52,21 +59,73 @@ impl TensorList {
     }
 }
 
+/// What comes before the first block, its tensors in the order in which it uses them.
+fn stem(spec: &NetworkSpec, params: &mut TensorList) -> Option<Stem> {
+    if spec.members == 1 && spec.embedding.is_none() {
+        return None;
+    }
+    let mut parts = Vec::new();
+    if let Some(embedding) = &spec.embedding {
+        let (mut from, mut to) = (0, 0);
+        let mut next = |inputs: usize, outputs: usize, linear: Option<LinearSlices>| {
+            let part = RowPart {
+                inputs: from..from + inputs,
+                outputs: to..to + outputs,
+                linear,
+            };
+            (from, to) = (part.inputs.end, part.outputs.end);
+            parts.extend((inputs > 0).then_some(part));
+            from
+        };
+        let mut end = 0;
+        for (feature, span) in embedding.spans.iter().enumerate() {
+            let (module, d) = (format!("stem.embedding.{feature}"), embedding.width);
+            next(span.start - end, span.start - end, None);
+            let linear = LinearSlices {
+                weight: params.push(&module, "weight", &[d, span.len()]),
+                bias: params.push(&module, "bias", &[d]),
+            };
+            end = next(span.len(), d, Some(linear));
+        }
+        next(spec.inputs - end, spec.inputs - end, None);
+    }
+    let (members, width) = (spec.members, spec.first_width());
+    let scale = (members > 1).then(|| params.push("stem", "scale", &[members, width]));
+    Some(Stem {
+        inputs: spec.inputs,
+        width,
+        parts,
+        scale,
+        members,
+        parameters: 0..params.len(),
+    })
+}
+
 impl Layout {
     /// The layout of a network.
     pub fn new(spec: &NetworkSpec) -> Self {
         let (mut params, mut running) = (TensorList::default(), TensorList::default());
         let (mut blocks, mut batch_norms) = (Vec::new(), Vec::new());
+        let stem = stem(spec, &mut params);
         let layers = spec.layers();
         let mut position = 0;
         for (layer, &(inputs, outputs)) in layers.iter().enumerate() {
+            let is_output = layer + 1 == layers.len();
+            let (weight, bias) = match spec.members {
+                members if is_output && members > 1 => {
+                    (vec![members, outputs, inputs], vec![members, outputs])
+                }
+                _ => (vec![outputs, inputs], vec![outputs]),
+            };
             let linear = LinearSlices {
-                weight: params.push(position, "weight", &[outputs, inputs]),
-                bias: params.push(position, "bias", &[outputs]),
+                weight: params.push(position, "weight", &weight),
+                bias: params.push(position, "bias", &bias),
             };
             position += 1;
-            let kind = if layer + 1 == layers.len() {
-                BlockKind::Output
+            let kind = if is_output {
+                BlockKind::Output {
+                    heads: spec.members,
+                }
             } else {
                 let batch_norm = spec.batch_norm.then(|| {
                     batch_norms.push(position);
@@ -102,6 +161,7 @@ impl Layout {
         Layout {
             params: params.0,
             running: running.0,
+            stem,
             blocks,
             batch_norms,
         }
@@ -133,6 +193,8 @@ mod tests {
             activation: Activation::Relu,
             dropout,
             order: Order::DropoutActivation,
+            members: 1,
+            embedding: None,
         };
         let layout = Layout::new(&spec);
         let mut end = 0;
@@ -183,6 +245,8 @@ mod tests {
             activation: Activation::Relu,
             dropout: 0.0,
             order: Order::DropoutActivation,
+            members: 1,
+            embedding: None,
         };
         let layout = Layout::new(&spec);
         assert_eq!(

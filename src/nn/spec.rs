@@ -1,5 +1,7 @@
 //! A network as checked data: sizes and options, nothing that is trained.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::backend::Order;
@@ -11,6 +13,9 @@ const MAX_PARAMETERS: usize = 1 << 31;
 
 /// More Linear layers than this are refused as a mistake.
 pub const MAX_LAYERS: usize = 10_000;
+
+/// More members than this are refused as a mistake.
+pub const MAX_MEMBERS: usize = 1024;
 
 /// Everything that determines the shape and the function of a network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +35,59 @@ pub struct NetworkSpec {
     pub dropout: f64,
     /// Whether dropout or the activation comes first.
     pub order: Order,
+    /// Networks that share all but the scales of their inputs and their last layer; 1 is a plain network.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub members: usize,
+    /// A linear map of each feature by itself, before the first layer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding: Option<FeatureEmbedding>,
+}
+
+/// Which inputs belong to one feature, and how many values a feature becomes. Other inputs stay as they are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FeatureEmbedding {
+    /// The inputs of each feature, in ascending order.
+    pub spans: Vec<Range<usize>>,
+    /// Values that a feature becomes.
+    pub width: usize,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(members: &usize) -> bool {
+    *members == 1
+}
+
+impl FeatureEmbedding {
+    /// Refuses spans that are empty, overlap or are no inputs.
+    fn validate(&self, inputs: usize) -> Result<()> {
+        if self.width == 0 {
+            let message = "expected at least 1 value per feature, found 0";
+            return Err(Error::setting("model.embed_width", message));
+        }
+        let mut free = 0..inputs;
+        for span in &self.spans {
+            if span.is_empty() || span.start < free.start || span.end > free.end {
+                let message =
+                    format!("expected inputs of one feature within {free:?}, found {span:?}");
+                return Err(Error::setting("model.embed", message));
+            }
+            free.start = span.end;
+        }
+        if self.spans.is_empty() {
+            let message = "expected at least one feature, found none";
+            return Err(Error::setting("model.embed", message));
+        }
+        Ok(())
+    }
+
+    /// Values in a row of this number of inputs, once its features are embedded.
+    fn outputs(&self, inputs: usize) -> usize {
+        let embedded: usize = self.spans.iter().map(|span| span.len()).sum();
+        inputs - embedded + self.spans.len() * self.width
+    }
 }
 
 /// The hidden widths of `depth` Linear layers, the first one `width` wide.
@@ -72,18 +130,40 @@ impl NetworkSpec {
             let message = format!("expected at most {MAX_LAYERS} layers, found more");
             return Err(Error::setting("model.depth", message));
         }
-        let mut total = 0_usize;
-        for (inputs, outputs) in self.layers() {
-            let parameters = (inputs.checked_add(3)).and_then(|i| i.checked_mul(outputs));
-            total = parameters
-                .and_then(|p| total.checked_add(p))
-                .unwrap_or(usize::MAX);
+        if !(1..=MAX_MEMBERS).contains(&self.members) {
+            let message = format!("expected from 1 to {MAX_MEMBERS}, found {}", self.members);
+            return Err(Error::setting("model.members", message));
         }
-        if total > MAX_PARAMETERS {
+        if let Some(embedding) = &self.embedding {
+            embedding.validate(self.inputs)?;
+        }
+        if self.parameters_at_most() > MAX_PARAMETERS as f64 {
             let message = format!("expected at most {MAX_PARAMETERS} parameters, found more");
             return Err(Error::setting("model.width", message));
         }
         Ok(())
+    }
+
+    /// A bound for the number of parameters, whatever the sizes are: every layer is counted with a batch norm.
+    pub(super) fn parameters_at_most(&self) -> f64 {
+        let layer = |inputs: usize, outputs: usize| (inputs as f64 + 3.0) * outputs as f64;
+        let embedded = self.embedding.iter().flat_map(|embedding| {
+            (embedding.spans.iter()).map(|span| layer(span.len(), embedding.width))
+        });
+        let scales = self.members as f64 * self.first_width() as f64;
+        let layers = self.layers();
+        let (last, hidden) = layers.split_last().expect("there is an output layer");
+        let hidden = hidden
+            .iter()
+            .map(|&(inputs, outputs)| layer(inputs, outputs));
+        let heads = self.members as f64 * layer(last.0, last.1);
+        embedded.chain(hidden).sum::<f64>() + scales + heads
+    }
+
+    /// Values in a row that comes into the first layer.
+    pub fn first_width(&self) -> usize {
+        let embedded = |embedding: &FeatureEmbedding| embedding.outputs(self.inputs);
+        self.embedding.as_ref().map_or(self.inputs, embedded)
     }
 
     /// Whether any block has a batch norm, which cannot learn from one row.
@@ -91,14 +171,14 @@ impl NetworkSpec {
         self.batch_norm && !self.hidden.is_empty()
     }
 
-    /// (inputs, outputs) of each Linear.
+    /// (inputs, outputs) of each Linear that the members share, and of a member's last one.
     pub fn layers(&self) -> Vec<(usize, usize)> {
-        let inputs = std::iter::once(self.inputs).chain(self.hidden.iter().copied());
+        let inputs = std::iter::once(self.first_width()).chain(self.hidden.iter().copied());
         let outputs = self.hidden.iter().copied().chain([self.outputs]);
         inputs.zip(outputs).collect()
     }
 
-    /// "784-500-10, batch norm, relu, dropout 0.2".
+    /// "784-500-10, batch norm, relu, dropout 0.2, 8 members".
     pub fn describe(&self) -> String {
         let mut sizes = vec![self.inputs.to_string()];
         sizes.extend(self.hidden.iter().map(usize::to_string));
@@ -112,6 +192,13 @@ impl NetworkSpec {
         }
         if self.dropout > 0.0 {
             text += &format!(", dropout {}", self.dropout);
+        }
+        if let Some(FeatureEmbedding { spans, width }) = &self.embedding {
+            let s = if spans.len() == 1 { "" } else { "s" };
+            text += &format!(", {} feature{s} embedded in {width}", spans.len());
+        }
+        if self.members > 1 {
+            text += &format!(", {} members", self.members);
         }
         text
     }
@@ -130,6 +217,8 @@ mod tests {
             activation: Activation::Relu,
             dropout: 0.333,
             order: Order::DropoutActivation,
+            members: 1,
+            embedding: None,
         }
     }
 
@@ -163,11 +252,39 @@ mod tests {
         let read: NetworkSpec = serde_json::from_str(text).unwrap();
         assert_eq!((read.inputs, read.outputs), (784, 10));
         assert_eq!(serde_json::to_string(&read).unwrap(), text);
+        let with_stem = NetworkSpec {
+            members: 8,
+            embedding: Some(FeatureEmbedding {
+                spans: vec![0..48, 60..64],
+                width: 16,
+            }),
+            ..read
+        };
+        let more = r#","members":8,"embedding":{"spans":[{"start":0,"end":48},{"start":60,"end":64}],"width":16}}"#;
+        let text = text.trim_end_matches('}').to_owned() + more;
+        assert_eq!(serde_json::to_string(&with_stem).unwrap(), text);
+        assert_eq!(
+            serde_json::from_str::<NetworkSpec>(&text).unwrap(),
+            with_stem
+        );
+        assert_eq!(with_stem.layers(), [(784 - 52 + 32, 500), (500, 10)]);
+        assert_eq!(
+            with_stem.describe(),
+            "784-500-10, batch norm, relu, 2 features embedded in 16, 8 members"
+        );
+    }
+
+    fn embedded(spans: Vec<Range<usize>>, width: usize) -> NetworkSpec {
+        NetworkSpec {
+            embedding: Some(FeatureEmbedding { spans, width }),
+            ..spec()
+        }
     }
 
     #[test]
     fn nonsense_is_refused() {
         assert!(spec().validate().is_ok());
+        assert!(embedded(vec![0..5, 5..6, 783..784], 4).validate().is_ok());
         let broken = [
             NetworkSpec {
                 inputs: 0,
@@ -201,6 +318,21 @@ mod tests {
                 hidden: vec![1; MAX_LAYERS],
                 ..spec()
             },
+            NetworkSpec {
+                members: 0,
+                ..spec()
+            },
+            NetworkSpec {
+                members: MAX_MEMBERS + 1,
+                ..spec()
+            },
+            embedded(vec![0..5], 0),
+            embedded(Vec::new(), 4),
+            embedded(vec![0..5, 4..6], 4),
+            embedded(vec![7..9, 0..5], 4),
+            embedded(vec![3..3], 4),
+            embedded(vec![780..785], 4),
+            embedded(vec![0..5], usize::MAX / 8),
         ];
         for spec in broken {
             let error = spec.validate().unwrap_err();

@@ -18,19 +18,26 @@
 //! | module | forward |
 //! |---|---|
 //! | [`linear`] | `$Y = X W^\top + \mathbf{1} b^\top$` |
+//! | [`feature_linear`] | `$Y_j = e_j W_j^\top + \mathbf{1} b_j^\top$`, each feature j by itself |
+//! | [`member_scale`] | `$Y_m = e \circ \mathbf{1} r_m^\top$`, a larger batch of every member's rows |
 //! | [`batch_norm`] | `$y = \gamma\,(x - \mu)/\sqrt{\sigma^2 + \varepsilon} + \beta$`, per column |
 //! | [`dropout`] | `$y = x\,m/(1-p)$`, `$m$` a random mask |
 //! | [`activation`] | relu, leaky_relu, sigmoid, tanh, gelu, silu, elu, identity |
 //! | [`loss`] | cross-entropy, binary cross-entropy, mean squared error, Huber's loss, mean absolute error |
 //!
+//! [`average`] is the prediction of an ensemble of members.
+//!
 //! [`reduce`] holds the sums that they share, each with one fixed order. `gradient.rs` holds the central differences
 //! that their tests compare with.
 
 pub mod activation;
+pub mod average;
 pub mod batch_norm;
 pub mod dropout;
+pub mod feature_linear;
 pub mod linear;
 pub mod loss;
+pub mod member_scale;
 pub mod reduce;
 
 #[cfg(test)]

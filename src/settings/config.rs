@@ -8,14 +8,17 @@ use crate::backend::Order;
 use crate::backend::select::{Device, Precision};
 use crate::data::augment::Augment;
 use crate::data::normalize::Normalize;
-use crate::data::{Dataset, DialectOptions, LoadOptions, Split, TableOptions, Task, Validation};
+use crate::data::{
+    Dataset, DialectOptions, Fitted, LoadOptions, Schema, Split, TableOptions, Task, Validation,
+};
 use crate::error::Result;
 use crate::metrics::{Metric, ValidationMetric};
-use crate::nn::NetworkSpec;
 use crate::nn::init::Init;
 use crate::nn::spec::hidden_widths;
+use crate::nn::{FeatureEmbedding, NetworkSpec};
 use crate::ops::activation::Activation;
 use crate::ops::loss::Loss;
+use crate::ops::loss::binary_cross_entropy::BinaryCrossEntropy;
 use crate::optim::{By, Optimizer, Schedule};
 
 /// A run, completely described: by [`Config::new`] as far as no data are needed, then by [`Config::for_data`].
@@ -265,7 +268,22 @@ impl Config {
         self.embedding.map(|embedding| embedding.bins)
     }
 
-    /// The network for data of these sizes.
+    /// The network for data as it takes them.
+    ///
+    /// # Errors
+    /// As [`Config::network`].
+    pub fn network_for(&self, data: &Fitted) -> Result<NetworkSpec> {
+        let mut spec = self.network(data.train().width, data.data().classes())?;
+        let spans = data.schema().map_or_else(Vec::new, Schema::binned_inputs);
+        let width = self.embedding.map_or(0, |embedding| embedding.width);
+        if width > 0 && !spans.is_empty() {
+            spec.embedding = Some(FeatureEmbedding { spans, width });
+            spec.validate().map_err(keys::with_flag)?;
+        }
+        Ok(spec)
+    }
+
+    /// The network for data of these sizes, whose numbers are embedded by no layer of their own.
     ///
     /// # Errors
     /// If the sizes cannot be a network, or there is not one class weight per class.
@@ -281,6 +299,15 @@ impl Config {
             (Some(_), None) => return refuse("weights that need data".into()),
             _ => {}
         }
+        if let Loss::BinaryCrossEntropy(BinaryCrossEntropy {
+            positive_weights: Some(weights),
+        }) = &self.loss
+            && weights.len() != classes
+        {
+            let found = weights.len();
+            let message = format!("expected {classes} weights, one per label, found {found}");
+            return Err(keys::error("train.positive_weights", message));
+        }
         let spec = NetworkSpec {
             inputs,
             hidden: self.hidden.clone(),
@@ -289,6 +316,8 @@ impl Config {
             activation: self.activation,
             dropout: self.dropout,
             order: self.order,
+            members: self.members,
+            embedding: None,
         };
         spec.validate().map_err(keys::with_flag)?;
         Ok(spec)

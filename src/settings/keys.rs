@@ -11,7 +11,7 @@ use super::range::{Range, Reals};
 use super::value::{Kind, Number, Value};
 use crate::data::MAX_BINS;
 use crate::error::{Error, Result};
-use crate::nn::spec::MAX_LAYERS;
+use crate::nn::spec::{MAX_LAYERS, MAX_MEMBERS};
 use crate::threads::MAX_THREADS;
 
 /// A setting.
@@ -61,8 +61,7 @@ const ABOVE_ZERO: Reals = (Excluded(0.0), Excluded(f64::INFINITY));
 const MAX_DEPTH: u64 = MAX_LAYERS as u64;
 /// No layer and no batch is larger.
 const MAX_SIZE: u64 = 1 << 31;
-/// More members count as a mistake.
-const MAX_MEMBERS: u64 = 1024;
+
 /// More folds count as a mistake.
 const MAX_FOLDS: u64 = 1000;
 /// A TOML file holds no larger integer.
@@ -101,7 +100,7 @@ pub(super) static KEYS: &[Key] = &[
     key!(model.embed),
     key!(model.bins).whole(1, MAX_BINS as u64),
     key!(model.embed_width).whole(0, MAX_SIZE),
-    key!(model.members).whole(1, MAX_MEMBERS),
+    key!(model.members).whole(1, MAX_MEMBERS as u64),
     key!(model.init),
     key!(train.epochs).whole(1, u32::MAX as u64),
     key!(train.batch_size).whole(1, MAX_SIZE),

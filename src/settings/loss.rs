@@ -43,7 +43,7 @@ impl LossName {
 ///
 /// # Errors
 /// If it does not fit the task, or an option is said that it does not have.
-pub(super) fn loss(settings: &TrainSettings, task: Task) -> Result<Loss> {
+pub(crate) fn loss(settings: &TrainSettings, task: Task) -> Result<Loss> {
     let name = settings.loss.unwrap_or(LossName::of_task(task));
     let loss = match name {
         LossName::CrossEntropy => Loss::CrossEntropy(CrossEntropy {

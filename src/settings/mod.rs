@@ -39,6 +39,7 @@ pub use loss::LossName;
 
 pub(crate) use keys::{Key, error as setting_error, within};
 pub(crate) use layers::read_file;
+pub(crate) use loss::loss;
 pub(crate) use value::Kind;
 
 use crate::backend::Order;

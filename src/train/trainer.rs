@@ -12,7 +12,7 @@ use super::other_metrics::OtherMetrics;
 use super::{EpochRecord, Observer};
 use crate::backend::Backend;
 use crate::data::batches::{self, Augmentation};
-use crate::data::{Dataset, Fitted, Split};
+use crate::data::{Dataset, Fitted, Split, TargetScale, Task};
 use crate::error::Result;
 use crate::metrics::{Evaluation, Metric};
 use crate::model::Model;
@@ -157,7 +157,7 @@ impl<B: Backend> Trainer<B> {
             .map_err(|e| crate::settings::within("data", e))?;
 
         let data = Fitted::new(data, &split.train, config.bins())?;
-        let spec = config.network(data.train().width, data.data().classes())?;
+        let spec = config.network_for(&data)?;
         check_sizes(&config, &spec, &split)?;
         let normalizer = data.normalizer(config.normalize, &split.train);
         let capacity = config.batch_size.max(EVALUATION_ROWS);
@@ -167,7 +167,10 @@ impl<B: Backend> Trainer<B> {
             None => init::draw(mlp.spec(), config.init, config.seed),
         };
         mlp.load(&params, &running)?;
-        let feed = Feed::new(mlp.backend(), normalizer, capacity)?;
+        let target_scale = (config.task == Task::Regression)
+            .then(|| TargetScale::fit(&data.train().labels, &split.train))
+            .flatten();
+        let feed = Feed::new(mlp.backend(), normalizer, capacity)?.with_targets(target_scale);
         let training = feed.rows(mlp.backend(), data.train(), split.train.clone())?;
         let known = known_rows(data.validation(), &split.validation, mlp.spec().outputs);
         let validation = match &data.data().validation {
@@ -239,6 +242,8 @@ impl<B: Backend> Trainer<B> {
         let (spec, names) = (self.mlp.spec().clone(), data.class_names.clone());
         let image = data.image;
         let mut description = Description::new(spec, normalizer, names, image, origin, settings);
+        description.task = self.config.task;
+        description.target_scale = self.feed.target_scale().cloned();
         description.schema = self.data.schema().cloned();
         description
     }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use chainrule::backend::{Fused, Input, Order, ProductPrecision};
 use chainrule::nn::init::{self, Init};
 use chainrule::nn::spec::hidden_widths;
-use chainrule::nn::{Mlp, NetworkSpec, Update};
+use chainrule::nn::{FeatureEmbedding, Mlp, NetworkSpec, Update};
 use chainrule::ops::activation::Activation;
 use chainrule::ops::loss::Loss;
 use chainrule::optim::Optimizer;
@@ -45,16 +45,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Allocations in steps 3 to 50.
-fn count(
-    hidden: Vec<usize>,
-    dropout: f64,
-    batch: usize,
-    batch_norm: bool,
-    threads: usize,
-    precision: ProductPrecision,
-) -> Option<usize> {
-    let spec = NetworkSpec {
+fn spec(hidden: Vec<usize>, dropout: f64, batch_norm: bool) -> NetworkSpec {
+    NetworkSpec {
         inputs: 784,
         hidden,
         outputs: 10,
@@ -62,7 +54,18 @@ fn count(
         activation: Activation::Relu,
         dropout,
         order: Order::DropoutActivation,
-    };
+        members: 1,
+        embedding: None,
+    }
+}
+
+/// Allocations in steps 3 to 50.
+fn count(
+    spec: NetworkSpec,
+    batch: usize,
+    threads: usize,
+    precision: ProductPrecision,
+) -> Option<usize> {
     let (params, running) = init::draw(&spec, Init::default(), 0);
     let mut mlp = Mlp::new(Fused::new(threads, precision).unwrap()?, spec, batch).unwrap();
     mlp.load(&params, &running).unwrap();
@@ -163,22 +166,24 @@ fn steps_3_to_50_allocate_nothing() {
         "the counter counts {kept}"
     );
     for threads in [1, 2] {
-        for (name, hidden, dropout, batch, batch_norm) in [
-            ("baseline", vec![500], 0.0, 100, true),
-            ("final", hidden_widths(569, 8, true), 0.333, 122, true),
-            ("big", vec![1000; 3], 0.2, 128, false),
-            ("small16", vec![500], 0.0, 16, true),
-            ("w50", vec![50], 0.0, 100, true),
+        let members = NetworkSpec {
+            members: 5,
+            embedding: Some(FeatureEmbedding {
+                spans: vec![0..48, 50..90],
+                width: 7,
+            }),
+            ..spec(vec![50], 0.1, false)
+        };
+        for (name, spec, batch) in [
+            ("baseline", spec(vec![500], 0.0, true), 100),
+            ("final", spec(hidden_widths(569, 8, true), 0.333, true), 122),
+            ("big", spec(vec![1000; 3], 0.2, false), 128),
+            ("small16", spec(vec![500], 0.0, true), 16),
+            ("w50", spec(vec![50], 0.0, true), 100),
+            ("members", members, 33),
         ] {
             for precision in [ProductPrecision::F32, ProductPrecision::Bf16] {
-                match count(
-                    hidden.clone(),
-                    dropout,
-                    batch,
-                    batch_norm,
-                    threads,
-                    precision,
-                ) {
+                match count(spec.clone(), batch, threads, precision) {
                     Some(found) => assert_eq!(found, 0, "{name} on {threads}, {precision:?}"),
                     None => eprintln!("skipped: this processor has no kernels"),
                 }

@@ -58,6 +58,7 @@ fn the_sizes_of_a_data_set_and_every_entry() {
         "input",
         "direction",
         "loss by logits",
+        "weighted loss",
         "every gradient agrees",
     ] {
         assert!(table.contains(word), "{word}\n{table}");

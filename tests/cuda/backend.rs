@@ -19,6 +19,8 @@ fn spec(batch_norm: bool, activation: Activation, dropout: f64, order: Order) ->
         activation,
         dropout,
         order,
+        members: 1,
+        embedding: None,
     }
 }
 

@@ -32,7 +32,9 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Backend, BatchTargets, Block, Hidden, Input, Mode, Order, Sink, State};
+use super::{
+    Backend, BatchTargets, Block, Hidden, Input, Mode, Order, Sink, State, Stem, StemSaved,
+};
 use crate::data::{Normalizer, Samples};
 use crate::error::{Error, Result};
 use crate::ops::activation::Activation;
@@ -101,6 +103,19 @@ impl Cuda {
                 (true, true) => panic!("expected at most one transposed operand, found two"),
             }
         }
+    }
+
+    /// There are no kernels for what may come before the first block.
+    fn no_stem(&self, stem: &Stem) -> Error {
+        let (setting, found) = match stem.members {
+            1 => ("model.embed", "an embedding of each feature".to_owned()),
+            members => ("model.members", format!("{members} members")),
+        };
+        let message = format!(
+            "expected a network that {} computes, found {found}; use --device cpu",
+            self.device
+        );
+        Error::setting(setting, message)
     }
 
     /// The first block's input as numbers. Pixels of this program's memory are converted here; uploaded samples come as
@@ -266,6 +281,31 @@ impl Backend for Cuda {
         CudaDataset::new(&self.device, samples, normalizer)
     }
 
+    fn stem_saved(&self, stem: &Stem, _: usize, _: bool) -> Result<StemSaved<Memory<f32>>> {
+        Err(self.no_stem(stem))
+    }
+
+    fn stem_forward(
+        &self,
+        stem: &Stem,
+        _: Input<'_, Memory<f32>, f32>,
+        _: &State<Memory<f32>>,
+        _: &mut StemSaved<Memory<f32>>,
+    ) -> Result<()> {
+        Err(self.no_stem(stem))
+    }
+
+    fn stem_backward(
+        &self,
+        stem: &Stem,
+        _: Input<'_, Memory<f32>, f32>,
+        _: &mut State<Memory<f32>>,
+        _: &mut StemSaved<Memory<f32>>,
+        _: Option<&mut Memory<f32>>,
+    ) -> Result<()> {
+        Err(self.no_stem(stem))
+    }
+
     fn saved(&self, block: &Block, capacity: usize) -> Result<SavedBlock> {
         let Block { outputs, .. } = *block;
         let alloc = |on: bool, len: usize| self.device.alloc(if on { len } else { 0 });
@@ -415,7 +455,12 @@ impl Backend for Cuda {
         losses.argmax(&self.device, logits, outputs, winners)
     }
 
-    fn gradient_norm(&self, _: &[Block], state: &State<Memory<f32>>) -> Result<f64> {
+    fn gradient_norm(
+        &self,
+        _: Option<&Stem>,
+        _: &[Block],
+        state: &State<Memory<f32>>,
+    ) -> Result<f64> {
         self.clip.borrow().norm(&self.device, &state.grads)
     }
 
@@ -434,7 +479,7 @@ impl Backend for Cuda {
 
     fn update_clipped(
         &self,
-        blocks: &[Block],
+        (_, blocks): (Option<&Stem>, &[Block]),
         optimizer: &Optimizer,
         step: &Step,
         state: &mut State<Memory<f32>>,

@@ -8,7 +8,7 @@ use super::engine::{Fused, PanelKernels};
 use super::saved::FusedSaved;
 use super::update::apply;
 use crate::backend::pending;
-use crate::backend::{Backend, BatchTargets, Block, Input, Mode, Sink, State};
+use crate::backend::{Backend, BatchTargets, Block, Input, Mode, Sink, State, Stem, StemSaved};
 use crate::error::Result;
 use crate::gemm::PANEL;
 use crate::ops::loss::{BatchLoss, Loss};
@@ -59,6 +59,29 @@ impl Backend for Fused {
         &saved.values.out
     }
 
+    fn stem_forward(
+        &self,
+        stem: &Stem,
+        x: Input<'_, Buffer, f32>,
+        state: &State<Buffer>,
+        saved: &mut StemSaved<Buffer>,
+    ) -> Result<()> {
+        stem.forward(x, &state.params, saved);
+        Ok(())
+    }
+
+    fn stem_backward(
+        &self,
+        stem: &Stem,
+        x: Input<'_, Buffer, f32>,
+        state: &mut State<Buffer>,
+        saved: &mut StemSaved<Buffer>,
+        dx: Option<&mut Buffer>,
+    ) -> Result<()> {
+        stem.backward(x, [&mut state.params, &mut state.grads], saved, dx);
+        Ok(())
+    }
+
     fn block_forward(
         &self,
         block: &Block,
@@ -95,7 +118,7 @@ impl Backend for Fused {
         dlogits: Option<&mut Buffer>,
     ) -> Result<()> {
         let dlogits = dlogits.map(|d| &mut d[..]);
-        (self.losses).start(logits, outputs, targets.host(), loss, dlogits)
+        (self.losses).start(logits, outputs, targets, loss, dlogits)
     }
 
     fn diverged(&self) -> bool {
@@ -107,12 +130,20 @@ impl Backend for Fused {
         Ok(())
     }
 
-    fn gradient_norm(&self, blocks: &[Block], state: &State<Buffer>) -> Result<f64> {
+    fn gradient_norm(
+        &self,
+        stem: Option<&Stem>,
+        blocks: &[Block],
+        state: &State<Buffer>,
+    ) -> Result<f64> {
         let mut sum = SquareSum::default();
+        if let Some(stem) = stem {
+            stem.add_squares(&mut sum, &state.grads);
+        }
         for block in blocks {
             sum.add_lanes(&state.grads[block.linear.weight.clone()]);
             for vector in block.vectors() {
-                sum.add_lanes(&state.grads[vector.clone()]);
+                sum.add_lanes(&state.grads[vector]);
             }
         }
         Ok(sum.norm())

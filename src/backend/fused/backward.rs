@@ -120,8 +120,22 @@ impl Fused {
             to_panels(panels, &dy[..rows * outputs], outputs, 0);
             dy[..panels.len()].copy_from_slice(panels);
         }
-        let FusedSaved { values, rounded } = saved;
+        let FusedSaved {
+            values,
+            rounded,
+            dx: dx_panels,
+        } = saved;
         let dy = SharedSlice::new(dy);
+        // The caller's gradient is row-major. Its panels need a room of their own, if it is wanted.
+        let first_dx = if block.is_first() { dx.take() } else { None };
+        let width = panels(block.inputs) * PANEL;
+        if first_dx.is_some() && dx_panels.len() < rows * width {
+            *dx_panels = Buffer::zeros(rows * width);
+        }
+        let dx = match first_dx {
+            Some(_) => Some(&mut *dx_panels),
+            None => dx,
+        };
         let ahead = match x {
             Input::Pixels {
                 data, next: rows, ..
@@ -138,7 +152,7 @@ impl Fused {
             rows,
             products,
             dy,
-            dx: dx.as_deref_mut().map(|dx| SharedSlice::new(dx)),
+            dx: dx.map(|dx| SharedSlice::new(dx)),
             saved: values,
             params: SharedSlice::new(&mut state.params),
             grads: SharedSlice::new(&mut state.grads),
@@ -152,10 +166,9 @@ impl Fused {
             },
         };
         self.team.run(|member| pass.run(member));
-        if let Some(dx) = dx.filter(|_| block.is_first()) {
-            let panels = dx.clone();
+        if let Some(dx) = first_dx {
             let inputs = block.inputs;
-            from_panels(&mut dx[..rows * inputs], &panels, inputs);
+            from_panels(&mut dx[..rows * inputs], &dx_panels[..rows * width], inputs);
         }
     }
 }
@@ -168,8 +181,9 @@ impl BackwardPass<'_> {
             BackwardProducts::F32(operands) => self.multiply(member, operands),
             BackwardProducts::Bf16(operands, dy) => {
                 for panel in own.clone() {
+                    let heads = self.block.head_count();
                     // SAFETY: panels of this member alone.
-                    unsafe { dy.round(panel, self.dy.read(self.part(panel))) };
+                    unsafe { dy.round(panel, heads, self.dy.read(self.part(panel))) };
                 }
                 self.multiply(member, operands);
             }
@@ -183,10 +197,13 @@ impl BackwardPass<'_> {
         if let Some(dx) = self.dx {
             let inputs = member.share(panels(self.block.inputs));
             let dy = operands.dy_along_columns;
-            // SAFETY: between the barriers no member writes W or dY; these panels of dX are this member's.
-            unsafe {
-                let w = self.params.read(self.block.linear.weight.clone());
-                operands.products.input_gradient(dy, w, dx, inputs);
+            for head in self.block.heads(self.rows) {
+                // SAFETY: between the barriers no member writes W or dY; these panels of dX are this member's.
+                unsafe {
+                    let w = self.params.read(head.linear.weight);
+                    let products = operands.products;
+                    products.input_gradient(dy, w, dx, head.rows, inputs.clone());
+                }
             }
             // dX was computed with the old weights; now they may change.
             member.barrier();
@@ -254,29 +271,32 @@ impl BackwardPass<'_> {
         } else {
             (member.share(inputs), 0..outputs)
         };
-        let weight = self.block.linear.weight.start;
-        // The optimiser's numbers come from beyond the second-level cache.
-        let prefetch = (self.rule.as_ref())
-            .map(|_| [self.params, self.m, self.v].map(|buffer| buffer.at(weight).cast_const()));
         let converts = member.share(panels(self.block.inputs));
         let last = outputs.end;
-        let (x, dy) = (operands.x, operands.dy_along_rows);
-        let consume = |tile: WeightTile<'_>| {
-            if tile.output + 1 == last && converts.contains(&tile.input) {
-                self.prefetch_next_pixels(tile.input);
+        for (number, head) in self.block.heads(self.rows).enumerate() {
+            let weight = head.linear.weight.start;
+            // The optimiser's numbers come from beyond the second-level cache.
+            let prefetch = (self.rule.as_ref()).map(|_| {
+                [self.params, self.m, self.v].map(|buffer| buffer.at(weight).cast_const())
+            });
+            let consume = |tile: WeightTile<'_>| {
+                if tile.output + 1 == last && converts.contains(&tile.input) {
+                    self.prefetch_next_pixels(tile.input);
+                }
+                let start = weight + tile.offset;
+                let place = start..start + tile.gradient.len();
+                match self.rule {
+                    // SAFETY: weights that are this member's alone.
+                    None => unsafe { self.grads.part(place) }.copy_from_slice(tile.gradient),
+                    Some(_) => self.apply(place, tile.gradient),
+                }
+            };
+            let (x, dy) = (operands.x, operands.dy_along_rows);
+            let parts = [inputs.clone(), outputs.clone()];
+            // SAFETY: X and dY are complete, and no member writes them now.
+            unsafe {
+                (operands.products).weight_gradient(x, dy, number, parts, prefetch, consume);
             }
-            let start = weight + tile.offset;
-            let place = start..start + tile.gradient.len();
-            match self.rule {
-                // SAFETY: weights that are this member's alone.
-                None => unsafe { self.grads.part(place) }.copy_from_slice(tile.gradient),
-                Some(_) => self.apply(place, tile.gradient),
-            }
-        };
-        // SAFETY: X and dY are complete, and no member writes them now.
-        unsafe {
-            let products = operands.products;
-            products.weight_gradient(x, dy, [inputs, outputs], prefetch, consume);
         }
     }
 
@@ -296,14 +316,17 @@ impl BackwardPass<'_> {
 
     /// Bias, γ and β of a panel.
     fn vectors(&self, panel: usize) {
-        let bias = self.block.linear.bias.start + panel * PANEL;
-        // SAFETY: panels of this member alone; dY is only read.
-        let (db, dy) = unsafe {
-            let db = self.grads.part(bias..bias + PANEL);
-            (db, self.dy.read(self.part(panel)))
-        };
-        db.fill(0.0);
-        reduce::add_rows(dy, db);
+        for head in self.block.heads(self.rows) {
+            let bias = head.linear.bias.start + panel * PANEL;
+            let rows = head.rows.start * PANEL..head.rows.end * PANEL;
+            // SAFETY: panels of this member alone; dY is only read.
+            let (db, dy) = unsafe {
+                let db = self.grads.part(bias..bias + PANEL);
+                (db, &self.dy.read(self.part(panel))[rows])
+            };
+            db.fill(0.0);
+            reduce::add_rows(dy, db);
+        }
         if self.rule.is_none() {
             return;
         }

@@ -51,6 +51,7 @@ impl Block {
         PanelProducts {
             kernel,
             rows,
+            heads: self.head_count(),
             inputs: self.inputs,
             outputs: self.outputs,
         }

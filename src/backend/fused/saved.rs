@@ -12,6 +12,8 @@ pub struct FusedSaved {
     pub(super) values: SavedValues,
     /// X and dY for products in bf16.
     pub(super) rounded: Rounded,
+    /// The gradient of a first block's input in panels; made when it is first wanted.
+    pub(super) dx: Buffer,
 }
 
 /// In panels of `[capacity, outputs]` unless said.
@@ -56,6 +58,10 @@ impl FusedSaved {
             true => Rounded::new(block, capacity),
             false => Rounded::default(),
         };
-        FusedSaved { values, rounded }
+        FusedSaved {
+            values,
+            rounded,
+            dx: Buffer::default(),
+        }
     }
 }

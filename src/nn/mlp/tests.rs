@@ -14,6 +14,8 @@ fn spec() -> NetworkSpec {
         activation: Activation::Silu,
         dropout: 0.3,
         order: Order::ActivationDropout,
+        members: 1,
+        embedding: None,
     }
 }
 

@@ -207,6 +207,23 @@ mod tests {
         }
     }
 
+    /// Labels 1 and 2 with sample weights 3 and 1 and class weights 1, 2, 4: [3·2·ln 4 + 1·4·ln 1.6] / (3·2 + 1·4)
+    #[test]
+    fn sample_weights_by_hand() {
+        let row = [1.0_f64.ln(), 2.0_f64.ln(), 5.0_f64.ln()];
+        let z = [row, row].concat();
+        let options = options(0.0, Some(&[1.0, 2.0, 4.0]));
+        let mut dz = [f64::NAN; 6];
+        let samples = Some(&[3.0, 1.0][..]);
+        let loss = softmax_cross_entropy(Some(&mut dz), &z, &[1, 2], samples, &options);
+        let expected = (6.0 * 4.0_f64.ln() + 4.0 * 1.6_f64.ln()) / 10.0;
+        assert!((loss.objective - expected).abs() <= 1e-15);
+        assert!((loss.plain_sum - (4.0_f64.ln() + 1.6_f64.ln())).abs() <= 1e-15);
+        for (got, expected) in dz.iter().zip([0.075, -0.45, 0.375, 0.05, 0.1, -0.15]) {
+            assert!((got - expected).abs() <= 1e-15, "{got} against {expected}");
+        }
+    }
+
     #[test]
     fn extreme_logits_stay_finite() {
         for scale in [100.0_f32, 1e30] {

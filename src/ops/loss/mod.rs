@@ -159,22 +159,4 @@ impl Loss {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_does_not_fit_is_refused() {
-        let weighted = Loss::CrossEntropy(CrossEntropy {
-            class_weights: Some(vec![1.0, 2.0]),
-            ..CrossEntropy::default()
-        });
-        let classes = [0, 1, 2];
-        assert!(Loss::default().check(3, Targets::from(&classes)).is_ok());
-        let error = Loss::default().check(2, Targets::from(&classes));
-        let expected = "targets: expected classes below 2, the network's outputs, found 2 in row 2";
-        assert_eq!(error.unwrap_err().to_string(), expected);
-        let error = weighted.check(3, Targets::from(&classes)).unwrap_err();
-        assert_eq!(error.exit_code(), 2);
-        assert!(weighted.check(2, Targets::from(&classes[..2])).is_ok());
-    }
-}
+mod tests;
