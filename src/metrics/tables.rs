@@ -100,7 +100,7 @@ fn check_names(classes: usize, names: &[String]) -> Result<()> {
         return Ok(());
     }
     Err(Error::shape(
-        "class names",
+        "names",
         classes.to_string(),
         names.len().to_string(),
     ))

@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(axis("val_loss", &[0.0]).place(0.0), 0.0);
         assert_eq!(axis("value", &[0.0]).place(0.0), 0.5);
         assert_eq!(axis("val_rmse", &[2e-6, 1e-6]), linear(1e-6, 2e-6));
-        assert_eq!(axis("val_rmse", &[5e6, 5e6]), linear(4.97e6, 5.03e6));
+        assert_eq!(axis("val_rmse", &[5e6, 5e6]), linear(4.96e6, 5.04e6));
         assert_eq!(axis("val_r2", &[-3.0, 0.9]), linear(-3.0, 1.0));
         assert_eq!(axis("val_accuracy", &[0.5, 1.5]).inside(1.5), Some(1.0));
     }

@@ -137,7 +137,8 @@ fn values(series: &SeriesSection<'_>) -> String {
     };
     let cells = series.cells(measure);
     let table = html::table(&header, cells.iter().map(row));
-    let notes = [pooling_note(&cells), shortened(&series.section)];
+    let pooled = pooling_note(&cells, |deviation| measure.format(deviation));
+    let notes = [pooled, shortened(&series.section)];
     let notes = notes.iter().flatten();
     format!(
         "{}{table}{}",
