@@ -1,8 +1,9 @@
 //! The reference cases through the library, on any backend.
 
 use chainrule::backend::{Backend, Input, Mode, Sink};
+use chainrule::data::Task;
 use chainrule::nn::params::Tensor;
-use chainrule::nn::{Layout, Mlp, Update};
+use chainrule::nn::{FeatureEmbedding, Layout, Mlp, Update};
 use chainrule::ops::loss::Loss;
 use chainrule::optim::{By, Plateau};
 use chainrule::real::Real;
@@ -88,7 +89,7 @@ impl<B: Backend> Follower<'_, B> {
         self.mlp.forward(input, mode).unwrap();
         self.check(
             "logits0",
-            &self.mlp.logits(rows).unwrap(),
+            &self.mlp.logits(self.mlp.spec().members * rows).unwrap(),
             &self.golden.f64s("logits0"),
         );
         self.mlp
@@ -115,6 +116,16 @@ impl<B: Backend> Follower<'_, B> {
     }
 }
 
+/// The features that a case embeds.
+fn embedding(case: &serde_json::Value) -> Option<FeatureEmbedding> {
+    let number = |x: &serde_json::Value| x.as_u64().unwrap() as usize;
+    let spans = case["spans"].as_array()?;
+    Some(FeatureEmbedding {
+        spans: spans.iter().map(|s| number(&s[0])..number(&s[1])).collect(),
+        width: number(&case["width"]),
+    })
+}
+
 /// Follows one case from the first to the last update.
 pub(crate) fn follow<B: Backend>(backend: B, name: &str) {
     let golden = Golden::read(name);
@@ -127,7 +138,11 @@ pub(crate) fn follow<B: Backend>(backend: B, name: &str) {
         sizes[0].as_u64().unwrap(),
         sizes[sizes.len() - 1].as_u64().unwrap(),
     );
-    let spec = config.network(inputs as usize, classes as usize).unwrap();
+    let mut spec = config.network(inputs as usize, classes as usize).unwrap();
+    if let Some(members) = golden.case["members"].as_u64() {
+        spec.members = members as usize;
+        spec.embedding = embedding(&golden.case["embedding"]);
+    }
     let (x, labels) = (cast::<B::Real>(&golden.f64s("x")), golden.labels("y"));
     let y_val = golden.labels("y_val");
     let mlp = Mlp::new(backend, spec, config.batch_size.max(y_val.len())).unwrap();
@@ -186,15 +201,11 @@ pub(crate) fn follow<B: Backend>(backend: B, name: &str) {
     f.check("loss", &losses, &golden.f64s("loss"));
     assert_close(&format!("{name} lr"), &rates, &golden.f64s("lr"), 1e-11);
     f.check_state("after");
-    f.mlp
-        .forward(
-            Input::Values {
-                buf: &x_val,
-                rows: y_val.len(),
-            },
-            Mode::Eval,
-        )
-        .unwrap();
+    let input = Input::Values {
+        buf: &x_val,
+        rows: y_val.len(),
+    };
+    f.mlp.evaluate(input, Task::Classification).unwrap();
     f.check(
         "eval_logits",
         &f.mlp.logits(y_val.len()).unwrap(),
