@@ -27,6 +27,22 @@ const LOSS_CASES: [&str; 15] = [
     "cross_entropy_bn_weighted_class_weights_adamw",
 ];
 
+/// What `make_members.py` wrote: ensembles and embedded features.
+const MEMBER_CASES: [&str; 4] = [
+    "members_relu_adam",
+    "members_embedding_silu_adam",
+    "embedding_gelu_nesterov_clip",
+    "members_bn_tanh_adamw",
+];
+
+#[test]
+fn members_and_embeddings_in_both_precisions() {
+    for name in MEMBER_CASES {
+        follow(Plain::<f64>::new(1), name);
+        follow(Plain::<f32>::new(1), name);
+    }
+}
+
 #[test]
 fn every_case_in_f64() {
     CASES
