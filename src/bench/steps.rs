@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::peak::{BYTES_PER_PARAMETER, Machine, Peak};
 use super::timing::{self, Repeats};
 use crate::backend::{Backend, Order, ProductPrecision};
-use crate::data::{Features, Normalizer, Samples};
+use crate::data::{Features, Labels, Normalizer, Samples};
 use crate::error::{Error, Result};
 use crate::nn::init::{self, Init};
 use crate::nn::spec::hidden_widths;
@@ -209,7 +209,8 @@ impl Pixels {
             samples: Samples {
                 features: Features::U8(bytes.take(SAMPLES * width).collect()),
                 width,
-                labels: labels.collect(),
+                labels: Labels::Classes(labels.collect()),
+                weights: None,
             },
             normalizer: Normalizer {
                 scale: vec![1.0 / 255.0; width],

@@ -70,7 +70,7 @@ impl DataSource {
         let (config, data) = (Config::new(&settings)?, Arc::new(self.load()?));
         data.check()?;
         let split = config.split(&data);
-        Fitted::new(data, &split.train)
+        Fitted::new(data, &split.train, None)
     }
 }
 

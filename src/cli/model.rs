@@ -6,10 +6,11 @@ use clap::Args;
 
 use crate::backend::select::Device;
 use crate::data::{Decimal, DialectOptions, LoadOptions, TableOptions};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{Model, Predictor};
 use crate::settings::Delimiter;
 use crate::threads::{MAX_THREADS, thread_count};
+use crate::train::FoldsDir;
 
 /// The model's flags.
 #[derive(Debug, Args)]
@@ -17,8 +18,8 @@ pub(super) struct ModelArgs {
     /// Model: the folder of a run, or a model.safetensors file
     #[arg(long, value_name = "FILE|RUN")]
     pub(super) model: PathBuf,
-    /// CSV column of the label: its name, or its index (from 0; negative counts from the end) [default: the label
-    /// column of the model's run]
+    /// CSV columns of the labels, separated by commas: names, or indices (from 0; negative counts from the end)
+    /// [default: those of the model's run]
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
     label: Option<String>,
     /// CSV columns that name rows, separated by commas, to keep beside predictions [default: those of the model's run]
@@ -54,8 +55,33 @@ pub(super) struct ModelArgs {
 
 impl ModelArgs {
     /// Reads the model.
+    ///
+    /// # Errors
+    /// As [`Model::read`]; also for a folder of several models.
     pub(super) fn read(&self) -> Result<Model> {
+        if let Some(folds) = FoldsDir::open(&self.model) {
+            let found = format!("{}, which has a model a fold", self.name());
+            let first = folds.run_dir(1);
+            let message = format!(
+                "expected one model, as {}, found {found}; predict averages them",
+                first.display()
+            );
+            return Err(Error::setting("model", message));
+        }
         Model::read(&self.model)
+    }
+
+    /// Reads the model, or those of all folds of a cross-validation.
+    ///
+    /// # Errors
+    /// As [`Model::read`]; also if a fold is missing.
+    pub(super) fn read_all(&self) -> Result<Vec<Model>> {
+        let Some(folds) = FoldsDir::open(&self.model) else {
+            return Ok(vec![Model::read(&self.model)?]);
+        };
+        let count = folds.settings()?.data.folds.unwrap_or(1);
+        let models = (1..=count).map(|fold| Model::read(&folds.run_dir(fold)));
+        models.collect()
     }
 
     /// The model's path, as the user wrote it.
@@ -68,7 +94,9 @@ impl ModelArgs {
     pub(super) fn load_options(&self, model: &Model, path: Option<&Path>) -> Result<LoadOptions> {
         let of_run = model.description.settings.data.load_options()?;
         let table = TableOptions {
-            label: self.label.clone(),
+            task: Some(model.description.task),
+            labels: self.label.iter().cloned().collect(),
+            weight: None,
             id: self.id.clone(),
             numeric: Vec::new(),
             categorical: Vec::new(),

@@ -8,12 +8,13 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output;
+use crate::data::Task;
 use crate::metrics::{DataPart, Metric};
 use crate::train::{Control, EpochRecord, Observer, Progress, Start};
 
-/// The metrics in the order in which a line shows them.
-fn loss_first() -> impl Iterator<Item = Metric> {
-    Metric::ALL.into_iter().rev()
+/// A task's metrics in the order in which a line shows them.
+fn loss_first(task: Task) -> impl Iterator<Item = Metric> {
+    Metric::of_task(task).iter().rev().copied()
 }
 
 /// Shows a run and watches for an interrupt.
@@ -22,6 +23,7 @@ pub(super) struct RunProgress {
     bar: Option<ProgressBar>,
     interrupt: Arc<AtomicBool>,
     epochs: u32,
+    task: Task,
 }
 
 impl RunProgress {
@@ -39,6 +41,7 @@ impl RunProgress {
             bar,
             interrupt,
             epochs,
+            task: Task::default(),
         }
     }
 
@@ -68,7 +71,7 @@ impl Observer for RunProgress {
             split,
             ..
         } = start;
-        self.epochs = config.epochs;
+        (self.epochs, self.task) = (config.epochs, config.task);
         let test = data.test.as_ref().map_or(0, |t| t.labels.len());
         self.line(&format!(
             "{} ({}): {} training, {} validation, {test} test samples",
@@ -127,7 +130,7 @@ impl Observer for RunProgress {
                 m.format(partial.get(m)?)
             ))
         };
-        let values = loss_first().filter_map(value);
+        let values = loss_first(self.task).filter_map(value);
         bar.set_message(values.collect::<String>().trim_start().to_owned());
     }
 
@@ -135,7 +138,7 @@ impl Observer for RunProgress {
         let digits = self.epochs.to_string().len();
         let mut text = format!("epoch {:>digits$}/{}", record.epoch, self.epochs);
         for part in [DataPart::Training, DataPart::Validation] {
-            for metric in loss_first() {
+            for metric in loss_first(self.task) {
                 let of_part = metric.of(part);
                 if let Some(value) = record.get(of_part) {
                     text += &format!("  {} {}", of_part.short_name(), metric.format(value));

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, json};
 
 use super::output;
+use crate::data::Task;
 use crate::error::{Error, Result};
 use crate::metrics::{DataPart, Metric, PartMetric};
 use crate::settings::{Settings, utf8_path};
@@ -24,17 +25,34 @@ const FIRST: [&str; 4] = ["name", "status", "epochs", "best_epoch"];
 /// The last column of every run.
 const LAST: &str = "seconds";
 
-/// The metrics of a part that are always measured, or were in one of the runs.
+/// The tasks of the runs. Where no run can be read, it is that of pictures.
+fn tasks(listed: &[Listed]) -> Vec<Task> {
+    let runs = listed.iter().filter_map(|l| l.found.as_ref().ok());
+    let tasks: Vec<Task> = runs.map(|run| run.task).collect();
+    if tasks.is_empty() {
+        return vec![Task::default()];
+    }
+    tasks
+}
+
+/// The metrics of a part that are always measured of such runs, or were in one of them.
 fn measured(listed: &[Listed], part: DataPart) -> impl Iterator<Item = PartMetric> {
+    let tasks = tasks(listed);
     let of_part = Metric::ALL.into_iter().map(move |metric| metric.of(part));
     let runs = || listed.iter().filter_map(|l| l.found.as_ref().ok());
-    of_part.filter(move |&m| !m.metric.is_on_request() || runs().any(|run| run.get(m).is_some()))
+    of_part.filter(move |&m| {
+        tasks.iter().any(|&task| m.metric.is_always_measured(task))
+            || runs().any(|run| run.get(m).is_some())
+    })
 }
 
 /// The columns of every run.
 fn columns(listed: &[Listed]) -> Vec<String> {
-    let test = Metric::MAIN.of(DataPart::Test);
-    let metrics = measured(listed, DataPart::Validation).chain([test]);
+    let tasks = tasks(listed);
+    let is_main = |metric: &Metric| tasks.iter().any(|&task| Metric::main(task) == *metric);
+    let main = Metric::ALL.into_iter().filter(is_main);
+    let test = main.map(|metric| metric.of(DataPart::Test));
+    let metrics = measured(listed, DataPart::Validation).chain(test);
     let metrics = metrics.map(PartMetric::name);
     let first = FIRST.into_iter().map(str::to_owned);
     first.chain(metrics).chain([LAST.to_owned()]).collect()

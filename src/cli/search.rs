@@ -13,7 +13,7 @@ use crate::error::{Error, MAX_NAME_BYTES, Result};
 use crate::metrics::ValidationMetric;
 use crate::search::journal::{Journal, Storage, Study, Trial, TrialState};
 use crate::search::{
-    Finish, Plan, PrunerName, SamplerName, Slots, Space, Task, folder, ranking, run_folder,
+    Finish, Plan, PrunerName, SamplerName, Slots, Space, StudyTask, folder, ranking, run_folder,
 };
 use crate::settings::{Settings, utf8_path};
 use crate::text::number::shown;
@@ -91,16 +91,17 @@ pub(super) fn run(args: &SearchArgs) -> Result<()> {
         unsaid: Settings::default(),
         seed: base.seed,
         repeats: args.repeats,
-        objective: args.common.objective,
+        objective: args.common.objective(base.task()),
         sampler: args.sampler,
         pruner: args.pruner,
     };
     plan.check()?;
     output::check_output(&args.study)?;
     let data = base.load(false)?;
+    plan.objective = args.common.objective(data.task);
     let chosen = plan.suit(&data, &args.study)?;
     let data = with_notices(data, chosen);
-    let task = Task {
+    let task = StudyTask {
         plan: &plan,
         trials: args.trials as usize,
         keep: args.keep,

@@ -11,10 +11,10 @@ use serde::Deserialize;
 
 use super::ranges::Ranges;
 use super::search_progress::SearchProgress;
-use crate::data::{self, Dataset, Fitted, LoadOptions};
+use crate::data::{self, Dataset, Fitted, LoadOptions, Task};
 use crate::error::{Error, Result};
 use crate::metrics::ValidationMetric;
-use crate::search::{Finish, Search, Space, Task};
+use crate::search::{Finish, Search, Space, StudyTask};
 use crate::settings::{
     Config, DataSettings, ModelSettings, OptimizerSettings, ScheduleSettings, Settings,
     TrainSettings, read_file,
@@ -27,9 +27,10 @@ const FOREIGN_TIMEOUT: &str = "10m";
 /// The flags that all three commands have.
 #[derive(Debug, Args)]
 pub(super) struct Common {
-    /// The metric of the validation part to search for
-    #[arg(long, value_name = "NAME", default_value = "val_accuracy")]
-    pub(super) objective: ValidationMetric,
+    /// The metric of the validation part to search for [default: val_accuracy; for numbers val_rmse, for several labels
+    /// val_f1_micro]
+    #[arg(long, value_name = "NAME")]
+    objective: Option<ValidationMetric>,
     /// Read settings from a TOML file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -47,6 +48,11 @@ pub(super) struct Common {
 }
 
 impl Common {
+    /// The metric to search for, where models have this task.
+    pub(super) fn objective(&self, task: Task) -> ValidationMetric {
+        self.objective.unwrap_or(ValidationMetric::main(task))
+    }
+
     /// The settings around which others vary.
     ///
     /// # Errors
@@ -133,6 +139,11 @@ impl Base {
         })
     }
 
+    /// The task, as far as the settings say it.
+    pub(super) fn task(&self) -> Task {
+        self.settings.data.task.unwrap_or_default()
+    }
+
     /// Loads the data set, with its test part if `test`. Trials never use the test part.
     ///
     /// # Errors
@@ -144,7 +155,9 @@ impl Base {
         };
         let data = Arc::new(data::load(&options)?);
         let split = Config::new(&self.settings)?.split(&data);
-        let notices = Fitted::new(data.clone(), &split.train)?.notices().to_vec();
+        let notices = Fitted::new(data.clone(), &split.train, None)?
+            .notices()
+            .to_vec();
         Ok(with_notices(data, notices))
     }
 }
@@ -161,7 +174,7 @@ pub(super) fn with_notices(
 
 /// The tasks of a command, and the data and options to run them with.
 pub(super) struct Work<'a> {
-    pub(super) tasks: &'a [Task<'a>],
+    pub(super) tasks: &'a [StudyTask<'a>],
     pub(super) journal: &'a Path,
     pub(super) data: Arc<Dataset>,
     pub(super) threads: usize,

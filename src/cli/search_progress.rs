@@ -14,7 +14,7 @@ use super::output;
 use crate::error::Result;
 use crate::search::journal::{Origin, Storage, Study};
 use crate::search::{
-    Assignment, Awaited, Claim, End, Pace, SamplerName, Search, Task, Watcher, workers,
+    Assignment, Awaited, Claim, End, Pace, SamplerName, Search, StudyTask, Watcher, workers,
 };
 use crate::text::number::shown;
 
@@ -28,7 +28,7 @@ const FIRST_ESTIMATE: Duration = Duration::from_secs(3);
 pub(super) struct SearchProgress<'a> {
     quiet: bool,
     interrupt: Arc<AtomicBool>,
-    tasks: &'a [Task<'a>],
+    tasks: &'a [StudyTask<'a>],
     bars: Option<SearchBars>,
     start: Instant,
     pace: Mutex<Pace>,

@@ -62,7 +62,7 @@ pub(super) fn run(args: &StudyArgs) -> Result<()> {
         args.preset,
         &base.settings,
         base.seed,
-        args.common.objective,
+        args.common.objective(base.task()),
     )?;
     for task in outline.tasks() {
         task.plan.check()?;
@@ -75,6 +75,7 @@ pub(super) fn run(args: &StudyArgs) -> Result<()> {
     let interrupt = interrupt_flag()?;
     let journal = out.join(report::JOURNAL);
     let data = base.load(false)?;
+    outline.set_objective(args.common.objective(data.task));
     let chosen = outline.suit(&data, &journal)?;
     let data = with_notices(data, chosen);
     search(args, &outline, &base, data, &journal, &interrupt)?;
@@ -233,11 +234,11 @@ fn conclude(
     }
     let outcome = StudyReport {
         study: journal,
-        objective: args.common.objective,
+        objective: outline.search.objective,
         series,
         final_model: summary,
         test_interval: summary
-            .test_interval(Metric::MAIN)
+            .test_interval(Metric::main(summary.task))
             .filter(|_| summary.test_samples > 0),
         report: page,
         seconds: elapsed.as_secs_f64(),
@@ -271,19 +272,25 @@ fn in_words(outcome: &StudyReport<'_>, elapsed: Duration) -> String {
     );
     let model = outcome.final_model;
     text += &format!("\nfinal model: {}\n", printable(&model.network));
-    let main = Metric::MAIN;
+    let main = Metric::main(model.task);
     let value = |part| model.get(main.of(part));
     if let Some(value) = value(DataPart::Validation) {
         text += &format!("validation:  {} {}\n", main.name(), main.format(value));
     }
-    match (value(DataPart::Test), outcome.test_interval) {
-        (Some(value), Some(interval)) => {
+    match value(DataPart::Test) {
+        Some(value) => {
+            let interval = outcome.test_interval.map(|Interval { low, high }| {
+                format!(
+                    " (95 % interval {} to {})",
+                    main.format(low),
+                    main.format(high)
+                )
+            });
             text += &format!(
-                "test:        {} {} (95 % interval {} to {})\n",
+                "test:        {} {}{}\n",
                 main.name(),
                 main.format(value),
-                main.format(interval.low),
-                main.format(interval.high)
+                interval.unwrap_or_default()
             );
         }
         _ if model.best_epoch.is_some() => text += "test:        the data have no test part\n",

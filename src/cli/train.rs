@@ -8,6 +8,7 @@ use clap::Args;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
+use super::folds::{self, FoldsRun};
 use super::output;
 use super::progress::RunProgress;
 use crate::backend::select::check_device;
@@ -17,7 +18,7 @@ use crate::metrics::{DataPart, Metric};
 use crate::model::tensors::TensorFile;
 use crate::settings::{Config, Settings, utf8_path};
 use crate::text::printable::printable;
-use crate::train::{self, Folder, Outcome, RunDir, RunOptions, Summary};
+use crate::train::{self, Folder, FoldsDir, Outcome, RunDir, RunOptions, Summary};
 
 /// What `train` takes.
 #[derive(Debug, Args)]
@@ -31,7 +32,8 @@ pub struct TrainArgs {
     /// Folder of the run; it must be new or empty [default: the next free number, as in runs/run-0001]
     #[arg(long, value_name = "DIR", value_parser = utf8_path())]
     out: Option<PathBuf>,
-    /// Continue an interrupted run; --epochs may be raised, and --threads, --device, --patience and --data may change
+    /// Continue an interrupted run, or the runs of --folds; --epochs may be raised, and --threads, --device, --patience
+    /// and --data may change
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "out", "init_from"])]
     resume: Option<PathBuf>,
     /// Start with the weights of a safetensors file whose tensors are named as in a PyTorch nn.Sequential
@@ -55,13 +57,20 @@ pub struct TrainArgs {
 
 /// Runs the command.
 pub(super) fn run(args: TrainArgs) -> Result<()> {
+    if let Some(folder) = args.resume.as_deref().and_then(FoldsDir::open) {
+        return folds::resume(&args.folds()?, &folder, &args.settings);
+    }
     let run = args.resume.as_deref().map(RunDir::open).transpose()?;
     let lower = match (&run, &args.config) {
         (Some(run), _) => run.settings()?,
         (None, Some(file)) => Settings::from_file(file)?,
         (None, None) => Settings::default(),
     };
-    let config = Config::new(&args.settings.over(&lower))?;
+    let settings = args.settings.over(&lower);
+    if settings.data.folds.is_some() && settings.data.fold.is_none() {
+        return folds::begin(&args.folds()?, args.out.as_deref(), &settings);
+    }
+    let config = Config::new(&settings)?;
     check_device(config.device)?;
     if let Some(path) = &args.save {
         output::check_output(path)?;
@@ -85,6 +94,27 @@ pub(super) fn run(args: TrainArgs) -> Result<()> {
     let outcome = train::run_with(config, dataset, &options, &mut progress);
     progress.finish();
     conclude(&args, &outcome?)
+}
+
+impl TrainArgs {
+    /// How the runs of --folds go.
+    fn folds(&self) -> Result<FoldsRun> {
+        for (flag, is_given) in [
+            ("init_from", self.init_from.is_some()),
+            ("save", self.save.is_some()),
+        ] {
+            if is_given {
+                let message = "expected one run, found --folds, which makes several";
+                return Err(Error::setting(flag, message));
+            }
+        }
+        Ok(FoldsRun {
+            plain: self.plain,
+            json: self.json,
+            quiet: self.quiet,
+            interrupt: interrupt_flag()?,
+        })
+    }
 }
 
 /// Set by Ctrl-C and SIGTERM; a second signal ends the program at once.
@@ -142,12 +172,12 @@ fn in_words(summary: &Summary) -> String {
         );
     }
     let metrics = |part| {
-        let value = |metric: Metric| {
+        let value = |metric: &Metric| {
             let value = summary.get(metric.of(part))?;
             Some(format!("{} {}", metric.title(), metric.format(value)))
         };
-        match Metric::ALL
-            .into_iter()
+        match Metric::of_task(summary.task)
+            .iter()
             .filter_map(value)
             .collect::<Vec<_>>()
         {

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use super::Samples;
 use super::arrays::Arrays;
-use super::classes::{Classes, LabelColumn};
+use super::classes::LabelColumn;
 use super::columns::Columns;
 use super::csv_rows::MAX_COLUMNS;
+use super::label_meaning::{LabelColumns, LabelMeaning, LabelSource};
 use super::npy::{NpySize, NumberType};
 use super::options::TableOptions;
 use super::parts::{Parts, name_of};
-use super::table::{RowSource, Schema, Table, select_columns};
+use super::table::{RowSource, Schema, Table, TableCell, select_columns};
 use super::test_set::TestSet;
 use crate::error::{Error, Result};
 
@@ -56,11 +57,20 @@ pub(super) fn load_arrays(
         Some(positions) => select_columns(samples, positions, all, &path),
         None => Ok(samples),
     };
-    if is_table && schema.is_none() {
-        let place = |row: usize| format!("array y, position {row}");
-        train.labels.check_classes(&path, "y", place)?;
-    }
-    let (mut classes, labels) = Classes::of(train.labels);
+    let place = |row: usize| format!("array y, position {row}");
+    let labels = |columns: Vec<LabelColumn>| LabelColumns {
+        names: column_names(columns.len()),
+        columns,
+        source: LabelSource {
+            path: &path,
+            what: "y",
+            place: &place,
+            is_table: is_table && schema.is_none(),
+            is_array: true,
+        },
+    };
+    let wanted = options.task_for(schema);
+    let (mut meaning, train_labels) = LabelMeaning::of(labels(train.labels), wanted)?;
     let mut other = |suffix: &str| -> Result<Option<Samples>> {
         if !suffixes.contains(&suffix) {
             return Ok(None);
@@ -77,18 +87,26 @@ pub(super) fn load_arrays(
         if !is_table {
             part.samples.check_values(width)?;
         }
-        let samples = select(part.samples)?;
-        let labels = classes.number(part.labels);
-        Ok(Some(Samples { labels, ..samples }))
+        let labels = meaning.read(labels(part.labels))?;
+        Ok(Some(Samples {
+            labels,
+            ..select(part.samples)?
+        }))
     };
     let (validation, test) = (other("_val")?, other("_test")?);
-    let train = select(train.samples)?;
+    let weights = table.as_ref().and_then(|table| table.weight.clone());
+    let weights = weights.map(|column| weights_in(&train.samples, &column, &path));
     Ok(Parts {
-        train: Samples { labels, ..train },
+        train: Samples {
+            labels: train_labels,
+            weights: weights.transpose()?,
+            ..select(train.samples)?
+        },
         validation,
         test,
-        class_names: classes.names,
-        unseen: classes.unseen,
+        task: meaning.task,
+        class_names: meaning.classes.names,
+        unseen: meaning.classes.unseen,
         image,
         table,
         name: None,
@@ -96,10 +114,45 @@ pub(super) fn load_arrays(
     })
 }
 
+/// The name of y, or those of its columns.
+fn column_names(columns: usize) -> Vec<String> {
+    match columns {
+        1 => vec!["y".to_owned()],
+        _ => (0..columns).map(|column| format!("y{column}")).collect(),
+    }
+}
+
+/// The weights in a column of x.
+fn weights_in(samples: &Samples, column: &str, path: &Path) -> Result<Vec<f64>> {
+    let column: usize = column.parse().expect("a column of an array is a number");
+    let weights: Vec<f64> = (0..samples.len())
+        .map(|row| TableCell::at(&samples.features, row * samples.width + column).value())
+        .collect();
+    let is_weight = |x: &f64| x.is_finite() && *x >= 0.0;
+    let (place, found) = match weights.iter().position(|x| !is_weight(x)) {
+        Some(row) => (
+            format!("array x, row {row}, column {column}"),
+            weights[row].to_string(),
+        ),
+        None if weights.iter().all(|&x| x == 0.0) => (
+            format!("array x, column {column}"),
+            "0 in all rows".to_owned(),
+        ),
+        None => return Ok(weights),
+    };
+    let expected = "weights: numbers from 0 on, one above 0";
+    Err(Error::format(
+        path,
+        place,
+        expected,
+        format!("{found} (--weight)"),
+    ))
+}
+
 /// A notice about rows without a label, which are left out.
-fn unlabelled(x: &str, labels: &LabelColumn) -> Option<String> {
-    let first = labels.missing().first()?;
-    let count = labels.missing().len();
+fn unlabelled(x: &str, labels: &[LabelColumn]) -> Option<String> {
+    let missing = labels.first()?.missing();
+    let (first, count) = (missing.first()?, missing.len());
     Some(format!(
         "rows of {x} without a label are left out: {count} (the first at position {first})"
     ))
@@ -120,6 +173,7 @@ fn array_table(path: &Path, width: usize, options: &TableOptions) -> Result<Tabl
     Ok(Table {
         columns: columns.table_columns(&roles, options)?,
         ids: roles.ids.iter().map(|&id| columns.name(id)).collect(),
+        weight: roles.weight.map(|weight| columns.name(weight)),
         file_columns: width,
         ..Table::at(path)
     })
@@ -130,6 +184,7 @@ pub(super) fn load_test_arrays(
     mut arrays: Arrays,
     path: PathBuf,
     schema: &Schema,
+    options: &TableOptions,
 ) -> Result<Option<TestSet>> {
     arrays.check_names()?;
     if !arrays.has_part("_test") {
@@ -140,12 +195,23 @@ pub(super) fn load_test_arrays(
     let part = arrays.part("_test", kept)?;
     let samples = schema.select(part.samples, &path)?;
     let notices = unlabelled("x_test", &part.labels);
-    let (classes, labels) = Classes::of(part.labels);
+    let columns = LabelColumns {
+        names: column_names(part.labels.len()),
+        columns: part.labels,
+        source: LabelSource {
+            path: &path,
+            what: "y_test",
+            place: &|row| format!("array y_test, position {row}"),
+            is_table: false,
+            is_array: true,
+        },
+    };
+    let (meaning, labels) = LabelMeaning::of(columns, options.task_for(Some(schema)))?;
     Ok(Some(TestSet {
         samples: Samples { labels, ..samples },
         notices: notices.into_iter().collect(),
         source: RowSource::of(&path),
-        class_names: classes.names,
+        class_names: meaning.classes.names,
         image: part.image,
         name: name_of(&path),
         path,

@@ -8,7 +8,7 @@ use super::archive::Archive;
 use super::classes::LabelColumn;
 use super::npy::{NpyArray, NpySize, NpyValues, NumberType};
 use super::open::{InputFile, ReadSeek, bomb, damaged};
-use super::{ImageShape, Samples};
+use super::{ImageShape, Labels, Samples};
 use crate::error::{Error, Result};
 
 /// The arrays that a data set may hold: training part, validation part, test part. Their names may be in any case, and
@@ -38,7 +38,8 @@ pub(super) struct Arrays {
 pub(super) struct ArrayPart {
     /// Without labels.
     pub(super) samples: Samples,
-    pub(super) labels: LabelColumn,
+    /// The columns of the labels, without the rows of which one is missing.
+    pub(super) labels: Vec<LabelColumn>,
     pub(super) image: Option<ImageShape>,
     /// Whether the samples are the rows of a table, in which NaN is a missing value.
     pub(super) is_table: bool,
@@ -142,17 +143,22 @@ impl Arrays {
         let samples = Samples {
             features: values.features,
             width: values.width,
-            labels: Vec::new(),
+            labels: Labels::default(),
+            weights: None,
         };
-        if samples.len() != labels.rows() {
+        let (rows, missing) = match labels.first() {
+            Some(column) => (column.rows(), column.missing()),
+            None => (0, &[][..]),
+        };
+        if samples.len() != rows {
             return Err(Error::format(
                 &self.path,
                 format!("array {y}"),
                 format!("{} labels, one for each sample of {x}", samples.len()),
-                labels.rows().to_string(),
+                rows.to_string(),
             ));
         }
-        let samples = match labels.missing() {
+        let samples = match missing {
             [] => samples,
             [first, ..] if !values.is_table => {
                 let place = format!("array {y}, position {first}");

@@ -118,7 +118,8 @@ mod tests {
 
     fn samples(features: Features) -> Samples {
         Samples {
-            labels: vec![0; features.len() / 3],
+            labels: vec![0; features.len() / 3].into(),
+            weights: None,
             features,
             width: 3,
         }

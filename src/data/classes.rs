@@ -1,4 +1,4 @@
-//! Labels and the classes that they name.
+//! Labels as they are read, and the classes that they name.
 //!
 //! A label is a number or a word. Equal labels are one class, whatever their spelling: 1, 1.0 and 1e0 are one number.
 //! Classes are those of the training labels: numbers in their order, then words in theirs. A label that only another
@@ -7,19 +7,17 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::path::Path;
 
-use super::text_cell::{is_boolean, is_whole};
-use crate::error::{Error, Result};
+use super::MAX_CLASSES;
+use super::text_cell::{is_boolean, is_whole, truth_value};
 
-/// The most classes that a table can have.
-pub(super) const MAX_TABLE_CLASSES: usize = 1000;
-
-/// The labels of one part, in the order of its rows.
+/// A label column of one part, in the order of its rows. Until the task is known, labels are both: names and numbers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LabelColumn {
-    /// The code of the label of each row that has one.
+    /// The code of the label of each row that has one; those of the first rows if there are too many names.
     codes: Vec<u32>,
+    /// The number of each row that has a label: 0 or 1 for a truth value, NaN for another word.
+    numbers: Vec<f64>,
     /// Rows without a label.
     missing: Vec<u32>,
     /// The distinct labels, by code.
@@ -27,6 +25,8 @@ pub(super) struct LabelColumn {
     codes_by_name: HashMap<String, u32>,
     /// The codes of numbers, by their bits.
     codes_by_number: HashMap<u64, u32>,
+    /// The first label that is no number, and its row.
+    first_word: Option<(usize, String)>,
 }
 
 /// A distinct label.
@@ -43,13 +43,16 @@ impl LabelColumn {
     pub(super) fn push_number(&mut self, number: f64) {
         // −0 is 0.
         let number = number + 0.0;
-        match self.codes_by_number.get(&number.to_bits()) {
-            Some(&code) => self.codes.push(code),
-            None => {
-                let code = self.push(&number.to_string(), Some(number));
-                self.codes_by_number.insert(number.to_bits(), code);
+        if !self.has_too_many_names() {
+            match self.codes_by_number.get(&number.to_bits()) {
+                Some(&code) => self.codes.push(code),
+                None => {
+                    let code = self.push_name(&number.to_string(), Some(number));
+                    self.codes_by_number.insert(number.to_bits(), code);
+                }
             }
         }
+        self.numbers.push(number);
     }
 
     /// Adds a row without a label.
@@ -59,7 +62,7 @@ impl LabelColumn {
 
     /// The number of rows, with a label or without.
     pub(super) fn rows(&self) -> usize {
-        self.codes.len() + self.missing.len()
+        self.numbers.len() + self.missing.len()
     }
 
     /// The rows without a label.
@@ -70,11 +73,20 @@ impl LabelColumn {
     /// Adds a word. Whole numbers with leading zeros are words that keep them.
     pub(super) fn push_word(&mut self, word: &str) {
         let number = is_whole(word).then(|| word.parse().ok()).flatten();
-        self.push(word, number);
+        if number.is_none() {
+            let row = self.rows();
+            self.first_word
+                .get_or_insert_with(|| (row, word.to_owned()));
+        }
+        if !self.has_too_many_names() {
+            self.push_name(word, number);
+        }
+        let truth = || truth_value(word).map(|truth| f64::from(u8::from(truth)));
+        self.numbers.push(number.or_else(truth).unwrap_or(f64::NAN));
     }
 
-    /// Adds a label and returns its code.
-    fn push(&mut self, name: &str, number: Option<f64>) -> u32 {
+    /// Adds the name of a label and returns its code.
+    fn push_name(&mut self, name: &str, number: Option<f64>) -> u32 {
         let identity = class_identity(name);
         let code = match self.codes_by_name.get(identity.as_ref()) {
             Some(&code) => code,
@@ -90,63 +102,78 @@ impl LabelColumn {
         code
     }
 
-    /// The number of different labels.
+    /// Whether there are more different labels than classes can be. No more names are kept then.
+    pub(super) fn has_too_many_names(&self) -> bool {
+        self.labels.len() > MAX_CLASSES
+    }
+
+    /// The number of different labels, as far as they are kept.
     pub(super) fn distinct(&self) -> usize {
         self.labels.len()
     }
 
     /// The number of rows with a label.
     pub(super) fn len(&self) -> usize {
-        self.codes.len()
+        self.numbers.len()
     }
 
-    /// Checks that the labels are classes: words, or whole numbers of which there are few.
+    /// The numbers of the rows with a label, if all labels are finite numbers.
     ///
     /// # Errors
-    /// Says of `what` (the label column) what its labels look like. `place` names a row.
-    pub(super) fn check_classes(
-        &self,
-        path: &Path,
-        what: &str,
-        place: impl Fn(usize) -> String,
-    ) -> Result<()> {
-        let count = self.labels.len();
-        let numbers = || {
-            self.labels
-                .iter()
-                .filter_map(|label| Some((label, label.number?)))
-        };
-        let refuse = |label: &ClassLabel, found: String| {
-            let expected = "classes: words, or whole numbers that repeat";
-            Err(Error::format(path, place(label.row), expected, found))
-        };
-        if let Some((label, number)) = numbers().find(|(_, x)| x.fract() != 0.0 || !x.is_finite()) {
-            let found = format!(
-                "{number} in {what}: it looks like a number to predict (regression), which is not supported; \
-                 another label column is chosen by --label"
-            );
-            return refuse(label, found);
+    /// The row of a label that is none, and the label.
+    pub(super) fn finite_numbers(&self) -> Result<&[f64], (usize, String)> {
+        match (
+            &self.first_word,
+            self.numbers.iter().position(|x| !x.is_finite()),
+        ) {
+            (Some((row, word)), _) => Err((*row, format!("{word:?}"))),
+            (None, Some(place)) => Err((self.row_of(place), self.numbers[place].to_string())),
+            (None, None) => Ok(&self.numbers),
         }
-        let most = (self.len() / 10).max(20);
-        if count > most && numbers().count() == count {
-            let label = &self.labels[most];
-            let found = format!(
-                "{count} different whole numbers in {} rows of {what}, more than {most}: it looks like a number to \
-                 predict (regression), which is not supported, or an identifier; another label column is chosen by \
-                 --label",
-                self.len()
-            );
-            return refuse(label, found);
+    }
+
+    /// 0 or 1 for each row with a label, if all labels are these numbers or truth values.
+    ///
+    /// # Errors
+    /// The row of a label that is none, and the label.
+    pub(super) fn truth_values(&self) -> Result<&[f64], (usize, String)> {
+        match self.numbers.iter().position(|&x| x != 0.0 && x != 1.0) {
+            None => Ok(&self.numbers),
+            Some(place) => {
+                let number = self.numbers[place];
+                let word = || {
+                    self.first_word
+                        .as_ref()
+                        .map(|(_, word)| format!("{word:?}"))
+                };
+                let found = number.is_nan().then(word).flatten();
+                Err((
+                    self.row_of(place),
+                    found.unwrap_or_else(|| number.to_string()),
+                ))
+            }
         }
-        if count > MAX_TABLE_CLASSES {
-            let found = format!(
-                "{count} different labels in {what}: it looks like an identifier or free text; another label column \
-                 is chosen by --label"
-            );
-            let expected = format!("at most {MAX_TABLE_CLASSES} classes");
-            return Err(Error::format(path, "labels", expected, found));
+    }
+
+    /// The first number that is not whole, and its row.
+    pub(super) fn first_fraction(&self) -> Option<(usize, f64)> {
+        let is_fraction = |x: &f64| x.is_finite() && x.fract() != 0.0;
+        let place = self.numbers.iter().position(is_fraction)?;
+        Some((self.row_of(place), self.numbers[place]))
+    }
+
+    /// The row of the label at a place among those of the rows that have one.
+    fn row_of(&self, place: usize) -> usize {
+        let mut row = place;
+        for &missing in &self.missing {
+            row += usize::from(missing as usize <= row);
         }
-        Ok(())
+        row
+    }
+
+    /// The first row that has the last one of `count` different labels.
+    pub(super) fn row_of_distinct(&self, count: usize) -> usize {
+        self.labels[count - 1].row
     }
 }
 
@@ -333,11 +360,6 @@ mod tests {
         assert_eq!(classes.unseen, ["c", "d", "e"]);
     }
 
-    fn refused(cells: &[&str]) -> Option<String> {
-        let check = column(cells).check_classes(Path::new("t.csv"), "column y", |r| r.to_string());
-        check.err().map(|error| error.to_string())
-    }
-
     #[test]
     fn names_are_matched_by_number_only_where_one_side_has_none() {
         let matched = |own: &str, found: &str| match_names(&names(own), &names(found));
@@ -357,25 +379,27 @@ mod tests {
         assert_eq!(notice("True False", "true other"), None);
     }
 
+    /// More names than classes can be are not kept, but the numbers are.
     #[test]
-    fn numbers_that_are_no_classes_are_refused() {
-        let error = refused(&["1", "2", "2.5"]).unwrap();
-        assert!(
-            error.contains("t.csv: 2: ") && error.contains("regression"),
-            "{error}"
-        );
-        let many: Vec<String> = (0..21).map(|i| i.to_string()).collect();
-        let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        let error = refused(&many).unwrap();
-        assert!(
-            error.contains("21 different") && error.contains("more than 20"),
-            "{error}"
-        );
-        assert_eq!(refused(&many[..20]), None);
-        let words: Vec<String> = (0..1001).map(|i| format!("w{i}")).collect();
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        assert!(refused(&words).unwrap().contains("at most 1000"));
-        assert_eq!(refused(&words[..1000]), None);
+    fn many_numbers_need_no_names() {
+        let mut many = LabelColumn::default();
+        let count = MAX_CLASSES + 3;
+        (0..count).for_each(|i| many.push_number(i as f64 / 2.0));
+        assert!(many.has_too_many_names() && many.distinct() == MAX_CLASSES + 1);
+        assert_eq!(many.finite_numbers().unwrap().len(), count);
+        assert_eq!(many.first_fraction(), Some((1, 0.5)));
+    }
+
+    #[test]
+    fn rows_are_counted_with_those_that_have_no_label() {
+        let mut gaps = LabelColumn::default();
+        gaps.push_missing();
+        gaps.push_number(1.0);
+        gaps.push_missing();
+        gaps.push_missing();
+        gaps.push_word("maybe");
+        assert_eq!(gaps.finite_numbers(), Err((4, "\"maybe\"".to_owned())));
+        assert_eq!(gaps.truth_values(), Err((4, "\"maybe\"".to_owned())));
     }
 
     fn names(names: &str) -> Vec<String> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::options::TableOptions;
-use super::table::{Schema, SchemaColumn, TableColumn, WantedKind};
+use super::table::{Schema, SchemaColumn, TableColumn, TargetColumn, WantedKind};
 use crate::error::{Error, Result};
 
 /// Names of the label column if the user names none, in order of preference.
@@ -32,7 +32,9 @@ pub(super) enum LabelUse {
 pub(super) struct Roles {
     /// The features, in the order in which they are kept.
     pub(super) features: Vec<usize>,
-    pub(super) label: Option<usize>,
+    pub(super) labels: Vec<usize>,
+    /// How much each row counts in training.
+    pub(super) weight: Option<usize>,
     pub(super) ids: Vec<usize>,
 }
 
@@ -134,23 +136,49 @@ impl Columns {
             .collect()
     }
 
+    /// The label columns. A text that is no name names several columns, separated by commas.
+    fn find_labels(&self, wanted: &[String]) -> Result<Vec<usize>> {
+        let mut labels = Vec::new();
+        for text in wanted {
+            match self.named("label", text)? {
+                Some(column) => labels.push(column),
+                None => {
+                    for part in text.split(',') {
+                        labels.push(self.find("label", part.trim())?);
+                    }
+                }
+            }
+        }
+        Ok(labels)
+    }
+
     /// The roles of the columns of a file to train on.
     pub(super) fn to_train(&self, options: &TableOptions) -> Result<Roles> {
         let ids = self.find_all("id", &options.id)?;
+        let weight = self.find_weight(options)?;
         let mut others = self.find_all("drop", &options.drop)?;
-        others.extend(&ids);
-        let label = match &options.label {
-            Some(label) => self.find("label", label)?,
-            None => self.usual_label(&others)?,
+        others.extend(ids.iter().chain(&weight));
+        let labels = match &options.labels[..] {
+            [] => vec![self.usual_label(&others)?],
+            labels => self.find_labels(labels)?,
         };
-        if others.contains(&label) {
-            let message = format!(
-                "expected another column than the label, found {}",
-                self.in_words(label)
-            );
-            return Err(Error::setting("drop", message));
+        for (place, &label) in labels.iter().enumerate() {
+            let what = self.in_words(label);
+            if labels[..place].contains(&label) {
+                let message = format!("expected different columns, found {what} twice");
+                return Err(Error::setting("label", message));
+            }
+            if others.contains(&label) {
+                let flag = if weight == Some(label) {
+                    "weight"
+                } else {
+                    "drop"
+                };
+                let message = format!("expected another column than a label, found {what}");
+                return Err(Error::setting(flag, message));
+            }
         }
-        others.push(label);
+        others.extend(&labels);
         let features = self.all_but(&others);
         if features.is_empty() {
             let expected = "at least one feature column and a label column";
@@ -166,10 +194,11 @@ impl Columns {
             };
             return Err(Error::format(&self.path, "line 1", expected, found));
         }
-        self.refuse_duplicates(features.iter().chain([&label]))?;
+        self.refuse_duplicates(features.iter().chain(&labels))?;
         Ok(Roles {
             features,
-            label: Some(label),
+            labels,
+            weight,
             ids,
         })
     }
@@ -178,7 +207,8 @@ impl Columns {
     pub(super) fn features_alone(&self, options: &TableOptions) -> Result<Roles> {
         let mut others = self.find_all("drop", &options.drop)?;
         let ids = self.find_all("id", &options.id)?;
-        others.extend(&ids);
+        let weight = self.find_weight(options)?;
+        others.extend(ids.iter().chain(&weight));
         let features = self.all_but(&others);
         match features.is_empty() {
             true => Err(Error::setting(
@@ -187,10 +217,16 @@ impl Columns {
             )),
             false => Ok(Roles {
                 features,
-                label: None,
+                labels: Vec::new(),
+                weight,
                 ids,
             }),
         }
+    }
+
+    fn find_weight(&self, options: &TableOptions) -> Result<Option<usize>> {
+        let weight = options.weight.as_deref();
+        weight.map(|weight| self.find("weight", weight)).transpose()
     }
 
     fn all_but(&self, others: &[usize]) -> Vec<usize> {
@@ -310,12 +346,13 @@ impl Columns {
             Some(names) if schema.has_names => self.by_name(names, schema, options, ids, use_of),
             _ => {
                 let roles = self.by_position(schema, options, ids, use_of)?;
-                let is_guess = use_of == LabelUse::Ignored && options.label.is_none();
+                let is_guess = use_of == LabelUse::Ignored && options.labels.is_empty();
                 let is_known = |label: &usize| {
-                    let target = schema.target.as_ref();
-                    self.names.is_none() || target.is_some_and(|t| t.name == self.name(*label))
+                    let name = self.name(*label);
+                    self.names.is_none() || schema.targets.iter().any(|t| t.name == name)
                 };
-                let label = roles.label.filter(|label| is_guess && !is_known(label));
+                let mut labels = roles.labels.iter().copied();
+                let label = labels.find(|label| is_guess && !is_known(label));
                 let notice = |label| {
                     format!(
                         "columns are taken by position, since the model knows no names; {} is left out as the label",
@@ -366,16 +403,29 @@ impl Columns {
             }),
         };
         let features: Vec<usize> = schema.columns.iter().map(find).collect::<Result<_>>()?;
-        let target = schema.target.as_ref().map(|target| target.name.as_str());
-        let label = match (use_of, options.label.as_deref().or(target)) {
-            (LabelUse::Needed, Some(label)) => Some(self.find("label", label)?),
-            (LabelUse::Needed, None) => Some(self.usual_label(&features)?),
-            (LabelUse::Ignored, Some(label)) => self.named("label", label)?,
-            (LabelUse::Ignored, None) => None,
+        let targets = schema.targets.iter().map(|target| &target.name);
+        let named: Vec<String> = match &options.labels[..] {
+            [] => targets.cloned().collect(),
+            labels => labels.to_vec(),
+        };
+        let labels = match (use_of, &named[..]) {
+            (LabelUse::Needed, []) => vec![self.usual_label(&features)?],
+            (LabelUse::Needed, named) => self.find_labels(named)?,
+            (LabelUse::Ignored, named) => {
+                let labels = named.iter().map(|label| self.named("label", label));
+                labels
+                    .filter_map(Result::transpose)
+                    .collect::<Result<_>>()?
+            }
         };
         let mut known = vec![false; self.count];
-        let left_out = options.drop.iter().filter_map(|name| self.find_again(name));
-        let in_use = features.iter().chain(&ids).chain(&label).copied();
+        let left_out = (options
+            .drop
+            .iter()
+            .chain(&options.weight)
+            .chain(&schema.weight))
+        .filter_map(|name| self.find_again(name));
+        let in_use = features.iter().chain(&ids).chain(&labels).copied();
         in_use
             .chain(left_out)
             .for_each(|column| known[column] = true);
@@ -391,7 +441,8 @@ impl Columns {
         Ok((
             Roles {
                 features,
-                label,
+                labels,
+                weight: None,
                 ids,
             },
             notices.into_iter().collect(),
@@ -409,25 +460,26 @@ impl Columns {
     ) -> Result<Roles> {
         let (width, whole) = (schema.columns.len(), schema.file_columns);
         // Arrays have no label column.
-        let is_array = schema.target.is_none();
+        let is_array = schema.targets.is_empty();
         if self.count == whole && !(is_array && use_of == LabelUse::Needed) {
-            let label = (!is_array).then(|| self.label_by_position(schema, options, &ids));
+            let labels = match is_array {
+                true => Vec::new(),
+                false => self.labels_by_position(schema, options, &ids)?,
+            };
             return Ok(Roles {
-                features: schema
-                    .columns
-                    .iter()
-                    .map(|column| column.position)
-                    .collect(),
-                label: label.transpose()?,
+                features: schema.positions(),
+                labels,
+                weight: None,
                 ids,
             });
         }
-        let has_label = use_of == LabelUse::Needed || self.count == width + ids.len() + 1;
-        let label = has_label
-            .then(|| self.label_by_position(schema, options, &ids))
-            .transpose()?;
+        let labelled = width + ids.len() + schema.targets.len().max(1);
+        let labels = match use_of == LabelUse::Needed || self.count == labelled {
+            true => self.labels_by_position(schema, options, &ids)?,
+            false => Vec::new(),
+        };
         let features: Vec<usize> = (0..self.count)
-            .filter(|c| label != Some(*c) && !ids.contains(c))
+            .filter(|c| !labels.contains(c) && !ids.contains(c))
             .collect();
         if features.len() != width {
             let mut expected = format!("{width} columns, or {} with a label column", width + 1);
@@ -443,25 +495,32 @@ impl Columns {
         }
         Ok(Roles {
             features,
-            label,
+            labels,
+            weight: None,
             ids,
         })
     }
 
-    fn label_by_position(
+    fn labels_by_position(
         &self,
         schema: &Schema,
         options: &TableOptions,
         ids: &[usize],
-    ) -> Result<usize> {
-        match (&options.label, &schema.target) {
-            (Some(label), _) => self.find("label", label),
-            (None, Some(target)) if self.count == schema.file_columns => Ok(target.position),
-            (None, Some(target)) if self.names.is_some() => self.find("label", &target.name),
-            (None, Some(target)) if target.name.parse::<i64>().is_ok() => {
-                self.find("label", &target.name)
-            }
-            (None, _) => self.usual_label(ids),
+    ) -> Result<Vec<usize>> {
+        let targets = &schema.targets;
+        let is_findable =
+            |target: &TargetColumn| self.names.is_some() || target.name.parse::<i64>().is_ok();
+        if !options.labels.is_empty() {
+            self.find_labels(&options.labels)
+        } else if !targets.is_empty() && self.count == schema.file_columns {
+            Ok(targets.iter().map(|target| target.position).collect())
+        } else if !targets.is_empty() && targets.iter().all(is_findable) {
+            let labels = targets
+                .iter()
+                .map(|target| self.find("label", &target.name));
+            labels.collect()
+        } else {
+            self.usual_label(ids).map(|label| vec![label])
         }
     }
 }

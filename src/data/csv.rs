@@ -1,27 +1,52 @@
 //! Delimited text as a table: `,`, `;`, tab or `|` between columns, with or without a header.
 
 use std::io::ErrorKind;
+use std::path::Path;
 
 use super::classes::LabelColumn;
 use super::columns::{Columns, LabelUse, Roles, excerpt, shorten};
 use super::csv_dialect::{Decimal, Dialect};
 use super::csv_rows::{CsvRow, RowReader};
+use super::label_meaning::{LabelColumns, LabelMeaning, LabelSource};
 use super::open::InputFile;
 use super::options::TableOptions;
 use super::table::{InputRows, RowSource, Schema, Table, TableCell, TargetColumn, WordCollector};
 use super::text_cell::is_code;
-use super::{Features, Samples};
+use super::{Features, Labels, Samples, Task};
 use crate::error::{Error, Result};
 
 /// The rows of a file, with their labels.
 pub(super) struct LabelledTable {
-    /// The cells; the labels are not numbered yet.
+    /// The cells; what the labels mean is not known yet.
     pub(super) samples: Samples,
-    pub(super) labels: LabelColumn,
-    /// The label column in words.
-    pub(super) label_name: String,
+    labels: Vec<LabelColumn>,
+    /// Their names.
+    label_names: Vec<String>,
+    /// The label columns in words.
+    labels_in_words: String,
     pub(super) table: Table,
     pub(super) notices: Vec<String>,
+}
+
+impl LabelledTable {
+    /// Gives the samples their labels, by the task that is wanted or else by that which they suggest.
+    pub(super) fn label(&mut self, path: &Path, wanted: Option<Task>) -> Result<LabelMeaning> {
+        let lines = &self.table.train.lines;
+        let columns = LabelColumns {
+            columns: std::mem::take(&mut self.labels),
+            names: self.label_names.clone(),
+            source: LabelSource {
+                path,
+                what: &self.labels_in_words,
+                place: &|row| format!("line {}", lines.get(row).unwrap_or(0)),
+                is_table: true,
+                is_array: false,
+            },
+        };
+        let (meaning, labels) = LabelMeaning::of(columns, wanted)?;
+        self.samples.labels = labels;
+        Ok(meaning)
+    }
 }
 
 /// Reads a file to train on.
@@ -29,21 +54,23 @@ pub(super) fn read(source: InputFile, options: &TableOptions) -> Result<Labelled
     let mut file = CsvFile::open(source, None, options)?;
     let columns = &file.columns;
     let roles = columns.to_train(options)?;
-    let label = roles.label.expect("a file to train on has a label column");
-    if options.label.is_none() {
+    if options.labels.is_empty() {
+        let label = roles.labels[0];
         file.notices.push(match columns.names {
             Some(_) => format!("label: {}", columns.in_words(label)),
             None => format!("label: last column ({label})"),
         });
     }
+    let target = |&position: &usize| TargetColumn {
+        name: columns.name(position),
+        position,
+    };
     let table = Table {
         columns: columns.table_columns(&roles, options)?,
         has_names: columns.names.is_some(),
         file_columns: columns.count,
-        target: Some(TargetColumn {
-            name: columns.name(label),
-            position: label,
-        }),
+        targets: roles.labels.iter().map(target).collect(),
+        weight: roles.weight.map(|weight| columns.name(weight)),
         ids: roles.ids.iter().map(|&id| columns.name(id)).collect(),
         ..Table::default()
     };
@@ -74,7 +101,7 @@ pub(super) fn read_rows(
         .for_schema(schema, options, LabelUse::Ignored)?;
     file.notices.extend(further);
     let roles = Roles {
-        label: None,
+        labels: Vec::new(),
         ..roles
     };
     let body = file.read_body(&roles, options)?;
@@ -99,7 +126,7 @@ struct CsvFile {
 /// The rows of a file.
 struct Body {
     samples: Samples,
-    labels: LabelColumn,
+    labels: Vec<LabelColumn>,
     source: RowSource,
     /// The cells of each column that identifies rows.
     ids: Vec<Vec<String>>,
@@ -166,16 +193,41 @@ impl CsvFile {
                 body.unlabelled
             ));
         }
-        let label = roles.label.expect("labelled rows have a label column");
-        if body.labels.len() == 0 {
-            let place = self.columns.in_words(label);
+        let columns = &self.columns;
+        let in_words: Vec<String> = roles.labels.iter().map(|&l| columns.in_words(l)).collect();
+        let labels_in_words = in_words.join(", ");
+        if body.labels.iter().all(|column| column.len() == 0) {
             let found = "none; another label column is chosen by --label";
-            return Err(Error::format(&self.columns.path, place, "labels", found));
+            return Err(Error::format(
+                &columns.path,
+                labels_in_words,
+                "labels",
+                found,
+            ));
+        }
+        if let Some(weights) = body
+            .samples
+            .weights
+            .as_ref()
+            .filter(|w| w.iter().all(|&w| w == 0.0))
+        {
+            let found = format!("0 in all {} rows", weights.len());
+            return Err(Error::format(
+                &columns.path,
+                "weights",
+                "a weight above 0",
+                found,
+            ));
         }
         Ok(LabelledTable {
             samples: body.samples,
             labels: body.labels,
-            label_name: self.columns.in_words(label),
+            label_names: roles
+                .labels
+                .iter()
+                .map(|&label| columns.name(label))
+                .collect(),
+            labels_in_words,
             table: Table {
                 train: body.source,
                 ..table
@@ -192,9 +244,10 @@ impl CsvFile {
             samples: Samples {
                 features: Features::F64(Vec::new()),
                 width: roles.features.len(),
-                labels: Vec::new(),
+                labels: Labels::default(),
+                weights: roles.weight.map(|_| Vec::new()),
             },
-            labels: LabelColumn::default(),
+            labels: vec![LabelColumn::default(); roles.labels.len()],
             source: RowSource::default(),
             ids: vec![Vec::new(); roles.ids.len()],
             unlabelled: 0,
@@ -209,17 +262,21 @@ impl CsvFile {
             }
             seen += 1;
             self.check_width(&row)?;
-            if let Some(label) = roles.label {
+            let is_unlabelled = |&label: &usize| options.is_missing(row.cell(label));
+            if roles.labels.iter().any(is_unlabelled) {
+                body.unlabelled += 1;
+                body.first_unlabelled.get_or_insert(row.line);
+                continue;
+            }
+            for (labels, &label) in body.labels.iter_mut().zip(&roles.labels) {
                 let cell = row.cell(label);
-                if options.is_missing(cell) {
-                    body.unlabelled += 1;
-                    body.first_unlabelled.get_or_insert(row.line);
-                    continue;
-                }
                 match number(cell, self.reader.dialect()).filter(|x| x.is_finite()) {
-                    Some(number) => body.labels.push_number(number),
-                    None => body.labels.push_word(cell),
+                    Some(number) => labels.push_number(number),
+                    None => labels.push_word(cell),
                 }
+            }
+            if let (Some(weights), Some(column)) = (&mut body.samples.weights, roles.weight) {
+                weights.push(self.weight(&row, column)?);
             }
             let room = values.try_reserve(roles.features.len());
             room.map_err(|_| Error::io("read", &self.columns.path, ErrorKind::OutOfMemory.into()))?;
@@ -252,6 +309,18 @@ impl CsvFile {
         body.source.path.clone_from(&self.columns.path);
         body.source.words = words.finish();
         Ok(body)
+    }
+
+    fn weight(&self, row: &CsvRow, column: usize) -> Result<f64> {
+        let cell = row.cell(column);
+        let weight = self.reader.dialect().number(cell);
+        weight
+            .filter(|x| x.is_finite() && *x >= 0.0)
+            .ok_or_else(|| {
+                let place = format!("line {}, {}", row.line, self.columns.in_words(column));
+                let found = format!("{:?} (--weight)", shorten(cell));
+                self.wrong(place, "a weight: a number from 0 on", found)
+            })
     }
 
     fn check_width(&self, row: &CsvRow) -> Result<()> {

@@ -67,7 +67,7 @@ impl DatasetDescription {
                 dtype: samples.features.dtype(),
                 min,
                 max,
-                class_counts: class_counts(&samples.labels, data.classes()),
+                class_counts: class_counts(samples.labels.classes(), data.classes()),
             })
         };
         Ok(DatasetDescription {
@@ -133,13 +133,15 @@ pub(super) fn range(features: &Features) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Task;
 
     #[test]
     fn counts_and_ranges_of_each_part() {
         let part = |features: Features, labels: &[u32]| Samples {
             features,
             width: 2,
-            labels: labels.to_vec(),
+            labels: labels.to_vec().into(),
+            weights: None,
         };
         let mut data = Dataset {
             train: part(
@@ -148,6 +150,7 @@ mod tests {
             ),
             validation: None,
             test: Some(part(Features::U8(vec![7, 9]), &[1])),
+            task: Task::Classification,
             class_names: ["a", "b", "c"].map(str::to_owned).to_vec(),
             unseen: Vec::new(),
             table: None,
@@ -166,7 +169,7 @@ mod tests {
         assert_eq!(train.class_counts, [1, 0, 2]);
         assert_eq!((test.min, test.max, test.dtype), (7.0, 9.0, "u8"));
         assert_eq!(test.class_counts, [0, 1, 0]);
-        data.train.labels[1] = 3;
+        data.train.labels.classes_mut()[1] = 3;
         let error = DatasetDescription::of(&data).unwrap_err();
         assert_eq!(error.exit_code(), 2, "no such class");
     }

@@ -10,7 +10,7 @@ use super::open::InputFile;
 use super::parts::{Parts, name_of};
 use super::table::RowSource;
 use super::test_set::TestSet;
-use super::{Features, ImageShape, Samples, idx, locate};
+use super::{Features, ImageShape, Labels, Samples, Task, idx, locate};
 use crate::error::{Error, Result};
 
 /// The number of classes of data sets whose labels are 0 to 9.
@@ -196,9 +196,10 @@ impl LabelledImages {
         Samples {
             width: self.shape.pixels(),
             labels: match official {
-                true => self.labels.iter().map(|&label| label.into()).collect(),
-                false => classes.number(self.label_column()),
+                true => Labels::Classes(self.labels.iter().map(|&label| label.into()).collect()),
+                false => classes.number(self.label_column()).into(),
             },
+            weights: None,
             features: Features::U8(self.pixels),
         }
     }
@@ -236,6 +237,7 @@ pub(super) fn load(folder: &Path, test: bool) -> Result<Parts> {
         train,
         validation: None,
         test,
+        task: Task::Classification,
         class_names: classes.names,
         unseen: classes.unseen,
         table: None,
@@ -380,10 +382,18 @@ mod tests {
             write(dir.path(), &files);
             assert!(is_idx_folder(dir.path()));
             let parts = load(dir.path(), true).unwrap();
-            assert_eq!(parts.train.labels, [7, 0, 9], "{names:?}");
-            assert_eq!(parts.test.unwrap().labels, [9]);
+            assert_eq!(parts.train.labels.classes(), [7, 0, 9], "{names:?}");
+            assert_eq!(parts.test.unwrap().labels.classes(), [9]);
             assert_eq!((parts.class_names.len(), parts.unseen.len()), (10, 0));
-            assert_eq!(load_test(dir.path()).unwrap().unwrap().samples.labels, [9]);
+            assert_eq!(
+                load_test(dir.path())
+                    .unwrap()
+                    .unwrap()
+                    .samples
+                    .labels
+                    .classes(),
+                [9]
+            );
             let is_plain = !names[0].contains("mnist");
             assert_eq!(parts.notices.len(), usize::from(is_plain));
         }
@@ -403,15 +413,15 @@ mod tests {
         );
         let parts = load(dir.path(), true).unwrap();
         assert_eq!(parts.class_names, ["1", "26", "255"]);
-        assert_eq!(parts.train.labels, [1, 0, 2]);
+        assert_eq!(parts.train.labels.classes(), [1, 0, 2]);
         assert_eq!(
             (parts.unseen, parts.test.unwrap().labels),
-            (vec!["3".to_owned()], vec![3, 2])
+            (vec!["3".to_owned()], vec![3, 2].into())
         );
         let test = load_test(dir.path()).unwrap().unwrap();
         assert_eq!(
             (test.class_names, test.samples.labels),
-            (vec!["3".into(), "255".into()], vec![0, 1])
+            (vec!["3".into(), "255".into()], vec![0, 1].into())
         );
     }
 

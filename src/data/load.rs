@@ -5,7 +5,6 @@ use std::path::Path;
 
 use super::array_parts::load_arrays;
 use super::arrays::{Arrays, read_npy};
-use super::classes::Classes;
 use super::csv::{self, LabelledTable};
 use super::idx_folder::{self, is_idx_folder};
 use super::image::read_png;
@@ -14,7 +13,7 @@ use super::open::InputFile;
 use super::options::{LoadOptions, TableOptions};
 use super::parts::Parts;
 use super::table::{InputRows, RowSource, Schema};
-use super::{Dataset, Features, ImageShape, Samples, idx, known, locate};
+use super::{Dataset, Features, ImageShape, Labels, Samples, Task, idx, known, locate};
 use crate::error::{Error, Result};
 
 /// The kind of a file, by its first bytes (after unpacking gzip).
@@ -80,11 +79,19 @@ impl Files {
             true => (Self::in_folder(path), "a folder"),
             false => (Self::in_file(path), "an NPZ file"),
         };
-        match (&options.label, files) {
+        match (options.labels.first(), files) {
             (Some(label), Ok(Files::Arrays(_) | Files::Idx)) => Err(Error::setting(
                 "label",
                 format!("only a CSV file has a label column, found \"{label}\" for {what}"),
             )),
+            (None, Ok(Files::Idx))
+                if options
+                    .task
+                    .is_some_and(|task| task != Task::Classification) =>
+            {
+                let message = "IDX files hold classes; numbers to predict and several labels need a CSV or NPZ file";
+                Err(Error::setting("task", message))
+            }
             (None, Ok(Files::Idx)) if !options.names_no_column() => Err(Error::setting(
                 "data",
                 format!(
@@ -185,7 +192,8 @@ pub fn read_input(
     let samples = Samples {
         features,
         width,
-        labels: Vec::new(),
+        labels: Labels::default(),
+        weights: None,
     };
     let ids = match &options.id[..] {
         [] => &schema.ids,
@@ -210,27 +218,23 @@ pub(super) fn load_csv(
     schema: Option<&Schema>,
 ) -> Result<Parts> {
     let path = source.path().to_owned();
-    let LabelledTable {
-        mut samples,
-        labels,
-        label_name,
-        table,
-        notices,
-    } = match schema {
+    let mut rows = match schema {
         Some(schema) => csv::read_for(source, schema, options)?,
         None => csv::read(source, options)?,
     };
-    if schema.is_none() {
-        let place = |row: usize| format!("line {}", table.train.lines.get(row).unwrap_or(0));
-        labels.check_classes(&path, &label_name, place)?;
-    }
-    let classes;
-    (classes, samples.labels) = Classes::of(labels);
+    let meaning = rows.label(&path, options.task_for(schema))?;
+    let LabelledTable {
+        samples,
+        table,
+        notices,
+        ..
+    } = rows;
     Ok(Parts {
         train: samples,
         validation: None,
         test: None,
-        class_names: classes.names,
+        task: meaning.task,
+        class_names: meaning.classes.names,
         unseen: Vec::new(),
         image: None,
         table: Some(table),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use ndarray::ArrayView2;
 
 use super::parts::{Parts, numbered};
-use super::{Dataset, Features, MAX_CLASSES, Samples, Table};
+use super::{Dataset, Features, Labels, MAX_CLASSES, Samples, Table, Task};
 use crate::error::{Error, Result};
 use crate::real::Real;
 
@@ -28,7 +28,8 @@ impl Samples {
         let samples = Samples {
             features,
             width,
-            labels: Vec::new(),
+            labels: Labels::default(),
+            weights: None,
         };
         samples.check_values(width)?;
         Ok(samples)
@@ -50,12 +51,13 @@ impl Dataset {
         if labels.is_empty() {
             return Err(Error::shape("x", "at least one row", "none"));
         }
-        train.labels = labels.to_vec();
+        train.labels = labels.to_vec().into();
         train.check_labels(MAX_CLASSES)?;
         let parts = Parts {
             train,
             validation: None,
             test: None,
+            task: Task::Classification,
             class_names: numbered(labels.iter()),
             unseen: Vec::new(),
             table: Some(Table::unnamed(x.ncols())),
@@ -117,8 +119,12 @@ mod tests {
             let error = data.check().unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
         };
-        refused("classes below 2", |data| data.train.labels[3] = 2);
-        refused("one for each sample", |data| data.train.labels.truncate(1));
+        refused("classes below 2", |data| {
+            data.train.labels.classes_mut()[3] = 2
+        });
+        refused("one for each sample", |data| {
+            data.train.labels = vec![0].into()
+        });
         refused("a multiple of 3", |data| {
             data.train.features = Features::U8(vec![0; 7])
         });
@@ -129,7 +135,7 @@ mod tests {
         });
         refused("at least one", |data| {
             data.train.features = Features::U8(Vec::new());
-            data.train.labels.clear();
+            data.train.labels = Labels::default();
         });
         refused("3 pixels", |data| {
             data.image = Some(crate::data::ImageShape {

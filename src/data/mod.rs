@@ -26,6 +26,8 @@ mod idx;
 mod idx_folder;
 mod image;
 mod known;
+mod label_meaning;
+mod labels;
 mod load;
 mod locate;
 mod memory;
@@ -41,6 +43,7 @@ mod picture;
 mod rows;
 pub mod split;
 mod table;
+mod target_scale;
 mod task;
 mod test_part;
 mod test_set;
@@ -51,16 +54,18 @@ pub use augment::Augment;
 pub(crate) use classes::{match_names, number_notice};
 pub use csv_dialect::{Decimal, DialectOptions, parse_delimiter};
 pub use describe::{DatasetDescription, PartDescription};
+pub use labels::Labels;
 pub use load::{FileKind, read_input};
 pub use locate::{VARIABLE, locate};
 pub use normalize::{Normalize, Normalizer};
 pub use options::{LoadOptions, TableOptions};
 pub use picture::{class_picture, sample_picture};
-pub use split::Split;
+pub use split::{Split, Validation};
 pub use table::{
-    Fitted, InputRows, RowSource, Schema, SchemaColumn, Table, TableColumn, TargetColumn,
+    Fitted, InputRows, MAX_BINS, RowSource, Schema, SchemaColumn, Table, TableColumn, TargetColumn,
     Treatment, WantedKind,
 };
+pub use target_scale::TargetScale;
 pub use task::Task;
 pub use test_part::{TestPart, load, load_for, load_test};
 pub use test_set::TestSet;
@@ -127,8 +132,10 @@ pub struct Samples {
     pub features: Features,
     /// Values per sample.
     pub width: usize,
-    /// One class per sample, in `0..classes`.
-    pub labels: Vec<u32>,
+    /// What the samples should give; those to be predicted have none.
+    pub labels: Labels,
+    /// How much each sample counts in training, ≥ 0; `None` is 1 for all.
+    pub weights: Option<Vec<f64>>,
 }
 
 impl Samples {
@@ -162,11 +169,11 @@ impl Samples {
         Ok(())
     }
 
-    /// Checks that there is one label per sample, each below `classes`.
+    /// Checks that there is one label per sample: a class below `outputs`, or `outputs` finite numbers.
     ///
     /// # Errors
     /// Says what was found instead.
-    pub fn check_labels(&self, classes: usize) -> Result<()> {
+    pub fn check_labels(&self, outputs: usize) -> Result<()> {
         if self.labels.len() != self.len() {
             let expected = format!("{}, one for each sample", self.len());
             return Err(Error::shape(
@@ -175,16 +182,50 @@ impl Samples {
                 self.labels.len().to_string(),
             ));
         }
-        let outside = |&label: &u32| label as usize >= classes;
-        if let Some(row) = self.labels.iter().position(outside) {
-            let found = format!("{} for sample {row}", self.labels[row]);
-            return Err(Error::shape(
-                "labels",
-                format!("classes below {classes}"),
-                found,
-            ));
+        let wrong = match &self.labels {
+            Labels::Classes(classes) => {
+                let outside = classes.iter().position(|&class| class as usize >= outputs);
+                outside.map(|row| {
+                    let expected = format!("classes below {outputs}");
+                    (expected, format!("{} for sample {row}", classes[row]))
+                })
+            }
+            Labels::Values { columns, .. } if *columns != outputs => {
+                Some((format!("{outputs} numbers a sample"), columns.to_string()))
+            }
+            Labels::Values { values, columns } => {
+                let place = values.iter().position(|x| !x.is_finite());
+                place.map(|place| {
+                    let found = format!("{} for sample {}", values[place], place / columns);
+                    ("finite numbers".to_owned(), found)
+                })
+            }
+        };
+        match wrong {
+            None => Ok(()),
+            Some((expected, found)) => Err(Error::shape("labels", expected, found)),
         }
-        Ok(())
+    }
+
+    /// Checks that there is one weight ≥ 0 per sample, if there are weights.
+    fn check_weights(&self) -> Result<()> {
+        let Some(weights) = &self.weights else {
+            return Ok(());
+        };
+        let is_weight = |x: &f64| x.is_finite() && *x >= 0.0;
+        let wrong = weights.iter().position(|x| !is_weight(x));
+        let (expected, found) = match wrong {
+            Some(row) => (
+                "numbers from 0 on".to_owned(),
+                format!("{} for sample {row}", weights[row]),
+            ),
+            None if weights.len() != self.len() => (
+                format!("{}, one for each sample", self.len()),
+                weights.len().to_string(),
+            ),
+            None => return Ok(()),
+        };
+        Err(Error::shape("weights", expected, found))
     }
 
     /// The number of samples (rows).
@@ -229,7 +270,9 @@ pub struct Dataset {
     pub validation: Option<Samples>,
     /// The source's test part, if it has one that was asked for.
     pub test: Option<Samples>,
-    /// One name per class of the training part.
+    /// What is to be predicted.
+    pub task: Task,
+    /// One name per class of the training part; without classes one per number to predict, or per label.
     pub class_names: Vec<String>,
     /// Names of labels that only the validation or the test part has. Their numbers follow those of the classes; they
     /// count as errors.
@@ -273,7 +316,7 @@ impl Dataset {
         names.iter().zip(classes).map(&mut number).collect()
     }
 
-    /// The number of classes.
+    /// The number of classes; without classes that of numbers or labels to predict.
     pub fn classes(&self) -> usize {
         self.class_names.len()
     }
@@ -296,6 +339,7 @@ impl Dataset {
             }
             let unseen = if i == 0 { 0 } else { self.unseen.len() };
             part.check_labels(self.classes() + unseen)?;
+            part.check_weights()?;
             if part.is_empty() {
                 return Err(Error::shape("samples", "at least one", "none"));
             }

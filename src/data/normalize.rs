@@ -149,7 +149,8 @@ mod tests {
 
     fn samples(features: Features, width: usize) -> Samples {
         Samples {
-            labels: vec![0; features.len() / width],
+            labels: vec![0; features.len() / width].into(),
+            weights: None,
             features,
             width,
         }

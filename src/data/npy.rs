@@ -13,7 +13,7 @@ use super::npy_header::{NpyHeader, ValueKind};
 use super::npy_labels::LabelReader;
 use super::npy_number::number_reader;
 use super::open::damaged;
-use super::{Features, ImageShape};
+use super::{Features, ImageShape, MAX_CLASSES};
 use crate::error::{Error, Result};
 
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
@@ -189,14 +189,18 @@ impl<'a> NpyArray<'a> {
 
     /// Reads labels of shape `[n]` or `[n, 1]`: numbers, truth values or words. `[n, k]` is one-hot, with the classes 0
     /// to k − 1.
-    pub(super) fn read_labels(mut self) -> Result<LabelColumn> {
+    pub(super) fn read_labels(mut self) -> Result<Vec<LabelColumn>> {
         let header = self.read_header()?;
         let is_text = matches!(header.kind, ValueKind::Bytes | ValueKind::Text);
         let is_one_a_sample = matches!(header.shape[..], [_] | [_, 1]);
         if !is_one_a_sample && (is_text || header.shape.len() != 2) {
             let found = format!("{:?}", header.shape);
-            let expected = "one label a sample, [samples], or one-hot labels, [samples, classes]";
+            let expected = "one label a sample, [samples], or several numbers, [samples, labels]";
             return Err(self.wrong("shape", expected, found));
+        }
+        if let Some(columns) = header.shape.get(1).filter(|&&k| k > MAX_CLASSES) {
+            let expected = format!("at most {MAX_CLASSES} labels a sample");
+            return Err(self.wrong("shape", &expected, columns.to_string()));
         }
         let count = self.checked_count(&header)?;
         let mut labels = LabelReader::new(&header);
@@ -210,9 +214,8 @@ impl<'a> NpyArray<'a> {
             Ok(())
         })?;
         self.expect_end()?;
-        pushed
-            .and_then(|()| labels.finish())
-            .map_err(|wrong| self.wrong(&wrong.place, &wrong.expected, wrong.found))
+        pushed.map_err(|wrong| self.wrong(&wrong.place, &wrong.expected, wrong.found))?;
+        Ok(labels.finish())
     }
 
     fn wrong(&self, place: &str, expected: &str, found: impl Into<String>) -> Error {

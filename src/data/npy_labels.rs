@@ -1,10 +1,7 @@
 //! Labels of NPY files from their bytes.
 
-use std::mem;
-
 use byteorder::{BigEndian, ByteOrder, LittleEndian};
 
-use super::MAX_CLASSES;
 use super::classes::LabelColumn;
 use super::npy_header::{CHARACTER, NpyHeader, ValueKind};
 use super::npy_number::{integer_reader, number_reader};
@@ -16,29 +13,54 @@ pub(super) struct LabelMismatch {
     pub(super) found: String,
 }
 
-/// Collects the labels of an array, value by value.
-pub(super) struct LabelReader {
-    form: LabelForm,
-    /// The number of values so far.
-    read: usize,
-    labels: LabelColumn,
+/// Collects the labels of an array of shape `[n]` or `[n, k]`, value by value.
+pub(super) enum LabelReader {
+    /// One label a sample.
+    Column {
+        form: LabelForm,
+        labels: LabelColumn,
+    },
+    /// Several numbers a sample.
+    Matrix(LabelMatrix),
 }
 
-enum LabelForm {
+pub(super) enum LabelForm {
     Integer(fn(&[u8]) -> i128),
     Float(fn(&[u8]) -> f64),
     Truth,
     Bytes,
     Text { big_endian: bool },
-    OneHot(OneHot),
+}
+
+/// Numbers of shape `[n, k]`.
+pub(super) struct LabelMatrix {
+    number: fn(&[u8]) -> f64,
+    fortran_order: bool,
+    rows: usize,
+    columns: usize,
+    /// As they lie in the file.
+    values: Vec<f64>,
+}
+
+/// A label of an array.
+enum Label {
+    Number(f64),
+    Word(String),
+    Missing,
 }
 
 impl LabelReader {
-    /// For an array of shape `[n]` or `[n, k]`.
+    /// For an array with this header.
     pub(super) fn new(header: &NpyHeader) -> Self {
         let form = match (integer_reader(header), number_reader(header), header.kind) {
-            (_, Some(number), _) if header.shape.get(1).is_some_and(|&k| k > 1) => {
-                LabelForm::OneHot(OneHot::new(header, number))
+            (_, Some(number), _) if header.shape.get(1).is_some_and(|&k| k != 1) => {
+                return LabelReader::Matrix(LabelMatrix {
+                    number,
+                    fortran_order: header.fortran_order,
+                    rows: header.shape[0],
+                    columns: header.shape[1],
+                    values: Vec::new(),
+                });
             }
             (Some(integer), ..) => LabelForm::Integer(integer),
             (None, Some(number), ValueKind::Float) => LabelForm::Float(number),
@@ -48,91 +70,105 @@ impl LabelReader {
             },
             _ => LabelForm::Bytes,
         };
-        LabelReader {
-            form,
-            read: 0,
-            labels: LabelColumn::default(),
-        }
+        let labels = LabelColumn::default();
+        LabelReader::Column { form, labels }
     }
 
     /// Adds a value.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), LabelMismatch> {
-        let position = self.read;
-        self.read += 1;
-        let wrong = |expected: &str, found: String| LabelMismatch {
-            place: format!("position {position}"),
-            expected: expected.to_owned(),
-            found,
-        };
-        match &mut self.form {
-            LabelForm::OneHot(one_hot) => return one_hot.push(bytes),
-            LabelForm::Integer(integer) => push_integer(&mut self.labels, integer(bytes)),
-            LabelForm::Float(number) => {
-                let number = number(bytes);
-                if number.is_nan() {
-                    self.labels.push_missing();
-                    return Ok(());
-                }
-                if !number.is_finite() || number.fract() != 0.0 {
-                    let found = match number.is_finite() {
-                        true => format!(
-                            "{number}: it looks like a number to predict (regression), which is not supported"
-                        ),
-                        false => number.to_string(),
-                    };
-                    return Err(wrong("a class: a whole number or a word", found));
-                }
-                self.labels.push_number(number);
+        let (form, labels) = match self {
+            LabelReader::Matrix(matrix) => {
+                matrix.values.push((matrix.number)(bytes));
+                return Ok(());
             }
-            LabelForm::Truth => self
-                .labels
-                .push_word(if bytes[0] == 0 { "False" } else { "True" }),
-            LabelForm::Bytes => match str::from_utf8(without_zeros(bytes)) {
-                Ok(word) => push_word(&mut self.labels, word, wrong)?,
-                Err(_) => return Err(wrong("text in UTF-8", "other bytes".to_owned())),
-            },
-            LabelForm::Text { big_endian } => match decode(bytes, *big_endian) {
-                Some(word) => push_word(&mut self.labels, &word, wrong)?,
-                None => return Err(wrong("text in UTF-32", "other bytes".to_owned())),
-            },
-        }
-        if self.labels.distinct() > MAX_CLASSES {
-            let expected = format!("one of at most {MAX_CLASSES} classes");
-            let found = "one more: it looks like a number to predict, an identifier or free text";
-            return Err(wrong(&expected, found.to_owned()));
+            LabelReader::Column { form, labels } => (form, labels),
+        };
+        let position = labels.rows();
+        match form.label(bytes) {
+            Ok(Label::Number(number)) => labels.push_number(number),
+            Ok(Label::Word(word)) => labels.push_word(&word),
+            Ok(Label::Missing) => labels.push_missing(),
+            Err((expected, found)) => {
+                return Err(LabelMismatch {
+                    place: format!("position {position}"),
+                    expected: expected.to_owned(),
+                    found,
+                });
+            }
         }
         Ok(())
     }
 
-    /// The labels, after the last value.
-    pub(super) fn finish(self) -> Result<LabelColumn, LabelMismatch> {
-        match self.form {
-            LabelForm::OneHot(one_hot) => one_hot.finish(),
-            _ => Ok(self.labels),
+    /// The columns of the labels, after the last value.
+    pub(super) fn finish(self) -> Vec<LabelColumn> {
+        match self {
+            LabelReader::Column { labels, .. } => vec![labels],
+            LabelReader::Matrix(matrix) => matrix.finish(),
+        }
+    }
+}
+
+impl LabelMatrix {
+    /// The columns. A row with a NaN has no labels.
+    fn finish(self) -> Vec<LabelColumn> {
+        let place = |row: usize, column: usize| match self.fortran_order {
+            true => column * self.rows + row,
+            false => row * self.columns + column,
+        };
+        let mut columns = vec![LabelColumn::default(); self.columns];
+        for row in 0..self.rows {
+            let value = |column| self.values[place(row, column)];
+            let is_missing = (0..self.columns).any(|column| value(column).is_nan());
+            for (column, labels) in columns.iter_mut().enumerate() {
+                match is_missing {
+                    true => labels.push_missing(),
+                    false => labels.push_number(value(column)),
+                }
+            }
+        }
+        columns
+    }
+}
+
+impl LabelForm {
+    /// The label in the bytes of a value; else what was expected and found.
+    fn label(&self, bytes: &[u8]) -> Result<Label, (&'static str, String)> {
+        match self {
+            LabelForm::Integer(integer) => Ok(of_integer(integer(bytes))),
+            LabelForm::Float(number) => Ok(match number(bytes) {
+                number if number.is_nan() => Label::Missing,
+                number if number.is_infinite() => {
+                    return Err(("a class, or a finite number", number.to_string()));
+                }
+                number => Label::Number(number),
+            }),
+            LabelForm::Truth if bytes[0] == 0 => Ok(Label::Word("False".to_owned())),
+            LabelForm::Truth => Ok(Label::Word("True".to_owned())),
+            LabelForm::Bytes => match str::from_utf8(without_zeros(bytes)) {
+                Ok(word) => of_word(word),
+                Err(_) => Err(("text in UTF-8", "other bytes".to_owned())),
+            },
+            LabelForm::Text { big_endian } => match decode(bytes, *big_endian) {
+                Some(word) => of_word(&word),
+                None => Err(("text in UTF-32", "other bytes".to_owned())),
+            },
         }
     }
 }
 
 /// Integers that f64 does not hold keep all their digits.
-fn push_integer(labels: &mut LabelColumn, integer: i128) {
+fn of_integer(integer: i128) -> Label {
     const EXACT: u128 = 1 << 53;
     match integer.unsigned_abs() <= EXACT {
-        true => labels.push_number(integer as f64),
-        false => labels.push_word(&integer.to_string()),
+        true => Label::Number(integer as f64),
+        false => Label::Word(integer.to_string()),
     }
 }
 
-fn push_word(
-    labels: &mut LabelColumn,
-    word: &str,
-    wrong: impl Fn(&str, String) -> LabelMismatch,
-) -> Result<(), LabelMismatch> {
+fn of_word(word: &str) -> Result<Label, (&'static str, String)> {
     match word.trim() {
-        "" => Err(wrong("a label", "an empty text".to_owned())),
-        word => {
-            labels.push_word(word);
-            Ok(())
-        }
+        "" => Err(("a label", "an empty text".to_owned())),
+        word => Ok(Label::Word(word.to_owned())),
     }
 }
 
@@ -152,72 +188,4 @@ fn decode(bytes: &[u8], big_endian: bool) -> Option<String> {
         .map(|c| char::from_u32(code(c)));
     let text: String = characters.collect::<Option<_>>()?;
     Some(text.trim_end_matches('\0').to_owned())
-}
-
-/// Labels of shape `[n, k]` with a single 1 in each row.
-struct OneHot {
-    number: fn(&[u8]) -> f64,
-    fortran_order: bool,
-    rows: usize,
-    columns: usize,
-    /// The number of values so far.
-    read: usize,
-    /// The column of the 1 of each row, or [`NO_CLASS`].
-    classes: Vec<u32>,
-}
-
-const NO_CLASS: u32 = u32::MAX;
-
-impl OneHot {
-    fn new(header: &NpyHeader, number: fn(&[u8]) -> f64) -> Self {
-        OneHot {
-            number,
-            fortran_order: header.fortran_order,
-            rows: header.shape[0],
-            columns: header.shape[1],
-            read: 0,
-            classes: Vec::new(),
-        }
-    }
-
-    fn push(&mut self, bytes: &[u8]) -> Result<(), LabelMismatch> {
-        let (row, column) = match self.fortran_order {
-            true => (self.read % self.rows, self.read / self.rows),
-            false => (self.read / self.columns, self.read % self.columns),
-        };
-        self.read += 1;
-        if row == self.classes.len() {
-            self.classes.push(NO_CLASS);
-        }
-        let value = (self.number)(bytes);
-        if value == 0.0 {
-            return Ok(());
-        }
-        if value != 1.0 {
-            return Err(wrong_row(row, format!("{value} in column {column}")));
-        }
-        match mem::replace(&mut self.classes[row], column as u32) {
-            NO_CLASS => Ok(()),
-            other => Err(wrong_row(row, format!("1 in columns {other} and {column}"))),
-        }
-    }
-
-    fn finish(self) -> Result<LabelColumn, LabelMismatch> {
-        let mut labels = LabelColumn::default();
-        for (row, class) in self.classes.into_iter().enumerate() {
-            if class == NO_CLASS {
-                return Err(wrong_row(row, "no 1".to_owned()));
-            }
-            labels.push_number(class.into());
-        }
-        Ok(labels)
-    }
-}
-
-fn wrong_row(row: usize, found: String) -> LabelMismatch {
-    LabelMismatch {
-        place: format!("row {row}"),
-        expected: "a single 1 among zeros (one-hot), or one label a sample".to_owned(),
-        found,
-    }
 }

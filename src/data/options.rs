@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use super::Task;
 use super::csv_dialect::DialectOptions;
+use super::table::Schema;
 use super::text_cell::{is_code, is_usually_missing};
 
 /// What to load.
@@ -24,8 +26,12 @@ pub struct LoadOptions {
 /// How to read a table. A column is given by its name or by its index from 0; a negative index counts from the end.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TableOptions {
-    /// The label column of a CSV file [default: label, class, target or y, else the last column].
-    pub label: Option<String>,
+    /// What is to be predicted [default: what the labels suggest].
+    pub task: Option<Task>,
+    /// The label columns of a CSV file [default: label, class, target or y, else the last column].
+    pub labels: Vec<String>,
+    /// The column that says how much each sample counts in training.
+    pub weight: Option<String>,
     /// Columns that are left out.
     pub drop: Vec<String>,
     /// Columns that name rows: left out too, but kept beside predictions.
@@ -58,9 +64,20 @@ impl TableOptions {
         }
     }
 
+    /// The task that labels are read for, if it is known: a model knows its own.
+    pub(super) fn task_for(&self, schema: Option<&Schema>) -> Option<Task> {
+        self.task.or_else(|| schema.map(|_| Task::Classification))
+    }
+
     /// Whether it says nothing about columns.
     pub(super) fn names_no_column(&self) -> bool {
-        let lists = [&self.drop, &self.id, &self.numeric, &self.categorical];
-        self.label.is_none() && lists.iter().all(|list| list.is_empty())
+        let lists = [
+            &self.labels,
+            &self.drop,
+            &self.id,
+            &self.numeric,
+            &self.categorical,
+        ];
+        self.weight.is_none() && lists.iter().all(|list| list.is_empty())
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::{Dataset, Features, ImageShape, Samples, Table, known};
+use super::{Dataset, Features, ImageShape, Labels, Samples, Table, Task, known};
 use crate::error::{Error, Result};
 
 /// The parts of a data set, as its reader returns them.
@@ -14,6 +14,7 @@ pub(super) struct Parts {
     pub(super) train: Samples,
     pub(super) validation: Option<Samples>,
     pub(super) test: Option<Samples>,
+    pub(super) task: Task,
     pub(super) class_names: Vec<String>,
     /// Labels of the other parts that the training part does not have.
     pub(super) unseen: Vec<String>,
@@ -28,6 +29,7 @@ impl Parts {
     pub(super) fn check_classes(&self, path: &Path) -> Result<()> {
         match &self.class_names[..] {
             [_, _, ..] => Ok(()),
+            [_] if self.task != Task::Classification => Ok(()),
             names => {
                 let found = format!("only class {}", names.join(""));
                 Err(Error::format(path, "labels", "at least two classes", found))
@@ -47,6 +49,7 @@ impl Parts {
             train: self.train,
             validation: self.validation,
             test: self.test,
+            task: self.task,
             class_names: self.class_names,
             unseen: self.unseen,
             image: self.image,
@@ -75,7 +78,7 @@ impl Dataset {
     /// their places; otherwise numbers follow as names.
     pub fn with_classes(self: Arc<Self>, classes: usize) -> Arc<Self> {
         let old = self.classes();
-        if classes <= old {
+        if classes <= old || self.task != Task::Classification {
             return self;
         }
         let mut data = Arc::unwrap_or_clone(self);
@@ -98,7 +101,7 @@ impl Dataset {
         for label in parts
             .into_iter()
             .flatten()
-            .flat_map(|part| &mut part.labels)
+            .flat_map(|part| part.labels.classes_mut())
         {
             let unseen = || *label as usize - old + classes;
             *label = places.get(*label as usize).copied().unwrap_or_else(unseen) as u32;
@@ -158,7 +161,13 @@ fn fingerprint(
             Features::F32(values) => update(&mut hasher, values, |x| x.to_le_bytes()),
             Features::F64(values) => update(&mut hasher, values, |x| x.to_le_bytes()),
         }
-        update(&mut hasher, &part.labels, |x| x.to_le_bytes());
+        match &part.labels {
+            Labels::Classes(classes) => update(&mut hasher, classes, |x| x.to_le_bytes()),
+            Labels::Values { values, .. } => update(&mut hasher, values, |x| x.to_le_bytes()),
+        }
+        if let Some(weights) = &part.weights {
+            update(&mut hasher, weights, |x| x.to_le_bytes());
+        }
     }
     known::hex(hasher)
 }
@@ -186,7 +195,7 @@ mod tests {
         let x = Array2::<f32>::zeros((labels.len(), 2));
         let classes = labels.iter().map(|&label| label % 2);
         let mut data = Dataset::from_arrays(x.view(), &classes.collect::<Vec<u32>>()).unwrap();
-        data.train.labels = labels.to_vec();
+        data.train.labels = labels.to_vec().into();
         data.class_names = names.iter().map(|&name| name.to_owned()).collect();
         Arc::new(data)
     }
@@ -196,10 +205,10 @@ mod tests {
     fn numbers_keep_their_place_among_more_classes() {
         let numbers = data(&["1", "3"], &[0, 1, 1]).with_classes(5);
         assert_eq!(numbers.class_names, ["0", "1", "2", "3", "4"]);
-        assert_eq!(numbers.train.labels, [1, 3, 3]);
+        assert_eq!(numbers.train.labels.classes(), [1, 3, 3]);
         let words = data(&["ant", "bee"], &[0, 1, 1]).with_classes(3);
         assert_eq!(words.class_names, ["ant", "bee", "2"]);
-        assert_eq!(words.train.labels, [0, 1, 1]);
+        assert_eq!(words.train.labels.classes(), [0, 1, 1]);
         let enough = data(&["1", "3"], &[0, 1, 1]).with_classes(2);
         assert_eq!(enough.class_names, ["1", "3"]);
     }

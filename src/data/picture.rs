@@ -76,7 +76,12 @@ pub fn class_picture(data: &Dataset) -> Result<Vec<u8>> {
         let middle = MARGIN + class % columns * cell_width + cell_width / 2;
         let top = MARGIN + title_height + class / columns * cell_height;
         let left = middle - image.width * scale / 2;
-        let example = data.train.labels.iter().position(|&l| l as usize == class);
+        let example = data
+            .train
+            .labels
+            .classes()
+            .iter()
+            .position(|&l| l as usize == class);
         let pixels =
             example.map(|index| grey_row(&data.train.features, data.train.width, index, values));
         canvas.image(pixels.as_deref(), image, scale, left, top);
@@ -208,9 +213,11 @@ mod tests {
             train: Samples {
                 features: Features::F64(vec![-1.0, 0.0, 1.0, 3.0, 3.0, 3.0]),
                 width: 2,
-                labels: vec![1, 0, 1],
+                labels: vec![1, 0, 1].into(),
+                weights: None,
             },
             validation: None,
+            task: crate::data::Task::Classification,
             test: None,
             class_names: ["a", "a very long name", "none"]
                 .map(str::to_owned)

@@ -13,10 +13,8 @@ impl Samples {
                 Features::F64(values) => Features::F64(take_rows(values, width, rows)),
             },
             width,
-            labels: rows
-                .iter()
-                .filter_map(|&row| self.labels.get(row as usize).copied())
-                .collect(),
+            labels: self.labels.select(rows),
+            weights: (self.weights.as_ref()).map(|weights| take_rows(weights, 1, rows)),
         }
     }
 

@@ -1,5 +1,8 @@
-//! Splitting off a validation part. The split is stratified: each class gives in proportion to its size.
+//! Splitting off a validation part. The split is stratified: each class gives in proportion to its size. Folds are
+//! stratified too (Kohavi, “A Study of Cross-Validation and Bootstrap for Accuracy Estimation and Model Selection”,
+//! IJCAI 1995).
 
+use super::Dataset;
 use crate::rng::{self, Purpose};
 
 /// The training and the validation samples. Both lists ascend, and together they hold every sample once.
@@ -11,6 +14,46 @@ pub struct Split {
     pub validation: Vec<u32>,
 }
 
+/// Which of the training samples validate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Validation {
+    /// This share of them; none of them if the data have a validation part of their own.
+    Share(f64),
+    /// Those of one of several folds.
+    Fold {
+        /// From 1.
+        number: u32,
+        /// How many there are.
+        folds: u32,
+    },
+}
+
+impl Validation {
+    /// About which share of the training samples it is.
+    pub fn share(self) -> f64 {
+        match self {
+            Validation::Share(share) => share,
+            Validation::Fold { folds, .. } => 1.0 / f64::from(folds),
+        }
+    }
+}
+
+impl Dataset {
+    /// Which samples of the training part are learnt from, and which of it validate, or of the validation part if there
+    /// is one.
+    pub fn split(&self, validation: Validation, seed: u64) -> Split {
+        let strata = self.train.labels.strata();
+        match (validation, &self.validation) {
+            (Validation::Fold { number, folds }, _) => fold(&strata, folds, number, seed),
+            (Validation::Share(share), None) => stratified(&strata, share, seed),
+            (Validation::Share(_), Some(own)) => Split {
+                train: (0..strata.len() as u32).collect(),
+                validation: (0..own.labels.len() as u32).collect(),
+            },
+        }
+    }
+}
+
 /// Splits off `round(fraction · n)` samples for validation, drawn by `seed`.
 ///
 /// Each class gives in proportion to its size, rounded down. The samples still missing come from the classes
@@ -18,11 +61,7 @@ pub struct Split {
 /// validation part may be smaller than asked if classes are tiny.
 pub fn stratified(labels: &[u32], fraction: f64, seed: u64) -> Split {
     let wanted = (fraction * labels.len() as f64).round() as usize;
-    let classes = labels.iter().max().map_or(0, |&label| label as usize + 1);
-    let mut members = vec![Vec::new(); classes];
-    for (index, &label) in (0..).zip(labels) {
-        members[label as usize].push(index);
-    }
+    let members = members(labels);
     let sizes: Vec<usize> = members.iter().map(Vec::len).collect();
     let shares = shares(&sizes, wanted);
 
@@ -39,6 +78,42 @@ pub fn stratified(labels: &[u32], fraction: f64, seed: u64) -> Split {
     split.train.sort_unstable();
     split.validation.sort_unstable();
     split
+}
+
+/// The split of fold `number`, from 1, of `folds`: its samples validate, all others are learnt from. `seed` deals the
+/// samples out.
+///
+/// The samples of each class are shuffled and dealt to the folds in turn, one class after the other. So the folds
+/// differ by at most one sample of each class, and by at most one in size.
+pub fn fold(labels: &[u32], folds: u32, number: u32, seed: u64) -> Split {
+    let mut rng = rng::stream(seed, Purpose::Split);
+    let mut split = Split {
+        train: Vec::new(),
+        validation: Vec::new(),
+    };
+    let mut dealt = (1..=folds).cycle();
+    for mut indices in members(labels) {
+        rng::shuffle(&mut indices, &mut rng);
+        for (index, fold) in indices.into_iter().zip(&mut dealt) {
+            match fold == number {
+                true => split.validation.push(index),
+                false => split.train.push(index),
+            }
+        }
+    }
+    split.train.sort_unstable();
+    split.validation.sort_unstable();
+    split
+}
+
+/// The samples of each class.
+fn members(labels: &[u32]) -> Vec<Vec<u32>> {
+    let classes = labels.iter().max().map_or(0, |&label| label as usize + 1);
+    let mut members = vec![Vec::new(); classes];
+    for (index, &label) in (0..).zip(labels) {
+        members[label as usize].push(index);
+    }
+    members
 }
 
 /// Spreads `wanted` over classes of the given sizes by largest remainder. Each class keeps at least one sample.
@@ -102,6 +177,33 @@ mod tests {
             split.validation.iter().filter(is).count()
         };
         assert_eq!([of(0), of(1), of(2)], [12, 4, 4]);
+    }
+
+    #[test]
+    fn each_sample_validates_in_one_fold() {
+        let labels: Vec<u32> = (0..103).map(|i| [2, 0, 0, 1, 0][i % 5]).collect();
+        for folds in [2, 3, 7, 103] {
+            let splits: Vec<Split> = (1..=folds).map(|i| fold(&labels, folds, i, 5)).collect();
+            let mut all: Vec<u32> = splits.iter().flat_map(|s| s.validation.clone()).collect();
+            all.sort_unstable();
+            assert_eq!(all, (0..103).collect::<Vec<u32>>());
+            let of = |split: &Split, class: u32| {
+                let is = |&&i: &&u32| labels[i as usize] == class;
+                split.validation.iter().filter(is).count()
+            };
+            for class in 0..3 {
+                let counts = || splits.iter().map(|split| of(split, class));
+                assert!(counts().max().unwrap() - counts().min().unwrap() <= 1);
+            }
+            let sizes = || splits.iter().map(|split| split.validation.len());
+            assert!(sizes().max().unwrap() - sizes().min().unwrap() <= 1);
+            assert!(
+                splits
+                    .iter()
+                    .all(|s| s.train.len() + s.validation.len() == 103)
+            );
+        }
+        assert_ne!(fold(&labels, 3, 1, 5), fold(&labels, 3, 1, 6));
     }
 
     #[test]

@@ -1,17 +1,32 @@
-//! What a model is to predict.
+//! What a network is to say of a sample.
 
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// What a model is to predict for each sample.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+/// What a network is to say of a sample.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Task {
-    /// One class of several.
+    /// Which one of several classes it has
     #[default]
     Classification,
-    /// One or more numbers.
+    /// Numbers
     Regression,
-    /// Any number of labels, each present or absent.
+    /// Which of several labels it has: none, one or more
     Multilabel,
+}
+
+impl Task {
+    /// The name in files and flags.
+    pub fn name(self) -> &'static str {
+        match self {
+            Task::Classification => "classification",
+            Task::Regression => "regression",
+            Task::Multilabel => "multilabel",
+        }
+    }
+
+    /// Whether it is the default, which files do not name.
+    pub(crate) fn is_classification(&self) -> bool {
+        *self == Task::Classification
+    }
 }

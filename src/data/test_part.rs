@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use super::array_parts::{load_arrays, load_test_arrays};
-use super::classes::Classes;
 use super::columns::excerpt;
 use super::csv::{self, LabelledTable};
 use super::load::{self, Files};
@@ -87,7 +86,9 @@ pub fn load_test(options: &LoadOptions, schema: &Schema) -> Result<TestPart> {
             let parts = load::load_csv(source, &options.table, Some(schema))?;
             Ok(TestPart::None(Some(Box::new(parts.into_dataset(path)))))
         }
-        Files::Arrays(arrays) => load_test_arrays(arrays, path, schema).map(TestPart::of),
+        Files::Arrays(arrays) => {
+            load_test_arrays(arrays, path, schema, &options.table).map(TestPart::of)
+        }
         Files::Idx => idx_folder::load_test(&path).map(TestPart::of),
     }
 }
@@ -101,7 +102,7 @@ fn set_aside(data: &mut Dataset, share: f64, keep: bool) -> Result<()> {
         );
         return Err(Error::setting("test_split", message));
     }
-    let split = stratified(&data.train.labels, share, SEED);
+    let split = stratified(&data.train.labels.strata(), share, SEED);
     if split.validation.is_empty() {
         let message = format!(
             "expected a share that holds a sample, found {share} of {}",
@@ -148,7 +149,7 @@ fn add_file(
     let classes = match_names(&data.class_names, &class_names);
     let by_number = number_notice(&data.class_names, &class_names, &classes);
     let numbers = data.number_unseen(&class_names, &classes);
-    for label in &mut samples.labels {
+    for label in samples.labels.classes_mut() {
         *label = numbers[*label as usize];
     }
     data.test = Some(samples);
@@ -166,20 +167,18 @@ fn read_file(path: &Path, schema: &Schema, options: &TableOptions) -> Result<Tes
     let path = locate(Some(path))?;
     match Files::find(&path, options)? {
         Files::Csv(source) => {
-            let table = csv::read_for(source, schema, options)?;
+            let mut rows = csv::read_for(source, schema, options)?;
+            let meaning = rows.label(&path, options.task_for(Some(schema)))?;
             let LabelledTable {
-                mut samples,
-                labels,
+                samples,
                 table,
                 notices,
                 ..
-            } = table;
-            let classes;
-            (classes, samples.labels) = Classes::of(labels);
+            } = rows;
             Ok(TestSet {
                 samples,
                 source: table.train,
-                class_names: classes.names,
+                class_names: meaning.classes.names,
                 image: None,
                 name: name_of(&path),
                 path,

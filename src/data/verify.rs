@@ -51,7 +51,7 @@ pub fn verify(options: &LoadOptions) -> Result<Vec<FileCheck>> {
     } else {
         let fit = |data: Dataset| {
             let rows: Vec<u32> = (0..data.train.len() as u32).collect();
-            Fitted::new(Arc::new(data), &rows)
+            Fitted::new(Arc::new(data), &rows, None)
         };
         let outcome = match load(options).and_then(fit) {
             Ok(fitted) => {

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::Metric;
 
 /// The metrics of a model on some samples. A metric that was not measured has no value.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Evaluation {
     /// In the order of [`Metric::ALL`].
     values: [Option<f64>; Metric::ALL.len()],

@@ -44,7 +44,7 @@ struct Counts {
 }
 
 impl Predicted<'_> {
-    /// The value of a metric that is measured on request ([`Metric::is_on_request`]).
+    /// The value of a classifier's metric that is measured on request ([`Metric::is_on_request`]).
     ///
     /// `None` if it is not defined, or a probability is NaN.
     ///
@@ -60,7 +60,7 @@ impl Predicted<'_> {
             Metric::F1Macro => mean(self.counts().iter().filter_map(Counts::f1)),
             Metric::RocAuc => self.mean_over_rankings(Ranking::roc_auc),
             Metric::AveragePrecision => self.mean_over_rankings(Ranking::average_precision),
-            Metric::Accuracy | Metric::Loss => None,
+            _ => None,
         }
     }
 

@@ -53,23 +53,33 @@ impl Scores {
             .collect();
         Scores {
             accuracy: ratio(confusion.correct(), confusion.total()),
-            macro_average: average(&classes, |_| 1.0),
+            macro_average: mean(&classes),
             weighted_average: average(&classes, |score| score.support as f64),
             classes,
         }
     }
 }
 
-fn class_score(confusion: &Confusion, class: usize) -> Score {
-    let found = confusion.count(class, class);
-    let support = confusion.support(class);
-    let predicted = confusion.predicted(class);
-    Score {
-        precision: ratio(found, predicted),
-        recall: ratio(found, support),
-        f1: ratio(2 * found, support + predicted),
-        support,
+impl Score {
+    /// Of `support` samples of a class and `predicted` samples that are taken for it, of which `found` are both.
+    pub(super) fn new(support: u64, predicted: u64, found: u64) -> Self {
+        Score {
+            precision: ratio(found, predicted),
+            recall: ratio(found, support),
+            f1: ratio(2 * found, support + predicted),
+            support,
+        }
     }
+}
+
+fn class_score(confusion: &Confusion, class: usize) -> Score {
+    let (support, predicted) = (confusion.support(class), confusion.predicted(class));
+    Score::new(support, predicted, confusion.count(class, class))
+}
+
+/// The mean of the scores, each counting the same.
+pub(super) fn mean(scores: &[Score]) -> Score {
+    average(scores, |_| 1.0)
 }
 
 fn average(scores: &[Score], weight: impl Fn(&Score) -> f64) -> Score {

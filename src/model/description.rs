@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::backend::select::Precision;
 use crate::data::{
-    Dataset, ImageShape, InputRows, MAX_CLASSES, Normalizer, RowSource, Samples, Schema, TestSet,
-    match_names, number_notice,
+    Dataset, ImageShape, InputRows, MAX_CLASSES, Normalizer, RowSource, Samples, Schema,
+    TargetScale, Task, TestSet, match_names, number_notice,
 };
 use crate::error::{Error, Result};
 use crate::nn::NetworkSpec;
@@ -27,9 +27,15 @@ pub struct Description {
     pub spec: NetworkSpec,
     /// The normalisation fitted on its training part.
     pub normalizer: Normalizer,
-    /// One name a class.
+    /// What it predicts.
+    #[serde(default, skip_serializing_if = "Task::is_classification")]
+    pub task: Task,
+    /// One name a class; without classes one a number to predict, or a label.
     #[serde(deserialize_with = "class_names")]
     pub class_names: Vec<String>,
+    /// What standardised the numbers to predict; models of other tasks have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_scale: Option<TargetScale>,
     /// Set if a row is an image.
     pub image: Option<ImageShape>,
     /// The columns of its table. Models of pictures and those of older versions have none.
@@ -59,7 +65,9 @@ impl Description {
             format: FORMAT,
             spec,
             normalizer,
+            task: Task::default(),
             class_names,
+            target_scale: None,
             image,
             schema: None,
             data: data.0,
@@ -91,6 +99,13 @@ impl Description {
                 inputs,
                 self.schema.as_ref().map_or(inputs, Schema::inputs),
             ),
+            (
+                "target_scale",
+                outputs,
+                self.target_scale
+                    .as_ref()
+                    .map_or(outputs, TargetScale::columns),
+            ),
         ] {
             if found != expected {
                 let expected = format!("{expected}, as the network has");
@@ -98,12 +113,47 @@ impl Description {
             }
         }
         self.schema.as_ref().map_or(Ok(()), Schema::check)?;
+        self.check_task()?;
         let precision = self.precision();
         match scale.iter().chain(shift).find(|&&x| !precision.holds(x)) {
             None => Ok(()),
             Some(found) => {
                 let expected = format!("numbers that {precision} holds");
                 Err(Error::shape("normalizer", expected, found.to_string()))
+            }
+        }
+    }
+
+    fn check_task(&self) -> Result<()> {
+        let outputs = self.spec.outputs;
+        if self.task == Task::Classification && outputs < 2 {
+            let found = outputs.to_string();
+            return Err(Error::shape("class_names", "at least 2 classes", found));
+        }
+        let is_scaled = self.target_scale.is_some();
+        if is_scaled != (self.task == Task::Regression) {
+            let found = if is_scaled { "one" } else { "none" };
+            let expected = "one for regression, and for no other task";
+            return Err(Error::shape("target_scale", expected, found));
+        }
+        let Some(TargetScale { mean, scale }) = &self.target_scale else {
+            return Ok(());
+        };
+        let is_scale = |x: &f64| x.is_finite() && *x > 0.0;
+        let wrong = mean.iter().find(|x| !x.is_finite());
+        match wrong.or(scale.iter().find(|x| !is_scale(x))) {
+            None if mean.len() == scale.len() => Ok(()),
+            None => {
+                let expected = format!("{} means, as scales", scale.len());
+                Err(Error::shape(
+                    "target_scale",
+                    expected,
+                    mean.len().to_string(),
+                ))
+            }
+            Some(found) => {
+                let expected = "finite means, and scales above 0";
+                Err(Error::shape("target_scale", expected, found.to_string()))
             }
         }
     }
@@ -219,6 +269,11 @@ struct LabelMap<'a> {
 impl<'a> LabelMap<'a> {
     fn new(model: &'a Description, names: &[String]) -> Self {
         let own = &model.class_names;
+        // The names of numbers and of labels are those of columns.
+        let names = match model.task {
+            Task::Classification => names,
+            Task::Regression | Task::Multilabel => &[],
+        };
         let classes = match_names(own, names);
         let by_number = number_notice(own, names, &classes).filter(|_| model.schema.is_some());
         let mut unseen = Vec::new();
@@ -238,7 +293,7 @@ impl<'a> LabelMap<'a> {
     }
 
     fn apply(&self, samples: &mut Samples) {
-        for label in &mut samples.labels {
+        for label in samples.labels.classes_mut() {
             *label = self.numbers[*label as usize];
         }
     }
@@ -308,11 +363,13 @@ mod tests {
         let samples = Samples {
             features: Features::U8(vec![1; labels.len() * 3]),
             width: 3,
-            labels: labels.to_vec(),
+            labels: labels.to_vec().into(),
+            weights: None,
         };
         Dataset {
             train: samples.clone(),
             validation: None,
+            task: crate::data::Task::Classification,
             test: Some(samples),
             class_names: names(class_names),
             unseen: Vec::new(),
@@ -329,12 +386,12 @@ mod tests {
     fn named_classes_are_matched_by_name() {
         let model = description(3, &["ant", "bee", "cat"]);
         let fitted = model.fit(data(&["bee", "cat"], &[1, 0, 1])).unwrap();
-        assert_eq!(fitted.train.labels, [2, 1, 2]);
-        assert_eq!(fitted.test.unwrap().labels, [2, 1, 2]);
+        assert_eq!(fitted.train.labels.classes(), [2, 1, 2]);
+        assert_eq!(fitted.test.unwrap().labels.classes(), [2, 1, 2]);
         assert_eq!(fitted.class_names, ["ant", "bee", "cat"]);
         let fitted = model.fit(data(&["bee", "dog"], &[0, 1])).unwrap();
         assert_eq!(
-            (&fitted.train.labels[..], &fitted.unseen[..]),
+            (fitted.train.labels.classes(), &fitted.unseen[..]),
             (&[1, 3][..], &["dog".to_owned()][..])
         );
         assert!(
@@ -348,19 +405,24 @@ mod tests {
     fn numbered_classes_keep_their_numbers() {
         let model = description(3, &["ant", "bee", "cat"]);
         let fitted = model.fit(data(&["0", "1"], &[1, 0])).unwrap();
-        assert_eq!(fitted.train.labels, [1, 0]);
+        assert_eq!(fitted.train.labels.classes(), [1, 0]);
         // Names without samples do no harm: IDX files always have ten.
         let numbers = ["0", "1", "2", "3", "4"];
         assert_eq!(
-            model.fit(data(&numbers, &[2, 0])).unwrap().train.labels,
+            model
+                .fit(data(&numbers, &[2, 0]))
+                .unwrap()
+                .train
+                .labels
+                .classes(),
             [2, 0]
         );
         let fitted = model.fit(data(&numbers, &[0, 4])).unwrap();
-        assert_eq!(fitted.train.labels, [0, 4]);
+        assert_eq!(fitted.train.labels.classes(), [0, 4]);
         assert_eq!(fitted.unseen, ["3", "4"]);
         let reversed = description(3, &["0", "1"]);
         let fitted = reversed.fit(data(&["ant", "bee"], &[1, 0])).unwrap();
-        assert_eq!(fitted.train.labels, [1, 0]);
+        assert_eq!(fitted.train.labels.classes(), [1, 0]);
     }
 
     #[test]

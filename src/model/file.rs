@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use super::description::{Description, FORMAT};
 use super::tensors::{self, TensorFile};
 use crate::backend::select::Precision;
+
 use crate::error::{Error, Result};
 use crate::nn::Layout;
+use crate::ops::loss::Loss;
 use crate::real::Real;
-use crate::settings::Config;
+use crate::settings::{Config, loss};
 
 /// A trained network.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,6 +92,15 @@ impl Model {
     /// The settings of its run, checked.
     pub fn config(&self) -> Result<Config> {
         Config::new(&self.description.settings)
+    }
+
+    /// The loss that it is judged by: that of its training without smoothing and weights.
+    ///
+    /// # Errors
+    /// If its settings are none, or those of another task.
+    pub(super) fn plain_loss(&self) -> Result<Loss> {
+        let Description { settings, task, .. } = &self.description;
+        loss(&settings.train, *task).map(|loss| loss.plain())
     }
 
     /// The precision that it was trained in.

@@ -6,10 +6,11 @@ use super::evaluation::{EVALUATION_ROWS, Predictions, batches, evaluate, known_r
 use super::file::Model;
 use crate::backend::Backend;
 use crate::backend::select::{Device, OnBackend, on_inference_backend};
-use crate::data::{Samples, Task};
+use crate::data::{Labels, Samples};
 use crate::error::{Error, Result};
 use crate::metrics::{Evaluation, Metric};
 use crate::nn::{Feed, Mlp};
+use crate::ops::loss::Loss;
 use crate::real::Real;
 use crate::threads::thread_count;
 
@@ -24,7 +25,7 @@ pub struct Predictor {
 }
 
 impl Predictor {
-    /// Mean cross-entropy and accuracy on the rows `rows` of `samples`, and what is predicted for each row. A label
+    /// Mean loss and accuracy on the rows `rows` of `samples`, and what is predicted for each row. A label
     /// that is none of the network's classes counts as an error, and not in the loss.
     ///
     /// # Errors
@@ -36,7 +37,10 @@ impl Predictor {
         rows: &[u32],
     ) -> Result<(Evaluation, Predictions)> {
         samples.check_values(self.inputs)?;
-        samples.check_labels(u32::MAX as usize + 1)?;
+        samples.check_labels(match samples.labels {
+            Labels::Classes(_) => u32::MAX as usize + 1,
+            Labels::Values { .. } => self.classes,
+        })?;
         if rows.is_empty() {
             return Err(Error::shape("rows", "at least one", "none"));
         }
@@ -97,7 +101,7 @@ impl Model {
         let mut predictor = self.predictor(Device::Cpu, thread_count(None)?)?;
         let predictions = predictor.predict(&samples)?;
         let shape = (x.nrows(), spec.outputs);
-        let probabilities = Array2::from_shape_vec(shape, predictions.probabilities);
+        let probabilities = Array2::from_shape_vec(shape, predictions.outputs);
         Ok(probabilities.expect("one probability per row and class"))
     }
 }
@@ -112,6 +116,8 @@ trait Network: Send {
 struct Loaded<B: Backend> {
     mlp: Mlp<B>,
     feed: Feed<B>,
+    /// What it is judged by.
+    plain: Loss,
 }
 
 /// Loads a model on whichever backend is chosen.
@@ -135,29 +141,31 @@ impl OnBackend for Load<'_> {
         let spec = description.spec.clone();
         let mut mlp = Mlp::for_evaluation(backend, spec, EVALUATION_ROWS)?;
         mlp.load_from(params, running)?;
-        let feed = Feed::new(mlp.backend(), normalizer, EVALUATION_ROWS)?;
-        Ok(Box::new(Loaded { mlp, feed }))
+        let feed = Feed::new(mlp.backend(), normalizer, EVALUATION_ROWS)?
+            .with_targets(description.target_scale.clone());
+        let plain = self.0.plain_loss()?;
+        Ok(Box::new(Loaded { mlp, feed, plain }))
     }
 }
 
 impl<B: Backend> Network for Loaded<B> {
     fn evaluate(&mut self, samples: &Samples, rows: &[u32]) -> Result<(Evaluation, Predictions)> {
-        let mut predictions = Predictions::default();
+        let mut predictions = Predictions::new(self.plain.task());
         let (mlp, seen) = (&mut self.mlp, Some(&mut predictions));
         let rows = self.feed.rows(mlp.backend(), samples, rows.to_vec())?;
-        let evaluation = evaluate(mlp, &mut self.feed, samples, &rows, seen)?;
+        let evaluation = evaluate(mlp, &mut self.feed, samples, &rows, &self.plain, seen)?;
         Ok((evaluation, predictions))
     }
 
     fn predict(&mut self, samples: &Samples, rows: &[u32]) -> Result<Predictions> {
         let (mlp, feed) = (&mut self.mlp, &mut self.feed);
         let rows = feed.rows(mlp.backend(), samples, rows.to_vec())?;
-        let mut out = Predictions::default();
+        let mut out = Predictions::new(self.plain.task());
         for batch in batches(rows.len(), mlp.capacity()) {
             let count = batch.len();
             let x = feed.batch(mlp.backend(), samples, &rows, batch, None)?;
-            mlp.evaluate(x, Task::Classification)?;
-            out.append(mlp, count)?;
+            mlp.evaluate(x, self.plain.task())?;
+            out.append(mlp, count, feed.target_scale())?;
             let logits = mlp.logits(count)?;
             out.logits.extend(logits.into_iter().map(Real::to_f64));
         }
@@ -212,7 +220,8 @@ mod tests {
         Samples {
             features: Features::U8((0..rows * INPUTS).map(|i| (i * 97 % 251) as u8).collect()),
             width: INPUTS,
-            labels: (0..rows).map(|i| (i % 3) as u32).collect(),
+            labels: Labels::Classes((0..rows).map(|i| (i % 3) as u32).collect()),
+            weights: None,
         }
     }
 
@@ -292,12 +301,14 @@ mod tests {
         refused("row 4", &sound, &[0, 4]);
         refused("at least one", &sound, &[]);
         let few = Samples {
-            labels: vec![0; 3],
+            labels: vec![0; 3].into(),
+            weights: None,
             ..pixels(4)
         };
         refused("one for each sample", &few, &[0]);
         let strange = Samples {
-            labels: vec![0, 1, 2, 3],
+            labels: vec![0, 1, 2, 3].into(),
+            weights: None,
             ..pixels(4)
         };
         let (evaluation, predictions) = predictor.evaluate(&strange, &[0, 1, 2, 3]).unwrap();
@@ -311,7 +322,8 @@ mod tests {
         );
         // Labels are not needed to predict.
         let unlabelled = Samples {
-            labels: Vec::new(),
+            labels: Vec::new().into(),
+            weights: None,
             ..pixels(4)
         };
         predictor.predict(&unlabelled).unwrap();
@@ -341,7 +353,7 @@ mod tests {
         let predictions = cpu(&model, 1).predict(&Samples::from_array(x.view()).unwrap());
         assert_eq!(
             probabilities.as_slice().unwrap(),
-            predictions.unwrap().probabilities
+            predictions.unwrap().outputs
         );
         assert_eq!(
             model

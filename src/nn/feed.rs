@@ -5,26 +5,36 @@ use std::ops::Range;
 use crate::backend::{Backend, BatchTargets, DeviceDataset, Input};
 use crate::data::batches::{Augmentation, gather, gather_augmented};
 use crate::data::normalize::Normalizer;
-use crate::data::{Features, Samples};
+use crate::data::{Features, Labels, Samples, TargetScale};
 use crate::error::{Error, Result};
 use crate::nn::Batch;
-use crate::ops::loss::Targets;
+use crate::ops::loss::{TargetKind, Targets};
 use crate::real::Real;
 
-/// Rows of some samples in the order in which batches take them, with their classes.
+/// Rows of some samples in the order in which batches take them, with their targets.
 pub struct Rows<B: Backend> {
     order: Vec<u32>,
-    classes: Vec<u32>,
+    /// The targets, in this order; values are standardised.
+    targets: Labels,
+    /// The samples' weights, in this order.
+    weights: Option<Vec<f64>>,
+    scale: Option<TargetScale>,
     /// The samples in this order on the device, if they were uploaded.
     uploaded: Option<B::Dataset>,
 }
 
 impl<B: Backend> Rows<B> {
-    fn new(samples: &Samples, order: Vec<u32>, uploaded: Option<B::Dataset>) -> Result<Self> {
-        let classes = vec![0; order.len()];
+    fn new(
+        samples: &Samples,
+        order: Vec<u32>,
+        scale: Option<TargetScale>,
+        uploaded: Option<B::Dataset>,
+    ) -> Result<Self> {
         let mut rows = Rows {
+            targets: Labels::Classes(Vec::new()),
+            weights: None,
             order,
-            classes,
+            scale,
             uploaded,
         };
         rows.arrange(samples, |_| ())?;
@@ -37,7 +47,7 @@ impl<B: Backend> Rows<B> {
     /// If there is no such row, or the device fails.
     pub fn share(&self, samples: &Samples, order: Vec<u32>) -> Result<Self> {
         let uploaded = self.uploaded.as_ref().map(DeviceDataset::share);
-        Self::new(samples, order, uploaded.transpose()?)
+        Self::new(samples, order, self.scale.clone(), uploaded.transpose()?)
     }
 
     /// Changes the order.
@@ -46,25 +56,51 @@ impl<B: Backend> Rows<B> {
     /// If there is no such row, or the device fails.
     pub fn arrange(&mut self, samples: &Samples, change: impl FnOnce(&mut [u32])) -> Result<()> {
         change(&mut self.order);
-        let (count, labels) = (samples.len(), samples.labels.len());
-        if labels != 0 && labels != count {
-            let expected = format!("{count}, one a sample");
-            return Err(Error::shape("labels", expected, labels.to_string()));
+        let count = samples.len();
+        for (what, found) in [
+            ("labels", samples.labels.len()),
+            ("weights", samples.weights.as_ref().map_or(0, Vec::len)),
+        ] {
+            if found != 0 && found != count {
+                let expected = format!("{count}, one a sample");
+                return Err(Error::shape(what, expected, found.to_string()));
+            }
         }
         if let Some(row) = self.order.iter().find(|&&row| row as usize >= count) {
             let expected = format!("rows below {count}, the samples");
             return Err(Error::shape("order", expected, format!("row {row}")));
         }
-        // Samples to be predicted have no labels.
-        if labels != 0 {
-            for (class, &row) in self.classes.iter_mut().zip(&self.order) {
-                *class = samples.labels[row as usize];
-            }
-        }
+        self.arrange_targets(samples)?;
+        let targets = targets_at(&self.targets, self.weights.as_deref(), 0..self.order.len());
         match &mut self.uploaded {
-            Some(uploaded) => uploaded.set_order(&self.order, Targets::from(&self.classes)),
+            Some(uploaded) => uploaded.set_order(&self.order, targets),
             None => Ok(()),
         }
+    }
+
+    fn arrange_targets(&mut self, samples: &Samples) -> Result<()> {
+        self.targets = match samples.labels.is_empty() {
+            // Samples to be predicted have none.
+            true => Labels::Classes(vec![0; self.order.len()]),
+            false => samples.labels.select(&self.order),
+        };
+        let weights = samples
+            .weights
+            .as_ref()
+            .filter(|weights| !weights.is_empty());
+        self.weights = weights.map(|weights| {
+            let rows = self.order.iter();
+            rows.map(|&row| weights[row as usize]).collect()
+        });
+        if let (Labels::Values { values, columns }, Some(scale)) = (&mut self.targets, &self.scale)
+        {
+            if scale.columns() != *columns {
+                let expected = format!("{} numbers a sample", scale.columns());
+                return Err(Error::shape("labels", expected, columns.to_string()));
+            }
+            scale.standardise(values);
+        }
+        Ok(())
     }
 
     /// How many rows.
@@ -77,6 +113,11 @@ impl<B: Backend> Rows<B> {
         self.order.is_empty()
     }
 
+    /// The rows, in the order in which batches take them.
+    pub fn order(&self) -> &[u32] {
+        &self.order
+    }
+
     /// The targets of the rows at the places `batch`.
     ///
     /// # Errors
@@ -84,8 +125,8 @@ impl<B: Backend> Rows<B> {
     pub fn targets(&self, batch: Range<usize>) -> Result<BatchTargets<'_, B::Dataset>> {
         self.check(&batch)?;
         let uploaded = self.uploaded.as_ref().map(|set| (set, batch.start));
-        let classes = &self.classes[batch];
-        Ok(BatchTargets::new(classes.into(), uploaded))
+        let targets = targets_at(&self.targets, self.weights.as_deref(), batch);
+        Ok(BatchTargets::new(targets, uploaded))
     }
 
     fn check(&self, batch: &Range<usize>) -> Result<()> {
@@ -97,12 +138,32 @@ impl<B: Backend> Rows<B> {
     }
 }
 
+/// The targets of the rows at the places `batch`.
+fn targets_at<'a>(
+    targets: &'a Labels,
+    weights: Option<&'a [f64]>,
+    batch: Range<usize>,
+) -> Targets<'a> {
+    let kind = match targets {
+        Labels::Classes(classes) => TargetKind::Classes(&classes[batch.clone()]),
+        Labels::Values { values, columns } => TargetKind::Values {
+            values: &values[batch.start * columns..batch.end * columns],
+            columns: *columns,
+        },
+    };
+    Targets {
+        kind,
+        weights: weights.map(|weights| &weights[batch]),
+    }
+}
+
 /// Normalises (and augments) batches.
 ///
 /// Pixels without augmentation go to the backend as they are, which converts them where it packs them. Everything else
 /// is converted here into one buffer. Samples that were uploaded are gathered on the device.
 pub struct Feed<B: Backend> {
     normalizer: Normalizer,
+    target_scale: Option<TargetScale>,
     scale: Vec<B::Real>,
     shift: Vec<B::Real>,
     host: Vec<B::Real>,
@@ -120,7 +181,21 @@ impl<B: Backend> Feed<B> {
             host: vec![B::Real::default(); len],
             device: backend.alloc(len)?,
             normalizer,
+            target_scale: None,
         })
+    }
+
+    /// The same, with values to predict that are standardised.
+    pub fn with_targets(self, target_scale: Option<TargetScale>) -> Self {
+        Feed {
+            target_scale,
+            ..self
+        }
+    }
+
+    /// What standardises the values to predict, if there are such.
+    pub fn target_scale(&self) -> Option<&TargetScale> {
+        self.target_scale.as_ref()
     }
 
     /// The fitted normalisation.
@@ -135,7 +210,7 @@ impl<B: Backend> Feed<B> {
     pub fn rows(&self, backend: &B, samples: &Samples, order: Vec<u32>) -> Result<Rows<B>> {
         self.check_width(samples)?;
         let uploaded = backend.upload_samples(samples, &self.normalizer)?;
-        Rows::new(samples, order, uploaded)
+        Rows::new(samples, order, self.target_scale.clone(), uploaded)
     }
 
     fn check_width(&self, samples: &Samples) -> Result<()> {
@@ -209,7 +284,8 @@ mod tests {
         Samples {
             features,
             width,
-            labels,
+            labels: labels.into(),
+            weights: None,
         }
     }
 

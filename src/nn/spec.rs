@@ -114,8 +114,8 @@ impl NetworkSpec {
                 "expected at least one value per sample, found 0",
             ));
         }
-        if self.outputs < 2 {
-            let message = format!("expected at least 2 classes, found {}", self.outputs);
+        if self.outputs == 0 {
+            let message = "expected at least 1 output, found 0";
             return Err(Error::setting("data", message));
         }
         if self.hidden.contains(&0) {
@@ -311,7 +311,7 @@ mod tests {
                 ..spec()
             },
             NetworkSpec {
-                outputs: 1,
+                outputs: 0,
                 ..spec()
             },
             NetworkSpec {

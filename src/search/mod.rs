@@ -22,7 +22,7 @@ pub use distribution::Distribution;
 pub use pace::{Pace, cost_of_run};
 pub use plan::{Plan, PrunerName, SamplerName};
 pub use preset::{Outline, Preset, SEARCH};
-pub use run::{Finish, Search, Task, folder, ranking, workers};
+pub use run::{Finish, Search, StudyTask, folder, ranking, workers};
 pub use space::{Point, Space};
 pub use study::{Awaited, Claim, Next, Reported, Slots, StudyWork};
 pub use trial::{run_folder, shortened_batches};

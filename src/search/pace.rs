@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::journal::{Storage, Study};
 use super::plan::{Plan, SamplerName};
-use super::run::Task;
+use super::run::StudyTask;
 use super::study::Claim;
 use super::watch::Assignment;
 use crate::data::Dataset;
@@ -29,7 +29,7 @@ pub fn cost_of_run(config: &Config, data: &Dataset) -> Result<f64> {
     let parameters = Layout::new(&spec).parameter_count() as f64;
     let held_out = match data.validation {
         Some(_) => 0.0,
-        None => config.validation,
+        None => config.validation.share(),
     };
     let samples = data.train.len() as f64 * (1.0 - held_out);
     let updates = (samples / config.batch_size as f64).ceil();
@@ -56,7 +56,7 @@ enum Costs {
 }
 
 impl Costs {
-    fn of(task: &Task<'_>, data: &Dataset) -> Result<Self> {
+    fn of(task: &StudyTask<'_>, data: &Dataset) -> Result<Self> {
         let (plan, trials) = (task.plan, task.trials);
         Ok(match plan.sampler {
             SamplerName::Grid => {
@@ -129,7 +129,7 @@ impl Pace {
     /// # Errors
     /// If the settings do not give a network for these data.
     pub fn new(
-        tasks: &[Task<'_>],
+        tasks: &[StudyTask<'_>],
         data: &Dataset,
         workers: usize,
         afterwards: f64,
@@ -147,14 +147,14 @@ impl Pace {
     }
 
     /// Call this before the first trial of this process.
-    pub fn begin(&mut self, tasks: &[Task<'_>], storage: &Storage) {
+    pub fn begin(&mut self, tasks: &[StudyTask<'_>], storage: &Storage) {
         self.update(tasks, storage);
         self.at_start = self.left;
     }
 
     /// Call this when a trial has ended.
-    pub fn update(&mut self, tasks: &[Task<'_>], storage: &Storage) {
-        let left = |(costs, task): (&Costs, &Task<'_>)| {
+    pub fn update(&mut self, tasks: &[StudyTask<'_>], storage: &Storage) {
+        let left = |(costs, task): (&Costs, &StudyTask<'_>)| {
             storage
                 .study(&task.plan.name)
                 .map_or(0.0, |study| costs.left(task.plan, storage, study))
@@ -245,7 +245,7 @@ mod tests {
             let plan = series
                 .plan(&Settings::default(), 0, 2, ValidationMetric::ValLoss)
                 .unwrap();
-            let task = Task {
+            let task = StudyTask {
                 plan: &plan,
                 trials: 3,
                 keep: 0,

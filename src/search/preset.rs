@@ -4,7 +4,7 @@ use clap::ValueEnum;
 
 use super::journal::{Storage, Study, Trial};
 use super::plan::{Plan, PrunerName, SamplerName};
-use super::run::{Task, ranking};
+use super::run::{StudyTask, ranking};
 use super::space::{Point, Space};
 use super::sweep::Series;
 use crate::error::Result;
@@ -133,16 +133,23 @@ impl Outline {
         })
     }
 
+    /// Lets all plans search for another metric.
+    pub fn set_objective(&mut self, objective: ValidationMetric) {
+        for plan in self.series.iter_mut().chain([&mut self.search]) {
+            plan.objective = objective;
+        }
+    }
+
     /// The tasks before the final model.
-    pub fn tasks(&self) -> Vec<Task<'_>> {
-        let search = Task {
+    pub fn tasks(&self) -> Vec<StudyTask<'_>> {
+        let search = StudyTask {
             plan: &self.search,
             trials: self.trials,
             keep: KEEP,
         };
         self.series
             .iter()
-            .map(Task::series)
+            .map(StudyTask::series)
             .chain([search])
             .collect()
     }

@@ -25,7 +25,7 @@ const FAILURES: usize = 10;
 
 /// A study to work on.
 #[derive(Clone, Copy)]
-pub struct Task<'a> {
+pub struct StudyTask<'a> {
     /// The plan of the study.
     pub plan: &'a Plan,
     /// The number of trials, of all workers of all processes together.
@@ -34,10 +34,10 @@ pub struct Task<'a> {
     pub keep: usize,
 }
 
-impl<'a> Task<'a> {
+impl<'a> StudyTask<'a> {
     /// A task that tries every value of a series. Only its figures are needed, so no run is kept.
     pub fn series(plan: &'a Plan) -> Self {
-        Task {
+        StudyTask {
             plan,
             trials: plan.space.cardinality().unwrap_or(0) as usize,
             keep: 0,
@@ -49,7 +49,7 @@ impl<'a> Task<'a> {
 pub struct Search<'a> {
     /// Studies that do not depend on each other. They are begun in this order. A worker that finds no trial to
     /// begin in one goes on with the next.
-    pub tasks: &'a [Task<'a>],
+    pub tasks: &'a [StudyTask<'a>],
     /// The study file.
     pub journal: &'a Path,
     /// The data set to learn from.
@@ -62,7 +62,7 @@ pub struct Search<'a> {
 
 /// The number of workers of a process for the tasks: one per thread, but at most one per trial. On a GPU trials
 /// run one after the other. Their kernels would do so anyway, and each trial has the memory to itself.
-pub fn workers(tasks: &[Task<'_>], threads: usize) -> usize {
+pub fn workers(tasks: &[StudyTask<'_>], threads: usize) -> usize {
     let trials = tasks.iter().map(|t| t.trials).sum();
     match tasks.iter().all(|t| t.plan.device() == Device::Cpu) {
         true => threads.min(trials),
@@ -128,12 +128,12 @@ impl Search<'_> {
         Ok(finishes)
     }
 
-    fn join<'a>(&self, journal: Journal, task: &Task<'a>) -> Result<StudyWork<'a>> {
+    fn join<'a>(&self, journal: Journal, task: &StudyTask<'a>) -> Result<StudyWork<'a>> {
         StudyWork::join(journal, task.plan, &self.data.hash, self.foreign_timeout)
     }
 
     fn check(&self) -> Result<()> {
-        for Task { plan, .. } in self.tasks {
+        for StudyTask { plan, .. } in self.tasks {
             plan.check()?;
             plan.check_fit(&self.data)?;
             check_device(plan.device())?;
@@ -242,7 +242,7 @@ impl Search<'_> {
     /// The last trials share the threads that are free.
     fn threads_of_a_trial(&self, work: &mut StudyWork<'_>) -> Result<usize> {
         let (storage, _) = work.look()?;
-        let open = |task: &Task<'_>| {
+        let open = |task: &StudyTask<'_>| {
             let ended = storage
                 .study(&task.plan.name)
                 .map_or(0, |s| storage.results(s));
@@ -274,7 +274,7 @@ impl Search<'_> {
 }
 
 /// Removes the runs of complete trials that are not among the best. The unfinished runs of other workers stay.
-fn tidy(task: Task<'_>, folder: &Path, storage: &Storage, study: &Study) {
+fn tidy(task: StudyTask<'_>, folder: &Path, storage: &Storage, study: &Study) {
     let slots = Slots::of(storage, study);
     let rest = ranking(storage, study).into_iter().skip(task.keep);
     for slot in rest.filter_map(|trial| slots.slot(trial)) {

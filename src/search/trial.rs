@@ -11,7 +11,7 @@ use super::plan::Plan;
 use super::pruner::Pruner;
 use super::study::{Claim, Reported, StudyWork};
 use super::watch::{Assignment, End, Watcher};
-use crate::data::Dataset;
+use crate::data::{Dataset, Task};
 use crate::error::{Error, Result};
 use crate::metrics::{DataPart, Metric, PartMetric};
 use crate::train::{self, Control, EpochRecord, Observer, Summary};
@@ -75,6 +75,7 @@ impl Worker<'_> {
         let objective = self.plan.objective.metric().of(DataPart::Validation);
         let settings = self.plan.space.settings(&claim.point, &self.plan.base)?;
         let batch_size = settings.train.batch_size;
+        let task = self.data.task;
         let mut summaries = Vec::new();
         let mut values = Vec::new();
         for repeat in 0..self.plan.repeats {
@@ -107,13 +108,13 @@ impl Worker<'_> {
             let value = summary.get(objective).filter(|_| !summary.diverged);
             summaries.push(summary);
             let Some(value) = value else {
-                let was_own = work.diverge(claim, notes(&summaries, batch_size))?;
+                let was_own = work.diverge(claim, notes(&summaries, task, batch_size))?;
                 return Ok(if was_own { End::Diverged } else { End::Lost });
             };
             values.push(value);
         }
         let mean = values.iter().sum::<f64>() / values.len() as f64;
-        let was_own = work.complete(claim, mean, notes(&summaries, batch_size))?;
+        let was_own = work.complete(claim, mean, notes(&summaries, task, batch_size))?;
         Ok(if was_own {
             End::Complete(mean)
         } else {
@@ -146,12 +147,13 @@ pub fn shortened_batches(storage: &Storage, study: &Study) -> Option<String> {
 }
 
 /// The results of the repeats that are written into the study file, for reports. `batch_size` is the one asked for.
-fn notes(summaries: &[Summary], batch_size: Option<usize>) -> Attributes {
+fn notes(summaries: &[Summary], task: Task, batch_size: Option<usize>) -> Attributes {
     let list = |of: &dyn Fn(&Summary) -> Value| summaries.iter().map(of).collect::<Value>();
     let mut notes = Attributes::new();
     for metric in Metric::ALL {
         let of_part = metric.of(DataPart::Validation);
-        if !metric.is_on_request() || summaries.iter().any(|s| s.get(of_part).is_some()) {
+        let was_measured = || summaries.iter().any(|s| s.get(of_part).is_some());
+        if metric.is_always_measured(task) || was_measured() {
             notes.insert(of_part.name(), list(&|s| json!(s.get(of_part))));
         }
     }

@@ -89,6 +89,11 @@ impl Label {
         columns.iter().map(|column| column.text.as_str()).collect()
     }
 
+    /// The columns, in order, as texts of their own.
+    pub fn to_vec(&self) -> Vec<String> {
+        self.columns().into_iter().map(str::to_owned).collect()
+    }
+
     /// The only column; `None` if there are several, or none.
     pub fn column(&self) -> Option<&str> {
         match self.columns()[..] {

@@ -1,21 +1,24 @@
 //! Settings, checked: every value present, in range, and of the type that the engine uses.
 
+use super::embed::{Embedding, embedding, write_embedding};
+use super::loss::{loss, write_loss};
 use super::suited::{DEFAULT_BATCH_SIZE, DEFAULT_EPOCHS, DEFAULT_VALIDATION};
 use super::{ClassWeights, Column, DataSettings, Label, ModelSettings, Settings, keys, rules};
 use crate::backend::Order;
 use crate::backend::select::{Device, Precision};
 use crate::data::augment::Augment;
 use crate::data::normalize::Normalize;
-use crate::data::split::{Split, stratified};
-use crate::data::{Dataset, DialectOptions, LoadOptions, TableOptions};
+use crate::data::{
+    Dataset, DialectOptions, Fitted, LoadOptions, Schema, Split, TableOptions, Task, Validation,
+};
 use crate::error::Result;
 use crate::metrics::{Metric, ValidationMetric};
-use crate::nn::NetworkSpec;
 use crate::nn::init::Init;
 use crate::nn::spec::hidden_widths;
+use crate::nn::{FeatureEmbedding, NetworkSpec};
 use crate::ops::activation::Activation;
 use crate::ops::loss::Loss;
-use crate::ops::loss::cross_entropy::CrossEntropy;
+use crate::ops::loss::binary_cross_entropy::BinaryCrossEntropy;
 use crate::optim::{By, Optimizer, Schedule};
 
 /// A run, completely described: by [`Config::new`] as far as no data are needed, then by [`Config::for_data`].
@@ -24,7 +27,7 @@ use crate::optim::{By, Optimizer, Schedule};
 pub struct Config {
     /// What to load, and how to read it.
     pub source: LoadOptions,
-    pub validation: f64,
+    pub validation: Validation,
     pub normalize: Normalize,
     pub augment: Augment,
     /// Units of the hidden layers.
@@ -34,9 +37,15 @@ pub struct Config {
     pub dropout: f64,
     pub order: Order,
     pub init: Init,
+    /// How the numbers of a table enter; `None`: as they are.
+    pub embedding: Option<Embedding>,
+    /// Networks in one.
+    pub members: usize,
     pub epochs: u32,
     pub batch_size: usize,
     pub seed: u64,
+    /// What is predicted; what the data suggest comes with [`Config::for_data`].
+    pub task: Task,
     /// `None`: `RAYON_NUM_THREADS`, else one per core.
     pub threads: Option<usize>,
     pub precision: Precision,
@@ -87,11 +96,12 @@ impl Config {
         let device = train.device.unwrap_or_default();
         check_device(device, precision)?;
         train.class_weights.as_ref().map_or(Ok(()), check_weights)?;
+        let task = data.task.unwrap_or_default();
         let augment = data.augment.as_deref().unwrap_or("none");
         let init = model.init.as_deref().map(str::parse).transpose();
         let mut config = Config {
             source: data.load_options()?,
-            validation: data.validation.unwrap_or(DEFAULT_VALIDATION),
+            validation: data.how_to_validate()?,
             normalize: data.normalize.unwrap_or_default(),
             augment: augment.parse().map_err(|e| keys::within("data", e))?,
             hidden: hidden(model)?,
@@ -102,6 +112,8 @@ impl Config {
             init: init
                 .map_err(|e| keys::error("model.init", e))?
                 .unwrap_or_default(),
+            embedding: embedding(model)?,
+            members: model.members.unwrap_or(1),
             epochs: train.epochs.unwrap_or(DEFAULT_EPOCHS),
             batch_size: train.batch_size.unwrap_or(DEFAULT_BATCH_SIZE),
             seed: train.seed.unwrap_or(0),
@@ -111,17 +123,15 @@ impl Config {
             shuffle: train.shuffle.unwrap_or(true),
             drop_last: train.drop_last.unwrap_or(false),
             class_weights: train.class_weights.clone(),
-            loss: Loss::CrossEntropy(CrossEntropy {
-                label_smoothing: train.label_smoothing.unwrap_or(0.0),
-                class_weights: match &train.class_weights {
-                    Some(ClassWeights::InOrder(weights)) => Some(weights.clone()),
-                    _ => None,
-                },
-            }),
+            task,
+            loss: loss(train, task)?,
             clip_norm: train.clip_norm.unwrap_or(0.0),
             patience: train.patience,
             min_delta: train.min_delta.unwrap_or(0.0),
-            monitor: train.monitor.unwrap_or_default(),
+            monitor: train.monitor.unwrap_or(match task {
+                Task::Classification => ValidationMetric::default(),
+                Task::Regression | Task::Multilabel => ValidationMetric::ValLoss,
+            }),
             optimizer: rules::optimizer(optimizer)?,
             lr: optimizer.lr.unwrap_or(0.001),
             schedule: rules::schedule(schedule)?,
@@ -152,6 +162,7 @@ impl Config {
             false => self,
         };
         config.notices.extend(notice);
+        config.check_folds(data)?;
         let split = config.split(data);
         let samples = split.train.len();
         if config.batch_size > samples && samples > 0 {
@@ -172,6 +183,20 @@ impl Config {
         Ok(config)
     }
 
+    /// Checks that the training samples can be dealt to the folds.
+    fn check_folds(&self, data: &Dataset) -> Result<()> {
+        let Validation::Fold { folds, .. } = self.validation else {
+            return Ok(());
+        };
+        let found = match &data.validation {
+            Some(_) => "a validation part in the data".to_owned(),
+            None if (folds as usize) > data.train.len() => format!("{} samples", data.train.len()),
+            None => return Ok(()),
+        };
+        let message = format!("expected samples to deal to {folds} folds, found {found}");
+        Err(keys::error("data.folds", message))
+    }
+
     /// Every value written out, so that the file alone repeats the run.
     fn to_settings(&self, given: &Settings) -> Settings {
         let model = &given.model;
@@ -179,7 +204,10 @@ impl Config {
             data: given.data.clone(),
             ..Settings::default()
         };
-        s.data.validation = Some(self.validation);
+        s.data.validation = match self.validation {
+            Validation::Share(share) => Some(share),
+            Validation::Fold { .. } => None,
+        };
         s.data.test = Some(self.source.test);
         s.data.normalize = Some(self.normalize);
         s.data.augment = Some(self.augment.to_string());
@@ -195,6 +223,8 @@ impl Config {
         s.model.dropout = Some(self.dropout);
         s.model.order = Some(self.order);
         s.model.init = Some(self.init.to_string());
+        write_embedding(&mut s.model, self.embedding);
+        s.model.members = (self.members > 1).then_some(self.members);
         s.train.epochs = Some(self.epochs);
         s.train.batch_size = Some(self.batch_size);
         s.train.seed = Some(self.seed);
@@ -203,9 +233,7 @@ impl Config {
         s.train.device = Some(self.device);
         s.train.shuffle = Some(self.shuffle);
         s.train.drop_last = Some(self.drop_last);
-        if let Loss::CrossEntropy(loss) = &self.loss {
-            s.train.label_smoothing = Some(loss.label_smoothing);
-        }
+        write_loss(&mut s.train, &self.loss);
         s.train.class_weights.clone_from(&self.class_weights);
         s.train.clip_norm = Some(self.clip_norm);
         s.train.patience = self.patience;
@@ -230,10 +258,32 @@ impl Config {
     /// Those of [`Config::monitors`] that are measured on request.
     pub(crate) fn measured_on_request(&self) -> Vec<Metric> {
         let metrics = self.monitors().map(|(_, monitor)| monitor.metric());
-        metrics.filter(|metric| metric.is_on_request()).collect()
+        metrics
+            .filter(|metric| metric.is_on_request(self.task))
+            .collect()
     }
 
-    /// The network for data of these sizes.
+    /// The most bins of a number that is encoded piecewise linearly, if numbers are.
+    pub fn bins(&self) -> Option<u32> {
+        self.embedding.map(|embedding| embedding.bins)
+    }
+
+    /// The network for data as it takes them.
+    ///
+    /// # Errors
+    /// As [`Config::network`].
+    pub fn network_for(&self, data: &Fitted) -> Result<NetworkSpec> {
+        let mut spec = self.network(data.train().width, data.data().classes())?;
+        let spans = data.schema().map_or_else(Vec::new, Schema::binned_inputs);
+        let width = self.embedding.map_or(0, |embedding| embedding.width);
+        if width > 0 && !spans.is_empty() {
+            spec.embedding = Some(FeatureEmbedding { spans, width });
+            spec.validate().map_err(keys::with_flag)?;
+        }
+        Ok(spec)
+    }
+
+    /// The network for data of these sizes, whose numbers are embedded by no layer of their own.
     ///
     /// # Errors
     /// If the sizes cannot be a network, or there is not one class weight per class.
@@ -249,6 +299,15 @@ impl Config {
             (Some(_), None) => return refuse("weights that need data".into()),
             _ => {}
         }
+        if let Loss::BinaryCrossEntropy(BinaryCrossEntropy {
+            positive_weights: Some(weights),
+        }) = &self.loss
+            && weights.len() != classes
+        {
+            let found = weights.len();
+            let message = format!("expected {classes} weights, one per label, found {found}");
+            return Err(keys::error("train.positive_weights", message));
+        }
         let spec = NetworkSpec {
             inputs,
             hidden: self.hidden.clone(),
@@ -257,7 +316,7 @@ impl Config {
             activation: self.activation,
             dropout: self.dropout,
             order: self.order,
-            members: 1,
+            members: self.members,
             embedding: None,
         };
         spec.validate().map_err(keys::with_flag)?;
@@ -267,13 +326,7 @@ impl Config {
     /// Which samples of `data.train` are learnt from, and which of it validate, or of `data.validation` if there is
     /// one.
     pub fn split(&self, data: &Dataset) -> Split {
-        match &data.validation {
-            Some(own) => Split {
-                train: (0..data.train.labels.len() as u32).collect(),
-                validation: (0..own.labels.len() as u32).collect(),
-            },
-            None => stratified(&data.train.labels, self.validation, self.seed),
-        }
+        data.split(self.validation, self.seed)
     }
 }
 
@@ -281,7 +334,7 @@ impl Config {
 fn class_counts(data: &Dataset, rows: &[u32]) -> Vec<usize> {
     let mut counts = vec![0; data.classes()];
     for &row in rows {
-        let class = data.train.labels[row as usize] as usize;
+        let class = data.train.labels.classes()[row as usize] as usize;
         if let Some(count) = counts.get_mut(class) {
             *count += 1;
         }
@@ -328,10 +381,36 @@ fn check_device(device: Device, precision: Precision) -> Result<()> {
 }
 
 impl DataSettings {
+    /// Which samples validate: those of the fold, if one is said, in place of a share.
+    ///
+    /// # Errors
+    /// If there is no such fold, or a share is said too.
+    pub(super) fn how_to_validate(&self) -> Result<Validation> {
+        let refuse = |key, message: &str| Err(keys::error(key, message));
+        let share = self.validation.unwrap_or(DEFAULT_VALIDATION);
+        match (self.fold, self.folds) {
+            (_, Some(_)) if self.validation.is_some() => refuse(
+                "data.folds",
+                "expected either folds or a validation share, found both",
+            ),
+            (Some(_), None) => refuse(
+                "data.fold",
+                "expected a number of folds (--folds), found none",
+            ),
+            (Some(number), Some(folds)) if number > folds => {
+                let message =
+                    format!("expected at most {folds}, the number of folds, found {number}");
+                refuse("data.fold", &message)
+            }
+            (Some(number), Some(folds)) => Ok(Validation::Fold { number, folds }),
+            (None, _) => Ok(Validation::Share(share)),
+        }
+    }
+
     /// What to load, and how to read it.
     ///
     /// # Errors
-    /// If there are several label columns, or two test parts.
+    /// If there are two test parts.
     pub fn load_options(&self) -> Result<LoadOptions> {
         let columns = |list: &Option<Vec<Column>>| {
             let columns = list.iter().flatten();
@@ -347,7 +426,9 @@ impl DataSettings {
             test_split: self.test_split,
             test_data: self.test_data.clone(),
             table: TableOptions {
-                label: self.label.as_ref().map(label).transpose()?,
+                task: self.task,
+                labels: self.label.as_ref().map_or_else(Vec::new, Label::to_vec),
+                weight: self.weight.as_ref().map(|weight| weight.text().to_owned()),
                 drop: columns(&self.drop),
                 id: columns(&self.id),
                 numeric: columns(&self.numeric),
@@ -361,14 +442,6 @@ impl DataSettings {
             },
         })
     }
-}
-
-/// The only column of labels.
-fn label(label: &Label) -> Result<String> {
-    label.column().map(str::to_owned).ok_or_else(|| {
-        let message = format!("expected one column, found {:?}", label.columns());
-        keys::error("data.label", message)
-    })
 }
 
 fn check_weights(weights: &ClassWeights) -> Result<()> {

@@ -9,8 +9,9 @@ use std::ops::Bound::{Excluded, Included};
 use super::Settings;
 use super::range::{Range, Reals};
 use super::value::{Kind, Number, Value};
+use crate::data::MAX_BINS;
 use crate::error::{Error, Result};
-use crate::nn::spec::MAX_LAYERS;
+use crate::nn::spec::{MAX_LAYERS, MAX_MEMBERS};
 use crate::threads::MAX_THREADS;
 
 /// A setting.
@@ -60,13 +61,18 @@ const ABOVE_ZERO: Reals = (Excluded(0.0), Excluded(f64::INFINITY));
 const MAX_DEPTH: u64 = MAX_LAYERS as u64;
 /// No layer and no batch is larger.
 const MAX_SIZE: u64 = 1 << 31;
+
+/// More folds count as a mistake.
+const MAX_FOLDS: u64 = 1000;
 /// A TOML file holds no larger integer.
 const MAX_COUNT: u64 = i64::MAX as u64;
 
 /// Every setting, in the order of the sections.
 pub(super) static KEYS: &[Key] = &[
     key!(data.path).named("data").fixed(),
+    key!(data.task).fixed(),
     key!(data.label).fixed(),
+    key!(data.weight).fixed(),
     key!(data.drop).fixed(),
     key!(data.id).fixed(),
     key!(data.numeric).fixed(),
@@ -76,6 +82,8 @@ pub(super) static KEYS: &[Key] = &[
     key!(data.decimal).fixed(),
     key!(data.header).fixed(),
     key!(data.validation).real(BELOW_ONE),
+    key!(data.folds).whole(2, MAX_FOLDS).fixed(),
+    key!(data.fold).whole(1, MAX_FOLDS).fixed(),
     key!(data.test).fixed(),
     key!(data.test_split).real(INSIDE_ONE).fixed(),
     key!(data.test_data).fixed(),
@@ -89,6 +97,10 @@ pub(super) static KEYS: &[Key] = &[
     key!(model.activation),
     key!(model.dropout).real(BELOW_ONE),
     key!(model.order),
+    key!(model.embed),
+    key!(model.bins).whole(1, MAX_BINS as u64),
+    key!(model.embed_width).whole(0, MAX_SIZE),
+    key!(model.members).whole(1, MAX_MEMBERS as u64),
     key!(model.init),
     key!(train.epochs).whole(1, u32::MAX as u64),
     key!(train.batch_size).whole(1, MAX_SIZE),
@@ -98,6 +110,9 @@ pub(super) static KEYS: &[Key] = &[
     key!(train.device).fixed(),
     key!(train.shuffle),
     key!(train.drop_last),
+    key!(train.loss),
+    key!(train.delta).real(ABOVE_ZERO),
+    key!(train.positive_weights).real(ABOVE_ZERO),
     key!(train.label_smoothing).real(UP_TO_ONE),
     key!(train.class_weights).real(FROM_ZERO),
     key!(train.clip_norm).real(FROM_ZERO),

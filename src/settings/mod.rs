@@ -12,8 +12,10 @@
 mod class_weights;
 mod columns;
 mod config;
+mod embed;
 mod keys;
 mod layers;
+mod loss;
 mod range;
 mod rules;
 mod suited;
@@ -32,15 +34,18 @@ use serde::{Deserialize, Serialize};
 pub use class_weights::{ClassWeights, WeightRule};
 pub use columns::{Column, Delimiter, Label};
 pub use config::Config;
+pub use embed::{Embed, Embedding};
+pub use loss::LossName;
 
 pub(crate) use keys::{Key, error as setting_error, within};
 pub(crate) use layers::read_file;
+pub(crate) use loss::loss;
 pub(crate) use value::Kind;
 
 use crate::backend::Order;
 use crate::backend::select::{Device, Precision};
-use crate::data::Decimal;
 use crate::data::normalize::Normalize;
+use crate::data::{Decimal, Task};
 use crate::error::MAX_NAME_BYTES;
 use crate::metrics::ValidationMetric;
 use crate::ops::activation::Activation;
@@ -76,10 +81,19 @@ pub struct DataSettings {
     /// $CHAINRULE_DATA, data/fashion-mnist or /usr/share/datasets/fashion-mnist]
     #[arg(long = "data", value_name = "PATH", value_parser = utf8_path())]
     pub path: Option<PathBuf>,
-    /// CSV column of the label: its name, or its index (from 0; negative counts from the end) [default: label, class,
-    /// target or y, else the last column]
+    /// What to predict [default: what the labels suggest: words and few whole numbers are classes, fractional numbers
+    /// are values to predict, several columns of 0 and 1 are several labels]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "TASK")]
+    pub task: Option<Task>,
+    /// CSV column of the label: its name, or its index (from 0; negative counts from the end); several columns are
+    /// separated by commas [default: label, class, target or y, else the last column]
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, value_parser = |text: &str| Ok::<_, Infallible>(Label::from(text)))]
     pub label: Option<Label>,
+    /// Column that says how much each sample counts in training, from 0 on; it is no feature [default: none]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, value_parser = column())]
+    pub weight: Option<Column>,
     /// Columns to leave out, by name or index, separated by commas
     #[serde(skip_serializing_if = "Option::is_none")]
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', allow_hyphen_values = true, value_parser = column())]
@@ -120,6 +134,15 @@ pub struct DataSettings {
     /// Share of the training samples to use for validation, drawn from each class [default: 0.2]
     #[arg(long, value_name = "SHARE", allow_hyphen_values = true)]
     pub validation: Option<f64>,
+    /// Cross-validation: the samples are dealt to this many folds, each class to all of them; train makes a run a fold,
+    /// in which the fold is the validation part [default: none]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "K", allow_hyphen_values = true)]
+    pub folds: Option<u32>,
+    /// Train the run of this fold alone, from 1 [default: all folds]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub fold: Option<u32>,
     /// Evaluate on the test set after training [default: true]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub test: Option<bool>,
@@ -175,6 +198,24 @@ pub struct ModelSettings {
     /// Order of dropout and activation in a block [default: dropout_activation]
     #[arg(long, value_name = "NAME")]
     pub order: Option<Order>,
+    /// What becomes of each number of a table: piecewise fills bins at the quantiles of the training samples, so that
+    /// the network bends where the data are [default: none]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "HOW")]
+    pub embed: Option<Embed>,
+    /// Most bins of a number, with --embed piecewise [default: 48]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub bins: Option<u32>,
+    /// Width of a linear layer for each number's bins alone, before the first layer; 0 is none [default: 0]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "UNITS", allow_hyphen_values = true)]
+    pub embed_width: Option<usize>,
+    /// Networks in one: members share all layers but a scale of their inputs and the output layer, and their
+    /// predictions are averaged [default: 1]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "K", allow_hyphen_values = true)]
+    pub members: Option<usize>,
     /// Initial weights: default, kaiming_uniform, kaiming_normal, xavier_uniform, xavier_normal; the last four take a
     /// gain, as in xavier_normal=1.5 [default: default]
     #[arg(long, value_name = "NAME")]
@@ -211,6 +252,24 @@ pub struct TrainSettings {
     /// Skip an epoch's last batch if it is shorter than the others [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub drop_last: Option<bool>,
+    /// What to minimise [default: cross_entropy for classes, mse for values, bce for several labels]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "NAME")]
+    pub loss: Option<LossName>,
+    /// Where the Huber loss turns from squared to absolute, in standard deviations of the target [default: 1]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "DELTA", allow_hyphen_values = true)]
+    pub delta: Option<f64>,
+    /// How much a sample that has a label weighs against one that has not, one number per label, separated by commas
+    /// [default: all 1]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        allow_hyphen_values = true
+    )]
+    pub positive_weights: Option<Vec<f64>>,
     /// Share of the target that is spread over all classes, in 0..1 [default: 0]
     #[arg(long, value_name = "SHARE", allow_hyphen_values = true)]
     pub label_smoothing: Option<f64>,

@@ -5,6 +5,7 @@
 //!
 //! | setting | default |
 //! |---|---|
+//! | task | what the labels suggest |
 //! | normalize | standard |
 //! | batch_norm | false |
 //! | batch_size | n / 100, in 16..256 |
@@ -15,8 +16,7 @@
 //! They were chosen on seven tables, and judged on seven others: `benches/peers` compares them with scikit-learn.
 
 use super::Settings;
-use crate::data::split::stratified;
-use crate::data::{Dataset, Normalize};
+use crate::data::{Dataset, Normalize, Task, Validation};
 use crate::metrics::ValidationMetric;
 
 /// Share of the samples for validation.
@@ -30,6 +30,10 @@ pub(super) const DEFAULT_EPOCHS: u32 = 10;
 /// The most passes over the training part of a table.
 const MAX_EPOCHS: u32 = 200;
 const PATIENCE: u32 = 20;
+
+fn unless<T, U>(said: &Option<T>, default: U) -> Option<U> {
+    said.is_none().then_some(default)
+}
 
 impl Settings {
     /// The defaults that pictures have, and that every data set had in earlier versions, where tables have others.
@@ -47,23 +51,23 @@ impl Settings {
     /// words.
     pub fn suited_to(&self, data: &Dataset) -> (Settings, Option<String>) {
         let mut chosen = Settings::default();
+        let is_classification = data.task == Task::Classification;
+        let task = unless(&self.data.task, data.task);
+        chosen.data.task = task.filter(|_| !is_classification);
         if !data.is_table() {
-            return (chosen, None);
+            let notice = chosen
+                .data
+                .task
+                .map(|task| format!("chosen: task {}", task.name()));
+            return (chosen, notice);
         }
-        let validation = self.data.validation.unwrap_or(DEFAULT_VALIDATION);
-        let (rows, has_validation) = match &data.validation {
-            Some(_) => (data.train.len(), true),
-            None => {
-                let seed = self.train.seed.unwrap_or(0);
-                let split = stratified(&data.train.labels, validation, seed);
-                (split.train.len(), !split.validation.is_empty())
-            }
-        };
+        // Settings that are refused are so before they get here.
+        let validation =
+            (self.data.how_to_validate()).unwrap_or(Validation::Share(DEFAULT_VALIDATION));
+        let split = data.split(validation, self.train.seed.unwrap_or(0));
+        let (rows, has_validation) = (split.train.len(), !split.validation.is_empty());
         let batch_size = (rows / 100).clamp(16, 256).min(rows).max(1);
         let is_timed = self.train.epochs.is_some();
-        fn unless<T, U>(said: &Option<T>, default: U) -> Option<U> {
-            said.is_none().then_some(default)
-        }
         chosen.data.normalize = unless(&self.data.normalize, Normalize::Standard);
         chosen.model.batch_norm = unless(&self.model.batch_norm, false);
         chosen.train.batch_size = unless(&self.train.batch_size, batch_size);

@@ -9,7 +9,7 @@ use ndarray::Array2;
 use super::keys::KEYS;
 use super::range::Range;
 use super::*;
-use crate::data::Dataset;
+use crate::data::{Dataset, Validation};
 use crate::error::Result;
 use crate::metrics::Metric;
 use crate::optim::{Optimizer, Schedule};
@@ -232,7 +232,7 @@ fn paths_are_text() {
     assert_eq!(settings.flat().len(), 1);
 }
 
-/// A label is read and written in each of its forms; a run learns from one column.
+/// A label is read and written in each of its forms.
 #[test]
 fn labels_are_columns() {
     for (toml, columns, flat) in [
@@ -245,20 +245,9 @@ fn labels_are_columns() {
         assert_eq!(settings.data.label.as_ref().unwrap().columns(), columns);
         assert_eq!(settings.flat()["data.label"], flat);
         assert_eq!(parse(&settings.to_toml().unwrap()).unwrap(), settings);
-        match columns {
-            [one] => {
-                let config = Config::new(&settings).unwrap();
-                assert_eq!(config.source.table.label.as_deref(), Some(*one));
-                assert_eq!(config.resolved.data.label, settings.data.label);
-            }
-            _ => {
-                let error = Config::new(&settings).unwrap_err().to_string();
-                assert!(
-                    error.contains("data.label (--label): expected one column"),
-                    "{error}"
-                );
-            }
-        }
+        let config = Config::new(&settings).unwrap();
+        assert_eq!(config.source.table.labels, columns);
+        assert_eq!(config.resolved.data.label, settings.data.label);
     }
     let named = flags(&["--label", "a,b"]).unwrap().data.label.unwrap();
     assert_eq!(named.column(), Some("a,b"), "a name may have commas");
@@ -302,7 +291,8 @@ fn class_weights_go_by_order_or_name() {
     );
     assert!(balanced.network(2, 3).is_err(), "nobody has counted");
     // Of 24 ants 5 validate, and of 6 bees 1.
-    data.train.labels = (0..30).map(|i| [0, 0, 0, 0, 1][i % 5]).collect();
+    data.train.labels =
+        crate::data::Labels::Classes((0..30).map(|i| [0, 0, 0, 0, 1][i % 5]).collect());
     let found = balanced.for_data(&data).unwrap();
     let expected = [24.0 / (2.0 * 19.0), 24.0 / (2.0 * 5.0), 0.0];
     assert_eq!(found.loss.class_weights(), Some(&expected[..]));
@@ -391,7 +381,7 @@ fn defaults_are_the_study_s() {
     );
     assert_eq!(
         (config.lr, config.validation, config.dropout),
-        (0.001, 0.2, 0.0)
+        (0.001, Validation::Share(0.2), 0.0)
     );
     assert_eq!(config.optimizer, Optimizer::default());
     assert_eq!(config.schedule, Schedule::Constant);

@@ -9,11 +9,11 @@ use serde::de::value::Error as NameError;
 
 use super::class_weights::ClassWeights;
 use super::columns::{Column, Delimiter, Label};
-use super::{OptimizerName, ScheduleName};
+use super::{Embed, LossName, OptimizerName, ScheduleName};
 use crate::backend::Order;
 use crate::backend::select::{Device, Precision};
-use crate::data::Decimal;
 use crate::data::normalize::Normalize;
+use crate::data::{Decimal, Task};
 use crate::metrics::ValidationMetric;
 use crate::ops::activation::Activation;
 use crate::optim::By;
@@ -285,6 +285,9 @@ macro_rules! names {
 
 names!(
     Decimal,
+    Task,
+    LossName,
+    Embed,
     Normalize,
     Activation,
     Order,

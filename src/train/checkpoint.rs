@@ -133,14 +133,12 @@ fn expect_schema(path: &Path, schema: &Schema, found: &Schema) -> Result<()> {
         }
     }
     expect(path, "columns", &schema.columns.len(), &found.columns.len())?;
-    let label = |schema: &Schema| schema.target.as_ref().map(|target| target.name.clone());
-    let no_label = "no label column".to_owned();
-    expect(
-        path,
-        "label column",
-        &label(schema).unwrap_or(no_label.clone()),
-        &label(found).unwrap_or(no_label),
-    )
+    let labels = |schema: &Schema| {
+        let names = schema.targets.iter().map(|target| target.name.clone());
+        names.collect::<Vec<String>>()
+    };
+    expect(path, "label columns", &labels(schema), &labels(found))?;
+    expect(path, "weight column", &schema.weight, &found.weight)
 }
 
 fn expect<T: PartialEq + std::fmt::Debug>(

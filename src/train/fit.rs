@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::other_metrics::OtherMetrics;
 use super::record::{EpochRecord, Summary};
 use super::run_writer::RunWriter;
 use super::trainer::{EpochEnd, Progress, Trainer};
@@ -166,6 +167,7 @@ fn summarise<B: Backend>(
     Summary {
         run_dir: run_dir.map(|r| r.run().path().display().to_string()),
         data: trainer.data().name.clone(),
+        task: trainer.config().task,
         network: trainer.mlp().spec().describe(),
         parameters: trainer.mlp().layout().parameter_count(),
         seed: trainer.config().seed,
@@ -179,14 +181,15 @@ fn summarise<B: Backend>(
         best_epoch: best.map(|b| b.epoch),
         epoch_seconds: records.iter().map(|r| r.train_seconds).collect(),
         train_loss: last.map(|r| r.train_loss).filter(|x| x.is_finite()),
-        train_accuracy: last.map(|r| r.train_accuracy),
+        train_accuracy: last.and_then(|r| r.train_accuracy),
         val_accuracy: best.and_then(|b| b.val_accuracy),
         val_loss: best.and_then(|b| b.val_loss).filter(|x| x.is_finite()),
-        on_request: best.map(|b| b.on_request).unwrap_or_default(),
+        val_others: best.map(|b| b.val_others).unwrap_or_default(),
         test_accuracy: test.and_then(|t| t.get(Metric::Accuracy)),
         test_loss: test
             .and_then(|t| t.get(Metric::Loss))
             .filter(|x| x.is_finite()),
+        test_others: OtherMetrics::of(test),
         diverged: progress.diverged,
         stopped_early: progress.stopped_early,
         interrupted,

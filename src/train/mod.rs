@@ -6,7 +6,10 @@
 
 mod checkpoint;
 mod fit;
+mod folds;
+mod measure;
 mod monitor;
+mod other_metrics;
 mod overview;
 mod record;
 mod run;
@@ -15,9 +18,11 @@ mod run_writer;
 mod trainer;
 
 pub use fit::{Control, History, Observer, Start, fit};
+pub use folds::{FoldsDir, FoldsSummary, fold_settings};
 pub use monitor::Best;
+pub use other_metrics::OtherMetrics;
 pub use overview::{Overview, Status};
-pub use record::{EpochRecord, OnRequest, Summary};
+pub use record::{EpochRecord, Summary};
 pub use run::{Folder, Outcome, RunOptions, run, run_with};
 pub use run_dir::{RunDir, differences};
 pub use run_writer::RunWriter;

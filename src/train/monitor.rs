@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{EpochRecord, OnRequest};
-use crate::data::{Dataset, Split};
+use super::other_metrics::{OtherMetrics, of_validation};
+use super::record::EpochRecord;
+use crate::data::{Dataset, Labels, Split, Task};
 use crate::error::Result;
 use crate::metrics::{DataPart, Evaluation, Metric};
 use crate::settings::{Config, setting_error};
@@ -19,9 +20,9 @@ pub struct Best {
     pub val_accuracy: Option<f64>,
     /// Its validation loss.
     pub val_loss: Option<f64>,
-    /// What else was asked for.
-    #[serde(flatten)]
-    pub on_request: OnRequest,
+    /// What else was measured.
+    #[serde(flatten, with = "of_validation")]
+    pub val_others: OtherMetrics,
 }
 
 impl Best {
@@ -32,7 +33,7 @@ impl Best {
             update,
             val_accuracy: value(Metric::Accuracy),
             val_loss: value(Metric::Loss),
-            on_request: OnRequest::of(validation),
+            val_others: OtherMetrics::of(validation),
         }
     }
 
@@ -41,7 +42,7 @@ impl Best {
         Evaluation::measured(|metric| match metric {
             Metric::Accuracy => self.val_accuracy,
             Metric::Loss => self.val_loss,
-            other => self.on_request.get(other),
+            other => self.val_others.get(other),
         })
     }
 }
@@ -51,26 +52,72 @@ impl Best {
 /// # Errors
 /// Names the setting and what the part lacks.
 pub(super) fn check(config: &Config, data: &Dataset, split: &Split) -> Result<()> {
-    let labels = &data.validation.as_ref().unwrap_or(&data.train).labels;
-    let mut classes = split.validation.iter().map(|&row| labels[row as usize]);
-    let first = classes.next();
-    let has_two = classes.any(|class| Some(class) != first);
+    check_task(config)?;
     for (key, monitor) in config.monitors() {
-        let metric = monitor.metric();
-        let expected = match first {
-            None if metric.is_on_request() => "validation data",
-            Some(_) if metric.needs_two_classes() && !has_two => {
-                "validation samples of at least two classes"
-            }
-            _ => continue,
-        };
-        let name = |class| match data.class_names.get(class as usize) {
-            Some(name) => format!("only {name:?}"),
-            None => format!("only class {class}"),
-        };
-        let found = first.map_or_else(|| "none".to_owned(), name);
-        let message = format!("expected {expected} for {}, found {found}", monitor.name());
-        return Err(setting_error(key, message));
+        if let Some((expected, found)) = lacking(monitor.metric(), config.task, data, split) {
+            let message = format!("expected {expected} for {}, found {found}", monitor.name());
+            return Err(setting_error(key, message));
+        }
+    }
+    Ok(())
+}
+
+/// What a metric needs and the validation part lacks, and what it has instead.
+fn lacking(
+    metric: Metric,
+    task: Task,
+    data: &Dataset,
+    split: &Split,
+) -> Option<(&'static str, String)> {
+    let rows = &split.validation;
+    let labels = &data.validation.as_ref().unwrap_or(&data.train).labels;
+    match labels {
+        _ if rows.is_empty() => {
+            let is_wanted = metric.is_on_request(task);
+            is_wanted.then(|| ("validation data", "none".to_owned()))
+        }
+        _ if metric == Metric::R2 && rows.len() == 1 => {
+            Some(("at least two validation samples", "1".to_owned()))
+        }
+        _ if !metric.needs_two_classes() => None,
+        Labels::Classes(labels) => {
+            let mut classes = rows.iter().map(|&row| labels[row as usize]);
+            let first = classes
+                .next()
+                .filter(|&class| classes.all(|c| c == class))?;
+            let found = match data.class_names.get(first as usize) {
+                Some(name) => format!("only {name:?}"),
+                None => format!("only class {first}"),
+            };
+            Some(("validation samples of at least two classes", found))
+        }
+        Labels::Values { values, columns } => {
+            let has = |row: u32, column: usize| values[row as usize * columns + column] > 0.5;
+            let is_mixed = |column| {
+                rows.iter()
+                    .any(|&row| has(row, column) != has(rows[0], column))
+            };
+            let any = (0..*columns).any(is_mixed);
+            let expected = "a label that some validation samples have and others do not";
+            (!any).then(|| (expected, "none".to_owned()))
+        }
+    }
+}
+
+/// Checks that models of the run's task are judged by what the run goes by.
+fn check_task(config: &Config) -> Result<()> {
+    for (key, monitor) in config.monitors() {
+        if !monitor.metric().is_of(config.task) {
+            let metrics = Metric::of_task(config.task).iter();
+            let names: Vec<String> = metrics.map(|m| m.of(DataPart::Validation).name()).collect();
+            let message = format!(
+                "expected {} with task {}, found {}",
+                names.join(", "),
+                config.task.name(),
+                monitor.name()
+            );
+            return Err(setting_error(key, message));
+        }
     }
     Ok(())
 }
@@ -133,6 +180,11 @@ impl Patience {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::{Features, Samples};
+    use crate::metrics::ValidationMetric;
+    use crate::settings::Settings;
+    use clap::ValueEnum;
+    use std::path::PathBuf;
 
     fn evaluation(accuracy: f64, loss: f64) -> Evaluation {
         Evaluation::new([(Metric::Accuracy, accuracy), (Metric::Loss, loss)])
@@ -149,7 +201,7 @@ mod tests {
 
     #[test]
     fn without_validation_data_the_last_epoch_is_the_best() {
-        assert!(is_better(Metric::MAIN, None, None));
+        assert!(is_better(Metric::Accuracy, None, None));
         assert_eq!(Best::new(3, 7, None).validation(), None);
     }
 
@@ -173,6 +225,75 @@ mod tests {
         // A value that is no number improves on nothing, and whatever follows improves on it.
         assert_eq!(ends(Metric::Loss, &[f64::NAN, 9.0, 9.0]), None);
         assert_eq!(ends(Metric::Loss, &[1.0, f64::NAN, f64::NAN]), Some(2));
+    }
+
+    /// Two labels, of which one is on all samples and the other on the first alone.
+    #[test]
+    fn several_labels_are_ranked_where_they_differ() {
+        let samples = Samples {
+            features: Features::U8(vec![0; 3]),
+            width: 1,
+            labels: Labels::Values {
+                values: vec![1.0, 1.0, 1.0, 0.0, 1.0, 0.0],
+                columns: 2,
+            },
+            weights: None,
+        };
+        let data = Dataset {
+            train: samples,
+            validation: None,
+            test: None,
+            task: Task::Multilabel,
+            class_names: ["a", "b"].map(str::to_owned).to_vec(),
+            unseen: Vec::new(),
+            image: None,
+            table: None,
+            name: String::new(),
+            path: PathBuf::new(),
+            hash: String::new(),
+            notices: Vec::new(),
+        };
+        let lacks = |metric, task, validation: &[u32]| {
+            let split = Split {
+                train: Vec::new(),
+                validation: validation.to_vec(),
+            };
+            lacking(metric, task, &data, &split).map(|(expected, _)| expected)
+        };
+        assert_eq!(lacks(Metric::RocAuc, Task::Multilabel, &[0, 1]), None);
+        let differ = "a label that some validation samples have and others do not";
+        assert_eq!(
+            lacks(Metric::RocAuc, Task::Multilabel, &[1, 2]),
+            Some(differ)
+        );
+        assert_eq!(lacks(Metric::F1Micro, Task::Multilabel, &[1, 2]), None);
+        assert_eq!(
+            lacks(Metric::RocAuc, Task::Multilabel, &[]),
+            Some("validation data")
+        );
+        assert_eq!(lacks(Metric::R2, Task::Regression, &[0, 1]), None);
+        let two = "at least two validation samples";
+        assert_eq!(lacks(Metric::R2, Task::Regression, &[0]), Some(two));
+        assert_eq!(lacks(Metric::R2, Task::Regression, &[]), None);
+    }
+
+    #[test]
+    fn a_metric_of_another_task_is_refused() {
+        let with = |task, monitor: &str| {
+            let mut settings = Settings::default();
+            settings.train.monitor = Some(ValidationMetric::from_str(monitor, false).unwrap());
+            let mut config = Config::new(&settings).unwrap();
+            config.task = task;
+            check_task(&config)
+        };
+        assert!(with(Task::Regression, "val_r2").is_ok());
+        assert!(with(Task::Multilabel, "val_accuracy").is_ok());
+        let error = with(Task::Regression, "val_accuracy").unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        let expected =
+            "expected val_rmse, val_mae, val_r2, val_loss with task regression, found val_accuracy";
+        assert!(error.to_string().ends_with(expected), "{error}");
+        assert!(with(Task::Classification, "val_f1_micro").is_err());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::RunDir;
 use super::monitor::best_record;
 use super::record::{EpochRecord, Summary};
+use crate::data::Task;
 use crate::error::Result;
 use crate::metrics::{DataPart, Evaluation, PartMetric};
 use crate::settings::{Config, Settings};
@@ -45,6 +46,8 @@ impl Status {
 pub struct Overview {
     /// The run's folder.
     pub run_dir: PathBuf,
+    /// What its model tells of a sample.
+    pub task: Task,
     /// How far it came.
     pub status: Status,
     /// Finished epochs.
@@ -80,17 +83,18 @@ impl RunDir {
     /// If one of them cannot be read.
     pub fn overview(&self) -> Result<Overview> {
         let settings = self.settings()?;
-        let monitor = Config::new(&settings)?.monitor.metric();
+        let config = Config::new(&settings)?;
         let records = self.records()?;
         // A run that was resumed after it had ended has a summary of its first part only.
         let summary = self
             .summary()?
             .filter(|s| s.epoch_seconds.len() >= records.len());
-        let best = best_record(&records, monitor);
+        let best = best_record(&records, config.monitor.metric());
         let summarised = summary.as_ref();
         let finished = |r: &&EpochRecord| r.train_loss.is_finite();
         Ok(Overview {
             run_dir: self.path().to_owned(),
+            task: config.task,
             status: match self.holder() {
                 Some(_) => Status::Running,
                 None => summarised.map_or(Status::Unfinished, status),
@@ -126,7 +130,7 @@ fn status(summary: &Summary) -> Status {
 mod tests {
     use super::*;
     use crate::metrics::Metric;
-    use crate::train::OnRequest;
+    use crate::train::OtherMetrics;
     use std::fs;
 
     fn record(epoch: u32, val: Option<(f64, f64)>) -> String {
@@ -135,10 +139,10 @@ mod tests {
             epoch,
             train_loss: 1.5,
             train_loss_sum: 3.0,
-            train_accuracy: 0.5,
+            train_accuracy: Some(0.5),
             val_loss: loss,
             val_accuracy: accuracy,
-            on_request: OnRequest::default(),
+            val_others: OtherMetrics::default(),
             lr: 0.1,
             train_seconds: 0.25,
             samples_per_second: 10.0,

@@ -2,50 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::other_metrics::{OtherMetrics, of_test, of_validation};
+use crate::data::Task;
 use crate::metrics::{DataPart, Evaluation, Metric, PartMetric};
 use crate::statistics::Interval;
-
-/// Metrics of the validation part that are measured only where they are asked for. One that was not is not written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct OnRequest {
-    /// Mean recall of the classes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub val_balanced_accuracy: Option<f64>,
-    /// Mean F1 of the classes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub val_f1_macro: Option<f64>,
-    /// Area under the ROC curve.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub val_roc_auc: Option<f64>,
-    /// Average precision.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub val_average_precision: Option<f64>,
-}
-
-impl OnRequest {
-    /// Those that an evaluation on the validation part has.
-    pub fn of(evaluation: Option<Evaluation>) -> Self {
-        let value = |metric| evaluation.and_then(|e| e.get(metric));
-        OnRequest {
-            val_balanced_accuracy: value(Metric::BalancedAccuracy),
-            val_f1_macro: value(Metric::F1Macro),
-            val_roc_auc: value(Metric::RocAuc),
-            val_average_precision: value(Metric::AveragePrecision),
-        }
-    }
-
-    /// The value of a metric, if it was measured.
-    pub fn get(&self, metric: Metric) -> Option<f64> {
-        match metric {
-            Metric::BalancedAccuracy => self.val_balanced_accuracy,
-            Metric::F1Macro => self.val_f1_macro,
-            Metric::RocAuc => self.val_roc_auc,
-            Metric::AveragePrecision => self.val_average_precision,
-            Metric::Accuracy | Metric::Loss => None,
-        }
-    }
-}
 
 /// One epoch: a line of `metrics.jsonl`. What was not measured, or is not finite, is null there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -58,15 +18,15 @@ pub struct EpochRecord {
     /// The batches' mean objectives, summed.
     #[serde(deserialize_with = "null_is_nan")]
     pub train_loss_sum: f64,
-    /// Share of correct samples, each before its update and with dropout.
-    pub train_accuracy: f64,
-    /// Mean cross-entropy on the validation part.
+    /// Share of correct samples, each before its update and with dropout. Numbers have none.
+    pub train_accuracy: Option<f64>,
+    /// Mean loss on the validation part.
     pub val_loss: Option<f64>,
     /// Share of correct validation samples.
     pub val_accuracy: Option<f64>,
-    /// What else was asked for.
-    #[serde(flatten)]
-    pub on_request: OnRequest,
+    /// What else was measured on the validation part.
+    #[serde(flatten, with = "of_validation")]
+    pub val_others: OtherMetrics,
     /// The rate of the epoch's last update.
     pub lr: f64,
     /// Seconds in the training part, without validation and files.
@@ -79,11 +39,11 @@ impl EpochRecord {
     /// The value of a metric, if it was measured.
     pub fn get(&self, PartMetric { part, metric }: PartMetric) -> Option<f64> {
         match (part, metric) {
-            (DataPart::Training, Metric::Accuracy) => Some(self.train_accuracy),
+            (DataPart::Training, Metric::Accuracy) => self.train_accuracy,
             (DataPart::Training, Metric::Loss) => Some(self.train_loss),
             (DataPart::Validation, Metric::Accuracy) => self.val_accuracy,
             (DataPart::Validation, Metric::Loss) => self.val_loss,
-            (DataPart::Validation, metric) => self.on_request.get(metric),
+            (DataPart::Validation, metric) => self.val_others.get(metric),
             (DataPart::Training | DataPart::Test, _) => None,
         }
     }
@@ -106,6 +66,9 @@ pub struct Summary {
     pub run_dir: Option<String>,
     /// The data set's name.
     pub data: String,
+    /// What the model says of a sample; classes are not written down.
+    #[serde(default, skip_serializing_if = "Task::is_classification")]
+    pub task: Task,
     /// The network in words.
     pub network: String,
     /// Trained numbers.
@@ -133,13 +96,16 @@ pub struct Summary {
     pub val_accuracy: Option<f64>,
     /// Validation loss of the model.
     pub val_loss: Option<f64>,
-    /// What else of the model was asked for.
-    #[serde(flatten)]
-    pub on_request: OnRequest,
+    /// What else of the model was measured on the validation part.
+    #[serde(flatten, with = "of_validation")]
+    pub val_others: OtherMetrics,
     /// Test accuracy of the model.
     pub test_accuracy: Option<f64>,
     /// Test loss of the model.
     pub test_loss: Option<f64>,
+    /// What else of the model was measured on the test part.
+    #[serde(flatten, with = "of_test")]
+    pub test_others: OtherMetrics,
     /// The loss stopped being a number.
     pub diverged: bool,
     /// Patience ran out before the last epoch.
@@ -158,8 +124,9 @@ impl Summary {
             (DataPart::Validation, Metric::Loss) => self.val_loss,
             (DataPart::Test, Metric::Accuracy) => self.test_accuracy,
             (DataPart::Test, Metric::Loss) => self.test_loss,
-            (DataPart::Validation, metric) => self.on_request.get(metric),
-            (DataPart::Training | DataPart::Test, _) => None,
+            (DataPart::Validation, metric) => self.val_others.get(metric),
+            (DataPart::Test, metric) => self.test_others.get(metric),
+            (DataPart::Training, _) => None,
         }
     }
 
@@ -195,21 +162,68 @@ mod tests {
         assert_eq!(value("test_loss"), None);
     }
 
+    /// Accuracy and loss have fields of their own.
     #[test]
-    fn metrics_on_request_are_written_where_they_were_measured() {
+    fn other_metrics_are_written_where_they_were_measured() {
         let mut record: EpochRecord = serde_json::from_str(RECORD).unwrap();
-        let asked = [(Metric::F1Macro, 0.5), (Metric::RocAuc, 0.75)];
-        record.on_request = OnRequest::of(Some(Evaluation::new(asked)));
+        let asked = [
+            (Metric::Loss, 0.1),
+            (Metric::Accuracy, 0.2),
+            (Metric::F1Macro, 0.5),
+            (Metric::RocAuc, 0.75),
+        ];
+        record.val_others = OtherMetrics::of(Some(Evaluation::new(asked)));
         let json = serde_json::to_string(&record).unwrap();
         let after = r#""val_accuracy":0.625,"#;
         let more = r#""val_f1_macro":0.5,"val_roc_auc":0.75,"#;
         assert_eq!(json, RECORD.replace(after, &format!("{after}{more}")));
         let again: EpochRecord = serde_json::from_str(&json).unwrap();
-        assert_eq!(again.on_request, record.on_request);
-        for metric in Metric::ALL.into_iter().filter(|m| m.is_on_request()) {
+        assert_eq!(again.val_others, record.val_others);
+        for metric in Metric::ALL {
             let of_part = metric.of(DataPart::Validation);
             let written = serde_json::to_value(&record).unwrap()[of_part.name()].as_f64();
             assert_eq!(record.get(of_part), written);
+        }
+    }
+
+    #[test]
+    fn a_record_of_numbers_has_their_metrics_and_no_accuracy() {
+        let json = RECORD
+            .replace("0.5,\"val_loss\"", "null,\"val_loss\"")
+            .replace(
+                "\"val_accuracy\":0.625",
+                "\"val_accuracy\":null,\"val_rmse\":1234567.8,\"val_mae\":0.25,\"val_r2\":-1e300",
+            );
+        let record: EpochRecord = serde_json::from_str(&json).unwrap();
+        let value = |name| record.get(PartMetric::from_name(name).unwrap());
+        assert_eq!(
+            (value("train_accuracy"), value("val_accuracy")),
+            (None, None)
+        );
+        assert_eq!(value("val_rmse"), Some(1_234_567.8));
+        assert_eq!(
+            (value("val_r2"), value("val_f1_micro")),
+            (Some(-1e300), None)
+        );
+        let again = serde_json::to_string(&record).unwrap();
+        let read: EpochRecord = serde_json::from_str(&again).unwrap();
+        assert_eq!(read.val_others, record.val_others);
+        assert_eq!(again.replace("1e+300", "1e300"), json);
+    }
+
+    #[test]
+    fn a_metric_that_is_no_number_is_refused_by_its_name() {
+        let with = |text: &str| {
+            let json = RECORD.replace('{', &format!("{{\"val_r2\":{text},"));
+            serde_json::from_str::<EpochRecord>(&json)
+        };
+        let r2 = Metric::R2.of(DataPart::Validation);
+        assert_eq!(with("0.5").unwrap().get(r2), Some(0.5));
+        assert_eq!(with("1").unwrap().get(r2), Some(1.0));
+        assert_eq!(with("null").unwrap().get(r2), None);
+        for text in ["\"high\"", "[0.5]", "true"] {
+            let error = with(text).unwrap_err().to_string();
+            assert!(error.contains("val_r2"), "{error}");
         }
     }
 
@@ -228,27 +242,36 @@ mod tests {
 
     #[test]
     fn every_metric_of_a_summary_is_found_by_its_name() {
+        let of = |first: f64| {
+            let values = (0..).map(|i| first + f64::from(i));
+            OtherMetrics::of(Some(Evaluation::new(Metric::ALL.into_iter().zip(values))))
+        };
         let summary = Summary {
             train_loss: Some(1.0),
             train_accuracy: Some(2.0),
             val_loss: Some(3.0),
             val_accuracy: Some(4.0),
-            on_request: OnRequest {
-                val_balanced_accuracy: Some(6.0),
-                val_f1_macro: Some(7.0),
-                val_roc_auc: Some(8.0),
-                val_average_precision: Some(9.0),
-            },
+            val_others: of(6.0),
+            test_others: of(20.0),
             test_loss: Some(5.0),
             test_accuracy: Some(0.75),
             test_samples: 100,
+            task: Task::Multilabel,
             ..Summary::default()
         };
         let json = serde_json::to_value(&summary).unwrap();
+        assert_eq!(json["task"], "multilabel");
+        assert_eq!(
+            serde_json::from_value::<Summary>(json.clone()).unwrap(),
+            summary
+        );
         for part in DataPart::ALL {
             for metric in Metric::ALL {
                 let of_part = metric.of(part);
                 assert_eq!(summary.get(of_part), json[of_part.name()].as_f64());
+                let is_measured =
+                    part != DataPart::Training || matches!(metric, Metric::Accuracy | Metric::Loss);
+                assert_eq!(summary.get(of_part).is_some(), is_measured);
             }
         }
         assert_eq!(

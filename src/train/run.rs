@@ -264,12 +264,13 @@ mod tests {
             let error = run(config(1), Arc::new(wrong), None, &mut ()).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{error}");
         };
-        refused(|data| data.train.labels[0] = 3);
-        refused(|data| data.train.labels.truncate(2));
+        refused(|data| data.train.labels.classes_mut()[0] = 3);
+        refused(|data| data.train.labels = vec![0, 1].into());
         refused(|data| data.train.width = 7);
         refused(|data| {
             data.validation = Some(crate::data::Samples {
-                labels: vec![],
+                labels: vec![].into(),
+                weights: None,
                 ..data.train.clone()
             })
         });

@@ -153,7 +153,7 @@ impl RunWriter {
 }
 
 /// Makes the first free `run-NNNN`. Making a folder fails if it exists, so two programs never take the same one.
-fn next_free(parent: &Path) -> Result<PathBuf> {
+pub(super) fn next_free(parent: &Path) -> Result<PathBuf> {
     durable::create_dir_all(parent)?;
     for number in 1_u32.. {
         let path = parent.join(format!("run-{number:04}"));

@@ -6,17 +6,18 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use super::measure::{always_measured, measure};
 use super::monitor::{self, Best, Patience, is_better};
-use super::record::OnRequest;
+use super::other_metrics::OtherMetrics;
 use super::{EpochRecord, Observer};
 use crate::backend::Backend;
 use crate::data::batches::{self, Augmentation};
-use crate::data::{Dataset, Fitted, Split};
+use crate::data::{Dataset, Fitted, Split, TargetScale, Task};
 use crate::error::Result;
 use crate::metrics::{Evaluation, Metric};
 use crate::model::Model;
 use crate::model::tensors::TensorFile;
-use crate::model::{self, Description, EVALUATION_ROWS, Predictions, known_rows, with_errors};
+use crate::model::{Description, EVALUATION_ROWS, known_rows, with_errors};
 use crate::nn::{Feed, Rows};
 use crate::nn::{Mlp, NetworkSpec, Update, init};
 use crate::ops::loss::BatchLoss;
@@ -155,8 +156,8 @@ impl<B: Backend> Trainer<B> {
             .check(data.image)
             .map_err(|e| crate::settings::within("data", e))?;
 
-        let data = Fitted::new(data, &split.train)?;
-        let spec = config.network(data.train().width, data.data().classes())?;
+        let data = Fitted::new(data, &split.train, config.bins())?;
+        let spec = config.network_for(&data)?;
         check_sizes(&config, &spec, &split)?;
         let normalizer = data.normalizer(config.normalize, &split.train);
         let capacity = config.batch_size.max(EVALUATION_ROWS);
@@ -166,7 +167,10 @@ impl<B: Backend> Trainer<B> {
             None => init::draw(mlp.spec(), config.init, config.seed),
         };
         mlp.load(&params, &running)?;
-        let feed = Feed::new(mlp.backend(), normalizer, capacity)?;
+        let target_scale = (config.task == Task::Regression)
+            .then(|| TargetScale::fit(&data.train().labels, &split.train))
+            .flatten();
+        let feed = Feed::new(mlp.backend(), normalizer, capacity)?.with_targets(target_scale);
         let training = feed.rows(mlp.backend(), data.train(), split.train.clone())?;
         let known = known_rows(data.validation(), &split.validation, mlp.spec().outputs);
         let validation = match &data.data().validation {
@@ -238,6 +242,8 @@ impl<B: Backend> Trainer<B> {
         let (spec, names) = (self.mlp.spec().clone(), data.class_names.clone());
         let image = data.image;
         let mut description = Description::new(spec, normalizer, names, image, origin, settings);
+        description.task = self.config.task;
+        description.target_scale = self.feed.target_scale().cloned();
         description.schema = self.data.schema().cloned();
         description
     }
@@ -399,20 +405,12 @@ impl<B: Backend> Trainer<B> {
             return Ok(None);
         };
         let samples = self.data.validation();
-        let asked = self.config.measured_on_request();
-        let mut predictions = (!asked.is_empty()).then(Predictions::default);
-        let (mlp, seen) = (&mut self.mlp, predictions.as_mut());
-        let mut evaluation = model::evaluate(mlp, &mut self.feed, samples, rows, seen)?;
-        if let Some(predictions) = predictions {
-            let known = known_rows(samples, &self.split.validation, self.mlp.spec().outputs);
-            let labels: Vec<u32> = known
-                .iter()
-                .map(|&row| samples.labels[row as usize])
-                .collect();
-            let predicted = predictions.of(&labels);
-            let value = |&metric: &Metric| Some((metric, predicted.get(metric)?));
-            evaluation.extend(asked.iter().filter_map(value));
-        }
+        let known = known_rows(samples, &self.split.validation, self.mlp.spec().outputs);
+        let mut metrics = always_measured(self.config.task);
+        metrics.extend(self.config.measured_on_request());
+        let (mlp, feed, plain) = (&mut self.mlp, &mut self.feed, self.config.loss.plain());
+        let part = (samples, &known[..]);
+        let evaluation = measure(mlp, feed, part, rows, &plain, &metrics)?;
         let all = self.split.validation.len();
         Ok(Some(with_errors(evaluation, rows.len(), all)))
     }
@@ -423,10 +421,12 @@ impl<B: Backend> Trainer<B> {
             epoch: self.progress.epoch + 1,
             train_loss: p.loss(),
             train_loss_sum: p.loss_sum,
-            train_accuracy: p.accuracy(),
+            train_accuracy: Metric::Accuracy
+                .is_of(self.config.task)
+                .then(|| p.accuracy()),
             val_loss: evaluation.and_then(|e| e.get(Metric::Loss)),
             val_accuracy: evaluation.and_then(|e| e.get(Metric::Accuracy)),
-            on_request: OnRequest::of(evaluation),
+            val_others: OtherMetrics::of(evaluation),
             lr: p.lr,
             train_seconds: p.seconds,
             samples_per_second: p.samples as f64 / p.seconds,
@@ -479,8 +479,10 @@ impl<B: Backend> Trainer<B> {
         let evaluation = match known.len() {
             0 => Evaluation::new([(Metric::Accuracy, 0.0)]),
             count => {
-                let rows = self.feed.rows(self.mlp.backend(), test, known)?;
-                let known = model::evaluate(&mut self.mlp, &mut self.feed, test, &rows, None)?;
+                let (mlp, feed, plain) = (&mut self.mlp, &mut self.feed, self.config.loss.plain());
+                let rows = feed.rows(mlp.backend(), test, known.clone())?;
+                let metrics = always_measured(self.config.task);
+                let known = measure(mlp, feed, (test, &known), &rows, &plain, &metrics)?;
                 with_errors(known, count, all.len())
             }
         };

@@ -123,7 +123,8 @@ fn count_on_a_device() -> usize {
     let samples = Samples {
         features: Features::U8((0..60 * 30).map(|i| (i * 37 % 251) as u8).collect()),
         width: 30,
-        labels: (0..60).map(|i| i % 10).collect(),
+        labels: chainrule::data::Labels::Classes((0..60).map(|i| i % 10).collect()),
+        weights: None,
     };
     let mut feed = Feed::new(mlp.backend(), Normalizer::identity(30), 15).unwrap();
     let order = (0..60).rev().collect();

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::process::Command;
 
 use chainrule::backend::Cuda;
-use chainrule::data::{Dataset, Features, ImageShape, Samples};
+use chainrule::data::{Dataset, Features, ImageShape, Labels, Samples, Task};
 use flate2::read::GzDecoder;
 
 use crate::emulator;
@@ -86,16 +86,20 @@ pub(crate) fn fashion(train: usize, test: usize) -> Dataset {
             784,
         )),
         width: 784,
-        labels: start(&format!("{part}-labels-idx1-ubyte.gz"), 8, count, 1)
-            .into_iter()
-            .map(u32::from)
-            .collect(),
+        labels: Labels::Classes(
+            start(&format!("{part}-labels-idx1-ubyte.gz"), 8, count, 1)
+                .into_iter()
+                .map(u32::from)
+                .collect(),
+        ),
+        weights: None,
     };
     Dataset {
         unseen: Vec::new(),
         table: None,
         train: samples("train", train),
         validation: None,
+        task: Task::Classification,
         test: (test > 0).then(|| samples("t10k", test)),
         class_names: (0..10).map(|c| c.to_string()).collect(),
         image: Some(ImageShape {

@@ -1,4 +1,3 @@
-use super::super::classes::Classes;
 use super::super::open::tests::gzip;
 use super::super::table::Treatment;
 use super::*;
@@ -12,7 +11,7 @@ fn source(bytes: &[u8]) -> InputFile {
 
 fn options(label: Option<&str>) -> TableOptions {
     TableOptions {
-        label: label.map(str::to_owned),
+        labels: label.map(str::to_owned).into_iter().collect(),
         ..TableOptions::default()
     }
 }
@@ -31,8 +30,11 @@ fn table(text: &str, label: Option<&str>) -> Found {
 }
 
 fn with_options(text: &str, options: &TableOptions) -> Result<Found> {
-    let read = read(source(text.as_bytes()), options)?;
-    let (classes, labels) = Classes::of(read.labels);
+    let mut read = read(source(text.as_bytes()), options)?;
+    let classes = read
+        .label(Path::new("t.csv"), Some(Task::Classification))?
+        .classes;
+    let labels = read.samples.labels.classes().to_vec();
     let Features::F64(values) = read.samples.features else {
         panic!("not f64")
     };
@@ -157,8 +159,9 @@ fn other_delimiters_and_gzip() {
         assert_eq!(values(&table), (&[1.0, 2.0, 3.0, 4.0][..], &[0, 1][..]));
     }
     let packed = gzip(b"1,2,0\n3,4,1\n");
-    let read = read(source(&packed), &options(None)).unwrap();
-    assert_eq!(Classes::of(read.labels).1, [0, 1]);
+    let mut read = read(source(&packed), &options(None)).unwrap();
+    read.label(Path::new("t.csv"), None).unwrap();
+    assert_eq!(read.samples.labels.classes(), [0, 1]);
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("cut.csv");
     std::fs::write(&path, &packed[..packed.len() - 3]).unwrap();
@@ -243,13 +246,10 @@ fn columns_that_are_left_out_or_name_rows() {
     // The label is then the last of the others.
     let table = with_options("n,a,b,label\nr1,1,2,x\nr2,3,4,y\n", &options).unwrap();
     assert_eq!(table.class_names, ["2", "4"]);
-    options.label = Some("label".to_owned());
+    options.labels = vec!["label".to_owned()];
     let message = with_options("n,a,b,label\nr1,1,2,x\nr2,3,4,y\n", &options);
     let message = message.err().unwrap().to_string();
-    assert!(
-        message.contains("another column than the label"),
-        "{message}"
-    );
+    assert!(message.contains("another column than a label"), "{message}");
     let twice = error("a,b,a,label\n1,2,3,0\n4,5,6,1\n", None);
     assert!(twice.contains("\"a\" twice, in columns 1 and 3"), "{twice}");
     assert!(twice.contains("--drop 0 or --drop 2"), "{twice}");

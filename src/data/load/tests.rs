@@ -97,8 +97,8 @@ fn a_folder_of_idx_files() {
     let folder = DataFolder::new(&idx_files(label_file(1, &[9])));
     let data = folder.load(".", true).unwrap();
     assert_eq!(data.train.features, Features::U8(vec![5; 12]));
-    assert_eq!(data.train.labels, [0, 7, 1]);
-    assert_eq!(data.test.unwrap().labels, [9]);
+    assert_eq!(data.train.labels.classes(), [0, 7, 1]);
+    assert_eq!(data.test.unwrap().labels.classes(), [9]);
     assert_eq!(data.validation, None);
     assert_eq!((data.image.unwrap().height, data.train.width), (2, 4));
     let digits: Vec<String> = (0..10).map(|i| i.to_string()).collect();
@@ -136,7 +136,10 @@ fn the_test_part_is_read_by_itself() {
     }
     let test = folder.load_test(".", 4).unwrap().unwrap();
     assert_eq!(test.samples.features, Features::U8(vec![6; 4]));
-    assert_eq!((test.samples.labels, test.class_names.len()), (vec![9], 10));
+    assert_eq!(
+        (test.samples.labels, test.class_names.len()),
+        (vec![9].into(), 10)
+    );
     assert_eq!(test.image.unwrap().height, 2);
     assert!(test.notices[0].contains("not the official"));
 
@@ -161,7 +164,7 @@ fn the_test_part_is_read_by_itself() {
     assert_eq!(test.class_names, ["4"]);
     assert_eq!(
         (test.samples.labels, test.name.as_str()),
-        (vec![0], "a.npz")
+        (vec![0].into(), "a.npz")
     );
     assert!(
         folder.load_test("a.csv", 2).unwrap().is_none(),
@@ -196,8 +199,8 @@ fn the_test_part_alone_equals_that_of_the_whole_data_set() {
         let of_all = all.test.unwrap();
         assert_eq!(test.samples.features, of_all.features);
         assert_eq!(
-            names(&test.class_names, &test.samples.labels),
-            names(&all.class_names, &of_all.labels)
+            names(&test.class_names, test.samples.labels.classes()),
+            names(&all.class_names, of_all.labels.classes())
         );
         assert_eq!(
             (test.name, test.path, test.image),
@@ -282,9 +285,9 @@ fn an_npz_file_and_the_same_folder() {
         let data = folder.load(name, true).unwrap();
         let expected = vec![0.0, 0.5, 1.0, 1.5, 2.0, 2.5];
         assert_eq!(data.train.features, Features::F32(expected), "{name}");
-        assert_eq!(data.train.labels, [0, 2, 1]);
-        assert_eq!(data.validation.as_ref().unwrap().labels, [3]);
-        assert_eq!(data.test.as_ref().unwrap().labels, [4, 0]);
+        assert_eq!(data.train.labels.classes(), [0, 2, 1]);
+        assert_eq!(data.validation.as_ref().unwrap().labels.classes(), [3]);
+        assert_eq!(data.test.as_ref().unwrap().labels.classes(), [4, 0]);
         assert_eq!(data.class_names, ["0", "1", "2"]);
         assert_eq!(data.unseen, ["4", "5"]);
         assert!(data.notices[0].ends_with("not in the loss: 4, 5"));
@@ -364,7 +367,7 @@ fn names_of_arrays_in_any_case_and_with_train() {
             let data = folder.load(name, true).unwrap();
             assert_eq!(
                 (data.train.len(), data.validation.unwrap().labels),
-                (2, vec![1])
+                (2, vec![1].into())
             );
         }
         assert_eq!(folder.read("a.npz", 3).unwrap().1.samples.len(), 2);
@@ -463,7 +466,7 @@ fn files_that_are_not_data_sets() {
     let with_label = load(&LoadOptions {
         path: Some(folder.path("data.npz")),
         table: TableOptions {
-            label: Some("0".to_owned()),
+            labels: vec!["0".to_owned()],
             ..TableOptions::default()
         },
         ..LoadOptions::default()
@@ -488,7 +491,7 @@ fn samples_without_a_label_are_left_out_of_tables() {
     ]);
     let data = folder.load("table.npz", true).unwrap();
     assert_eq!(data.train.features, Features::F32(vec![0.0, 0.5, 2.0, 2.5]));
-    assert_eq!(data.train.labels, [0, 1]);
+    assert_eq!(data.train.labels.classes(), [0, 1]);
     let notice = "rows of x without a label are left out: 1 (the first at position 1)";
     assert_eq!(data.notices, [notice]);
     let error = folder.error("picture.npz");
@@ -562,6 +565,13 @@ fn the_official_files_are_recognised() {
         (60_000, 10_000)
     );
     assert!(data.notices.is_empty());
-    let of_class = |class| data.train.labels.iter().filter(|&&l| l == class).count();
+    let of_class = |class| {
+        data.train
+            .labels
+            .classes()
+            .iter()
+            .filter(|&&l| l == class)
+            .count()
+    };
     assert!((0..10).all(|class| of_class(class) == 6000));
 }

@@ -41,7 +41,7 @@ impl TableCell {
     }
 
     /// The cell at a place of a table.
-    pub(super) fn at(features: &Features, place: usize) -> Self {
+    pub(in crate::data) fn at(features: &Features, place: usize) -> Self {
         match features {
             Features::U8(values) => TableCell::Number(values[place].into()),
             Features::F32(values) => TableCell::of(values[place].into()),

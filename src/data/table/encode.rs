@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{RowSource, Schema, SchemaColumn, TableCell, Treatment};
+use super::{RowSource, Schema, SchemaColumn, TableCell, Treatment, piecewise};
 use crate::data::text_cell::{is_code, truth_value};
 use crate::data::{Features, Samples};
 use crate::error::{Error, Result};
@@ -45,6 +45,7 @@ impl Schema {
             features,
             width,
             labels: samples.labels.clone(),
+            weights: samples.weights.clone(),
         };
         Ok((Some(encoded), notices))
     }
@@ -52,7 +53,7 @@ impl Schema {
     /// Whether all columns are numbers as they are, and none is missing.
     fn is_identity_on(&self, samples: &Samples) -> bool {
         let stays = |column: &SchemaColumn| {
-            matches!(column.treatment, Treatment::Number { missing: false, .. })
+            column.treatment.is_plain_number() && column.treatment.inputs() == 1
         };
         self.columns.iter().all(stays) && samples.features.first_not_finite().is_none()
     }
@@ -94,17 +95,31 @@ impl<'a> ColumnEncoder<'a> {
     fn encode(&mut self, row: usize, cell: TableCell, out: &mut [f64]) -> Result<()> {
         match &self.column.treatment {
             Treatment::Empty => {}
-            Treatment::Number { median, missing } => match (self.number(row, cell)?, median) {
-                (Some(number), _) => out[0] = number,
-                (None, Some(median)) => self.impute(*median, *missing, out),
-                (None, None) => {
-                    return Err(self.wrong(row, "a number", "an empty cell".to_owned()));
+            Treatment::Number {
+                median,
+                missing,
+                edges,
+            } => {
+                let (inputs, marks) = out.split_at_mut(out.len() - usize::from(*missing));
+                let number = match (self.number(row, cell)?, median) {
+                    (Some(number), _) => number,
+                    (None, Some(median)) => self.impute(*median, marks),
+                    (None, None) => {
+                        return Err(self.wrong(row, "a number", "an empty cell".to_owned()));
+                    }
+                };
+                match &edges[..] {
+                    [] => inputs[0] = number,
+                    edges => piecewise::encode(number, edges, inputs),
                 }
-            },
-            Treatment::Boolean { median, missing } => match self.truth(row, cell)? {
-                Some(number) => out[0] = number,
-                None => self.impute(*median, *missing, out),
-            },
+            }
+            Treatment::Boolean { median, .. } => {
+                let (input, marks) = out.split_at_mut(1);
+                input[0] = match self.truth(row, cell)? {
+                    Some(number) => number,
+                    None => self.impute(*median, marks),
+                };
+            }
             Treatment::Category {
                 categories,
                 missing,
@@ -121,12 +136,13 @@ impl<'a> ColumnEncoder<'a> {
         Ok(())
     }
 
-    fn impute(&mut self, median: f64, missing: bool, out: &mut [f64]) {
-        out[0] = median;
-        match missing {
-            true => out[1] = 1.0,
-            false => self.imputed += 1,
+    /// The number for a missing one, which the input that marks missing ones says, if the column has one.
+    fn impute(&mut self, median: f64, marks: &mut [f64]) -> f64 {
+        match marks {
+            [mark] => *mark = 1.0,
+            _ => self.imputed += 1,
         }
+        median
     }
 
     /// The number in a cell; `None` if it is missing.

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{RowSource, Schema, SchemaColumn, Table, TableCell, Treatment, WantedKind};
+use super::{RowSource, Schema, SchemaColumn, Table, TableCell, Treatment, WantedKind, piecewise};
 use crate::data::Samples;
 use crate::data::text_cell::{is_almost_number, is_boolean, is_code, is_date, truth_value};
 use crate::error::{Error, Result};
@@ -15,11 +15,17 @@ const FEW_NUMBERS: usize = 20;
 const MANY_ROWS: usize = 10;
 
 impl Schema {
-    /// Fits on the rows `rows` of the training samples of a table. Returns what the user should know, too.
+    /// Fits on the rows `rows` of the training samples of a table. With `bins` numbers are encoded piecewise linearly,
+    /// by at most so many bins. Returns what the user should know, too.
     ///
     /// # Errors
     /// Names a column that cannot be a feature, with the flag that helps.
-    pub fn fit(table: &Table, samples: &Samples, rows: &[u32]) -> Result<(Schema, Vec<String>)> {
+    pub fn fit(
+        table: &Table,
+        samples: &Samples,
+        rows: &[u32],
+        bins: Option<u32>,
+    ) -> Result<(Schema, Vec<String>)> {
         let mut notices = Vec::new();
         let mut columns = Vec::with_capacity(table.columns.len());
         for (index, column) in table.columns.iter().enumerate() {
@@ -33,6 +39,7 @@ impl Schema {
                 source: &table.train,
                 column: &fitted,
                 seen: Seen::new(samples, rows, index),
+                bins,
             };
             let treatment = fit.treatment(column.wanted, &mut notices)?;
             notices.extend(fit.identifier(rows, &treatment));
@@ -42,7 +49,8 @@ impl Schema {
         let schema = Schema {
             has_names: table.has_names,
             file_columns: table.file_columns,
-            target: table.target.clone(),
+            targets: table.targets.clone(),
+            weight: table.weight.clone(),
             ids: table.ids.clone(),
             columns,
         };
@@ -115,6 +123,7 @@ struct ColumnFit<'a> {
     source: &'a RowSource,
     column: &'a SchemaColumn,
     seen: Seen,
+    bins: Option<u32>,
 }
 
 impl ColumnFit<'_> {
@@ -173,9 +182,15 @@ impl ColumnFit<'_> {
             let expected = "a finite number, or an empty cell for a missing one";
             return Err(self.wrong(row, expected, "an infinite one".to_owned()));
         }
+        let (median, missing) = (median(&mut numbers), self.seen.missing);
+        let edges = self.bins.map(|bins| {
+            numbers.extend(std::iter::repeat_n(median, missing));
+            piecewise::edges(&mut numbers, bins)
+        });
         Ok(Treatment::Number {
-            median: Some(median(&mut numbers)),
-            missing: self.seen.missing > 0,
+            median: Some(median),
+            missing: missing > 0,
+            edges: edges.unwrap_or_default(),
         })
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Schema;
 use crate::data::{Dataset, Normalize, Normalizer, Samples};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A data set, encoded by a schema that was fitted on its training rows alone. Data that are no table stay as they are.
 #[derive(Debug)]
@@ -19,11 +19,12 @@ pub struct Fitted {
 }
 
 impl Fitted {
-    /// Fits on the rows `rows` of the training samples.
+    /// Fits on the rows `rows` of the training samples. With `bins` numbers are encoded piecewise linearly.
     ///
     /// # Errors
-    /// As [`Schema::fit`]; also if a cell of any part does not fit the schema.
-    pub fn new(data: Arc<Dataset>, rows: &[u32]) -> Result<Self> {
+    /// As [`Schema::fit`]; also if a cell of any part does not fit the schema, or data that are no table would be
+    /// encoded.
+    pub fn new(data: Arc<Dataset>, rows: &[u32], bins: Option<u32>) -> Result<Self> {
         let mut fitted = Fitted {
             data,
             schema: None,
@@ -33,9 +34,15 @@ impl Fitted {
             notices: Vec::new(),
         };
         let Some(table) = &fitted.data.table else {
-            return Ok(fitted);
+            return match bins {
+                None => Ok(fitted),
+                Some(_) => {
+                    let message = "expected a table, whose columns can be encoded, found pictures";
+                    Err(Error::setting("model.embed", message))
+                }
+            };
         };
-        let (schema, mut notices) = Schema::fit(table, &fitted.data.train, rows)?;
+        let (schema, mut notices) = Schema::fit(table, &fitted.data.train, rows, bins)?;
         let mut encode = |part: &str, samples: &Samples, source| -> Result<_> {
             let (encoded, found) = schema.encode(samples, source)?;
             notices.extend(found.iter().map(|notice| format!("{part} part: {notice}")));

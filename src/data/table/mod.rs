@@ -9,6 +9,7 @@ mod cell;
 mod encode;
 mod fit;
 mod fitted;
+mod piecewise;
 mod row_lines;
 mod schema;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use super::Samples;
 
 pub(super) use cell::TableCell;
 pub use fitted::Fitted;
+pub use piecewise::MAX_BINS;
 pub(super) use row_lines::RowLines;
 pub(super) use schema::select_columns;
 pub use schema::{Schema, SchemaColumn, TargetColumn, Treatment};
@@ -56,8 +58,10 @@ pub struct Table {
     pub has_names: bool,
     /// Columns in the file, features and others; 0 for arrays.
     pub file_columns: usize,
-    /// The label column, for files that have one.
-    pub target: Option<TargetColumn>,
+    /// The label columns, for files that have some.
+    pub targets: Vec<TargetColumn>,
+    /// The column that says how much each sample counts in training.
+    pub weight: Option<String>,
     /// The columns that name rows.
     pub ids: Vec<String>,
     /// Where the rows of the training part come from.
@@ -127,7 +131,8 @@ impl Table {
         Schema {
             has_names: self.has_names,
             file_columns: self.file_columns,
-            target: self.target.clone(),
+            targets: self.targets.clone(),
+            weight: self.weight.clone(),
             ids: self.ids.clone(),
             columns: self.columns.iter().map(column).collect(),
         }

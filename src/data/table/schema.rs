@@ -1,10 +1,11 @@
 //! What a model knows of the columns that it was trained on.
 
+use std::ops::Range;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::TableCell;
+use super::{TableCell, piecewise};
 use crate::data::{Features, Samples};
 use crate::error::{Error, Result};
 
@@ -16,9 +17,12 @@ pub struct Schema {
     /// Columns in the file, features and others; 0 for arrays.
     #[serde(default)]
     pub file_columns: usize,
-    /// The label column, for files that have one.
-    #[serde(default)]
-    pub target: Option<TargetColumn>,
+    /// The label columns, for files that have some.
+    #[serde(default, rename = "target", with = "target_columns")]
+    pub targets: Vec<TargetColumn>,
+    /// The column that says how much each sample counts in training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<String>,
     /// The columns that name rows.
     #[serde(default)]
     pub ids: Vec<String>,
@@ -33,6 +37,41 @@ pub struct TargetColumn {
     pub name: String,
     /// Its place in the file, from 0.
     pub position: usize,
+}
+
+/// Label columns in a file: null, one, or a list.
+mod target_columns {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::TargetColumn;
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        One(TargetColumn),
+        Several(Vec<TargetColumn>),
+    }
+
+    pub(super) fn serialize<S: Serializer>(
+        targets: &[TargetColumn],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match targets {
+            [] => serializer.serialize_none(),
+            [one] => one.serialize(serializer),
+            several => several.serialize(serializer),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<TargetColumn>, D::Error> {
+        Ok(match Option::deserialize(deserializer)? {
+            None => Vec::new(),
+            Some(Written::One(one)) => vec![one],
+            Some(Written::Several(several)) => several,
+        })
+    }
 }
 
 /// A column that is a feature.
@@ -57,6 +96,9 @@ pub enum Treatment {
         median: Option<f64>,
         /// A further input is 1 where the value is missing, else 0: some training row had none.
         missing: bool,
+        /// The edges of the bins, if the number is encoded piecewise linearly: one input a bin.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        edges: Vec<f64>,
     },
     /// True is 1, false is 0.
     Boolean {
@@ -80,15 +122,21 @@ impl Treatment {
     /// The number of inputs that the column becomes.
     pub fn inputs(&self) -> usize {
         match self {
-            Treatment::Number { missing, .. } | Treatment::Boolean { missing, .. } => {
-                1 + usize::from(*missing)
+            Treatment::Number { missing, edges, .. } => {
+                piecewise::inputs(edges) + usize::from(*missing)
             }
+            Treatment::Boolean { missing, .. } => 1 + usize::from(*missing),
             Treatment::Category {
                 categories,
                 missing,
             } => categories.len() + usize::from(*missing),
             Treatment::Empty => 0,
         }
+    }
+
+    /// Whether the number itself is an input.
+    pub(super) fn is_plain_number(&self) -> bool {
+        matches!(self, Treatment::Number { edges, .. } if edges.is_empty())
     }
 
     /// The kind in a word.
@@ -111,7 +159,15 @@ impl Treatment {
             Treatment::Number {
                 median: Some(median),
                 missing,
-            } => gaps(*median, *missing),
+                edges,
+            } => match edges.len() {
+                0 => gaps(*median, *missing),
+                _ => format!(
+                    "{} bins; {}",
+                    piecewise::inputs(edges),
+                    gaps(*median, *missing)
+                ),
+            },
             Treatment::Number { median: None, .. } => "none may be missing".to_owned(),
             Treatment::Boolean { median, missing } => format!("0/1; {}", gaps(*median, *missing)),
             Treatment::Category {
@@ -150,15 +206,20 @@ impl Schema {
             treatment: Treatment::Number {
                 median: None,
                 missing: false,
+                edges: Vec::new(),
             },
         };
         Schema {
             has_names: false,
             file_columns: 0,
-            target: label.map(|name| TargetColumn {
-                name: name.to_owned(),
-                position: width,
-            }),
+            targets: label
+                .map(|name| TargetColumn {
+                    name: name.to_owned(),
+                    position: width,
+                })
+                .into_iter()
+                .collect(),
+            weight: None,
             ids: Vec::new(),
             columns: (0..width).map(column).collect(),
         }
@@ -174,12 +235,26 @@ impl Schema {
             columns => columns,
         };
         let columns = self.columns.iter().map(|column| column.position);
-        let mut places = columns.chain(self.target.iter().map(|target| target.position));
+        let mut places = columns.chain(self.targets.iter().map(|target| target.position));
         if let Some(found) = places.find(|&place| place >= limit) {
             let expected = format!("columns below {limit}");
             return Err(Error::shape("schema", expected, found.to_string()));
         }
-        Ok(())
+        let is_sorted = |edges: &[f64]| {
+            edges.iter().all(|edge| edge.is_finite()) && edges.is_sorted_by(|a, b| a < b)
+        };
+        let is_wrong = |column: &&SchemaColumn| matches!(&column.treatment, Treatment::Number { edges, .. } if !is_sorted(edges));
+        match self.columns.iter().find(is_wrong) {
+            None => Ok(()),
+            Some(column) => {
+                let found = format!("others in column \"{}\"", column.name);
+                Err(Error::shape(
+                    "schema",
+                    "finite edges of bins that ascend",
+                    found,
+                ))
+            }
+        }
     }
 
     /// The columns of the schema, of rows that have these columns alone or all of those in the training file.
@@ -223,10 +298,25 @@ impl Schema {
             .sum()
     }
 
+    /// For each number that is encoded piecewise linearly the inputs that are its bins.
+    pub fn binned_inputs(&self) -> Vec<Range<usize>> {
+        let mut first = 0;
+        let mut binned = Vec::new();
+        for column in &self.columns {
+            if let Treatment::Number { edges, .. } = &column.treatment
+                && !edges.is_empty()
+            {
+                binned.push(first..first + piecewise::inputs(edges));
+            }
+            first += column.treatment.inputs();
+        }
+        binned
+    }
+
     /// For each input whether it is a number to be scaled. The others are 0 or 1.
     pub fn scaled(&self) -> Vec<bool> {
         let inputs = self.columns.iter().flat_map(|column| {
-            let is_number = matches!(column.treatment, Treatment::Number { .. });
+            let is_number = column.treatment.is_plain_number();
             (0..column.treatment.inputs()).map(move |input| is_number && input == 0)
         });
         inputs.collect()
@@ -264,6 +354,7 @@ pub(in crate::data) fn select_columns(
         },
         width,
         labels: samples.labels,
+        weights: samples.weights,
     })
 }
 
@@ -276,7 +367,8 @@ mod tests {
         let schema = Schema {
             has_names: true,
             file_columns: 4,
-            target: None,
+            targets: Vec::new(),
+            weight: None,
             ids: vec!["id".to_owned()],
             columns: vec![
                 SchemaColumn {
@@ -285,6 +377,7 @@ mod tests {
                     treatment: Treatment::Number {
                         median: Some(0.1),
                         missing: true,
+                        edges: Vec::new(),
                     },
                 },
                 SchemaColumn {

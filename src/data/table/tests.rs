@@ -29,7 +29,8 @@ fn table(names: &str, rows: &[&str]) -> (Table, Samples) {
     let columns: Vec<TableColumn> = columns.collect();
     let samples = Samples {
         width: columns.len(),
-        labels: vec![0; rows.len()],
+        labels: vec![0; rows.len()].into(),
+        weights: None,
         features: Features::F64(values),
     };
     let table = Table {
@@ -54,7 +55,7 @@ fn lines(rows: usize) -> RowLines {
 
 fn fit(names: &str, rows: &[&str]) -> Result<(Schema, Vec<String>)> {
     let (table, samples) = table(names, rows);
-    Schema::fit(&table, &samples, &all(rows))
+    Schema::fit(&table, &samples, &all(rows), None)
 }
 
 fn all(rows: &[&str]) -> Vec<u32> {
@@ -78,6 +79,7 @@ fn number(median: f64, missing: bool) -> Treatment {
     Treatment::Number {
         median: Some(median),
         missing,
+        edges: Vec::new(),
     }
 }
 
@@ -170,10 +172,10 @@ fn kinds_that_the_user_says() {
     let (mut table, samples) = table("x,y", &["1,07", "2,08", "1,x"]);
     table.columns[0].wanted = Some(WantedKind::Category);
     table.columns[1].wanted = Some(WantedKind::Number);
-    let (schema, _) = Schema::fit(&table, &samples, &[0, 1]).unwrap();
+    let (schema, _) = Schema::fit(&table, &samples, &[0, 1], None).unwrap();
     assert_eq!(schema.columns[0].treatment, category(&["1", "2"], false));
     assert_eq!(schema.columns[1].treatment, number(7.5, false));
-    let error = Schema::fit(&table, &samples, &[0, 2])
+    let error = Schema::fit(&table, &samples, &[0, 2], None)
         .unwrap_err()
         .to_string();
     assert!(
@@ -200,7 +202,7 @@ fn no_statistic_sees_other_rows() {
             training[3],
         ];
         let (table, samples) = table("n,c,b,m", &rows);
-        let found = Schema::fit(&table, &samples, &[1, 2, 4, 5]).unwrap();
+        let found = Schema::fit(&table, &samples, &[1, 2, 4, 5], None).unwrap();
         assert_eq!(found, (schema.clone(), notices.clone()));
     }
 }
@@ -251,7 +253,8 @@ fn numbers_without_holes_stay_where_they_are() {
     let holes = Samples {
         features: Features::F32(vec![f32::NAN, 1.0]),
         width: 2,
-        labels: Vec::new(),
+        labels: Vec::new().into(),
+        weights: None,
     };
     let (encoded, notices) = schema.encode(&holes, &RowSource::default()).unwrap();
     assert_eq!(encoded.unwrap().features, Features::F32(vec![2.0, 1.0]));

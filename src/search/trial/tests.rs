@@ -4,13 +4,13 @@ use std::time::Duration;
 use ndarray::Array2;
 
 use super::*;
-use crate::metrics::ValidationMetric;
+use crate::metrics::{Evaluation, ValidationMetric};
 use crate::search::journal::{Journal, Operation, Storage, TrialState};
 use crate::search::plan::{PrunerName, SamplerName};
 use crate::search::space::Space;
 use crate::search::study::Next;
 use crate::settings::Settings;
-use crate::train::RunDir;
+use crate::train::{OtherMetrics, RunDir};
 
 const EPOCHS: u32 = 3;
 
@@ -137,7 +137,9 @@ fn batches_of_the_whole_training_part_are_noted() {
         train_samples: 80,
         ..Summary::default()
     };
-    let noted = |asked| notes(std::slice::from_ref(&summary), asked).remove(WHOLE_BATCH);
+    let noted = |asked| {
+        notes(std::slice::from_ref(&summary), Task::Classification, asked).remove(WHOLE_BATCH)
+    };
     assert_eq!(noted(Some(81)), Some(json!([80])));
     assert_eq!(noted(Some(80)), None);
     assert_eq!(noted(None), None);
@@ -146,12 +148,16 @@ fn batches_of_the_whole_training_part_are_noted() {
 #[test]
 fn metrics_on_request_are_noted_where_they_were_measured() {
     let mut summary = Summary::default();
-    let metrics = |summary: &Summary| -> Vec<String> {
-        let notes = notes(std::slice::from_ref(summary), None);
+    let metrics = |summary: &Summary, task| -> Vec<String> {
+        let notes = notes(std::slice::from_ref(summary), task, None);
         let metrics = notes.keys().filter(|key| key.starts_with("val_"));
         metrics.cloned().collect()
     };
-    assert_eq!(metrics(&summary), ["val_accuracy", "val_loss"]);
-    summary.on_request.val_roc_auc = Some(0.5);
-    assert_eq!(metrics(&summary).len(), 3);
+    let classes = Task::Classification;
+    assert_eq!(metrics(&summary, classes), ["val_accuracy", "val_loss"]);
+    let of_values = ["val_rmse", "val_mae", "val_r2", "val_loss"];
+    assert_eq!(metrics(&summary, Task::Regression), of_values);
+    let roc_auc = Evaluation::new([(Metric::RocAuc, 0.5)]);
+    summary.val_others = OtherMetrics::of(Some(roc_auc));
+    assert_eq!(metrics(&summary, classes).len(), 3);
 }

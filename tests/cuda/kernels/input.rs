@@ -24,7 +24,8 @@ fn samples(features: Features, width: usize) -> Samples {
     Samples {
         features,
         width,
-        labels: vec![0; SAMPLES],
+        labels: vec![0; SAMPLES].into(),
+        weights: None,
     }
 }
 
