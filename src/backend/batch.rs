@@ -137,12 +137,12 @@ impl<'a, D> BatchTargets<'a, D> {
         }
     }
 
-    /// For the outputs of so many members, member by member: each of them is to give these targets.
+    /// For the outputs of one of so many members, the mean of whose losses is minimised.
     pub(crate) fn for_members(self, members: usize) -> Self {
         BatchTargets { members, ..self }
     }
 
-    /// How many members' outputs they are for.
+    /// The members whose losses are averaged: the gradient of one's loss is divided by their number.
     pub fn members(&self) -> usize {
         self.members
     }

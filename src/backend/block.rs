@@ -51,15 +51,6 @@ pub struct LinearSlices {
     pub bias: Range<usize>,
 }
 
-/// One of a block's linear maps, and the rows that go through it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Head {
-    /// Its W and b.
-    pub linear: LinearSlices,
-    /// Its rows of the block's input and output.
-    pub rows: Range<usize>,
-}
-
 /// Where a block's BatchNorm keeps its numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchNormSlices {
@@ -100,7 +91,7 @@ pub enum BlockKind {
     Hidden(Hidden),
     /// Linear alone: its outputs are the network's, row-major.
     Output {
-        /// Linear maps, one for each member of an ensemble. Each takes an equal share of the rows, in order.
+        /// Linear maps side by side, one for each member of an ensemble. A backend computes one of them at a time.
         heads: usize,
     },
 }
@@ -141,7 +132,7 @@ impl Block {
         }
     }
 
-    /// How many linear maps it has; each takes an equal share of the rows.
+    /// How many linear maps it has: one in all but the output block of an ensemble.
     pub fn head_count(&self) -> usize {
         match self.kind {
             BlockKind::Hidden(_) => 1,
@@ -149,20 +140,16 @@ impl Block {
         }
     }
 
-    /// Its linear maps, for this number of rows: one in all but the output block of an ensemble.
-    pub fn heads(&self, rows: usize) -> impl DoubleEndedIterator<Item = Head> + use<> {
-        let count = self.head_count();
+    /// Its linear maps.
+    pub fn heads(&self) -> impl Iterator<Item = LinearSlices> + use<> {
+        let (count, linear) = (self.head_count(), self.linear.clone());
         let share = move |range: &Range<usize>, head: usize| {
             let len = range.len() / count;
             range.start + head * len..range.start + (head + 1) * len
         };
-        let linear = self.linear.clone();
-        (0..count).map(move |head| Head {
-            linear: LinearSlices {
-                weight: share(&linear.weight, head),
-                bias: share(&linear.bias, head),
-            },
-            rows: share(&(0..rows), head),
+        (0..count).map(move |head| LinearSlices {
+            weight: share(&linear.weight, head),
+            bias: share(&linear.bias, head),
         })
     }
 
@@ -182,7 +169,7 @@ impl Block {
 
     /// The block's tensors that have one number per output, the biases of its heads first.
     pub(crate) fn vectors(&self) -> impl Iterator<Item = Range<usize>> {
-        let biases = self.heads(0).map(|head| head.linear.bias);
+        let biases = self.heads().map(|head| head.bias);
         let batch_norm = self.batch_norm().into_iter();
         biases.chain(batch_norm.flat_map(|bn| [bn.gamma.clone(), bn.beta.clone()]))
     }

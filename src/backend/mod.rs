@@ -43,15 +43,13 @@ use crate::ops::loss::cross_entropy::argmax;
 use crate::ops::loss::{BatchLoss, Loss};
 use crate::optim::{Optimizer, Step, clip};
 pub use batch::{BatchTargets, DeviceDataset, Input};
-pub use block::{
-    BatchNormSlices, Block, BlockKind, Head, Hidden, LinearSlices, Mode, Order, Source,
-};
+pub use block::{BatchNormSlices, Block, BlockKind, Hidden, LinearSlices, Mode, Order, Source};
 #[cfg(feature = "cuda")]
 pub use cuda::Cuda;
 #[cfg(target_arch = "x86_64")]
 pub use fused::Fused;
 pub use plain::Plain;
-pub use stem::{RowPart, Stem, StemSaved};
+pub use stem::{RowPart, ScaledLinear, Stem, StemSaved};
 
 /// The precision of the numbers that a backend in f32 multiplies. Their sums are always f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -84,6 +82,8 @@ pub struct State<Buf> {
 pub enum Sink<'a> {
     /// Into [`State::grads`], for clipping or for being looked at.
     Store,
+    /// Added to [`State::grads`]: those of an ensemble's members are added up. No block has a batch norm then.
+    Add,
     /// Straight into the optimiser, while they are in cache. The input gradient still sees the old weights.
     Update {
         /// The rule.
@@ -154,7 +154,7 @@ pub trait Backend: Send + 'static {
         StemSaved::new(self, stem, capacity, trained)
     }
 
-    /// Computes what comes before the first block: [`StemSaved::out`] from the network's input.
+    /// Embeds the features of the network's input, in [`StemSaved::out`].
     fn stem_forward(
         &self,
         stem: &Stem,
@@ -172,6 +172,18 @@ pub trait Backend: Send + 'static {
         state: &mut State<Self::Buf>,
         saved: &mut StemSaved<Self::Buf>,
         dx: Option<&mut Self::Buf>,
+    ) -> Result<()>;
+
+    /// Scales a Linear for a member of an ensemble.
+    fn scale_linear(&self, scaled: &ScaledLinear, state: &mut State<Self::Buf>) -> Result<()>;
+
+    /// The reverse of [`Backend::scale_linear`]: from the gradients of the scaled Linear to those of the scale and of
+    /// the Linear. With `[sum, dx]` the member's input gradient `dx` is added to the `sum` of those before it.
+    fn scale_linear_backward(
+        &self,
+        scaled: &ScaledLinear,
+        state: &mut State<Self::Buf>,
+        dx: Option<[&mut Self::Buf; 2]>,
     ) -> Result<()>;
 
     /// Room for one block's saved values, for batches of up to `capacity` rows.
@@ -205,7 +217,8 @@ pub trait Backend: Send + 'static {
         sink: Sink<'_>,
     ) -> Result<()>;
 
-    /// Starts the loss of `logits` `[members · targets, outputs]`, the mean of the members' losses, and computes its gradient if `dlogits` is given.
+    /// Starts the loss of `logits` `[targets, outputs]`, and computes its gradient if `dlogits` is given
+    /// (divided by [`BatchTargets::members`]).
     ///
     /// With `dlogits` it is the loss of a training step. From one that is not finite on, until it is collected, no
     /// update changes parameters or moments: either [`Backend::diverged`] says so, or the device's kernels see to it.

@@ -8,11 +8,11 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 
 use super::pending::{self, PendingLosses};
 use super::{
-    Backend, BatchTargets, Block, BlockKind, Head, Hidden, Input, LinearSlices, Mode, Order, Sink,
-    State, Stem, StemSaved,
+    Backend, BatchTargets, Block, BlockKind, Hidden, Input, Mode, Order, ScaledLinear, Sink, State,
+    Stem, StemSaved,
 };
 use crate::error::Result;
-use crate::gemm::Element;
+use crate::gemm::{Beta, Element};
 use crate::ops::activation::{activation_backward, activation_forward};
 use crate::ops::batch_norm::{batch_norm_backward, batch_norm_evaluate, batch_norm_forward};
 use crate::ops::linear::{linear_backward_input, linear_backward_parameters, linear_forward};
@@ -68,28 +68,15 @@ impl<R> PlainSaved<R> {
     }
 }
 
-impl Head {
-    fn weight<'p, R>(&self, block: &Block, params: &'p [R]) -> ArrayView2<'p, R> {
+impl Block {
+    fn weight_view<'p, R>(&self, params: &'p [R]) -> ArrayView2<'p, R> {
         let weight = &params[self.linear.weight.clone()];
-        ArrayView2::from_shape((block.outputs, block.inputs), weight)
+        ArrayView2::from_shape((self.outputs, self.inputs), weight)
             .expect("the layout gives W its size")
     }
 
-    /// Where its rows of this number of columns lie.
-    fn part(&self, columns: usize) -> Range<usize> {
-        self.rows.start * columns..self.rows.end * columns
-    }
-
-    /// Its rows of X.
-    fn view<'x, R>(&self, x: &'x [R], columns: usize) -> ArrayView2<'x, R> {
-        ArrayView2::from_shape((self.rows.len(), columns), &x[self.part(columns)])
-            .expect("whole rows")
-    }
-
-    /// Its rows of Y, to write.
-    fn view_mut<'y, R>(&self, y: &'y mut [R], columns: usize) -> ArrayViewMut2<'y, R> {
-        ArrayViewMut2::from_shape((self.rows.len(), columns), &mut y[self.part(columns)])
-            .expect("whole rows")
+    fn input_view<'x, R>(&self, rows: usize, x: &'x [R]) -> ArrayView2<'x, R> {
+        ArrayView2::from_shape((rows, self.inputs), x).expect("n rows of inputs")
     }
 }
 
@@ -166,6 +153,24 @@ impl<R: Element> Backend for Plain<R> {
         Ok(())
     }
 
+    fn scale_linear(&self, scaled: &ScaledLinear, state: &mut State<Vec<R>>) -> Result<()> {
+        scaled.forward::<R, 1>(&mut state.params);
+        Ok(())
+    }
+
+    fn scale_linear_backward(
+        &self,
+        scaled: &ScaledLinear,
+        state: &mut State<Vec<R>>,
+        dx: Option<[&mut Vec<R>; 2]>,
+    ) -> Result<()> {
+        scaled.backward::<R, 1>(&state.params, &mut state.grads);
+        if let Some([sum, dx]) = dx {
+            scaled.add_input_gradient(sum, dx);
+        }
+        Ok(())
+    }
+
     fn block_forward(
         &self,
         block: &Block,
@@ -185,15 +190,13 @@ impl<R: Element> Backend for Plain<R> {
             activated,
             out,
         } = saved;
-        let (rows, len) = (x.rows(), x.rows() * block.outputs);
+        let len = x.rows() * block.outputs;
         x.convert(block.inputs, input);
-        let x = x.numbers(block.inputs, input);
+        let x_view = block.input_view(x.rows(), x.numbers(block.inputs, input));
         let linear = |z: &mut [R]| {
-            for head in block.heads(rows) {
-                let bias = &params[head.linear.bias.clone()];
-                let (z, x) = (head.view_mut(z, block.outputs), head.view(x, block.inputs));
-                linear_forward(z, x, head.weight(block, params), bias, self.threads);
-            }
+            let z = ArrayViewMut2::from_shape((x.rows(), block.outputs), z).expect("n rows");
+            let bias = &params[block.linear.bias.clone()];
+            linear_forward(z, x_view, block.weight_view(params), bias, self.threads);
         };
         let out = &mut out[..len];
         let hidden = match &block.kind {
@@ -247,7 +250,7 @@ impl<R: Element> Backend for Plain<R> {
         dy: &mut Vec<R>,
         saved: &mut PlainSaved<R>,
         state: &mut State<Vec<R>>,
-        mut dx: Option<&mut Vec<R>>,
+        dx: Option<&mut Vec<R>>,
         mode: Mode,
         sink: Sink<'_>,
     ) -> Result<()> {
@@ -288,23 +291,24 @@ impl<R: Element> Backend for Plain<R> {
                 &state.params[bn.gamma.clone()],
             );
         }
-        let x = x.numbers(block.inputs, &saved.input);
-        let (dw, db) = state.grads.split_at_mut(block.linear.bias.start);
-        for head in block.heads(n) {
-            let LinearSlices { weight, bias } = head.linear.clone();
-            let dy = head.view(dy, block.outputs);
-            if let Some(dx) = dx.as_deref_mut() {
-                let dx = head.view_mut(dx, block.inputs);
-                linear_backward_input(dx, dy, head.weight(block, &state.params), self.threads);
-            }
-            let dw = ArrayViewMut2::from_shape((block.outputs, block.inputs), &mut dw[weight])
-                .expect("the layout gives dW its size");
-            let db = &mut db[bias.start - block.linear.bias.start..][..block.outputs];
-            let x = head.view(x, block.inputs);
-            linear_backward_parameters(dw, db, dy, x, self.threads);
+        let dy = ArrayView2::from_shape((n, block.outputs), &*dy).expect("n rows of outputs");
+        if let Some(dx) = dx {
+            let dx = ArrayViewMut2::from_shape((n, block.inputs), &mut dx[..n * block.inputs])
+                .expect("n rows of inputs");
+            linear_backward_input(dx, dy, block.weight_view(&state.params), self.threads);
         }
+        let (dw, db) = state.grads.split_at_mut(block.linear.bias.start);
+        let dw = &mut dw[block.linear.weight.clone()];
+        let dw = ArrayViewMut2::from_shape((block.outputs, block.inputs), dw)
+            .expect("the layout gives dW its size");
+        let x = block.input_view(n, x.numbers(block.inputs, &saved.input));
+        let beta = match sink {
+            Sink::Add => Beta::Accumulate,
+            Sink::Store | Sink::Update { .. } => Beta::Overwrite,
+        };
+        linear_backward_parameters(dw, &mut db[..block.outputs], dy, x, beta, self.threads);
         match sink {
-            Sink::Store => Ok(()),
+            Sink::Store | Sink::Add => Ok(()),
             Sink::Update { optimizer, step } => {
                 self.update(optimizer, step, state, block.parameters())
             }
@@ -343,8 +347,8 @@ impl<R: Element> Backend for Plain<R> {
             stem.add_squares(&mut sum, &state.grads);
         }
         for block in blocks {
-            for head in block.heads(0) {
-                sum.add_rows(&state.grads[head.linear.weight], block.inputs);
+            for head in block.heads() {
+                sum.add_rows(&state.grads[head.weight], block.inputs);
             }
             for vector in block.vectors() {
                 sum.add_rows(&state.grads[vector], 1);

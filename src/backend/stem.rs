@@ -12,9 +12,8 @@ use crate::gemm::Element;
 use crate::ops::feature_linear::{
     feature_linear_backward_input, feature_linear_backward_parameters, feature_linear_forward,
 };
-use crate::ops::member_scale::{
-    member_scale_backward_input, member_scale_backward_scale, member_scale_forward,
-};
+use crate::ops::member_scale::{scale_weights, scale_weights_backward};
+use crate::ops::reduce;
 use crate::optim::clip::SquareSum;
 
 /// The layers before the first block, and where their tensors lie. One of the two at least is there.
@@ -28,8 +27,6 @@ pub struct Stem {
     pub parts: Vec<RowPart>,
     /// r `[members, width]` in the parameter buffer, if there are members.
     pub scale: Option<Range<usize>>,
-    /// Rows that go out for each row that comes in.
-    pub members: usize,
     /// All of its parameters: they lie side by side.
     pub parameters: Range<usize>,
 }
@@ -45,19 +42,32 @@ pub struct RowPart {
     pub linear: Option<LinearSlices>,
 }
 
+/// A member's view of the first block's Linear: its inputs are scaled, and so its W is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScaledLinear {
+    /// The member's r `[inputs]`, in the parameter buffer.
+    pub scale: Range<usize>,
+    /// W and b.
+    pub linear: LinearSlices,
+    /// The scaled W, and b again, which lie behind the parameters and serve one member after the other.
+    pub scaled: LinearSlices,
+    /// Whether members before this one have the same W and b.
+    pub shared: bool,
+    /// Whether this is the first member.
+    pub first: bool,
+}
+
 /// What a stem's forward keeps for its backward, and the gradients that pass through it. All are row-major.
 #[derive(Clone, Debug, Default)]
 pub struct StemSaved<Buf> {
     /// The input as numbers `[capacity, inputs]`, if it came as pixels.
     input: Buf,
-    /// What the members scale `[capacity, width]`, if features are embedded before.
-    embedded: Buf,
-    /// `[capacity, width]`
-    d_embedded: Buf,
-    /// The first block's input, `[members · capacity, width]`.
+    /// The first block's input `[capacity, width]`, if features are embedded.
     pub out: Buf,
-    /// Its gradient.
+    /// Its gradient, the sum of the members'.
     pub d_out: Buf,
+    /// That of one of several members.
+    pub d_member: Buf,
 }
 
 impl<Buf> StemSaved<Buf> {
@@ -69,14 +79,55 @@ impl<Buf> StemSaved<Buf> {
         trained: bool,
     ) -> Result<Self> {
         let alloc = |on: bool, len: usize| backend.alloc(if on { len } else { 0 });
-        let (embeds, one) = (!stem.parts.is_empty(), capacity * stem.width);
+        let (embeds, out) = (!stem.parts.is_empty(), capacity * stem.width);
         Ok(StemSaved {
-            input: alloc(true, capacity * stem.inputs)?,
-            embedded: alloc(embeds && stem.scale.is_some(), one)?,
-            d_embedded: alloc(trained, one)?,
-            out: alloc(true, stem.members * one)?,
-            d_out: alloc(trained, stem.members * one)?,
+            input: alloc(embeds, capacity * stem.inputs)?,
+            out: alloc(embeds, out)?,
+            d_out: alloc(trained, out)?,
+            d_member: alloc(trained && stem.scale.is_some(), out)?,
         })
+    }
+}
+
+impl ScaledLinear {
+    /// Scales W, which lies in panels of P outputs.
+    pub(super) fn forward<R: Element, const P: usize>(&self, params: &mut [R]) {
+        let (params, scaled) = params.split_at_mut(self.scaled.weight.start);
+        let (w_m, b) = scaled.split_at_mut(self.scaled.weight.len());
+        let (w, r) = (
+            &params[self.linear.weight.clone()],
+            &params[self.scale.clone()],
+        );
+        scale_weights::<R, P>(w_m, w, r);
+        b[..self.scaled.bias.len()].copy_from_slice(&params[self.linear.bias.clone()]);
+    }
+
+    /// From the gradients of the scaled W and of b to those of r, W and b; shared ones are added up.
+    pub(super) fn backward<R: Element, const P: usize>(&self, params: &[R], grads: &mut [R]) {
+        let (grads, scaled) = grads.split_at_mut(self.scaled.weight.start);
+        let (g, db_m) = scaled.split_at(self.scaled.weight.len());
+        let db_m = &db_m[..self.scaled.bias.len()];
+        let (dr, dw) = grads.split_at_mut(self.scale.end);
+        let dr = &mut dr[self.scale.clone()];
+        let (dw, db) = dw.split_at_mut(self.linear.bias.start - self.scale.end);
+        let weight = &self.linear.weight;
+        let dw = &mut dw[weight.start - self.scale.end..weight.end - self.scale.end];
+        let (w, r) = (&params[weight.clone()], &params[self.scale.clone()]);
+        let adds = self.shared && !self.first;
+        scale_weights_backward::<R, P>([dw, dr], g, w, r, adds);
+        let db = &mut db[..db_m.len()];
+        match adds {
+            true => reduce::add_rows(db_m, db),
+            false => db.copy_from_slice(db_m),
+        }
+    }
+
+    /// Adds a member's gradient of the input to those of the members before it.
+    pub(super) fn add_input_gradient<R: Element>(&self, sum: &mut [R], dx: &[R]) {
+        match self.first {
+            true => sum.copy_from_slice(dx),
+            false => reduce::add_rows(dx, sum),
+        }
     }
 }
 
@@ -97,21 +148,9 @@ impl Stem {
         params: &[R],
         saved: &mut StemSaved<Buf>,
     ) {
-        let len = x.rows() * self.width;
         x.convert(self.inputs, &mut saved.input);
-        let x = x.numbers(self.inputs, &saved.input);
-        let out = &mut saved.out[..self.members * len];
-        let Some(scale) = &self.scale else {
-            self.embed(out, x, params);
-            return;
-        };
-        let e = if self.parts.is_empty() {
-            x
-        } else {
-            self.embed(&mut saved.embedded[..len], x, params);
-            &saved.embedded[..len]
-        };
-        member_scale_forward(out, e, &params[scale.clone()], self.width);
+        let (len, x) = (x.rows() * self.width, x.numbers(self.inputs, &saved.input));
+        self.embed(&mut saved.out[..len], x, params);
     }
 
     /// From [`StemSaved::d_out`] to the parameters' gradients, and to the input's if `dx` is given.
@@ -119,31 +158,20 @@ impl Stem {
         &self,
         x: Input<'_, Buf, R>,
         [params, grads]: [&mut Buf; 2],
-        saved: &mut StemSaved<Buf>,
+        saved: &StemSaved<Buf>,
         dx: Option<&mut Buf>,
     ) {
-        let (rows, len) = (x.rows(), x.rows() * self.width);
-        let x = x.numbers(self.inputs, &saved.input);
-        let dy = &saved.d_out[..self.members * len];
-        let embeds = !self.parts.is_empty();
-        let de = match &self.scale {
-            None => dy,
-            Some(scale) => {
-                let e = if embeds { &saved.embedded[..len] } else { x };
-                member_scale_backward_scale(&mut grads[scale.clone()], dy, e, self.width);
-                if embeds || dx.is_some() {
-                    let (de, r) = (&mut saved.d_embedded[..len], &params[scale.clone()]);
-                    member_scale_backward_input(de, dy, r, self.width);
-                }
-                &saved.d_embedded[..len]
-            }
-        };
+        let rows = x.rows();
+        let dy = &saved.d_out[..rows * self.width];
         let dx = dx.map(|dx| &mut dx[..rows * self.inputs]);
-        if embeds {
-            self.embed_backward(x, de, params, grads, dx);
-        } else if let Some(dx) = dx {
-            dx.copy_from_slice(de);
+        if self.parts.is_empty() {
+            if let Some(dx) = dx {
+                dx.copy_from_slice(dy);
+            }
+            return;
         }
+        let x = x.numbers(self.inputs, &saved.input);
+        self.embed_backward(x, dy, params, grads, dx);
     }
 
     /// Embeds the features of rows `[rows, inputs]`.

@@ -30,8 +30,6 @@ pub(crate) struct PanelProducts<E = f32> {
     pub kernel: Kernel<E>,
     /// Rows of X and dY.
     pub rows: usize,
-    /// Linear maps of which each takes an equal share of the rows. W is that of one of them.
-    pub heads: usize,
     /// Columns of X, and of W.
     pub inputs: usize,
     /// Columns of dY, rows of W.
@@ -93,20 +91,19 @@ impl PanelProducts {
 }
 
 impl<E: Operand> PanelProducts<E> {
-    /// `dX = dY W` for these rows of these panels of inputs.
+    /// `dX = dY W` for these panels of inputs.
     ///
     /// Pairs of dY are neighbours along its columns.
     /// W's second index must run along the panels, so it is transposed on the way, [`DEPTH`] outputs at a time.
     ///
     /// # Safety
     /// dY and dX are as large as the sizes say. Until the function returns, no thread writes dY, and no other thread
-    /// reads or writes this part of dX.
+    /// reads or writes these panels of dX.
     pub(crate) unsafe fn input_gradient(
         &self,
         dy: SharedSlice<'_, E>,
         w: &[f32],
         dx: SharedSlice<'_>,
-        rows: Range<usize>,
         inputs: Range<usize>,
     ) {
         let mut packed = [Line::default(); DEPTH * MOST_SIDE_BY_SIDE];
@@ -119,8 +116,7 @@ impl<E: Operand> PanelProducts<E> {
                     self.pack_weights(lines, w, output, first + p);
                 }
                 let panel = self.rows * E::ROW;
-                for (row, m) in blocks(rows.len(), ROWS, 1) {
-                    let row = rows.start + row;
+                for (row, m) in blocks(self.rows, ROWS, 1) {
                     let call = KernelCall {
                         m,
                         k,
@@ -158,46 +154,55 @@ impl<E: Operand> PanelProducts<E> {
         }
     }
 
-    /// `dW = dYᵀ X` of a head for these panels of inputs and outputs, tile by tile of 16 inputs × 16 outputs.
+    /// `dW = dYᵀ X` for these panels of inputs and outputs, tile by tile of 16 inputs × 16 outputs.
     ///
-    /// Pairs of X and dY are neighbours along their rows, and every head's rows begin with a pair of their own.
+    /// Pairs of X and dY are neighbours along their rows.
     /// Each tile goes to `consume` while it is in the first-level cache, and is not stored.
     /// All inputs pass before the next outputs.
+    /// They start at 0, or at `sums`, which lie in W's order from a place on.
     /// `prefetch` are the starts of three matrices in W's order that `consume` will use: a tile's part of each is asked
     /// for while the tile is computed.
     ///
     /// # Safety
-    /// X and dY are as large as the sizes say. Until the function returns, no thread writes them.
+    /// X, dY and the sums are as large as the sizes say. Until the function returns, no thread writes X and dY, and no
+    /// other thread writes this part of the sums.
     pub(crate) unsafe fn weight_gradient(
         &self,
         x: SharedSlice<'_, E>,
         dy: SharedSlice<'_, E>,
-        head: usize,
         [inputs, outputs]: [Range<usize>; 2],
+        sums: Option<(SharedSlice<'_>, usize)>,
         prefetch: Option<[*const f32; 3]>,
         mut consume: impl FnMut(WeightTile<'_>),
     ) {
-        let k = (self.rows / self.heads).div_ceil(E::NUMBERS);
-        let start = |panel: usize| (panel * self.heads + head) * k * PANEL;
+        let k = self.rows.div_ceil(E::NUMBERS);
         let mut tiles = [Line::default(); WEIGHT_TILES * PANEL];
         for first in outputs.clone().step_by(WEIGHT_TILES) {
             let group = first..outputs.end.min(first + WEIGHT_TILES);
             for input in inputs.clone() {
                 let m = PANEL.min(self.inputs - input * PANEL);
                 let offset = |output: usize| (output * self.inputs + input * PANEL) * PANEL;
+                if let Some((sums, start)) = sums {
+                    for (output, lines) in group.clone().zip(tiles.chunks_exact_mut(PANEL)) {
+                        let tile = &mut <f32 as Operand>::of_mut(lines)[..m * PANEL];
+                        let place = start + offset(output)..start + offset(output) + tile.len();
+                        // SAFETY: the caller's promise.
+                        tile.copy_from_slice(unsafe { sums.read(place) });
+                    }
+                }
                 let call = KernelCall {
                     m,
                     k,
                     panels: group.len(),
-                    a: x.at(start(input)),
+                    a: x.at(input * k * PANEL),
                     a_layout: ALayout::Columns { step: PANEL },
-                    b: dy.at(start(first)),
+                    b: dy.at(first * k * PANEL),
                     b_row: PANEL,
-                    b_panel: self.heads * k * PANEL,
+                    b_panel: k * PANEL,
                     c: tiles.as_mut_ptr().cast(),
                     c_row: PANEL,
                     c_panel: PANEL * PANEL,
-                    accumulate: false,
+                    accumulate: sums.is_some(),
                     prefetch: prefetch.map(|starts| Prefetch {
                         from: starts.map(|start| start.wrapping_add(offset(first))),
                         panel: self.inputs * PANEL,

@@ -32,7 +32,7 @@ use rand_distr::{Distribution, StandardNormal, StandardUniform};
 use super::init::{self, Init};
 use super::random_targets::RandomTargets;
 use super::{Mlp, NetworkSpec};
-use crate::backend::{Backend, BatchTargets, Input, Mode, Plain, Sink};
+use crate::backend::{Backend, Input, Mode, Plain, Sink};
 use crate::error::{Error, Result};
 use crate::ops::loss::{Loss, Targets};
 use crate::real::Real;
@@ -190,10 +190,17 @@ impl Probe {
     /// f at the current point; `slot` receives the signs.
     fn value(&mut self, slot: usize) -> Result<f64> {
         self.forward()?;
-        let rows = self.logit_rows();
-        if self.mlp.spec().activation.has_kink() {
+        let (rows, members) = (self.rows, self.mlp.spec().members);
+        self.signs[slot].clear();
+        for member in 0..members {
+            if !self.mlp.spec().activation.has_kink() {
+                break;
+            }
+            // Saved are the values of the member that was computed last.
+            let buf = &self.x;
+            let input = Input::Values { buf, rows };
+            self.mlp.forward_member(member, input, self.mode)?;
             let signs = &mut self.signs[slot];
-            signs.clear();
             for (saved, block) in self.mlp.saved().iter().zip(&self.mlp.layout().blocks) {
                 if block.hidden().is_some() {
                     let pre = &saved.pre_activation()[..rows * block.outputs];
@@ -201,7 +208,7 @@ impl Probe {
                 }
             }
         }
-        let logits = self.mlp.logits(rows)?;
+        let logits = self.mlp.logits(self.logit_rows())?;
         Ok(logits.iter().zip(&self.upstream).map(|(z, u)| z * u).sum())
     }
 
@@ -303,7 +310,7 @@ fn check_size(spec: &NetworkSpec, rows: usize) -> Result<()> {
     }
     let layers = spec.layers();
     let outputs = layers.iter().map(|(_, outputs)| outputs).sum::<usize>();
-    let values = spec.inputs + spec.members * (spec.first_width() + outputs);
+    let values = spec.inputs + spec.first_width() + spec.members * outputs;
     let most = MAX_VALUES / values;
     if rows > most {
         let message = format!("expected at most {most} rows of {values} values, found {rows}");
@@ -404,8 +411,7 @@ impl<B: Backend> Checked<B> {
         let mut dlogits = self.buffer(&vec![f64::NAN; logits.len()])?;
         let (buf, outputs) = (self.buffer(logits)?, self.mlp.spec().outputs);
         let (backend, out) = (self.mlp.backend(), Some(&mut dlogits));
-        let targets = BatchTargets::from(targets).for_members(self.mlp.spec().members);
-        backend.start_loss(&buf, outputs, targets, loss, out)?;
+        backend.start_loss(&buf, outputs, targets.into(), loss, out)?;
         backend.finish_losses(&mut Vec::new())?;
         self.read(&dlogits, logits.len())
     }
@@ -454,7 +460,7 @@ fn direction(
     Ok(report)
 }
 
-/// The loss's own gradient by the logits, with sample weights or without.
+/// The loss's own gradient by the logits, those of the first member, with sample weights or without.
 fn loss<B: Backend>(
     probe: &mut Probe,
     checked: &mut Checked<B>,
@@ -462,10 +468,10 @@ fn loss<B: Backend>(
     weighted: bool,
     rng: &mut impl Rng,
 ) -> Result<TensorReport> {
-    let (outputs, rows) = (probe.mlp.spec().outputs, probe.logit_rows());
+    let (outputs, rows) = (probe.mlp.spec().outputs, probe.rows);
     probe.forward()?;
     let mut logits = widen(&cast::<B::Real>(&probe.mlp.logits(rows)?));
-    let random = RandomTargets::draw(&options.loss, &logits, [probe.rows, outputs], rng);
+    let random = RandomTargets::draw(&options.loss, &logits, [rows, outputs], rng);
     let targets = random.targets(weighted);
     options.loss.check(outputs, targets)?;
     let name = match weighted {
@@ -474,12 +480,7 @@ fn loss<B: Backend>(
     };
     let mut report = TensorReport::new(name, &[rows, outputs]);
     let dlogits = checked.dlogits(&logits, targets, &options.loss)?;
-    let loss = |z: &[f64]| {
-        let members = z.chunks_exact(targets.len() * outputs);
-        let count = members.len() as f64;
-        let losses = members.map(|z| options.loss.compute(None, z, targets).objective);
-        losses.sum::<f64>() / count
-    };
+    let loss = |z: &[f64]| options.loss.compute(None, z, targets).objective;
     let value = loss(&logits);
     for i in chosen(logits.len(), options.entries, rng) {
         let (old, h) = (logits[i], 1e-5);

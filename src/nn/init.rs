@@ -133,8 +133,8 @@ pub fn draw<R: Real>(spec: &NetworkSpec, init: Init, seed: u64) -> (Vec<R>, Vec<
         let gain = init
             .gain
             .unwrap_or_else(|| gain(block.hidden().map(|hidden| hidden.activation)));
-        for head in block.heads(0) {
-            let weight = &mut params[head.linear.weight];
+        for head in block.heads() {
+            let weight = &mut params[head.weight];
             match init.scheme {
                 Scheme::Default => uniform(weight, 1.0 / n.sqrt(), &mut rng),
                 Scheme::KaimingUniform => uniform(weight, gain * (3.0 / n).sqrt(), &mut rng),
@@ -143,7 +143,7 @@ pub fn draw<R: Real>(spec: &NetworkSpec, init: Init, seed: u64) -> (Vec<R>, Vec<
                 Scheme::XavierNormal => normal(weight, gain * (2.0 / (n + o)).sqrt(), &mut rng),
             }
             if init.scheme == Scheme::Default {
-                uniform(&mut params[head.linear.bias], 1.0 / n.sqrt(), &mut rng);
+                uniform(&mut params[head.bias], 1.0 / n.sqrt(), &mut rng);
             }
         }
         if let Some(bn) = block.batch_norm() {

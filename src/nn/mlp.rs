@@ -2,11 +2,16 @@
 //!
 //! Sizes, rows and labels are checked here, before a backend sees them.
 
+mod ensemble;
+mod passes;
+
+use ensemble::Ensemble;
+
 use super::{Layout, NetworkSpec, Panels};
-use crate::backend::{Backend, BatchTargets, Input, Mode, Sink, Source, State, StemSaved};
+use crate::backend::{Backend, BatchTargets, Input, Mode, Sink, State, StemSaved};
 use crate::data::Task;
 use crate::error::{Error, Result};
-use crate::ops::average::average_members;
+use crate::ops::loss::cross_entropy::argmax;
 use crate::ops::loss::{BatchLoss, Loss, Targets};
 use crate::optim::{Optimizer, Step};
 use crate::real::Real;
@@ -21,16 +26,15 @@ pub struct Mlp<B: Backend> {
     /// Parameters, gradients, moments, running statistics.
     pub state: State<B::Buf>,
     stem: Option<StemSaved<B::Buf>>,
+    /// What the blocks of one member have saved: members are computed one after the other.
     saved: Vec<B::Saved>,
     /// Gradients of a block's output and input: they change places from block to block.
     gradients: [B::Buf; 2],
     capacity: usize,
     /// Samples of the last forward.
     samples: usize,
-    /// The members' average prediction `[capacity, outputs]`, if there are several.
-    average: B::Buf,
-    /// Whether the outputs are that average.
-    averaged: bool,
+    /// What several members need.
+    ensemble: Option<Ensemble<B>>,
     /// Losses that were started and not collected.
     pending: usize,
     /// Where a caller's only pending loss is collected.
@@ -80,8 +84,12 @@ impl<B: Backend> Mlp<B> {
         let panels = Panels::new(&layout, B::PANEL);
         let trained = if training { panels.parameter_count } else { 0 };
         let state = State {
-            params: backend.alloc(panels.parameter_count)?,
-            grads: backend.alloc(trained)?,
+            params: backend.alloc(panels.parameter_count + panels.scaled_count)?,
+            grads: backend.alloc(if training {
+                trained + panels.scaled_count
+            } else {
+                0
+            })?,
             m: backend.alloc(trained)?,
             v: backend.alloc(trained)?,
             running: backend.alloc(panels.running_count)?,
@@ -89,18 +97,16 @@ impl<B: Backend> Mlp<B> {
         let stem = (panels.stem.as_ref())
             .map(|stem| backend.stem_saved(stem, capacity, training))
             .transpose()?;
-        let rows = spec.members * capacity;
-        let saved = panels
-            .blocks
-            .iter()
-            .map(|b| backend.saved(b, rows))
+        let saved = (panels.members[0].blocks.iter())
+            .map(|b| backend.saved(b, capacity))
             .collect::<Result<_>>()?;
         let widest = panels.blocks.iter().map(|b| b.outputs).max().unwrap_or(0);
-        let rows = if training { rows } else { 0 };
+        let rows = if training { capacity } else { 0 };
         let gradient = || backend.alloc(rows * widest.next_multiple_of(B::PANEL));
         let gradients = [gradient()?, gradient()?];
-        let averaged = if spec.members > 1 { capacity } else { 0 };
-        let average = backend.alloc(averaged * spec.outputs)?;
+        let ensemble = (spec.members > 1)
+            .then(|| Ensemble::new(&backend, &spec, capacity))
+            .transpose()?;
         Ok(Mlp {
             backend,
             spec,
@@ -112,8 +118,7 @@ impl<B: Backend> Mlp<B> {
             gradients,
             capacity,
             samples: 0,
-            average,
-            averaged: false,
+            ensemble,
             pending: 0,
             finished: Vec::with_capacity(1),
         })
@@ -195,7 +200,10 @@ impl<B: Backend> Mlp<B> {
     /// If it had fewer rows.
     pub fn logits(&self, rows: usize) -> Result<Vec<B::Real>> {
         self.check_rows("logits", rows)?;
-        self.copy_out(self.output(), rows * self.spec.outputs)
+        match self.member_logits() {
+            Some(logits) => Ok(logits[..rows * self.spec.outputs].to_vec()),
+            None => self.copy_out(self.output(), rows * self.spec.outputs),
+        }
     }
 
     fn copy_out(&self, buf: &B::Buf, len: usize) -> Result<Vec<B::Real>> {
@@ -205,23 +213,21 @@ impl<B: Backend> Mlp<B> {
     }
 
     fn output(&self) -> &B::Buf {
-        match self.averaged {
-            true => &self.average,
-            false => self.backend.output(&self.saved[self.saved.len() - 1]),
+        match &self.ensemble {
+            Some(ensemble) => ensemble.average(),
+            None => self.backend.output(&self.saved[self.saved.len() - 1]),
         }
-    }
-
-    /// Members that each have their own outputs.
-    fn members(&self) -> usize {
-        if self.averaged { 1 } else { self.spec.members }
     }
 
     /// Rows of the outputs.
     fn rows(&self) -> usize {
-        self.members() * self.samples
+        match self.member_logits() {
+            Some(_) => self.spec.members * self.samples,
+            None => self.samples,
+        }
     }
 
-    /// The saved values of the last forward, where a gradient check finds the inputs of the activations.
+    /// The saved values of the last member's forward, where a gradient check finds the inputs of the activations.
     pub(super) fn saved(&self) -> &[B::Saved] {
         &self.saved
     }
@@ -232,59 +238,21 @@ impl<B: Backend> Mlp<B> {
     /// If the batch is empty or has more rows than there is room for, its rows are not the network's inputs, or a batch
     /// norm would learn from one row.
     pub fn forward(&mut self, x: Batch<'_, B>, mode: Mode) -> Result<()> {
-        let rows = x.rows();
-        let train = mode != Mode::Eval;
-        let least = if train && self.spec.has_batch_norm() {
-            2
-        } else {
-            1
-        };
-        if rows < least || rows > self.capacity {
-            let expected = format!("{least} to {} rows", self.capacity);
-            return Err(Error::shape("batch", expected, rows.to_string()));
+        self.begin_forward(x, mode)?;
+        match self.ensemble {
+            Some(_) => self.forward_members(x, mode),
+            None => self.forward_member(0, x, mode),
         }
-        self.check_input(x)?;
-        (self.samples, self.averaged) = (rows, false);
-        let (x, rows) = match (&self.panels.stem, &mut self.stem) {
-            (Some(stem), Some(saved)) => {
-                self.backend.stem_forward(stem, x, &self.state, saved)?;
-                let (buf, rows) = (&saved.out, stem.members * rows);
-                (Input::Values { buf, rows }, rows)
-            }
-            _ => (x, rows),
-        };
-        for (i, block) in self.panels.blocks.iter().enumerate() {
-            let (before, rest) = self.saved.split_at_mut(i);
-            let x = match block.source {
-                Source::Batch => x,
-                Source::Previous => Input::Values {
-                    buf: self.backend.output(&before[i - 1]),
-                    rows,
-                },
-            };
-            self.backend
-                .block_forward(block, x, &mut self.state, &mut rest[0], mode)?;
-        }
-        Ok(())
     }
 
     /// [`Mlp::forward`] in evaluation. The outputs of several members become their average prediction
-    /// ([`average_members`]): logits, classes and losses are then those of one network.
+    /// ([`average_members`](crate::ops::average::average_members)): logits, classes and losses are then those of one network.
     ///
     /// # Errors
     /// As [`Mlp::forward`].
     pub fn evaluate(&mut self, x: Batch<'_, B>, task: Task) -> Result<()> {
         self.forward(x, Mode::Eval)?;
-        let NetworkSpec {
-            members, outputs, ..
-        } = self.spec;
-        if members > 1 {
-            let logits = self.logits(self.rows())?;
-            let average = average_members(&logits, members, outputs, task);
-            self.backend.upload(&mut self.average, &average)?;
-            self.averaged = true;
-        }
-        Ok(())
+        self.average_members(task)
     }
 
     /// The loss of the last forward, without gradient. That of several members is the mean of their losses.
@@ -318,7 +286,13 @@ impl<B: Backend> Mlp<B> {
     pub fn set_upstream(&mut self, dlogits: &[B::Real]) -> Result<()> {
         let expected = self.rows() * self.spec.outputs;
         check_len("upstream gradient", dlogits.len(), expected)?;
-        self.backend.upload(&mut self.gradients[0], dlogits)
+        match &mut self.ensemble {
+            Some(ensemble) => {
+                ensemble.set_upstream(dlogits);
+                Ok(())
+            }
+            None => self.backend.upload(&mut self.gradients[0], dlogits),
+        }
     }
 
     /// Runs the blocks in reverse, from the upstream gradient, with the `x` and `mode` of the last forward.
@@ -344,40 +318,11 @@ impl<B: Backend> Mlp<B> {
                 return Err(Error::shape("input gradient", expected, found.to_string()));
             }
         }
-        let samples = x;
-        let (x, rows, mut first_dx) = match &mut self.stem {
-            Some(StemSaved { out, d_out, .. }) => {
-                let rows = self.spec.members * rows;
-                (Input::Values { buf: &*out, rows }, rows, Some(d_out))
-            }
-            None => (x, rows, dx.take()),
-        };
-        let [mut dy, mut next] = self.gradients.each_mut();
-        for (i, block) in self.panels.blocks.iter().enumerate().rev() {
-            let (before, rest) = self.saved.split_at_mut(i);
-            let (x, dx) = match block.source {
-                Source::Batch => (x, first_dx.take()),
-                Source::Previous => {
-                    let buf = self.backend.output(&before[i - 1]);
-                    (Input::Values { buf, rows }, Some(&mut *next))
-                }
-            };
-            let saved = &mut rest[0];
-            self.backend
-                .block_backward(block, x, dy, saved, &mut self.state, dx, mode, sink)?;
-            std::mem::swap(&mut dy, &mut next);
+        match self.ensemble {
+            Some(_) => self.backward_members(x, mode, dx.as_deref_mut())?,
+            None => self.backward_member(0, x, mode, sink, dx.as_deref_mut())?,
         }
-        let (Some(stem), Some(saved)) = (&self.panels.stem, &mut self.stem) else {
-            return Ok(());
-        };
-        let (backend, state) = (&self.backend, &mut self.state);
-        backend.stem_backward(stem, samples, state, saved, dx)?;
-        match sink {
-            Sink::Store => Ok(()),
-            Sink::Update { optimizer, step } => {
-                backend.update(optimizer, step, state, stem.parameters.clone())
-            }
-        }
+        self.finish_backward(x, sink, dx)
     }
 
     /// Starts the loss of the last forward, without gradient; [`Mlp::finish_losses`] collects it.
@@ -398,18 +343,21 @@ impl<B: Backend> Mlp<B> {
     ) -> Result<()> {
         check_len("targets", targets.host().len(), self.samples)?;
         loss.check(self.spec.outputs, targets.host())?;
-        if gradient && self.averaged {
-            let message = "expected the outputs of a forward, found an average of members";
-            return Err(Error::Check(message.into()));
+        if self.member_logits().is_some() {
+            return self.start_members(targets, loss, gradient);
         }
-        let targets = targets.for_members(self.members());
-        let (averaged, last) = (self.averaged, &self.saved[self.saved.len() - 1]);
-        let logits = match averaged {
-            true => &self.average,
-            false => self.backend.output(last),
-        };
-        let dlogits = gradient.then_some(&mut self.gradients[0]);
         let outputs = self.spec.outputs;
+        let (logits, dlogits) = match &self.ensemble {
+            Some(_) if gradient => {
+                let message = "expected the outputs of a forward, found the members' average";
+                return Err(Error::Check(message.into()));
+            }
+            Some(ensemble) => (ensemble.average(), None),
+            None => {
+                let logits = self.backend.output(&self.saved[self.saved.len() - 1]);
+                (logits, gradient.then_some(&mut self.gradients[0]))
+            }
+        };
         self.backend
             .start_loss(logits, outputs, targets, loss, dlogits)?;
         self.pending += 1;
@@ -427,16 +375,21 @@ impl<B: Backend> Mlp<B> {
     /// If the device fails.
     pub fn finish_losses(&mut self, losses: &mut Vec<BatchLoss>) -> Result<()> {
         self.pending = 0;
-        self.backend.finish_losses(losses)
+        self.backend.finish_losses(losses)?;
+        if let Some(ensemble) = &mut self.ensemble {
+            ensemble.finish_losses(losses);
+        }
+        Ok(())
     }
 
     /// The only pending loss.
     fn finish_loss(&mut self) -> Result<BatchLoss> {
-        self.pending = 0;
-        self.finished.clear();
-        self.backend.finish_losses(&mut self.finished)?;
-        let missing = || Error::Check("the device has lost a step's loss".into());
-        self.finished.pop().ok_or_else(missing)
+        let mut finished = std::mem::take(&mut self.finished);
+        finished.clear();
+        self.finish_losses(&mut finished)?;
+        let last = finished.pop();
+        self.finished = finished;
+        last.ok_or_else(|| Error::Check("the device has lost a step's loss".into()))
     }
 
     fn expect_none_pending(&self) -> Result<()> {
@@ -453,8 +406,14 @@ impl<B: Backend> Mlp<B> {
     /// If it had fewer rows, or the device fails.
     pub fn argmax(&self, winners: &mut [u32]) -> Result<()> {
         self.check_rows("classes", winners.len())?;
-        self.backend
-            .argmax(self.output(), self.spec.outputs, winners)
+        let outputs = self.spec.outputs;
+        let Some(logits) = self.member_logits() else {
+            return self.backend.argmax(self.output(), outputs, winners);
+        };
+        for (winner, row) in winners.iter_mut().zip(logits.chunks_exact(outputs)) {
+            *winner = argmax(row) as u32;
+        }
+        Ok(())
     }
 
     /// One update: forward, loss, backward, optimiser. A loss that is not finite changes nothing but the running
@@ -496,20 +455,32 @@ impl<B: Backend> Mlp<B> {
         let optimizer = update.optimizer;
         check_len("targets", targets.host().len(), x.rows())?;
         update.loss.check(self.spec.outputs, targets.host())?;
-        self.forward(x, mode)?;
-        self.start(targets, update.loss, true)?;
-        if self.backend.diverged() {
-            return Ok(());
+        if self.ensemble.is_some() {
+            self.begin_forward(x, mode)?;
+            if !self.step_members(x, targets, update.loss, mode)? {
+                return Ok(());
+            }
+        } else {
+            self.forward(x, mode)?;
+            self.start(targets, update.loss, true)?;
+            if self.backend.diverged() {
+                return Ok(());
+            }
+            let sink = match update.clip_norm > 0.0 {
+                // The scale is known only when every gradient is.
+                true => Sink::Store,
+                false => Sink::Update { optimizer, step },
+            };
+            self.backward_member(0, x, mode, sink, None)?;
         }
         if update.clip_norm > 0.0 {
-            // The scale is known only when every gradient is.
-            self.backward(x, mode, Sink::Store, None)?;
+            self.finish_backward(x, Sink::Store, None)?;
             let Panels { stem, blocks, .. } = &self.panels;
             let (layers, state) = ((stem.as_ref(), &blocks[..]), &mut self.state);
             self.backend
                 .update_clipped(layers, optimizer, step, state, update.clip_norm)
         } else {
-            self.backward(x, mode, Sink::Update { optimizer, step }, None)
+            self.finish_backward(x, Sink::Update { optimizer, step }, None)
         }
     }
 

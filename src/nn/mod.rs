@@ -7,6 +7,8 @@
 //! | `panels.rs` | [`Panels`]: the order in which a backend keeps those tensors |
 //! | `init.rs` | initial weights |
 //! | `mlp.rs` | [`Mlp`]: the blocks with their buffers; forward, loss, backward and update |
+//! | `mlp/passes.rs` | the two lists of blocks, forward and backward |
+//! | `mlp/ensemble.rs` | members that share their weights, one after the other |
 //! | `feed.rs` | [`Feed`]: from samples to a network's input |
 //! | `gradcheck.rs` | gradients against central differences |
 

@@ -96,7 +96,6 @@ fn stem(spec: &NetworkSpec, params: &mut TensorList) -> Option<Stem> {
         width,
         parts,
         scale,
-        members,
         parameters: 0..params.len(),
     })
 }
@@ -280,16 +279,15 @@ mod tests {
         ];
         assert_eq!(places.collect::<Vec<_>>(), expected);
         assert_eq!(stem.parameters.end, layout.blocks[0].linear.weight.start);
-        let last = layout.blocks[1].heads(6).next_back().unwrap();
-        assert_eq!((last.rows, last.linear.bias), (4..6, 151..153));
+        assert_eq!(layout.blocks[1].heads().last().unwrap().bias, 151..153);
         // In panels of 16 each head begins a panel, and the blocks begin on one.
         let params: Vec<f64> = (1..=layout.parameter_count()).map(|i| i as f64).collect();
         let panels = Panels::new(&layout, 16);
         assert_eq!(panels.blocks[0].linear.weight.start, 64);
         let packed: Vec<f64> = panels.pack(&layout, &params);
         assert_eq!(panels.unpack(&layout, &packed), params);
-        let head = panels.blocks[1].heads(0).nth(1).unwrap().linear.weight;
-        let second = layout.blocks[1].heads(0).nth(1).unwrap().linear.weight;
+        let head = panels.blocks[1].heads().nth(1).unwrap().weight;
+        let second = layout.blocks[1].heads().nth(1).unwrap().weight;
         assert_eq!(
             packed[head.start..][..2],
             [second.start, second.start + 5].map(|i| (i + 1) as f64)

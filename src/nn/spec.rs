@@ -134,6 +134,13 @@ impl NetworkSpec {
             let message = format!("expected from 1 to {MAX_MEMBERS}, found {}", self.members);
             return Err(Error::setting("model.members", message));
         }
+        if self.members > 1 && self.has_batch_norm() {
+            let message = format!(
+                "expected 1 with batch normalisation, whose statistics would be a member's; found {}",
+                self.members
+            );
+            return Err(Error::setting("model.members", message));
+        }
         if let Some(embedding) = &self.embedding {
             embedding.validate(self.inputs)?;
         }
@@ -253,6 +260,7 @@ mod tests {
         assert_eq!((read.inputs, read.outputs), (784, 10));
         assert_eq!(serde_json::to_string(&read).unwrap(), text);
         let with_stem = NetworkSpec {
+            batch_norm: false,
             members: 8,
             embedding: Some(FeatureEmbedding {
                 spans: vec![0..48, 60..64],
@@ -261,7 +269,11 @@ mod tests {
             ..read
         };
         let more = r#","members":8,"embedding":{"spans":[{"start":0,"end":48},{"start":60,"end":64}],"width":16}}"#;
-        let text = text.trim_end_matches('}').to_owned() + more;
+        let text = text
+            .replace("true", "false")
+            .trim_end_matches('}')
+            .to_owned()
+            + more;
         assert_eq!(serde_json::to_string(&with_stem).unwrap(), text);
         assert_eq!(
             serde_json::from_str::<NetworkSpec>(&text).unwrap(),
@@ -270,7 +282,7 @@ mod tests {
         assert_eq!(with_stem.layers(), [(784 - 52 + 32, 500), (500, 10)]);
         assert_eq!(
             with_stem.describe(),
-            "784-500-10, batch norm, relu, 2 features embedded in 16, 8 members"
+            "784-500-10, relu, 2 features embedded in 16, 8 members"
         );
     }
 
@@ -281,9 +293,17 @@ mod tests {
         }
     }
 
+    fn members(members: usize, batch_norm: bool) -> NetworkSpec {
+        NetworkSpec {
+            members,
+            batch_norm,
+            ..spec()
+        }
+    }
+
     #[test]
     fn nonsense_is_refused() {
-        assert!(spec().validate().is_ok());
+        assert!(spec().validate().is_ok() && members(MAX_MEMBERS, false).validate().is_ok());
         assert!(embedded(vec![0..5, 5..6, 783..784], 4).validate().is_ok());
         let broken = [
             NetworkSpec {
@@ -318,14 +338,9 @@ mod tests {
                 hidden: vec![1; MAX_LAYERS],
                 ..spec()
             },
-            NetworkSpec {
-                members: 0,
-                ..spec()
-            },
-            NetworkSpec {
-                members: MAX_MEMBERS + 1,
-                ..spec()
-            },
+            members(0, false),
+            members(MAX_MEMBERS + 1, false),
+            members(2, true),
             embedded(vec![0..5], 0),
             embedded(Vec::new(), 4),
             embedded(vec![0..5, 4..6], 4),

@@ -1,41 +1,52 @@
 //! The members' scales of TabM-mini (Gorishniy, Kotelnikov, Babenko, “TabM: Advancing Tabular Deep Learning with
 //! Parameter-Efficient Ensembling”, ICLR 2025, section 3).
 //!
-//! Members are networks that share their weights. They see the same sample, each with its own scale of every value:
-//! with e `[n, width]` and r `[members, width]` the rows of member m are
+//! Members are networks that share their weights. They see the same sample, each with its own scale of every input: of
+//! e `[n, in]` member m sees `$e \circ \mathbf{1} r_m^\top$`, with `$r_m$` `[in]`. The first layer is linear, so the
+//! scale may as well be its weights':
 //!
 //! ```math
-//! Y_m = e \circ \mathbf{1} r_m^\top, \qquad Y_{m,ij} = e_{ij}\, r_{mj}
+//! Z_m = (e \circ \mathbf{1} r_m^\top)\, W^\top = e\, W_m^\top, \qquad W_m = W \circ \mathbf{1} r_m^\top,
+//! \qquad W_{m,ok} = W_{ok}\, r_{mk}
 //! ```
-//!
-//! Y is `[members · n, width]`, member by member. What follows takes it for a larger batch.
 //!
 //! # Backward
 //!
-//! `$r_{mj}$` occurs in `$Y_{m,ij}$` for every sample i, with factor `$e_{ij}$`. `$e_{ij}$` occurs in `$Y_{m,ij}$` for
-//! every member m, with factor `$r_{mj}$`. Hence
+//! The layer's own backward gives `$G_m = dZ_m^\top e$`, the gradient of `$W_m$`, and `$dZ_m W_m$`, the member's part of
+//! de. `$W_{ok}$` occurs in `$W_{m,ok}$` of every member, with factor `$r_{mk}$`; `$r_{mk}$` occurs in `$W_{m,ok}$` for
+//! every output o, with factor `$W_{ok}$`:
 //!
 //! ```math
-//! dr_{mj} = \sum_i dY_{m,ij}\, e_{ij}, \qquad de_{ij} = \sum_m dY_{m,ij}\, r_{mj}
+//! dW = \sum_m G_m \circ \mathbf{1} r_m^\top, \qquad dr_{mk} = \sum_o G_{m,ok} W_{ok}, \qquad de = \sum_m dZ_m W_m
 //! ```
+//!
+//! So no gradient of a scaled input is needed for dr, and a step of a member costs as much as one of a plain network.
+//!
+//! W lies in panels of P outputs, `[⌈out/P⌉][in][P]`; with P = 1 it is row-major. The sum over outputs runs in 16 lanes,
+//! output o in lane o mod 16, which [`reduce::sum`] joins: the bits do not depend on P.
 
+use super::reduce;
 use crate::real::Real;
-use crate::simd;
+use crate::simd::{self, LANES};
 
-/// Y `[members · n, width]` from e `[n, width]` and r `[members, width]`.
-pub fn member_scale_forward<R: Real>(y: &mut [R], e: &[R], r: &[R], width: usize) {
-    assert_eq!(
-        y.len(),
-        r.len() / width * e.len(),
-        "a row for every member and sample"
+/// `$W_m = W \circ \mathbf{1} r_m^\top$` in panels of P outputs; overwritten.
+pub fn scale_weights<R: Real, const P: usize>(scaled: &mut [R], w: &[R], r: &[R]) {
+    assert!(
+        scaled.len() == w.len() && w.len().is_multiple_of(P * r.len()),
+        "whole panels"
     );
     simd::dispatch(
         #[inline(always)]
         || {
-            for (y, r) in y.chunks_exact_mut(e.len()).zip(r.chunks_exact(width)) {
-                for (y, e) in y.chunks_exact_mut(width).zip(e.chunks_exact(width)) {
-                    for ((y, &e), &r) in y.iter_mut().zip(e).zip(r) {
-                        *y = e * r;
+            let (scaled, _) = scaled.as_chunks_mut::<P>();
+            let (w, _) = w.as_chunks::<P>();
+            for (scaled, w) in scaled
+                .chunks_exact_mut(r.len())
+                .zip(w.chunks_exact(r.len()))
+            {
+                for ((scaled, w), &r) in scaled.iter_mut().zip(w).zip(r) {
+                    for q in 0..P {
+                        scaled[q] = w[q] * r;
                     }
                 }
             }
@@ -43,46 +54,38 @@ pub fn member_scale_forward<R: Real>(y: &mut [R], e: &[R], r: &[R], width: usize
     );
 }
 
-/// dr `[members, width]` from dY `[members · n, width]`; overwritten.
-pub fn member_scale_backward_scale<R: Real>(dr: &mut [R], dy: &[R], e: &[R], width: usize) {
-    assert_eq!(
-        dy.len(),
-        dr.len() / width * e.len(),
-        "a row for every member and sample"
+/// From `$G_m$` to `$dr_m$`, which is overwritten, and to dW, which it is added to if it `adds` and else overwrites.
+pub fn scale_weights_backward<R: Real, const P: usize>(
+    [dw, dr]: [&mut [R]; 2],
+    g: &[R],
+    w: &[R],
+    r: &[R],
+    adds: bool,
+) {
+    let inputs = r.len();
+    assert!(
+        dw.len() == w.len() && g.len() == w.len() && dr.len() == inputs,
+        "as W and r"
     );
-    dr.fill(R::ZERO);
     simd::dispatch(
         #[inline(always)]
         || {
-            for (dr, dy) in dr.chunks_exact_mut(width).zip(dy.chunks_exact(e.len())) {
-                for (dy, e) in dy.chunks_exact(width).zip(e.chunks_exact(width)) {
-                    for ((dr, &dy), &e) in dr.iter_mut().zip(dy).zip(e) {
-                        *dr += dy * e;
+            let ((dw, _), (g, _), (w, _)) = (
+                dw.as_chunks_mut::<P>(),
+                g.as_chunks::<P>(),
+                w.as_chunks::<P>(),
+            );
+            for k in 0..inputs {
+                let mut lanes = [R::ZERO; LANES];
+                for (panel, at) in (k..w.len()).step_by(inputs).enumerate() {
+                    let (dw, g, w) = (&mut dw[at], &g[at], &w[at]);
+                    for q in 0..P {
+                        let scaled = g[q] * r[k];
+                        dw[q] = if adds { dw[q] + scaled } else { scaled };
+                        lanes[(panel * P + q) % LANES] += g[q] * w[q];
                     }
                 }
-            }
-        },
-    );
-}
-
-/// de `[n, width]` from dY `[members · n, width]`; overwritten.
-pub fn member_scale_backward_input<R: Real>(de: &mut [R], dy: &[R], r: &[R], width: usize) {
-    assert_eq!(
-        dy.len(),
-        r.len() / width * de.len(),
-        "a row for every member and sample"
-    );
-    let rows = de.len();
-    de.fill(R::ZERO);
-    simd::dispatch(
-        #[inline(always)]
-        || {
-            for (dy, r) in dy.chunks_exact(rows).zip(r.chunks_exact(width)) {
-                for (de, dy) in de.chunks_exact_mut(width).zip(dy.chunks_exact(width)) {
-                    for ((de, &dy), &r) in de.iter_mut().zip(dy).zip(r) {
-                        *de += dy * r;
-                    }
-                }
+                dr[k] = reduce::sum(&lanes);
             }
         },
     );
@@ -95,37 +98,42 @@ mod tests {
 
     #[test]
     fn by_hand() {
-        let (e, r) = ([1.0, 2.0, -3.0, 4.0], [1.0, -1.0, 0.5, 2.0, 1.0, 1.0]);
-        let mut y = [f32::NAN; 12];
-        member_scale_forward(&mut y, &e, &r, 2);
-        let expected = [
-            1.0, -2.0, -3.0, -4.0, 0.5, 4.0, -1.5, 8.0, 1.0, 2.0, -3.0, 4.0,
-        ];
-        assert_eq!(y, expected);
+        // W [2, 3] row-major, and in panels of 2.
+        let (w, r) = ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0, -1.0, 2.0]);
+        let mut scaled = [f32::NAN; 6];
+        scale_weights::<_, 1>(&mut scaled, &w, &r);
+        assert_eq!(scaled, [1.0, -2.0, 6.0, 4.0, -5.0, 12.0]);
+        let g = [1.0, 0.5, 0.0, -1.0, 2.0, 1.0];
+        let (mut dw, mut dr) = ([10.0; 6], [f32::NAN; 3]);
+        scale_weights_backward::<_, 1>([&mut dw, &mut dr], &g, &w, &r, true);
+        assert_eq!(dw, [11.0, 9.5, 10.0, 9.0, 8.0, 12.0]);
+        assert_eq!(dr, [-3.0, 11.0, 6.0]);
 
-        let dy = [1.0, 2.0, 0.0, 1.0, 2.0, 0.5, 2.0, 0.0, 0.0, 0.0, 1.0, -1.0];
-        let (mut dr, mut de) = ([f32::NAN; 6], [f32::NAN; 4]);
-        member_scale_backward_scale(&mut dr, &dy, &e, 2);
-        assert_eq!(dr, [1.0, 8.0, -4.0, 1.0, -3.0, -4.0]);
-        member_scale_backward_input(&mut de, &dy, &r, 2);
-        assert_eq!(de, [2.0, -1.0, 2.0, -2.0]);
+        let panels = |x: [f32; 6]| [x[0], x[3], x[1], x[4], x[2], x[5]];
+        let mut in_panels = [f32::NAN; 6];
+        scale_weights::<_, 2>(&mut in_panels, &panels(w), &r);
+        assert_eq!(in_panels, panels(scaled));
+        let (mut dw, mut dr) = ([f32::NAN; 6], [f32::NAN; 3]);
+        let (g, w) = (panels(g), panels(w));
+        scale_weights_backward::<_, 2>([&mut dw, &mut dr], &g, &w, &r, false);
+        assert_eq!(dw, panels([1.0, -0.5, 0.0, -1.0, -2.0, 2.0]));
+        assert_eq!(dr, [-3.0, 11.0, 6.0]);
     }
 
     #[test]
     fn gradients_against_central_differences() {
-        for (n, width, members) in [(1, 1, 1), (1, 3, 2), (5, 1, 3), (7, 17, 5)] {
-            let (e, r) = (numbers(n * width, 1), numbers(members * width, 2));
-            let u = numbers(members * n * width, 3);
-            let forward = |e: &[f64], r: &[f64]| {
-                let mut y = vec![f64::NAN; members * n * width];
-                member_scale_forward(&mut y, e, r, width);
-                dot(&u, &y)
+        for (inputs, outputs) in [(1, 1), (3, 2), (1, 17), (7, 33)] {
+            let (w, r) = (numbers(inputs * outputs, 1), numbers(inputs, 2));
+            let g = numbers(inputs * outputs, 3);
+            let forward = |w: &[f64], r: &[f64]| {
+                let mut scaled = vec![f64::NAN; w.len()];
+                scale_weights::<_, 1>(&mut scaled, w, r);
+                dot(&g, &scaled)
             };
-            let (mut dr, mut de) = (vec![f64::NAN; r.len()], vec![f64::NAN; e.len()]);
-            member_scale_backward_scale(&mut dr, &u, &e, width);
-            member_scale_backward_input(&mut de, &u, &r, width);
-            check("dr", &r, &dr, |r| forward(&e, r));
-            check("de", &e, &de, |e| forward(e, &r));
+            let (mut dw, mut dr) = (vec![f64::NAN; w.len()], vec![f64::NAN; inputs]);
+            scale_weights_backward::<_, 1>([&mut dw, &mut dr], &g, &w, &r, false);
+            check("dW", &w, &dw, |w| forward(w, &r));
+            check("dr", &r, &dr, |r| forward(&w, r));
         }
     }
 }

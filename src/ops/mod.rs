@@ -19,7 +19,7 @@
 //! |---|---|
 //! | [`linear`] | `$Y = X W^\top + \mathbf{1} b^\top$` |
 //! | [`feature_linear`] | `$Y_j = e_j W_j^\top + \mathbf{1} b_j^\top$`, each feature j by itself |
-//! | [`member_scale`] | `$Y_m = e \circ \mathbf{1} r_m^\top$`, a larger batch of every member's rows |
+//! | [`member_scale`] | `$W_m = W \circ \mathbf{1} r_m^\top$`, a member's scale of its inputs |
 //! | [`batch_norm`] | `$y = \gamma\,(x - \mu)/\sqrt{\sigma^2 + \varepsilon} + \beta$`, per column |
 //! | [`dropout`] | `$y = x\,m/(1-p)$`, `$m$` a random mask |
 //! | [`activation`] | relu, leaky_relu, sigmoid, tanh, gelu, silu, elu, identity |

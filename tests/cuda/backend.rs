@@ -225,7 +225,7 @@ fn members_and_embeddings_are_refused() {
         members: 2,
         ..plain.clone()
     };
-    refused(members, ["model.members", "2 members"]);
+    refused(members, ["model.members", "several members"]);
     let embedding = Some(FeatureEmbedding {
         spans: vec![0..3],
         width: 2,

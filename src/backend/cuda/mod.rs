@@ -33,7 +33,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{
-    Backend, BatchTargets, Block, Hidden, Input, Mode, Order, Sink, State, Stem, StemSaved,
+    Backend, BatchTargets, Block, Hidden, Input, Mode, Order, ScaledLinear, Sink, State, Stem,
+    StemSaved,
 };
 use crate::data::{Normalizer, Samples};
 use crate::error::{Error, Result};
@@ -105,16 +106,20 @@ impl Cuda {
         }
     }
 
-    /// There are no kernels for what may come before the first block.
-    fn no_stem(&self, stem: &Stem) -> Error {
-        let (setting, found) = match stem.members {
-            1 => ("model.embed", "an embedding of each feature".to_owned()),
-            members => ("model.members", format!("{members} members")),
-        };
-        let message = format!(
-            "expected a network that {} computes, found {found}; use --device cpu",
-            self.device
-        );
+    /// There are no kernels for the embedding of features.
+    fn no_embedding(&self) -> Error {
+        self.lacks("model.embed", "an embedding of each feature")
+    }
+
+    /// There are no kernels for the scales of members.
+    fn no_members(&self) -> Error {
+        self.lacks("model.members", "several members")
+    }
+
+    fn lacks(&self, setting: &str, found: &str) -> Error {
+        let device = &self.device;
+        let message =
+            format!("expected a network that {device} computes, found {found}; use --device cpu");
         Error::setting(setting, message)
     }
 
@@ -282,28 +287,44 @@ impl Backend for Cuda {
     }
 
     fn stem_saved(&self, stem: &Stem, _: usize, _: bool) -> Result<StemSaved<Memory<f32>>> {
-        Err(self.no_stem(stem))
+        match stem.scale {
+            Some(_) => Err(self.no_members()),
+            None => Err(self.no_embedding()),
+        }
     }
 
     fn stem_forward(
         &self,
-        stem: &Stem,
+        _: &Stem,
         _: Input<'_, Memory<f32>, f32>,
         _: &State<Memory<f32>>,
         _: &mut StemSaved<Memory<f32>>,
     ) -> Result<()> {
-        Err(self.no_stem(stem))
+        Err(self.no_embedding())
     }
 
     fn stem_backward(
         &self,
-        stem: &Stem,
+        _: &Stem,
         _: Input<'_, Memory<f32>, f32>,
         _: &mut State<Memory<f32>>,
         _: &mut StemSaved<Memory<f32>>,
         _: Option<&mut Memory<f32>>,
     ) -> Result<()> {
-        Err(self.no_stem(stem))
+        Err(self.no_embedding())
+    }
+
+    fn scale_linear(&self, _: &ScaledLinear, _: &mut State<Memory<f32>>) -> Result<()> {
+        Err(self.no_members())
+    }
+
+    fn scale_linear_backward(
+        &self,
+        _: &ScaledLinear,
+        _: &mut State<Memory<f32>>,
+        _: Option<[&mut Memory<f32>; 2]>,
+    ) -> Result<()> {
+        Err(self.no_members())
     }
 
     fn saved(&self, block: &Block, capacity: usize) -> Result<SavedBlock> {
@@ -423,6 +444,7 @@ impl Backend for Cuda {
         unsafe { product.tn(device, gradients, [dy.start(all), x])? };
         match sink {
             Sink::Store => Ok(()),
+            Sink::Add => Err(self.no_members()),
             Sink::Update { optimizer, step } => {
                 self.update(optimizer, step, state, block.parameters())
             }

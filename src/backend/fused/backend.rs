@@ -8,7 +8,9 @@ use super::engine::{Fused, PanelKernels};
 use super::saved::FusedSaved;
 use super::update::apply;
 use crate::backend::pending;
-use crate::backend::{Backend, BatchTargets, Block, Input, Mode, Sink, State, Stem, StemSaved};
+use crate::backend::{
+    Backend, BatchTargets, Block, Input, Mode, ScaledLinear, Sink, State, Stem, StemSaved,
+};
 use crate::error::Result;
 use crate::gemm::PANEL;
 use crate::ops::loss::{BatchLoss, Loss};
@@ -79,6 +81,24 @@ impl Backend for Fused {
         dx: Option<&mut Buffer>,
     ) -> Result<()> {
         stem.backward(x, [&mut state.params, &mut state.grads], saved, dx);
+        Ok(())
+    }
+
+    fn scale_linear(&self, scaled: &ScaledLinear, state: &mut State<Buffer>) -> Result<()> {
+        scaled.forward::<f32, PANEL>(&mut state.params);
+        Ok(())
+    }
+
+    fn scale_linear_backward(
+        &self,
+        scaled: &ScaledLinear,
+        state: &mut State<Buffer>,
+        dx: Option<[&mut Buffer; 2]>,
+    ) -> Result<()> {
+        scaled.backward::<f32, PANEL>(&state.params, &mut state.grads);
+        if let Some([sum, dx]) = dx {
+            scaled.add_input_gradient(sum, dx);
+        }
         Ok(())
     }
 

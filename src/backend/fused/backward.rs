@@ -41,6 +41,8 @@ struct BackwardPass<'a> {
     mode: Mode,
     /// The pixels of the next batch, if this is the first block.
     ahead: Option<Ahead<'a>>,
+    /// Whether gradients are added to those that are stored.
+    adds: bool,
     /// The optimiser's rule; without it gradients are stored.
     rule: Option<StepRule<f32>>,
 }
@@ -160,8 +162,9 @@ impl Fused {
             v: SharedSlice::new(&mut state.v),
             mode,
             ahead,
+            adds: matches!(sink, Sink::Add),
             rule: match sink {
-                Sink::Store => None,
+                Sink::Store | Sink::Add => None,
                 Sink::Update { optimizer, step } => Some(optimizer.at(step)),
             },
         };
@@ -181,9 +184,8 @@ impl BackwardPass<'_> {
             BackwardProducts::F32(operands) => self.multiply(member, operands),
             BackwardProducts::Bf16(operands, dy) => {
                 for panel in own.clone() {
-                    let heads = self.block.head_count();
                     // SAFETY: panels of this member alone.
-                    unsafe { dy.round(panel, heads, self.dy.read(self.part(panel))) };
+                    unsafe { dy.round(panel, self.dy.read(self.part(panel))) };
                 }
                 self.multiply(member, operands);
             }
@@ -197,13 +199,10 @@ impl BackwardPass<'_> {
         if let Some(dx) = self.dx {
             let inputs = member.share(panels(self.block.inputs));
             let dy = operands.dy_along_columns;
-            for head in self.block.heads(self.rows) {
-                // SAFETY: between the barriers no member writes W or dY; these panels of dX are this member's.
-                unsafe {
-                    let w = self.params.read(head.linear.weight);
-                    let products = operands.products;
-                    products.input_gradient(dy, w, dx, head.rows, inputs.clone());
-                }
+            // SAFETY: between the barriers no member writes W or dY; these panels of dX are this member's.
+            unsafe {
+                let w = self.params.read(self.block.linear.weight.clone());
+                operands.products.input_gradient(dy, w, dx, inputs);
             }
             // dX was computed with the old weights; now they may change.
             member.barrier();
@@ -271,32 +270,30 @@ impl BackwardPass<'_> {
         } else {
             (member.share(inputs), 0..outputs)
         };
+        let weight = self.block.linear.weight.start;
+        // The optimiser's numbers come from beyond the second-level cache.
+        let prefetch = (self.rule.as_ref())
+            .map(|_| [self.params, self.m, self.v].map(|buffer| buffer.at(weight).cast_const()));
         let converts = member.share(panels(self.block.inputs));
         let last = outputs.end;
-        for (number, head) in self.block.heads(self.rows).enumerate() {
-            let weight = head.linear.weight.start;
-            // The optimiser's numbers come from beyond the second-level cache.
-            let prefetch = (self.rule.as_ref()).map(|_| {
-                [self.params, self.m, self.v].map(|buffer| buffer.at(weight).cast_const())
-            });
-            let consume = |tile: WeightTile<'_>| {
-                if tile.output + 1 == last && converts.contains(&tile.input) {
-                    self.prefetch_next_pixels(tile.input);
-                }
-                let start = weight + tile.offset;
-                let place = start..start + tile.gradient.len();
-                match self.rule {
-                    // SAFETY: weights that are this member's alone.
-                    None => unsafe { self.grads.part(place) }.copy_from_slice(tile.gradient),
-                    Some(_) => self.apply(place, tile.gradient),
-                }
-            };
-            let (x, dy) = (operands.x, operands.dy_along_rows);
-            let parts = [inputs.clone(), outputs.clone()];
-            // SAFETY: X and dY are complete, and no member writes them now.
-            unsafe {
-                (operands.products).weight_gradient(x, dy, number, parts, prefetch, consume);
+        let (x, dy) = (operands.x, operands.dy_along_rows);
+        let consume = |tile: WeightTile<'_>| {
+            if tile.output + 1 == last && converts.contains(&tile.input) {
+                self.prefetch_next_pixels(tile.input);
             }
+            let start = weight + tile.offset;
+            let place = start..start + tile.gradient.len();
+            match self.rule {
+                // SAFETY: weights that are this member's alone.
+                None => unsafe { self.grads.part(place) }.copy_from_slice(tile.gradient),
+                Some(_) => self.apply(place, tile.gradient),
+            }
+        };
+        let sums = self.adds.then_some((self.grads, weight));
+        // SAFETY: X and dY are complete, and no member writes them now; the weights' gradients are this member's.
+        unsafe {
+            let products = operands.products;
+            products.weight_gradient(x, dy, [inputs, outputs], sums, prefetch, consume);
         }
     }
 
@@ -316,17 +313,16 @@ impl BackwardPass<'_> {
 
     /// Bias, γ and β of a panel.
     fn vectors(&self, panel: usize) {
-        for head in self.block.heads(self.rows) {
-            let bias = head.linear.bias.start + panel * PANEL;
-            let rows = head.rows.start * PANEL..head.rows.end * PANEL;
-            // SAFETY: panels of this member alone; dY is only read.
-            let (db, dy) = unsafe {
-                let db = self.grads.part(bias..bias + PANEL);
-                (db, &self.dy.read(self.part(panel))[rows])
-            };
+        let bias = self.block.linear.bias.start + panel * PANEL;
+        // SAFETY: panels of this member alone; dY is only read.
+        let (db, dy) = unsafe {
+            let db = self.grads.part(bias..bias + PANEL);
+            (db, self.dy.read(self.part(panel)))
+        };
+        if !self.adds {
             db.fill(0.0);
-            reduce::add_rows(dy, db);
         }
+        reduce::add_rows(dy, db);
         if self.rule.is_none() {
             return;
         }

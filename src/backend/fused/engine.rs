@@ -51,7 +51,6 @@ impl Block {
         PanelProducts {
             kernel,
             rows,
-            heads: self.head_count(),
             inputs: self.inputs,
             outputs: self.outputs,
         }

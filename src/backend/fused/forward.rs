@@ -108,11 +108,8 @@ impl Fused {
             let rounds = match &pass.products {
                 ForwardProducts::F32(_) => false,
                 ForwardProducts::Bf16(_, copies) => {
-                    let heads = block.head_count();
                     // SAFETY: panels of this member alone. This member wrote those of X, or no member writes them.
-                    own.for_each(|p| unsafe {
-                        copies.round(p, heads, pass.x.read(pass.panel(p)));
-                    });
+                    own.for_each(|p| unsafe { copies.round(p, pass.x.read(pass.panel(p))) });
                     true
                 }
             };
@@ -152,12 +149,9 @@ impl ForwardPass<'_> {
             return;
         }
         for panel in own.clone() {
+            let bias = &self.params[block.linear.bias.start + panel * PANEL..][..PANEL];
             // SAFETY: a panel of this member alone.
-            let z = unsafe { z.part(self.panel(panel)) };
-            for head in block.heads(self.rows) {
-                let bias = &self.params[head.linear.bias.start + panel * PANEL..][..PANEL];
-                add_bias(&mut z[head.rows.start * PANEL..head.rows.end * PANEL], bias);
-            }
+            add_bias(unsafe { z.part(self.panel(panel)) }, bias);
             self.normalise(panel);
         }
         if let Some(hidden) = block.hidden() {
@@ -175,23 +169,15 @@ impl ForwardPass<'_> {
         self.part(&(panel..panel + 1))
     }
 
-    /// `Z = X Wᵀ` for these rows and panels, each head's rows with its W.
+    /// `Z = X Wᵀ` for these rows and panels.
     fn multiply(&self, z: SharedSlice<'_>, rows: Range<usize>, own: Range<usize>) {
-        for head in self.block.heads(self.rows) {
-            let w = &self.params[head.linear.weight];
-            let (first, end) = (head.rows.start.max(rows.start), head.rows.end.min(rows.end));
-            if first >= end {
-                continue;
-            }
-            // SAFETY: the barrier is behind us; rows and panels are this member's.
-            unsafe {
-                match &self.products {
-                    ForwardProducts::F32(products) => {
-                        products.forward(self.x, w, z, first..end, own.clone());
-                    }
-                    ForwardProducts::Bf16(products, x) => {
-                        products.forward(x.along_columns, w, z, first..end, own.clone());
-                    }
+        let w = &self.params[self.block.linear.weight.clone()];
+        // SAFETY: the barrier is behind us; rows and panels are this member's.
+        unsafe {
+            match &self.products {
+                ForwardProducts::F32(products) => products.forward(self.x, w, z, rows, own),
+                ForwardProducts::Bf16(products, x) => {
+                    products.forward(x.along_columns, w, z, rows, own);
                 }
             }
         }

@@ -18,7 +18,7 @@ pub(super) struct Rounded {
 pub(super) struct Copies {
     /// Neighbours along columns, `[panels][rows][8]` pairs: for sums over columns.
     along_columns: Buffer,
-    /// Neighbours along rows, `[panels][heads][⌈rows/2⌉][16]` pairs of a head's rows: for sums over them.
+    /// Neighbours along rows, `[panels][⌈rows/2⌉][16]` pairs: for sums over rows.
     /// The last row of an odd number is paired with zeros.
     along_rows: Buffer,
 }
@@ -27,18 +27,18 @@ impl Rounded {
     /// Room for batches of up to `capacity` rows.
     pub(super) fn new(block: &Block, capacity: usize) -> Self {
         Rounded {
-            x: Copies::new(block.inputs, capacity, block.head_count()),
-            dy: Copies::new(block.outputs, capacity, block.head_count()),
+            x: Copies::new(block.inputs, capacity),
+            dy: Copies::new(block.outputs, capacity),
         }
     }
 }
 
 impl Copies {
-    fn new(columns: usize, capacity: usize, heads: usize) -> Self {
-        let (panels, pairs) = (panels(columns), heads * (capacity / heads).div_ceil(2));
+    fn new(columns: usize, capacity: usize) -> Self {
+        let panels = panels(columns);
         Copies {
             along_columns: Buffer::zeros(panels * capacity * Pair::ROW),
-            along_rows: Buffer::zeros(panels * pairs * PANEL),
+            along_rows: Buffer::zeros(panels * capacity.div_ceil(2) * PANEL),
         }
     }
 
@@ -67,25 +67,17 @@ pub(super) struct SharedCopies<'a> {
 }
 
 impl SharedCopies<'_> {
-    /// Rounds a panel of `[rows, 16]`, both ways, the rows of each head by themselves.
+    /// Rounds a panel of `[rows, 16]`, both ways.
     ///
     /// # Safety
     /// The panel is this member's alone.
-    pub(super) unsafe fn round(&self, panel: usize, heads: usize, from: &[f32]) {
+    pub(super) unsafe fn round(&self, panel: usize, from: &[f32]) {
         let part = |pairs: usize| panel * pairs..(panel + 1) * pairs;
         let rows = from.len() / PANEL;
-        let pairs = (rows / heads).div_ceil(2) * PANEL;
         // SAFETY: the caller's promise.
-        let (along_columns, along_rows) = unsafe {
-            (
-                self.along_columns.part(part(rows * Pair::ROW)),
-                self.along_rows.part(part(heads * pairs)),
-            )
-        };
-        pack_rows(along_columns, from);
-        let parts = from.chunks_exact(from.len() / heads);
-        for (to, from) in along_rows.chunks_exact_mut(pairs).zip(parts) {
-            pack_pairs(to, from);
+        unsafe {
+            pack_rows(self.along_columns.part(part(rows * Pair::ROW)), from);
+            pack_pairs(self.along_rows.part(part(rows.div_ceil(2) * PANEL)), from);
         }
     }
 }

@@ -67,22 +67,17 @@ fn embeddings_and_members_pass() {
         (3, Some(embedding(1))),
         (5, Some(embedding(2))),
     ] {
-        for (batch_norm, dropout, hidden, rows) in [
-            (false, 0.0, vec![13, 1, 5], 3),
-            (true, 0.4, vec![11], 5),
-            (false, 0.0, Vec::new(), 1),
+        for (activation, dropout, hidden, rows) in [
+            (Activation::Gelu, 0.0, vec![13, 1, 5], 3),
+            (Activation::LeakyRelu, 0.4, vec![11, 6], 5),
+            (Activation::Relu, 0.0, Vec::new(), 1),
         ] {
             let spec = NetworkSpec {
                 inputs: 8,
                 hidden,
                 members,
                 embedding: embedding.clone(),
-                ..spec(
-                    Activation::Gelu,
-                    batch_norm,
-                    dropout,
-                    Order::DropoutActivation,
-                )
+                ..spec(activation, false, dropout, Order::DropoutActivation)
             };
             let options = Options { rows, ..options() };
             let report = gradcheck(&spec, &options).unwrap();
