@@ -4,7 +4,10 @@ use chainrule::ops::activation::{Activation, activation_backward, activation_for
 use chainrule::ops::batch_norm::{batch_norm_backward, batch_norm_evaluate, batch_norm_forward};
 use chainrule::ops::dropout::Mask;
 use chainrule::ops::linear::{linear_backward_input, linear_backward_parameters, linear_forward};
+use chainrule::ops::loss::binary_cross_entropy::BinaryCrossEntropy;
 use chainrule::ops::loss::cross_entropy::{CrossEntropy, softmax_cross_entropy};
+use chainrule::ops::loss::huber::Huber;
+use chainrule::ops::loss::{Loss, TargetKind, Targets};
 use chainrule::optim::{Adam, AdamW, Optimizer, RmsProp, Rprop, Sgd, Step, clip, update};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::Array2;
@@ -108,6 +111,21 @@ fn loss(c: &mut Criterion) {
     c.bench_function("softmax_cross_entropy", |bench| {
         bench.iter(|| softmax_cross_entropy(Some(&mut dlogits), &logits, &labels, None, &options));
     });
+    let values: Vec<f64> = (0..logits.len()).map(|i| (i % 3 / 2) as f64).collect();
+    for loss in [
+        Loss::BinaryCrossEntropy(BinaryCrossEntropy::default()),
+        Loss::MeanSquaredError,
+        Loss::Huber(Huber::default()),
+        Loss::MeanAbsoluteError,
+    ] {
+        let targets = Targets::from(TargetKind::Values {
+            values: &values,
+            columns: CLASSES,
+        });
+        c.bench_function(loss.name(), |bench| {
+            bench.iter(|| loss.compute(Some(&mut dlogits), &logits, targets));
+        });
+    }
 }
 
 fn optimisers(c: &mut Criterion) {

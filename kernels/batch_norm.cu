@@ -10,8 +10,9 @@
 // the backward come from one partial sum per chunk of rows, joined in order. No atomics, so the bits repeat. The last
 // bits differ from the CPU's, which adds row by row.
 //
-// Threads: a block is 32 columns x 8 thread rows over a chunk of 64 rows; grid (ceil(features/32), ceil(rows/64)).
-// A warp reads 32 neighbours of a row.
+// Threads: a block is 32 columns x 8 thread rows over a chunk of 16 rows, in backward sums of 64; grid
+// (ceil(features/32), ceil(rows/16)). A warp reads 32 neighbours of a row. A thread waits for each of its rows before
+// it reads the next, because it overwrites what it reads. So chunks are short.
 // Bytes per element: forward 16 (z read; x^, pre, y written), evaluate 12, backward sums 16 (dy read and written; pre,
 // x^ read), backward 12; and a few per column and chunk. Flops: forward 4, backward 4 + 5, besides f and Philox.
 // Each element draws its own counter: memory, not arithmetic, limits these kernels.
@@ -22,11 +23,11 @@
 
 constexpr float EPSILON = 1e-5f;
 constexpr float MOMENTUM = 0.1f, KEEP = 0.9f;
-constexpr unsigned COLUMNS = 32, THREAD_ROWS = 8, CHUNK = 64;
+constexpr unsigned COLUMNS = 32, THREAD_ROWS = 8, CHUNK = 16, SUM_CHUNK = 64;
 
 __device__ __forceinline__ unsigned column_of_thread() { return blockIdx.x * COLUMNS + threadIdx.x; }
-__device__ __forceinline__ unsigned first_row_of_thread() { return blockIdx.y * CHUNK + threadIdx.y; }
-__device__ __forceinline__ unsigned end_of_chunk(unsigned rows) { return min((blockIdx.y + 1) * CHUNK, rows); }
+__device__ __forceinline__ unsigned first_row_of_thread(unsigned chunk) { return blockIdx.y * chunk + threadIdx.y; }
+__device__ __forceinline__ unsigned end_of_chunk(unsigned chunk, unsigned rows) { return min((blockIdx.y + 1) * chunk, rows); }
 
 // out holds Z and is overwritten with Y. x_hat and inv_std [features] are kept for the backward. pre is the
 // activation's input.
@@ -60,7 +61,7 @@ batch_norm_forward(float* __restrict__ out, float* __restrict__ pre, float* __re
     if (column >= features) return;
     const float g = gamma[column], b = beta[column], mu = mean[threadIdx.x], s = scale[threadIdx.x];
     DropoutFactors factors(mask);
-    for (unsigned row = first_row_of_thread(); row < end_of_chunk(rows); row += THREAD_ROWS) {
+    for (unsigned row = first_row_of_thread(CHUNK); row < end_of_chunk(CHUNK, rows); row += THREAD_ROWS) {
         const size_t e = (size_t)row * features + column;
         const float normalised = (out[e] - mu) * s;
         x_hat[e] = normalised;
@@ -75,7 +76,7 @@ batch_norm_evaluate(float* __restrict__ out, float* __restrict__ pre, const floa
     const unsigned column = column_of_thread();
     if (column >= features) return;
     const float g = gamma[column], b = beta[column], mu = running_mean[column], s = 1.0f / sqrtf(running_var[column] + EPSILON);
-    for (unsigned row = first_row_of_thread(); row < end_of_chunk(rows); row += THREAD_ROWS) {
+    for (unsigned row = first_row_of_thread(CHUNK); row < end_of_chunk(CHUNK, rows); row += THREAD_ROWS) {
         const size_t e = (size_t)row * features + column;
         out[e] = tail_forward(activation, DROPOUT_ACTIVATION, 1.0f, g * ((out[e] - mu) * s) + b, pre[e]);
     }
@@ -92,7 +93,7 @@ batch_norm_backward_sums(float* __restrict__ dy, float* __restrict__ partial_dga
     float sum_gamma = 0.0f, sum_beta = 0.0f;
     if (column < features) {
         DropoutFactors factors(mask);
-        for (unsigned row = first_row_of_thread(); row < end_of_chunk(rows); row += THREAD_ROWS) {
+        for (unsigned row = first_row_of_thread(SUM_CHUNK); row < end_of_chunk(SUM_CHUNK, rows); row += THREAD_ROWS) {
             const size_t e = (size_t)row * features + column;
             const float d = tail_backward(activation, order, factors.at(e), dy[e], pre[e]);
             dy[e] = d;
@@ -125,7 +126,7 @@ batch_norm_backward(float* __restrict__ dy, float* __restrict__ dgamma, float* _
     const unsigned column = column_of_thread();
     if (threadIdx.y == 0 && column < features) {
         float g = 0.0f, b = 0.0f;
-        for (unsigned chunk = 0; chunk < ceil_div(rows, CHUNK); ++chunk) {
+        for (unsigned chunk = 0; chunk < ceil_div(rows, SUM_CHUNK); ++chunk) {
             g += partial_dgamma[(size_t)chunk * features + column];
             b += partial_dbeta[(size_t)chunk * features + column];
         }
@@ -140,7 +141,7 @@ batch_norm_backward(float* __restrict__ dy, float* __restrict__ dgamma, float* _
     if (column >= features) return;
     const float count = (float)rows, g = sum_gamma[threadIdx.x], b = sum_beta[threadIdx.x];
     const float factor = gamma[column] * inv_std[column] * (1.0f / count);
-    for (unsigned row = first_row_of_thread(); row < end_of_chunk(rows); row += THREAD_ROWS) {
+    for (unsigned row = first_row_of_thread(CHUNK); row < end_of_chunk(CHUNK, rows); row += THREAD_ROWS) {
         const size_t e = (size_t)row * features + column;
         dy[e] = factor * (count * dy[e] - b - x_hat[e] * g);
     }

@@ -11,14 +11,15 @@
 
 constexpr unsigned SUM_THREADS = 256;
 
-// The sum over the block's threads, in thread 0. The other threads do not wait, and get back the number they passed.
+// The sum over the block's threads, which all threads get. A last barrier keeps reads of it behind the last addition.
 __device__ __forceinline__ double block_sum(double x, double (&sums)[SUM_THREADS]) {
     sums[threadIdx.x] = x;
     for (unsigned half = SUM_THREADS / 2; half > 0; half /= 2) {
         __syncthreads();
         if (threadIdx.x < half) sums[threadIdx.x] += sums[threadIdx.x + half];
     }
-    return threadIdx.x == 0 ? sums[0] : x;
+    __syncthreads();
+    return sums[0];
 }
 
 // partials [gridDim.x]: sums of squares of g [count]

@@ -64,7 +64,8 @@
 //! | layout | which slice of a flat buffer is which tensor |
 //! | block | Linear, and in hidden blocks batch norm, dropout and activation |
 //! | running statistics | means and variances that a batch norm uses in evaluation |
-//! | targets | what the loss compares the outputs with: today one class a sample |
+//! | targets | what the loss compares the outputs with: a class a sample, or a value an output |
+//! | sample weight | how much a sample counts in the objective |
 //! | loss, objective | the function that is minimised; its value for a batch, smoothing and weights included |
 //! | pending loss | the loss of a step that a device has begun and not yet delivered |
 //! | metric, monitor | a score with a name and a direction; the metric that decides which epoch is the best |

@@ -152,8 +152,8 @@ void ladder(Shape s) {
 // Forward and backward of batch norm alone (identity, no dropout), compared with the formulas in f64.
 void batch_norm(unsigned rows, unsigned features) {
     const size_t count = size_t(rows) * features;
-    const unsigned tile_rows = 32, tiles = ceil_div(rows, tile_rows), chunks = ceil_div(rows, CHUNK);
-    const dim3 grid{ceil_div(features, COLUMNS), chunks, 1}, block{COLUMNS, THREAD_ROWS, 1};
+    const unsigned tile_rows = 32, tiles = ceil_div(rows, tile_rows), chunks = ceil_div(rows, SUM_CHUNK);
+    const dim3 grid{ceil_div(features, COLUMNS), ceil_div(rows, CHUNK), 1}, sum_grid{grid.x, chunks, 1}, block{COLUMNS, THREAD_ROWS, 1};
     const Mask none{};
     Buffer<float> z(count), out(count), pre(count), x_hat(count), dy(count), upstream(count), inv_std(features), mean(features), var(features), gamma(features),
         beta(features), tile_mean(size_t(tiles) * features), tile_m2(size_t(tiles) * features), dgamma(features), dbeta(features),
@@ -176,7 +176,7 @@ void batch_norm(unsigned rows, unsigned features) {
     launch("batch_norm_forward", grid, block, out.data, pre.data, x_hat.data, inv_std.data, mean.data, var.data, gamma.data, beta.data, tile_mean.data, tile_m2.data,
            rows, features, tile_rows, unsigned(IDENTITY), 0u, none, &running);
     memcpy(dy.data, upstream.data, count * sizeof(float));
-    launch("batch_norm_backward_sums", grid, block, dy.data, partial_gamma.data, partial_beta.data, pre.data, x_hat.data, rows, features, unsigned(IDENTITY), 0u, none);
+    launch("batch_norm_backward_sums", sum_grid, block, dy.data, partial_gamma.data, partial_beta.data, pre.data, x_hat.data, rows, features, unsigned(IDENTITY), 0u, none);
     launch("batch_norm_backward", grid, block, dy.data, dgamma.data, dbeta.data, partial_gamma.data, partial_beta.data, x_hat.data, inv_std.data, gamma.data, rows,
            features);
     for (unsigned j = 0; j < features; ++j) {

@@ -78,6 +78,7 @@ plant thread 0 batch_norm.cu '/^    __syncthreads\(\);/d'
 plant plain 1 batch_norm.cu '/^    __syncthreads\(\);/d'
 plant thread 0 input.cu '/^    __syncthreads\(\);/d'
 plant thread 0 softmax_cross_entropy.cu '/^        __syncthreads\(\);/d'
+plant thread 0 clip.cu '/^    __syncthreads\(\);/d'
 # A barrier that not all threads reach.
 plant plain 0 clip.cu 's/^        __syncthreads\(\);/        if (threadIdx.x < half) __syncthreads();/'
 # Reads and writes past the end.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::model::ModelArgs;
 use super::output;
-use crate::data::{self, Features, Samples, Schema, TableOptions, TestPart, TestSet};
+use crate::data::{self, Features, Samples, Schema, TableOptions, Task, TestPart, TestSet};
 use crate::error::{Error, Result};
 use crate::metrics::correlation::{ConfusedPair, confused_pairs, correlation};
 use crate::model::Model;
@@ -66,6 +66,13 @@ struct Analysis {
 pub(super) fn run(args: &AnalyzeArgs) -> Result<()> {
     let model = args.model.read()?;
     let description = &model.description;
+    if description.task != Task::Classification {
+        let found = description.task.name();
+        let message = format!(
+            "expected a model of classes, which analyze compares, found one for {found}; see eval"
+        );
+        return Err(Error::setting("model", message));
+    }
     let TestSet {
         samples: test,
         name,

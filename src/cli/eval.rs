@@ -6,21 +6,15 @@ use std::thread;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
 
+use super::evaluated::{Evaluated, FoundReport};
 use super::model::ModelArgs;
 use super::output;
-use crate::data::{self, Dataset, LoadOptions, Samples, Task, TestPart, TestSet};
+use crate::data::{self, Dataset, Labels, LoadOptions, Samples, Task, TestPart, TestSet};
 use crate::error::{Error, Result};
-use crate::model::{Description, Model, Predictions, Predictor};
-use crate::{
-    metrics::{
-        Confusion, Metric, Score, Scores,
-        tables::{confusion_table, scores_table},
-    },
-    statistics::{Interval, wilson},
-    text::printable::{printable, printable_path},
-};
+use crate::metrics::Confusion;
+use crate::model::{Description, Model, Predictions, Predictor, known_rows};
+use crate::text::printable::{printable, printable_path};
 
 /// What `eval` takes.
 #[derive(Debug, Args)]
@@ -73,34 +67,9 @@ struct EvalReport {
     model: String,
     data: String,
     split: EvalPart,
-    samples: u64,
-    accuracy: f64,
-    accuracy_interval: Interval,
-    /// Null if no sample is of a class of the model.
-    loss: Option<f64>,
-    /// By name; null where it is not defined.
+    samples: usize,
     #[serde(flatten)]
-    on_request: Map<String, Value>,
-    classes: Vec<ClassScore>,
-    macro_average: Score,
-    weighted_average: Score,
-    confusion: Vec<Vec<u64>>,
-}
-
-#[derive(Debug, Serialize)]
-struct ClassScore {
-    name: String,
-    #[serde(flatten)]
-    score: Score,
-}
-
-/// What a model comes to.
-struct Evaluated {
-    /// Nothing if no sample is of a class of the model.
-    loss: Option<f64>,
-    /// The metrics that are measured on request.
-    on_request: Vec<(Metric, Option<f64>)>,
-    confusion: Confusion,
+    found: FoundReport,
 }
 
 /// The samples to evaluate on.
@@ -137,29 +106,13 @@ pub(super) fn run(args: &EvalArgs) -> Result<()> {
     if !args.model.json {
         return output::print(&in_words(args, &model, &selection, &evaluated)?);
     }
-    let confusion = &evaluated.confusion;
-    let scores = Scores::new(confusion);
-    let names = names(&model, &selection);
-    let named = |(metric, value): &(Metric, _)| (metric.name().to_owned(), json!(value));
+    let found = evaluated.report(names(&model, &selection))?;
     output::print_json(&EvalReport {
         model: args.model.name(),
         data: selection.name,
         split: selection.part,
-        samples: confusion.total(),
-        accuracy: scores.accuracy,
-        accuracy_interval: wilson(confusion.correct(), confusion.total()),
-        loss: evaluated.loss,
-        on_request: evaluated.on_request.iter().map(named).collect(),
-        classes: names
-            .into_iter()
-            .zip(scores.classes)
-            .map(|(name, score)| ClassScore { name, score })
-            .collect(),
-        macro_average: scores.macro_average,
-        weighted_average: scores.weighted_average,
-        confusion: (0..confusion.classes())
-            .map(|class| confusion.row(class).to_vec())
-            .collect(),
+        samples: evaluated.labels.len(),
+        found,
     })
 }
 
@@ -282,39 +235,40 @@ fn short(hash: &str) -> &str {
 
 /// Evaluates a model on all samples of the parts together.
 fn evaluate(model: &Model, mut predictor: Predictor, selection: &Selection) -> Result<Evaluated> {
-    let known = model.description.spec.outputs;
-    let classes = known + selection.unseen.len();
-    // Before probabilities of so many classes take memory.
-    Confusion::check_classes(classes)?;
-    let (mut loss, mut labels, mut all) = (0.0, Vec::new(), Predictions::default());
-    let mut counted = 0;
+    let (task, outputs) = (model.description.task, model.description.spec.outputs);
+    if task == Task::Classification {
+        // Before probabilities of so many classes take memory.
+        Confusion::check_classes(outputs + selection.unseen.len())?;
+    }
+    let (mut loss, mut counted) = (0.0, 0);
+    let (mut classes, mut values) = (Vec::new(), Vec::new());
+    let mut predictions = Predictions::new(task);
     for (samples, rows) in selection.rows.iter().filter(|(_, rows)| !rows.is_empty()) {
         let (evaluation, found) = predictor.evaluate(samples, rows)?;
-        let is_known = |row: &&u32| (samples.labels.classes()[**row as usize] as usize) < known;
-        let in_loss = rows.iter().filter(is_known).count();
+        let in_loss = known_rows(samples, rows, outputs).len();
         if in_loss > 0 {
             loss += evaluation.loss() * in_loss as f64;
             counted += in_loss;
         }
-        labels.extend(
-            rows.iter()
-                .map(|&row| samples.labels.classes()[row as usize]),
-        );
-        all.extend(found);
+        let labels = samples.labels.select(rows);
+        classes.extend_from_slice(labels.classes());
+        values.extend_from_slice(labels.values());
+        predictions.extend(found);
     }
-    let predicted = all.of_classes(&labels);
-    let metrics = Metric::of_task(Task::Classification).iter();
-    let on_request = metrics
-        .copied()
-        .filter(|m| m.is_on_request(Task::Classification));
     Ok(Evaluated {
         loss: (counted > 0).then(|| loss / counted as f64),
-        on_request: on_request.map(|m| (m, predicted.get(m))).collect(),
-        confusion: Confusion::new(classes, &labels, &all.classes)?,
+        labels: match task {
+            Task::Classification => Labels::Classes(classes),
+            Task::Regression | Task::Multilabel => Labels::Values {
+                values,
+                columns: outputs,
+            },
+        },
+        predictions,
     })
 }
 
-/// The names of the model's classes and of the labels that are none of them.
+/// The names of the model's outputs and of the labels that are none of its classes.
 fn names(model: &Model, selection: &Selection) -> Vec<String> {
     [&model.description.class_names[..], &selection.unseen].concat()
 }
@@ -325,33 +279,18 @@ fn in_words(
     selection: &Selection,
     evaluated: &Evaluated,
 ) -> Result<String> {
-    let (description, names) = (&model.description, &names(model, selection));
-    let confusion = &evaluated.confusion;
-    let scores = Scores::new(confusion);
-    let Interval { low, high } = wilson(confusion.correct(), confusion.total());
-    let others = evaluated.on_request.iter().map(|(metric, value)| {
-        let value = value.map_or("not defined".into(), |x| metric.format(x));
-        format!("{} {value}", metric.title())
-    });
+    let description = &model.description;
     Ok(format!(
         "model     {} (epoch {}): {}\n\
          data      {} ({}), {}: {} samples\n\
-         accuracy  {:.4} (95 % interval {low:.4} to {high:.4})\n\
-         loss      {}\n\
-         others    {}\n\n{}\n{}",
+         {}",
         printable(&args.model.name()),
         description.epoch,
         description.spec.describe(),
         printable(&selection.name),
         printable_path(&selection.path),
         selection.part.in_words(),
-        confusion.total(),
-        scores.accuracy,
-        evaluated
-            .loss
-            .map_or("not defined".into(), |x| format!("{x:.4}")),
-        others.collect::<Vec<_>>().join(", "),
-        scores_table(&scores, names)?,
-        confusion_table(confusion, names)?,
+        evaluated.labels.len(),
+        evaluated.in_words(&names(model, selection))?,
     ))
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::backend::select::Device;
 use crate::data::{self, LoadOptions};
 use crate::error::{Error, Result};
+use crate::metrics::DataPart;
 use crate::model::Model;
 use crate::report::{self, TestResult};
 use crate::threads::thread_count;
@@ -26,7 +27,7 @@ fn is_tested(folder: &Path) -> Result<bool> {
         return Ok(false);
     }
     let summary = RunDir::open(folder)?.summary()?;
-    Ok(summary.is_some_and(|s| !s.interrupted && s.test_accuracy.is_some()))
+    Ok(summary.is_some_and(|s| !s.interrupted && s.evaluation(DataPart::Test).is_some()))
 }
 
 /// The predictions of a run's model for the test samples of its data set.

@@ -10,10 +10,11 @@ use super::output;
 use crate::backend::Backend;
 use crate::backend::select::{Device, Precision};
 use crate::backend::select::{OnBackend, on_backend};
-use crate::data::{self, Fitted, LoadOptions};
+use crate::data::{self, Fitted, LoadOptions, Task};
 use crate::error::{Error, Result};
 use crate::nn::NetworkSpec;
 use crate::nn::gradcheck::{GradientReport, Options, TensorReport, gradcheck, gradcheck_on};
+use crate::ops::loss::Loss;
 use crate::settings::{Config, Settings};
 use crate::threads::thread_count;
 
@@ -23,7 +24,7 @@ const ROWS: usize = 8;
 /// What `gradcheck` takes.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "gradcheck takes the settings of train, so it can check the network of any run. --batch-size is the number of rows of the random batch [default: 8]. Settings that do not concern the network are ignored. The exit code is 1 if a gradient is wrong.\n\nExamples:\n  chainrule gradcheck --activation gelu --depth 4\n  chainrule gradcheck --config runs/run-0001/config.toml --batch-size 8\n  chainrule gradcheck --inputs 20 --widths 16,8 --classes 3 --all"
+    after_help = "gradcheck takes the settings of train, so it can check the network of any run. --batch-size is the number of rows of the random batch [default: 8]. Settings that do not concern the network are ignored. The exit code is 1 if a gradient is wrong.\n\nExamples:\n  chainrule gradcheck --activation gelu --depth 4\n  chainrule gradcheck --config runs/run-0001/config.toml --batch-size 8\n  chainrule gradcheck --inputs 20 --widths 16,8 --classes 3 --all\n  chainrule gradcheck --task regression --loss huber --delta 0.5 --inputs 20 --widths 16,8"
 )]
 pub struct GradcheckArgs {
     /// Read settings from a TOML file, as train does
@@ -32,8 +33,8 @@ pub struct GradcheckArgs {
     /// Number of inputs [default: that of --data, else 784]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_VALUES), allow_hyphen_values = true)]
     inputs: Option<u32>,
-    /// Number of classes [default: that of --data, else 10]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=MAX_VALUES), allow_hyphen_values = true)]
+    /// Number of classes, labels, or numbers to predict [default: that of --data, else 10; 1 for regression]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_VALUES), allow_hyphen_values = true)]
     classes: Option<u32>,
     /// Number of entries to check per tensor, drawn with the seed
     #[arg(long, value_name = "N", default_value_t = 200, conflicts_with = "all", value_parser = clap::value_parser!(u32).range(1..), allow_hyphen_values = true)]
@@ -79,7 +80,7 @@ pub(super) fn run(args: GradcheckArgs) -> Result<()> {
     let settings = args.settings.over(&lower);
     let rows = settings.train.batch_size.unwrap_or(ROWS);
     let mut config = Config::new(&settings)?;
-    let (inputs, classes) = match &config.source.path {
+    let (inputs, outputs) = match &config.source.path {
         Some(_) => {
             let data = Arc::new(data::load(&LoadOptions {
                 test: false,
@@ -90,11 +91,15 @@ pub(super) fn run(args: GradcheckArgs) -> Result<()> {
             let fitted = Fitted::new(data, &split.train, config.bins())?;
             (fitted.train().width, fitted.data().classes())
         }
-        None => (784, config.loss.class_weights().map_or(10, <[f64]>::len)),
+        None => (784, outputs_without_data(&config.loss)),
     };
+    if config.task == Task::Classification && args.classes == Some(1) {
+        let message = "expected at least 2 for classification (--task), found 1";
+        return Err(Error::setting("--classes", message));
+    }
     let spec = config.network(
         args.inputs.map_or(inputs, |n| n as usize),
-        args.classes.map_or(classes, |n| n as usize),
+        args.classes.map_or(outputs, |n| n as usize),
     )?;
     let device = config.device;
     let limit = args.limit.unwrap_or(match device {
@@ -133,6 +138,16 @@ pub(super) fn run(args: GradcheckArgs) -> Result<()> {
         names.join(", "),
         limit
     )))
+}
+
+/// The outputs of a network whose data are not there: as many as the loss has weights for, if it has any.
+fn outputs_without_data(loss: &Loss) -> usize {
+    let weights = match loss {
+        Loss::CrossEntropy(options) => &options.class_weights,
+        Loss::BinaryCrossEntropy(options) => &options.positive_weights,
+        Loss::MeanSquaredError | Loss::Huber(_) | Loss::MeanAbsoluteError => return 1,
+    };
+    weights.as_ref().map_or(10, Vec::len)
 }
 
 /// The report, and the precision of the check in words.

@@ -7,6 +7,7 @@ mod bench;
 mod completions;
 mod data;
 mod eval;
+mod evaluated;
 mod final_model;
 mod folds;
 mod gradcheck;

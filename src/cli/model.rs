@@ -6,10 +6,11 @@ use clap::Args;
 
 use crate::backend::select::Device;
 use crate::data::{Decimal, DialectOptions, LoadOptions, TableOptions};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{Model, Predictor};
 use crate::settings::Delimiter;
 use crate::threads::{MAX_THREADS, thread_count};
+use crate::train::FoldsDir;
 
 /// The model's flags.
 #[derive(Debug, Args)]
@@ -54,8 +55,33 @@ pub(super) struct ModelArgs {
 
 impl ModelArgs {
     /// Reads the model.
+    ///
+    /// # Errors
+    /// As [`Model::read`]; also for a folder of several models.
     pub(super) fn read(&self) -> Result<Model> {
+        if let Some(folds) = FoldsDir::open(&self.model) {
+            let found = format!("{}, which has a model a fold", self.name());
+            let first = folds.run_dir(1);
+            let message = format!(
+                "expected one model, as {}, found {found}; predict averages them",
+                first.display()
+            );
+            return Err(Error::setting("model", message));
+        }
         Model::read(&self.model)
+    }
+
+    /// Reads the model, or those of all folds of a cross-validation.
+    ///
+    /// # Errors
+    /// As [`Model::read`]; also if a fold is missing.
+    pub(super) fn read_all(&self) -> Result<Vec<Model>> {
+        let Some(folds) = FoldsDir::open(&self.model) else {
+            return Ok(vec![Model::read(&self.model)?]);
+        };
+        let count = folds.settings()?.data.folds.unwrap_or(1);
+        let models = (1..=count).map(|fold| Model::read(&folds.run_dir(fold)));
+        models.collect()
     }
 
     /// The model's path, as the user wrote it.

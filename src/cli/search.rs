@@ -91,13 +91,14 @@ pub(super) fn run(args: &SearchArgs) -> Result<()> {
         unsaid: Settings::default(),
         seed: base.seed,
         repeats: args.repeats,
-        objective: args.common.objective,
+        objective: args.common.objective(base.task()),
         sampler: args.sampler,
         pruner: args.pruner,
     };
     plan.check()?;
     output::check_output(&args.study)?;
     let data = base.load(false)?;
+    plan.objective = args.common.objective(data.task);
     let chosen = plan.suit(&data, &args.study)?;
     let data = with_notices(data, chosen);
     let task = StudyTask {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::ranges::Ranges;
 use super::search_progress::SearchProgress;
-use crate::data::{self, Dataset, Fitted, LoadOptions};
+use crate::data::{self, Dataset, Fitted, LoadOptions, Task};
 use crate::error::{Error, Result};
 use crate::metrics::ValidationMetric;
 use crate::search::{Finish, Search, Space, StudyTask};
@@ -27,9 +27,10 @@ const FOREIGN_TIMEOUT: &str = "10m";
 /// The flags that all three commands have.
 #[derive(Debug, Args)]
 pub(super) struct Common {
-    /// The metric of the validation part to search for
-    #[arg(long, value_name = "NAME", default_value = "val_accuracy")]
-    pub(super) objective: ValidationMetric,
+    /// The metric of the validation part to search for [default: val_accuracy; for numbers val_rmse, for several labels
+    /// val_f1_micro]
+    #[arg(long, value_name = "NAME")]
+    objective: Option<ValidationMetric>,
     /// Read settings from a TOML file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -47,6 +48,11 @@ pub(super) struct Common {
 }
 
 impl Common {
+    /// The metric to search for, where models have this task.
+    pub(super) fn objective(&self, task: Task) -> ValidationMetric {
+        self.objective.unwrap_or(ValidationMetric::main(task))
+    }
+
     /// The settings around which others vary.
     ///
     /// # Errors
@@ -131,6 +137,11 @@ impl Base {
             seed,
             threads,
         })
+    }
+
+    /// The task, as far as the settings say it.
+    pub(super) fn task(&self) -> Task {
+        self.settings.data.task.unwrap_or_default()
     }
 
     /// Loads the data set, with its test part if `test`. Trials never use the test part.

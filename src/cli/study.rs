@@ -62,7 +62,7 @@ pub(super) fn run(args: &StudyArgs) -> Result<()> {
         args.preset,
         &base.settings,
         base.seed,
-        args.common.objective,
+        args.common.objective(base.task()),
     )?;
     for task in outline.tasks() {
         task.plan.check()?;
@@ -75,6 +75,7 @@ pub(super) fn run(args: &StudyArgs) -> Result<()> {
     let interrupt = interrupt_flag()?;
     let journal = out.join(report::JOURNAL);
     let data = base.load(false)?;
+    outline.set_objective(args.common.objective(data.task));
     let chosen = outline.suit(&data, &journal)?;
     let data = with_notices(data, chosen);
     search(args, &outline, &base, data, &journal, &interrupt)?;
@@ -233,7 +234,7 @@ fn conclude(
     }
     let outcome = StudyReport {
         study: journal,
-        objective: args.common.objective,
+        objective: outline.search.objective,
         series,
         final_model: summary,
         test_interval: summary

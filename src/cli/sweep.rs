@@ -61,14 +61,16 @@ enum SweepPreset {
 pub(super) fn run(args: &SweepArgs) -> Result<()> {
     let base = Base::new(args.common.fixed()?)?;
     let series = series(args)?;
-    let (repeats, objective) = (args.repeats, args.common.objective);
+    let (repeats, objective) = (args.repeats, args.common.objective(base.task()));
     let plan = |s: &Series| s.plan(&base.settings, base.seed, repeats, objective);
     let mut plans: Vec<Plan> = series.iter().map(plan).collect::<Result<_>>()?;
     check(args, &plans)?;
     output::check_output(&args.study)?;
     let data = base.load(false)?;
+    let objective = args.common.objective(data.task);
     let mut chosen = None;
     for plan in &mut plans {
+        plan.objective = objective;
         chosen = plan.suit(&data, &args.study)?.or(chosen);
     }
     let data = with_notices(data, chosen);
@@ -92,7 +94,7 @@ pub(super) fn run(args: &SweepArgs) -> Result<()> {
         );
         return Err(Error::Interrupted(message));
     }
-    conclude(args, &plans)
+    conclude(args, &plans, objective)
 }
 
 /// Checks that each plan can be run, and is there once.
@@ -147,7 +149,7 @@ struct SeriesReport {
     shortened_batches: Option<String>,
 }
 
-fn conclude(args: &SweepArgs, plans: &[Plan]) -> Result<()> {
+fn conclude(args: &SweepArgs, plans: &[Plan], objective: ValidationMetric) -> Result<()> {
     let journal = Journal::open(&args.study)?;
     let storage = journal.storage();
     let mut series = Vec::new();
@@ -171,7 +173,7 @@ fn conclude(args: &SweepArgs, plans: &[Plan]) -> Result<()> {
     }
     let report = SweepReport {
         study: &args.study,
-        objective: args.common.objective,
+        objective,
         series,
     };
     if args.common.json {
@@ -198,7 +200,7 @@ fn in_words(report: &SweepReport<'_>) -> String {
         rows.extend(series.values.iter().map(|cell| row(cell, metric)));
         text += &table::align(&rows, 0);
         let notes = [
-            pooling_note(&series.values),
+            pooling_note(&series.values, |deviation| metric.format(deviation)),
             series.shortened_batches.clone(),
         ];
         for note in notes.iter().flatten() {

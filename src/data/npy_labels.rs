@@ -137,6 +137,9 @@ impl LabelForm {
             LabelForm::Integer(integer) => Ok(of_integer(integer(bytes))),
             LabelForm::Float(number) => Ok(match number(bytes) {
                 number if number.is_nan() => Label::Missing,
+                number if number.is_infinite() => {
+                    return Err(("a class, or a finite number", number.to_string()));
+                }
                 number => Label::Number(number),
             }),
             LabelForm::Truth if bytes[0] == 0 => Ok(Label::Word("False".to_owned())),

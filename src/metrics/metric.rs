@@ -209,11 +209,16 @@ impl Metric {
         (self != Metric::Loss).then_some(Metric::Loss)
     }
 
+    /// Whether its values are in the targets' own units, and of any size.
+    pub fn is_in_units(self) -> bool {
+        matches!(self, Metric::Rmse | Metric::Mae)
+    }
+
     /// A value as text: one in a target's own units with five digits ([`format_in_units`]), another with four decimals.
     pub fn format(self, value: f64) -> String {
-        match self {
-            Metric::Rmse | Metric::Mae => format_in_units(value),
-            _ => format_value(value),
+        match self.is_in_units() {
+            true => format_in_units(value),
+            false => format_value(value),
         }
     }
 

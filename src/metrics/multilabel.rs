@@ -16,6 +16,7 @@
 
 use serde::Serialize;
 
+pub use super::ranking::PrecisionRecall;
 use super::ranking::Ranking;
 use super::scores::Score;
 use super::{Metric, scores};
@@ -40,6 +41,17 @@ pub struct LabelScores {
     pub micro_average: Score,
     /// The mean over labels.
     pub macro_average: Score,
+}
+
+/// How well the probabilities of a label rank the samples.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RankedLabel {
+    /// The area under the ROC curve.
+    pub roc_auc: f64,
+    /// The average precision.
+    pub average_precision: f64,
+    /// Precision and recall at each probability, from the highest down.
+    pub curve: Vec<PrecisionRecall>,
 }
 
 impl PredictedLabels<'_> {
@@ -78,8 +90,22 @@ impl PredictedLabels<'_> {
         }
     }
 
+    /// How a label ranks the samples; `None` if all or none of them have it, or a probability is NaN.
+    ///
+    /// # Panics
+    ///
+    /// As [`PredictedLabels::scores`].
+    pub fn ranked(&self, label: usize) -> Option<RankedLabel> {
+        let ranking = self.ranking(label)?;
+        Some(RankedLabel {
+            roc_auc: ranking.roc_auc(),
+            average_precision: ranking.average_precision(),
+            curve: ranking.precision_recall(),
+        })
+    }
+
     /// The samples by the probability of a label; `None` if all or none have it.
-    pub(super) fn ranking(&self, label: usize) -> Option<Ranking> {
+    fn ranking(&self, label: usize) -> Option<Ranking> {
         Ranking::new(self.column(label).map(|(has, p)| (p, has)))
     }
 

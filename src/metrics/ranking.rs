@@ -19,11 +19,24 @@
 //!
 //! Both need a positive and a negative sample. With only one kind they are not defined.
 
+/// What comes of taking the samples with at least a score for positive.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PrecisionRecall {
+    /// The score.
+    pub threshold: f64,
+    /// Share of the samples taken that are positive.
+    pub precision: f64,
+    /// Share of the positives that are taken.
+    pub recall: f64,
+}
+
 /// Positives and negatives by their score, from the highest score down.
 #[derive(Clone, Debug)]
 pub(super) struct Ranking {
     /// How many positives and negatives have the same score.
     ties: Vec<[u64; 2]>,
+    /// The score that they have.
+    scores: Vec<f64>,
     /// All positives and negatives.
     totals: [u64; 2],
 }
@@ -42,8 +55,12 @@ impl Ranking {
             [positives as u64, (samples.len() - positives) as u64]
         };
         let totals = count(&samples);
-        let ties = samples.chunk_by(|a, b| a.0 == b.0).map(count).collect();
-        (!totals.contains(&0)).then_some(Ranking { ties, totals })
+        let tied = || samples.chunk_by(|a, b| a.0 == b.0);
+        (!totals.contains(&0)).then(|| Ranking {
+            ties: tied().map(count).collect(),
+            scores: tied().map(|samples| samples[0].0).collect(),
+            totals,
+        })
     }
 
     /// The area under the ROC curve.
@@ -57,6 +74,21 @@ impl Ranking {
             halves += u128::from(tied_positives) * u128::from(2 * below + tied_negatives);
         }
         halves as f64 / (2.0 * positives as f64 * negatives as f64)
+    }
+
+    /// Precision and recall if all samples from a score on are taken, for each score from the highest down.
+    pub(super) fn precision_recall(&self) -> Vec<PrecisionRecall> {
+        let (mut found, mut taken) = (0, 0);
+        let step = |(&[positives, negatives], &threshold): (&[u64; 2], &f64)| {
+            found += positives;
+            taken += positives + negatives;
+            PrecisionRecall {
+                threshold,
+                precision: found as f64 / taken as f64,
+                recall: found as f64 / self.totals[0] as f64,
+            }
+        };
+        self.ties.iter().zip(&self.scores).map(step).collect()
     }
 
     /// The average precision.
@@ -86,6 +118,25 @@ mod tests {
         let found = ranking(&[0.8, 0.35], &[0.4, 0.1]).unwrap();
         assert_eq!(found.roc_auc(), 0.75);
         assert!((found.average_precision() - (1.0 + 2.0 / 3.0) / 2.0).abs() <= 1e-15);
+    }
+
+    /// `precision_recall_curve` of scikit-learn has the same points, and (1, 0) at the other end.
+    #[test]
+    fn a_curve_goes_from_the_highest_score_down() {
+        let points = ranking(&[0.8, 0.4], &[0.4, 0.1])
+            .unwrap()
+            .precision_recall();
+        let point = |threshold, precision, recall| PrecisionRecall {
+            threshold,
+            precision,
+            recall,
+        };
+        let expected = [
+            point(0.8, 1.0, 0.5),
+            point(0.4, 2.0 / 3.0, 1.0),
+            point(0.1, 0.5, 1.0),
+        ];
+        assert_eq!(points, expected);
     }
 
     #[test]

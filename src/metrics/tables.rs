@@ -1,8 +1,13 @@
 //! Scores and confusion matrices as plain text for a terminal.
 
-use super::{Confusion, Metric, Score, Scores, format_value};
+use super::{Confusion, LabelScores, Metric, Score, Scores, ValueScore, format_value};
 use crate::error::{Error, Result};
 use crate::text::table;
+
+/// The columns of scores.
+const SCORE_TITLES: [&str; 5] = ["", "precision", "recall", "F1", "support"];
+/// The columns of numbers.
+const VALUE_METRICS: [Metric; 3] = [Metric::Rmse, Metric::Mae, Metric::R2];
 
 /// A table like scikit-learn's `classification_report`: a line for each class, then accuracy and the averages.
 ///
@@ -10,12 +15,7 @@ use crate::text::table;
 /// If there is not one name for each class.
 pub fn scores_table(scores: &Scores, names: &[String]) -> Result<String> {
     check_names(scores.classes.len(), names)?;
-    let mut rows = vec![
-        ["", "precision", "recall", "F1", "support"]
-            .map(str::to_owned)
-            .to_vec(),
-        vec![],
-    ];
+    let mut rows = vec![SCORE_TITLES.map(str::to_owned).to_vec(), vec![]];
     rows.extend(
         names
             .iter()
@@ -32,6 +32,48 @@ pub fn scores_table(scores: &Scores, names: &[String]) -> Result<String> {
     ]);
     rows.push(score_row("macro average", &scores.macro_average));
     rows.push(score_row("weighted average", &scores.weighted_average));
+    Ok(table::align(&rows, 0))
+}
+
+/// A table of numbers: a line for each target, and the mean if there are several.
+///
+/// # Errors
+/// If there is not one name for each target.
+pub fn values_table(targets: &[ValueScore], mean: &ValueScore, names: &[String]) -> Result<String> {
+    check_names(targets.len(), names)?;
+    let row = |name: &str, score: &ValueScore| {
+        let cell = |metric: Metric| {
+            let value = score.get(metric);
+            value.map_or("not defined".into(), |x| metric.format(x))
+        };
+        let cells = VALUE_METRICS.map(cell).into_iter();
+        std::iter::once(name.to_owned()).chain(cells).collect()
+    };
+    let titles = VALUE_METRICS.map(|metric| metric.title().to_owned());
+    let mut rows: Vec<Vec<String>> = vec![
+        std::iter::once(String::new()).chain(titles).collect(),
+        vec![],
+    ];
+    let pairs = names.iter().zip(targets);
+    rows.extend(pairs.map(|(name, score)| row(name, score)));
+    if targets.len() > 1 {
+        rows.extend([vec![], row("mean", mean)]);
+    }
+    Ok(table::align(&rows, 0))
+}
+
+/// A table of labels: a line for each, then the averages.
+///
+/// # Errors
+/// If there is not one name for each label.
+pub fn labels_table(scores: &LabelScores, names: &[String]) -> Result<String> {
+    check_names(scores.labels.len(), names)?;
+    let mut rows = vec![SCORE_TITLES.map(str::to_owned).to_vec(), vec![]];
+    let pairs = names.iter().zip(&scores.labels);
+    rows.extend(pairs.map(|(name, score)| score_row(name, score)));
+    rows.push(vec![]);
+    rows.push(score_row("micro average", &scores.micro_average));
+    rows.push(score_row("macro average", &scores.macro_average));
     Ok(table::align(&rows, 0))
 }
 
@@ -58,7 +100,7 @@ fn check_names(classes: usize, names: &[String]) -> Result<()> {
         return Ok(());
     }
     Err(Error::shape(
-        "class names",
+        "names",
         classes.to_string(),
         names.len().to_string(),
     ))
@@ -77,6 +119,7 @@ fn score_row(name: &str, score: &Score) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::PredictedLabels;
 
     fn example() -> (Confusion, Vec<String>) {
         let labels = [0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2];
@@ -116,13 +159,58 @@ weighted average     0.4861  0.5833  0.5303       12
     }
 
     #[test]
+    fn numbers_as_text() {
+        let price = ValueScore {
+            rmse: Some(1_234_567.8),
+            mae: Some(0.5),
+            r2: Some(-0.25),
+        };
+        let names = ["price", "Größe"].map(String::from);
+        let expected = "              RMSE          MAE           R²
+
+price      1234568      0.50000      -0.2500
+Größe  not defined  not defined  not defined
+
+ mean  not defined  not defined  not defined
+";
+        let none = ValueScore::default();
+        assert_eq!(
+            values_table(&[price, none], &none, &names).unwrap(),
+            expected
+        );
+        let one = values_table(&[price], &price, &names[..1]).unwrap();
+        assert_eq!(one.lines().count(), 3, "{one}");
+        assert!(values_table(&[price], &price, &names).is_err());
+    }
+
+    #[test]
+    fn labels_as_text() {
+        let names = ["red", "<b>"].map(String::from);
+        let predicted = PredictedLabels {
+            labels: 2,
+            truth: &[1.0, 0.0, 1.0, 0.0],
+            probabilities: &[0.9, 0.8, 0.1, 0.2],
+        };
+        let expected = "               precision  recall      F1  support
+
+          red     1.0000  0.5000  0.6667        2
+          <b>     0.0000  0.0000  0.0000        0
+
+micro average     0.5000  0.5000  0.5000        2
+macro average     0.5000  0.2500  0.3333        2
+";
+        assert_eq!(labels_table(&predicted.scores(), &names).unwrap(), expected);
+        assert!(labels_table(&predicted.scores(), &names[..1]).is_err());
+    }
+
+    #[test]
     fn a_missing_name_is_refused() {
         let (matrix, names) = example();
         assert_eq!(
             confusion_table(&matrix, &names[..2])
                 .unwrap_err()
                 .to_string(),
-            "class names: expected 3, found 2"
+            "names: expected 3, found 2"
         );
         assert!(scores_table(&Scores::new(&matrix), &names[..2]).is_err());
     }

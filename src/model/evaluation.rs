@@ -9,7 +9,7 @@ use crate::metrics::{Evaluation, Metric, Predicted, PredictedLabels, PredictedVa
 use crate::nn::{Feed, Mlp, Rows};
 use crate::ops::loss::Loss;
 use crate::ops::loss::binary_cross_entropy::sigmoid;
-use crate::ops::loss::cross_entropy::softmax;
+use crate::ops::loss::cross_entropy::{argmax, softmax};
 use crate::real::Real;
 
 /// Rows evaluated at a time: enough for the product to be efficient, few enough to stay in cache.
@@ -64,6 +64,32 @@ impl Predictions {
             scale.restore(&mut self.outputs[first..]);
         }
         Ok(())
+    }
+
+    /// The mean of what several networks say of the same samples; the first of equally probable classes is taken.
+    ///
+    /// # Panics
+    /// If there is none, or they are not of the same samples.
+    pub fn mean(several: Vec<Predictions>) -> Self {
+        let count = several.len() as f64;
+        let mut several = several.into_iter();
+        let mut mean = several.next().expect("at least one network");
+        if several.len() == 0 {
+            return mean;
+        }
+        for other in several {
+            assert_eq!(mean.outputs.len(), other.outputs.len(), "the same samples");
+            let pairs = mean.outputs.iter_mut().zip(other.outputs);
+            pairs.for_each(|(sum, x)| *sum += x);
+        }
+        mean.outputs.iter_mut().for_each(|x| *x /= count);
+        mean.logits.clear();
+        let samples = mean.classes.len();
+        if samples > 0 {
+            let rows = mean.outputs.chunks_exact(mean.outputs.len() / samples);
+            mean.classes = rows.map(|row| argmax(row) as u32).collect();
+        }
+        mean
     }
 
     /// Adds those for more samples.

@@ -114,7 +114,8 @@ mod tests {
     use super::*;
     use crate::data::Normalizer;
     use crate::durable;
-    use crate::nn::init;
+    use crate::nn::FeatureEmbedding;
+    use crate::nn::init::{self, Init};
     use crate::settings::Settings;
 
     fn model() -> Model {
@@ -177,6 +178,19 @@ mod tests {
         double.description.settings.train.precision = Some(Precision::F64);
         double.params[0] = 1e300;
         assert_eq!(write_and_read(&double).unwrap(), double);
+    }
+
+    #[test]
+    fn an_ensemble_goes_round() {
+        let mut model = model();
+        model.description.spec.members = 5;
+        model.description.spec.embedding = Some(FeatureEmbedding {
+            spans: vec![0..2],
+            width: 4,
+        });
+        let (params, running) = init::draw::<f64>(&model.description.spec, Init::default(), 5);
+        (model.params, model.running) = (params, running);
+        assert_eq!(write_and_read(&model).unwrap(), model);
     }
 
     #[test]

@@ -19,7 +19,7 @@
 //! Of an ensemble the logits of all members are taken, each with its own U.
 //!
 //! One more check moves all parameters at once along a random direction d, `$\langle \nabla f, d \rangle$`. Another
-//! compares the loss's gradient by the logits, with its smoothing and class weights.
+//! compares the loss's gradient by the logits, with its options, once without sample weights and once with.
 //!
 //! A backend in f32 is checked against the same differences, those of the f64 network, at parameters and inputs that
 //! f32 holds exactly. What then limits the comparison is the rounding of the gradient itself, about `$10^{-6}$` of the
@@ -30,6 +30,7 @@ use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal, StandardUniform};
 
 use super::init::{self, Init};
+use super::random_targets::RandomTargets;
 use super::{Mlp, NetworkSpec};
 use crate::backend::{Backend, BatchTargets, Input, Mode, Plain, Sink};
 use crate::error::{Error, Result};
@@ -71,7 +72,7 @@ pub struct Options {
 /// The result for one tensor.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct TensorReport {
-    /// "0.weight", …, "input", "direction", "loss by logits".
+    /// "0.weight", …, "input", "direction", "loss by logits", "weighted loss".
     pub name: String,
     /// Its shape.
     pub shape: Vec<usize>,
@@ -282,7 +283,9 @@ pub fn gradcheck_on<B: Backend>(
     }
     tensors.push(report);
     tensors.push(direction(&mut probe, &dparams, floor, &mut rng)?);
-    tensors.push(loss(&mut probe, &mut checked, options, &mut rng)?);
+    for weighted in [false, true] {
+        tensors.push(loss(&mut probe, &mut checked, options, weighted, &mut rng)?);
+    }
     Ok(GradientReport {
         tensors,
         limit: options.limit,
@@ -451,25 +454,28 @@ fn direction(
     Ok(report)
 }
 
-/// The loss's own gradient by the logits.
+/// The loss's own gradient by the logits, with sample weights or without.
 fn loss<B: Backend>(
     probe: &mut Probe,
     checked: &mut Checked<B>,
     options: &Options,
+    weighted: bool,
     rng: &mut impl Rng,
 ) -> Result<TensorReport> {
     let (outputs, rows) = (probe.mlp.spec().outputs, probe.logit_rows());
-    let labels: Vec<u32> = (0..probe.rows)
-        .map(|_| rng.random_range(0..outputs as u32))
-        .collect();
-    let targets = Targets::from(&labels);
-    options.loss.check(outputs, targets)?;
-    let mut report = TensorReport::new("loss by logits", &[rows, outputs]);
     probe.forward()?;
     let mut logits = widen(&cast::<B::Real>(&probe.mlp.logits(rows)?));
+    let random = RandomTargets::draw(&options.loss, &logits, [probe.rows, outputs], rng);
+    let targets = random.targets(weighted);
+    options.loss.check(outputs, targets)?;
+    let name = match weighted {
+        false => "loss by logits",
+        true => "weighted loss",
+    };
+    let mut report = TensorReport::new(name, &[rows, outputs]);
     let dlogits = checked.dlogits(&logits, targets, &options.loss)?;
     let loss = |z: &[f64]| {
-        let members = z.chunks_exact(labels.len() * outputs);
+        let members = z.chunks_exact(targets.len() * outputs);
         let count = members.len() as f64;
         let losses = members.map(|z| options.loss.compute(None, z, targets).objective);
         losses.sum::<f64>() / count

@@ -535,4 +535,6 @@ fn check_len(what: &str, found: usize, expected: usize) -> Result<()> {
 }
 
 #[cfg(test)]
+mod member_tests;
+#[cfg(test)]
 mod tests;

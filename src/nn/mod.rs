@@ -16,6 +16,7 @@ pub mod init;
 mod mlp;
 mod panels;
 pub mod params;
+mod random_targets;
 pub mod spec;
 
 pub use feed::{Feed, Rows};

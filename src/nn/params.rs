@@ -182,6 +182,7 @@ impl Layout {
 mod tests {
     use super::*;
     use crate::backend::Order;
+    use crate::nn::{FeatureEmbedding, Panels};
     use crate::ops::activation::Activation;
 
     fn names(batch_norm: bool, dropout: f64) -> Vec<String> {
@@ -233,6 +234,66 @@ mod tests {
         assert_eq!(names(true, 0.5), with_both);
         assert_eq!(names(true, 0.0)[4], "3.weight");
         assert_eq!(names(false, 0.1)[2], "3.weight");
+    }
+
+    /// Features with inputs of none between them, and members.
+    #[test]
+    fn what_comes_before_the_blocks_comes_first() {
+        let spec = NetworkSpec {
+            inputs: 7,
+            hidden: vec![5],
+            outputs: 2,
+            batch_norm: false,
+            activation: Activation::Relu,
+            dropout: 0.0,
+            order: Order::DropoutActivation,
+            members: 3,
+            embedding: Some(FeatureEmbedding {
+                spans: vec![0..1, 3..6],
+                width: 4,
+            }),
+        };
+        let layout = Layout::new(&spec);
+        let tensors = (layout.params.iter()).map(|t| (t.name.as_str(), t.shape.as_slice()));
+        let expected = [
+            ("stem.embedding.0.weight", &[4, 1][..]),
+            ("stem.embedding.0.bias", &[4]),
+            ("stem.embedding.1.weight", &[4, 3]),
+            ("stem.embedding.1.bias", &[4]),
+            ("stem.scale", &[3, 11]),
+            ("0.weight", &[5, 11]),
+            ("0.bias", &[5]),
+            ("2.weight", &[3, 2, 5]),
+            ("2.bias", &[3, 2]),
+        ];
+        assert_eq!(tensors.collect::<Vec<_>>(), expected);
+        let stem = layout.stem.as_ref().unwrap();
+        let places = stem.parts.iter().map(|part| {
+            let (inputs, outputs) = (part.inputs.clone(), part.outputs.clone());
+            (inputs, outputs, part.linear.is_some())
+        });
+        let expected = [
+            (0..1, 0..4, true),
+            (1..3, 4..6, false),
+            (3..6, 6..10, true),
+            (6..7, 10..11, false),
+        ];
+        assert_eq!(places.collect::<Vec<_>>(), expected);
+        assert_eq!(stem.parameters.end, layout.blocks[0].linear.weight.start);
+        let last = layout.blocks[1].heads(6).next_back().unwrap();
+        assert_eq!((last.rows, last.linear.bias), (4..6, 151..153));
+        // In panels of 16 each head begins a panel, and the blocks begin on one.
+        let params: Vec<f64> = (1..=layout.parameter_count()).map(|i| i as f64).collect();
+        let panels = Panels::new(&layout, 16);
+        assert_eq!(panels.blocks[0].linear.weight.start, 64);
+        let packed: Vec<f64> = panels.pack(&layout, &params);
+        assert_eq!(panels.unpack(&layout, &packed), params);
+        let head = panels.blocks[1].heads(0).nth(1).unwrap().linear.weight;
+        let second = layout.blocks[1].heads(0).nth(1).unwrap().linear.weight;
+        assert_eq!(
+            packed[head.start..][..2],
+            [second.start, second.start + 5].map(|i| (i + 1) as f64)
+        );
     }
 
     #[test]

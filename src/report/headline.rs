@@ -3,9 +3,11 @@
 use super::final_model::FinalModel;
 use super::html::{self, escape};
 use super::section::StudySection;
+use crate::data::Task;
 use crate::metrics::{DataPart, Metric, format_percent};
 use crate::search::journal::{Trial, TrialState};
 use crate::search::sweep::{Cell, extremes};
+use crate::statistics::Interval;
 use crate::text::number::shown;
 use crate::train::Summary;
 
@@ -78,14 +80,17 @@ fn counts(section: &StudySection<'_>) -> String {
     format!("Trials of {}: {}.", section.study.name, counts.join(", "))
 }
 
-/// The result of the final model on the test set: the share of samples that it classifies correctly.
+/// The result of the final model on the test set.
 fn test(model: &FinalModel) -> String {
-    let accuracy = Metric::Accuracy.of(DataPart::Test);
-    let tested = model.summary.as_ref().and_then(|summary| {
-        let interval = summary.test_interval(accuracy.metric)?;
-        Some((summary.get(accuracy)?, interval, summary.test_samples))
+    let result = model.summary.as_ref().and_then(|summary| {
+        let main = Metric::main(summary.task);
+        let value = summary.get(main.of(DataPart::Test))?;
+        Some(match summary.task {
+            Task::Classification => share(value, summary),
+            Task::Regression | Task::Multilabel => in_metrics(main, value, summary),
+        })
     });
-    let Some((share, interval, samples)) = tested else {
+    result.unwrap_or_else(|| {
         let why = match &model.summary {
             None => "has not been tested yet",
             Some(Summary {
@@ -93,14 +98,44 @@ fn test(model: &FinalModel) -> String {
             }) => "was not tested, because its training diverged in the first epoch",
             Some(_) => "was not tested, because the data have no test part",
         };
-        return html::paragraph("", &format!("The final model {why}."));
+        html::paragraph("", &format!("The final model {why}."))
+    })
+}
+
+/// The share of the test samples that are classified correctly.
+fn share(share: f64, summary: &Summary) -> String {
+    let interval = summary.test_interval(Metric::Accuracy);
+    let interval = interval.map_or_else(String::new, |Interval { low, high }| {
+        let [low, high] = [low, high].map(format_percent);
+        format!(" (95 % Wilson interval {low} to {high})")
+    });
+    format!(
+        "<p class=\"result\"><strong>{}</strong> of the {} test samples are classified correctly by the final \
+         model, trained and tested once{interval}.</p>\n",
+        format_percent(share),
+        summary.test_samples,
+    )
+}
+
+/// The main metric, then the others.
+fn in_metrics(main: Metric, value: f64, summary: &Summary) -> String {
+    let others = Metric::of_task(summary.task).iter().filter(|&&m| m != main);
+    let other = |metric: &Metric| {
+        let value = summary.get(metric.of(DataPart::Test))?;
+        Some(format!("{} {}", metric.title(), metric.format(value)))
+    };
+    let others: Vec<String> = others.filter_map(other).collect();
+    let over = match summary.task {
+        Task::Regression => "; in the target's own units, of several targets the mean",
+        _ => "",
     };
     format!(
-        "<p class=\"result\"><strong>{}</strong> of the {samples} test samples are classified correctly by the final \
-         model, trained and tested once (95 % Wilson interval {} to {}).</p>\n",
-        format_percent(share),
-        format_percent(interval.low),
-        format_percent(interval.high)
+        "<p class=\"result\"><strong>{} {}</strong> on the {} test samples is what the final model comes to, trained \
+         and tested once ({}{over}).</p>\n",
+        escape(main.title()),
+        main.format(value),
+        summary.test_samples,
+        escape(&others.join(", ")),
     )
 }
 

@@ -10,7 +10,7 @@ use super::*;
 use crate::data::{Features, ImageShape, Samples};
 use crate::model::Predictions;
 
-const HOSTILE: &str = "<script>alert(1)</script>&\"' ]]> --> </style></title></svg> \u{1b}[31m\u{8}\u{0}\n\u{ffff}\u{202e}";
+pub(super) const HOSTILE: &str = "<script>alert(1)</script>&\"' ]]> --> </style></title></svg> \u{1b}[31m\u{8}\u{0}\n\u{ffff}\u{202e}";
 
 /// An XML document, or why it is none.
 fn parsed(text: &str) -> Document<'_> {
@@ -56,7 +56,7 @@ fn check_picture(svg: Node<'_, '_>) {
 }
 
 /// Reads a report as a browser and as a program that takes it for XML.
-fn check_report(out: &Path) -> String {
+pub(super) fn check_report(out: &Path) -> String {
     let page = fs::read_to_string(out.join("report.html")).unwrap();
     let document = parsed(&page);
     let known = "html head meta title style body h1 h2 h3 p strong div table thead tbody tr th td figure figcaption a \
@@ -103,7 +103,7 @@ fn check_report(out: &Path) -> String {
 }
 
 /// A study file as Optuna writes it: trials with these points, values and reports.
-fn journal(name: &str, distributions: &Value, trials: &[(Value, Value)]) -> String {
+pub(super) fn journal(name: &str, distributions: &Value, trials: &[(Value, Value)]) -> String {
     let record = |value: Value| value.to_string() + "\n";
     let mut text =
         record(json!({"op_code": 0, "worker_id": "w", "study_name": name, "directions": [2]}));
@@ -125,7 +125,7 @@ fn journal(name: &str, distributions: &Value, trials: &[(Value, Value)]) -> Stri
     text
 }
 
-fn float(low: f64, high: f64, log: bool) -> Value {
+pub(super) fn float(low: f64, high: f64, log: bool) -> Value {
     json!({"name": "FloatDistribution", "attributes": {"step": null, "low": low, "high": high, "log": log}})
 }
 

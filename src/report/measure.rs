@@ -3,7 +3,8 @@
 use super::scale::Scale;
 use crate::metrics::{PartMetric, format_value};
 
-/// An axis of values is no shorter than this, so that small differences do not look large.
+/// An axis of values is no shorter than this, so that small differences do not look large. Of values in a target's own
+/// units it is a share of the largest one.
 const SHORTEST_AXIS: f64 = 0.01;
 
 /// The objective of a study.
@@ -48,7 +49,14 @@ impl<'a> Measure<'a> {
     /// An axis that holds all values, and no place that none of them can have.
     pub(super) fn axis(self, values: impl IntoIterator<Item = f64>) -> Scale {
         let values: Vec<f64> = values.into_iter().collect();
-        match Scale::around(values.iter().copied(), SHORTEST_AXIS) {
+        let least = match self {
+            Measure::Metric(of_part) if of_part.metric.is_in_units() => {
+                let finite = values.iter().filter(|x| x.is_finite());
+                SHORTEST_AXIS * finite.fold(0.0, |most: f64, x| most.max(x.abs()))
+            }
+            _ => SHORTEST_AXIS,
+        };
+        match Scale::around(values.iter().copied(), least) {
             Scale::Linear { low, high } => {
                 let (least, most) = self.limits();
                 let (low, high) = (low.max(least), high.min(most));
@@ -94,6 +102,9 @@ mod tests {
         assert_eq!(axis("val_accuracy", &[1.0, 1.0]), linear(0.99, 1.0));
         assert_eq!(axis("val_loss", &[0.0]).place(0.0), 0.0);
         assert_eq!(axis("value", &[0.0]).place(0.0), 0.5);
+        assert_eq!(axis("val_rmse", &[2e-6, 1e-6]), linear(1e-6, 2e-6));
+        assert_eq!(axis("val_rmse", &[5e6, 5e6]), linear(4.96e6, 5.04e6));
+        assert_eq!(axis("val_r2", &[-3.0, 0.9]), linear(-3.0, 1.0));
         assert_eq!(axis("val_accuracy", &[0.5, 1.5]).inside(1.5), Some(1.0));
     }
 }

@@ -17,6 +17,11 @@ mod search_figures;
 mod section;
 mod series_figures;
 mod svg;
+mod test_result;
+mod tested;
+mod tested_classes;
+mod tested_labels;
+mod tested_values;
 mod tiles;
 
 use std::path::{Path, PathBuf};
@@ -31,8 +36,8 @@ use section::StudySection;
 
 pub use chart::{Chart, DotStyle, LineStyle};
 pub use figure::Figure;
-pub use final_model::TestResult;
 pub use scale::{Scale, Tick};
+pub use test_result::TestResult;
 
 /// The study file in a study's folder.
 pub const JOURNAL: &str = "study.journal";
@@ -110,5 +115,7 @@ fn figures(section: &StudySection<'_>) -> Vec<Figure> {
 
 #[cfg(test)]
 mod hostile_tests;
+#[cfg(test)]
+mod task_tests;
 #[cfg(test)]
 mod tests;

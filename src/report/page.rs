@@ -7,6 +7,7 @@ use super::final_model::FinalModel;
 use super::headline::headline;
 use super::html::{self, escape};
 use super::section::{SeriesSection, StudySection};
+use crate::data::Task;
 use crate::search::journal::Trial;
 use crate::search::shortened_batches;
 use crate::search::sweep::{Cell, pooling_note};
@@ -14,9 +15,6 @@ use crate::text::number::shown;
 
 /// Trials in the table of the best.
 const BEST: usize = 4;
-
-/// Pairs of classes that are named.
-const PAIRS: usize = 5;
 
 const STYLE: &str = "\
 :root{color-scheme:light;--paper:#fff;--ink:#1d2330;--muted:#5a6170;--rule:#e4e7ed;--link:#2563c9}\
@@ -139,7 +137,8 @@ fn values(series: &SeriesSection<'_>) -> String {
     };
     let cells = series.cells(measure);
     let table = html::table(&header, cells.iter().map(row));
-    let notes = [pooling_note(&cells), shortened(&series.section)];
+    let pooled = pooling_note(&cells, |deviation| measure.format(deviation));
+    let notes = [pooled, shortened(&series.section)];
     let notes = notes.iter().flatten();
     format!(
         "{}{table}{}",
@@ -208,26 +207,17 @@ fn final_model_section(model: &FinalModel, figures: &[Figure]) -> String {
     }
     out += &html::figures(figures);
     match &model.tested {
-        Some(Ok(tested)) => {
-            let pairs = tested.confused();
-            let pairs = pairs.iter().take(PAIRS).map(|(a, b, pair)| {
-                let [first, second] = pair.counts;
-                format!("{a} / {b} ({first} + {second})")
-            });
-            let pairs: Vec<String> = pairs.collect();
-            if !pairs.is_empty() {
-                let text = format!(
-                    "Classes taken for each other most often: {}.",
-                    pairs.join(", ")
-                );
-                out += &html::paragraph("", &text);
-            }
-        }
+        Some(Ok(tested)) => out += &tested.details(),
         Some(Err(why)) => {
-            out += &html::paragraph(
-                "",
-                &format!("What it takes for what cannot be shown: {why}."),
-            );
+            let task = model
+                .summary
+                .as_ref()
+                .map_or_else(Task::default, |s| s.task);
+            let what = match task {
+                Task::Classification => "What it takes for what",
+                Task::Regression | Task::Multilabel => "What it says of the test set",
+            };
+            out += &html::paragraph("", &format!("{what} cannot be shown: {why}."));
         }
         None => {}
     }

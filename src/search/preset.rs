@@ -133,6 +133,13 @@ impl Outline {
         })
     }
 
+    /// Lets all plans search for another metric.
+    pub fn set_objective(&mut self, objective: ValidationMetric) {
+        for plan in self.series.iter_mut().chain([&mut self.search]) {
+            plan.objective = objective;
+        }
+    }
+
     /// The tasks before the final model.
     pub fn tasks(&self) -> Vec<StudyTask<'_>> {
         let search = StudyTask {

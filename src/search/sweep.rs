@@ -9,7 +9,7 @@ use super::journal::{Storage, Study, TrialState};
 use super::plan::{Plan, PrunerName, SamplerName};
 use super::space::Space;
 use crate::error::{Error, Result};
-use crate::metrics::{Direction, ValidationMetric, format_value};
+use crate::metrics::{Direction, ValidationMetric};
 use crate::settings::Settings;
 use crate::statistics::student::{self, Mean};
 
@@ -138,13 +138,13 @@ impl Cell {
     }
 }
 
-/// How the intervals of a series' means were computed, if not from each value's own repeats.
-pub fn pooling_note(cells: &[Cell]) -> Option<String> {
+/// How the intervals of a series' means were computed, if not from each value's own repeats. `format` writes a value.
+pub fn pooling_note(cells: &[Cell], format: impl Fn(f64) -> String) -> Option<String> {
     let means = || cells.iter().filter_map(|cell| cell.mean);
     let pooled = means().find_map(|mean| mean.pooled)?;
     let mut note = format!(
         "Few repeats each: the 95 % intervals take the standard deviation that the values have in common, {} with {} degrees of freedom, and end where the metric does.",
-        format_value(pooled.deviation),
+        format(pooled.deviation),
         pooled.freedom
     );
     if means().any(|mean| mean.pooled.is_none()) {

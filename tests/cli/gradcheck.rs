@@ -41,6 +41,46 @@ fn networks_by_the_usual_flags() {
     }
 }
 
+/// Every loss with its options, as train takes them. A number to predict is one output.
+#[test]
+fn losses_by_the_usual_flags() {
+    let program = Chainrule::new();
+    let [regression, multilabel] = [["--task", "regression"], ["--task", "multilabel"]];
+    for (task, flags, outputs) in [
+        (regression, &[][..], 1),
+        (regression, &["--loss", "mae", "--classes", "3"], 3),
+        (regression, &["--loss", "huber", "--delta", "0.3"], 1),
+        (multilabel, &["--depth", "2"], 10),
+        (multilabel, &["--positive-weights", "1,0.5,7"], 3),
+    ] {
+        let size = ["gradcheck", "--inputs", "11", "--width", "13", "--json"];
+        let report = program.json(&[&size[..], &task, flags].concat());
+        let tensors = report["tensors"].as_array().unwrap();
+        let [.., plain, weighted] = &tensors[..] else {
+            panic!("{report}");
+        };
+        assert_eq!(plain["name"], "loss by logits");
+        assert_eq!(weighted["name"], "weighted loss");
+        for tensor in tensors {
+            assert!(number(&tensor["worst"]) <= 1e-5, "{flags:?}: {tensor}");
+        }
+        assert_eq!(
+            weighted["shape"],
+            serde_json::json!([8, outputs]),
+            "{flags:?}"
+        );
+        assert_eq!(number(&weighted["checked"]), 8.0 * f64::from(outputs));
+    }
+    program.refused(
+        &["gradcheck", "--classes", "1"],
+        &["--classes: expected at least 2"],
+    );
+    program.refused(
+        &["gradcheck", "--task", "regression", "--loss", "bce"],
+        &["regression", "bce"],
+    );
+}
+
 #[test]
 fn the_sizes_of_a_data_set_and_every_entry() {
     let program = Chainrule::new();
@@ -58,6 +98,7 @@ fn the_sizes_of_a_data_set_and_every_entry() {
         "input",
         "direction",
         "loss by logits",
+        "weighted loss",
         "every gradient agrees",
     ] {
         assert!(table.contains(word), "{word}\n{table}");

@@ -29,4 +29,5 @@ mod sweep;
 mod table_files;
 mod table_settings;
 mod tables;
+mod tasks;
 mod train;

@@ -2,7 +2,7 @@
 
 use chainrule::backend::{Backend, Block, Input, Mode, Order, Plain, State};
 use chainrule::nn::init::{self, Init};
-use chainrule::nn::{Layout, Mlp, NetworkSpec, Update};
+use chainrule::nn::{FeatureEmbedding, Layout, Mlp, NetworkSpec, Update};
 use chainrule::ops::activation::Activation;
 use chainrule::ops::loss::cross_entropy::CrossEntropy;
 use chainrule::ops::loss::{Loss, Targets};
@@ -208,6 +208,30 @@ fn with_batch_norm_losses_agree() {
         }
     }
     println!("largest relative difference of a loss: {worst:.1e}");
+}
+
+/// There are no kernels for what comes before the first block.
+#[test]
+fn members_and_embeddings_are_refused() {
+    let plain = spec(false, Activation::Relu, 0.0, Order::DropoutActivation);
+    let refused = |spec: NetworkSpec, words: [&str; 2]| {
+        let error = Mlp::new(machine::backend(), spec, 8).err().unwrap();
+        assert_eq!(error.exit_code(), 2);
+        let message = error.to_string();
+        let named = words.iter().all(|word| message.contains(word));
+        assert!(named && message.contains("--device cpu"), "{message}");
+    };
+    let members = NetworkSpec {
+        members: 2,
+        ..plain.clone()
+    };
+    refused(members, ["model.members", "2 members"]);
+    let embedding = Some(FeatureEmbedding {
+        spans: vec![0..3],
+        width: 2,
+    });
+    let embedded = NetworkSpec { embedding, ..plain };
+    refused(embedded, ["model.embed", "embedding"]);
 }
 
 #[test]

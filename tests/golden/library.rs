@@ -1,9 +1,14 @@
 //! The reference cases through the library, on any backend.
 
+use std::ops::Range;
+
 use chainrule::backend::{Backend, Input, Mode, Sink};
+use chainrule::data::Task;
 use chainrule::nn::params::Tensor;
-use chainrule::nn::{Layout, Mlp, Update};
-use chainrule::ops::loss::Loss;
+use chainrule::nn::{FeatureEmbedding, Layout, Mlp, Update};
+use chainrule::ops::loss::binary_cross_entropy::BinaryCrossEntropy;
+use chainrule::ops::loss::huber::Huber;
+use chainrule::ops::loss::{Loss, TargetKind, Targets};
 use chainrule::optim::{By, Plateau};
 use chainrule::real::Real;
 use chainrule::settings::{Config, Settings};
@@ -32,9 +37,70 @@ fn flat(golden: &Golden, prefix: &str, tensors: &[Tensor]) -> Vec<f64> {
     all.flatten().collect()
 }
 
+/// The loss of the case. The settings have that of classes.
+fn loss(golden: &Golden, config: &Config) -> Loss {
+    let case = &golden.case;
+    let positive_weights = || serde_json::from_value(case["positive_weights"].clone()).unwrap();
+    match case["loss"].as_str() {
+        None | Some("cross_entropy") => config.loss.clone(),
+        Some("mse") => Loss::MeanSquaredError,
+        Some("mae") => Loss::MeanAbsoluteError,
+        Some("huber") => Loss::Huber(Huber {
+            delta: case["delta"].as_f64().unwrap(),
+        }),
+        Some("bce") => Loss::BinaryCrossEntropy(BinaryCrossEntropy {
+            positive_weights: positive_weights(),
+        }),
+        Some(name) => panic!("no loss {name}"),
+    }
+}
+
+/// The targets of rows, and their weights.
+struct Answers {
+    classes: Vec<u32>,
+    /// In place of classes, with the number of values a row.
+    values: Option<(Vec<f64>, usize)>,
+    weights: Option<Vec<f64>>,
+}
+
+impl Answers {
+    /// Those of the tensor `name`, with the weights of the tensor `weights`.
+    fn read(golden: &Golden, name: &str, weights: &str) -> Self {
+        let is_class = golden.case["loss"]
+            .as_str()
+            .is_none_or(|l| l == "cross_entropy");
+        let weighted = golden.names().iter().any(|n| n == weights);
+        Answers {
+            classes: is_class.then(|| golden.labels(name)).unwrap_or_default(),
+            values: (!is_class).then(|| (golden.f64s(name), golden.shape(name)[1])),
+            weights: weighted.then(|| golden.f64s(weights)),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match &self.values {
+            Some((values, columns)) => values.len() / columns,
+            None => self.classes.len(),
+        }
+    }
+
+    fn targets(&self, rows: Range<usize>) -> Targets<'_> {
+        let kind = match &self.values {
+            Some((values, columns)) => TargetKind::Values {
+                values: &values[rows.start * columns..rows.end * columns],
+                columns: *columns,
+            },
+            None => TargetKind::Classes(&self.classes[rows.clone()]),
+        };
+        let weights = self.weights.as_deref().map(|w| &w[rows]);
+        Targets { kind, weights }
+    }
+}
+
 struct Follower<'a, B: Backend> {
     golden: &'a Golden,
     config: Config,
+    loss: Loss,
     mlp: Mlp<B>,
     single: bool,
 }
@@ -77,42 +143,50 @@ impl<B: Backend> Follower<'_, B> {
     }
 
     /// Checks logits and gradients of the first batch, and restores the running statistics.
-    fn check_first_gradients(&mut self, x: &B::Buf, labels: &[u32]) {
+    fn check_first_gradients(&mut self, x: &B::Buf, targets: Targets<'_>) {
         let (params, running) = (
             self.mlp.read(|s| &s.params).unwrap(),
             self.mlp.read_running().unwrap(),
         );
-        let rows = labels.len();
+        let rows = targets.len();
         let mode = Mode::Train { seed: 0, step: 0 };
         let input = Input::Values { buf: x, rows };
         self.mlp.forward(input, mode).unwrap();
         self.check(
             "logits0",
-            &self.mlp.logits(rows).unwrap(),
+            &self.mlp.logits(self.mlp.spec().members * rows).unwrap(),
             &self.golden.f64s("logits0"),
         );
-        self.mlp
-            .loss_and_gradient(labels, &self.config.loss)
-            .unwrap();
+        self.mlp.loss_and_gradient(targets, &self.loss).unwrap();
         self.mlp.backward(input, mode, Sink::Store, None).unwrap();
         let grads = self.mlp.read(|s| &s.grads).unwrap();
         self.check_tensors("grad0", &self.mlp.layout().params.clone(), &grads);
         self.mlp.load(&params, &running).unwrap();
     }
 
-    fn validation_loss(&mut self, x: &B::Buf, labels: &[u32]) -> f64 {
+    fn validation_loss(&mut self, x: &B::Buf, targets: Targets<'_>) -> f64 {
         self.mlp
             .forward(
                 Input::Values {
                     buf: x,
-                    rows: labels.len(),
+                    rows: targets.len(),
                 },
                 Mode::Eval,
             )
             .unwrap();
-        let loss = self.mlp.loss(labels, &Loss::default()).unwrap();
-        loss.plain_sum / labels.len() as f64
+        let loss = self.mlp.loss(targets, &self.loss).unwrap();
+        loss.plain_sum / targets.len() as f64
     }
+}
+
+/// The features that a case embeds.
+fn embedding(case: &serde_json::Value) -> Option<FeatureEmbedding> {
+    let number = |x: &serde_json::Value| x.as_u64().unwrap() as usize;
+    let spans = case["spans"].as_array()?;
+    Some(FeatureEmbedding {
+        spans: spans.iter().map(|s| number(&s[0])..number(&s[1])).collect(),
+        width: number(&case["width"]),
+    })
 }
 
 /// Follows one case from the first to the last update.
@@ -123,17 +197,23 @@ pub(crate) fn follow<B: Backend>(backend: B, name: &str) {
     let settings: Settings = toml::from_str(&golden.settings(precision)).unwrap();
     let config = Config::new(&settings).unwrap();
     let sizes = golden.case["sizes"].as_array().unwrap();
-    let (inputs, classes) = (
+    let (inputs, outputs) = (
         sizes[0].as_u64().unwrap(),
         sizes[sizes.len() - 1].as_u64().unwrap(),
     );
-    let spec = config.network(inputs as usize, classes as usize).unwrap();
-    let (x, labels) = (cast::<B::Real>(&golden.f64s("x")), golden.labels("y"));
-    let y_val = golden.labels("y_val");
+    let mut spec = config.network(inputs as usize, outputs as usize).unwrap();
+    if let Some(members) = golden.case["members"].as_u64() {
+        spec.members = members as usize;
+        spec.embedding = embedding(&golden.case["embedding"]);
+    }
+    let x = cast::<B::Real>(&golden.f64s("x"));
+    let [y, y_val] = [("y", "w"), ("y_val", "")].map(|(y, w)| Answers::read(&golden, y, w));
+    let loss = loss(&golden, &config);
     let mlp = Mlp::new(backend, spec, config.batch_size.max(y_val.len())).unwrap();
     let mut f = Follower {
         golden: &golden,
         config,
+        loss,
         mlp,
         single,
     };
@@ -144,14 +224,16 @@ pub(crate) fn follow<B: Backend>(backend: B, name: &str) {
 
     let (mut losses, mut rates) = (Vec::new(), Vec::new());
     let mut plateau = f.config.schedule.plateau();
-    let c = f.config.clone();
-    let per_epoch = labels.len().div_ceil(c.batch_size) as u64;
+    let (c, loss) = (f.config.clone(), f.loss.clone());
+    let per_epoch = y.len().div_ceil(c.batch_size) as u64;
     let (epochs, width) = (u64::from(c.epochs), inputs as usize);
     for epoch in 0..epochs {
-        for (i, labels) in labels.chunks(c.batch_size).enumerate() {
-            let x = f.upload(&x[i * c.batch_size * width..][..labels.len() * width]);
+        for start in (0..y.len()).step_by(c.batch_size) {
+            let batch = start..y.len().min(start + c.batch_size);
+            let (rows, targets) = (batch.len(), y.targets(batch));
+            let x = f.upload(&x[start * width..][..rows * width]);
             if losses.is_empty() {
-                f.check_first_gradients(&x, labels);
+                f.check_first_gradients(&x, targets);
             }
             let update = losses.len() as u64;
             let (t, total) = match c.by {
@@ -160,19 +242,16 @@ pub(crate) fn follow<B: Backend>(backend: B, name: &str) {
             };
             let scale = plateau.as_ref().map_or(1.0, Plateau::scale);
             let lr = c.schedule.rate(c.lr, c.warmup, t, total) * scale;
-            let input = Input::Values {
-                buf: &x,
-                rows: labels.len(),
-            };
+            let input = Input::Values { buf: &x, rows };
             let update = Update {
                 number: update,
                 lr,
                 seed: 0,
-                loss: &c.loss,
+                loss: &loss,
                 optimizer: &c.optimizer,
                 clip_norm: c.clip_norm,
             };
-            let loss = f.mlp.train_step(input, labels, &update).unwrap();
+            let loss = f.mlp.train_step(input, targets, &update).unwrap();
             losses.push(B::Real::from_f64(loss.objective));
             rates.push(lr);
             if losses.len() == 1 {
@@ -180,21 +259,20 @@ pub(crate) fn follow<B: Backend>(backend: B, name: &str) {
             }
         }
         if let Some(plateau) = &mut plateau {
-            plateau.observe(f.validation_loss(&x_val, &y_val), c.lr);
+            plateau.observe(
+                f.validation_loss(&x_val, y_val.targets(0..y_val.len())),
+                c.lr,
+            );
         }
     }
     f.check("loss", &losses, &golden.f64s("loss"));
     assert_close(&format!("{name} lr"), &rates, &golden.f64s("lr"), 1e-11);
     f.check_state("after");
-    f.mlp
-        .forward(
-            Input::Values {
-                buf: &x_val,
-                rows: y_val.len(),
-            },
-            Mode::Eval,
-        )
-        .unwrap();
+    let input = Input::Values {
+        buf: &x_val,
+        rows: y_val.len(),
+    };
+    f.mlp.evaluate(input, Task::Classification).unwrap();
     f.check(
         "eval_logits",
         &f.mlp.logits(y_val.len()).unwrap(),

@@ -3,6 +3,7 @@
 
 mod bf16;
 mod hashes;
+mod losses;
 mod members;
 
 use chainrule::backend::{Backend, Fused, Input, Mode, Order, Plain, ProductPrecision};
@@ -10,7 +11,7 @@ use chainrule::nn::init::{self, Init};
 use chainrule::nn::spec::hidden_widths;
 use chainrule::nn::{Mlp, NetworkSpec, Update};
 use chainrule::ops::activation::Activation;
-use chainrule::ops::loss::Loss;
+use chainrule::ops::loss::{Loss, TargetKind, Targets};
 use chainrule::optim::{Adam, AdamW, Optimizer, RmsProp, Rprop, Sgd};
 
 /// The bits of losses, weights, moments, statistics and logits after a few updates.
@@ -31,6 +32,38 @@ struct Case {
     optimizer: Optimizer,
     clip_norm: f64,
     pixels: bool,
+    loss: Loss,
+    weighted: bool,
+}
+
+/// Targets of every kind for some rows.
+struct Answers {
+    classes: Vec<u32>,
+    values: Vec<f64>,
+    weights: Vec<f64>,
+}
+
+impl Answers {
+    fn new(rows: &[u32], outputs: usize) -> Self {
+        let labels = |&row: &u32| (0..outputs as u32).map(move |j| f64::from((row + j) % 3 / 2));
+        Answers {
+            classes: rows.iter().map(|r| r % outputs as u32).collect(),
+            values: rows.iter().flat_map(labels).collect(),
+            weights: rows.iter().map(|row| f64::from(row % 4) / 3.0).collect(),
+        }
+    }
+
+    fn targets(&self, case: &Case) -> Targets<'_> {
+        let kind = match case.loss {
+            Loss::CrossEntropy(_) => TargetKind::Classes(&self.classes),
+            _ => TargetKind::Values {
+                values: &self.values,
+                columns: case.spec.outputs,
+            },
+        };
+        let weights = case.weighted.then_some(&self.weights[..]);
+        Targets { kind, weights }
+    }
 }
 
 impl Case {
@@ -52,6 +85,8 @@ impl Case {
             optimizer: Optimizer::Adam(Adam::default()),
             clip_norm: 0.0,
             pixels: true,
+            loss: Loss::default(),
+            weighted: false,
         }
     }
 
@@ -80,12 +115,12 @@ impl Case {
             let rows: Vec<u32> = (0..n)
                 .map(|i| ((i * 5 + number as usize) % samples) as u32)
                 .collect();
-            let labels: Vec<u32> = rows.iter().map(|r| r % spec.outputs as u32).collect();
+            let answers = Answers::new(&rows, spec.outputs);
             let update = Update {
                 number,
                 lr: 0.01,
                 seed: 5,
-                loss: &Loss::default(),
+                loss: &self.loss,
                 optimizer: &self.optimizer,
                 clip_norm: self.clip_norm,
             };
@@ -104,7 +139,9 @@ impl Case {
                 },
                 false => Input::Values { buf: &buf, rows: n },
             };
-            let loss = mlp.train_step(input, &labels, &update).unwrap();
+            let loss = mlp
+                .train_step(input, answers.targets(self), &update)
+                .unwrap();
             assert!(loss.objective.is_finite());
             losses.push(loss.objective.to_bits());
         }

@@ -20,7 +20,7 @@ NETWORKS = {
 
 
 def tile(m, n, multiprocessors):
-    """The host's choice: least waves * outputs / efficiency, the larger tile on ties."""
+    """The host's choice on that date: least waves * outputs / efficiency, the larger tile on ties."""
     cost = lambda t: math.ceil(math.ceil(m / t[0]) * math.ceil(n / t[1]) / multiprocessors) * t[0] * t[1] / t[2]
     return min(TILES, key=lambda name: cost(TILES[name]))
 

@@ -7,9 +7,11 @@ use super::{SavedBlock, Tail, size};
 use crate::backend::{BatchNormSlices, State};
 use crate::error::Result;
 
-/// Columns and rows of a block of threads in `kernels/batch_norm.cu`, and the rows that it goes through.
+/// Columns and rows of a block of threads in `kernels/batch_norm.cu`, and the rows that it goes through: `SUM_CHUNK`
+/// where it sums.
 const BLOCK: [u32; 2] = [32, 8];
-const CHUNK: usize = 64;
+const CHUNK: usize = 16;
+const SUM_CHUNK: usize = 64;
 
 /// One block's batch norm, for one batch.
 pub(super) struct BatchNorm<'a> {
@@ -23,9 +25,9 @@ pub(super) struct BatchNorm<'a> {
 
 impl BatchNorm<'_> {
     /// Blocks of threads over all columns and chunks of rows.
-    fn grid(&self) -> Result<[u32; 2]> {
+    fn grid(&self, chunk: usize) -> Result<[u32; 2]> {
         let features = size(self.device, self.outputs)?;
-        let chunks = size(self.device, self.rows.div_ceil(CHUNK))?;
+        let chunks = size(self.device, self.rows.div_ceil(chunk))?;
         Ok([features.div_ceil(BLOCK[0]), chunks])
     }
 
@@ -70,7 +72,7 @@ impl BatchNorm<'_> {
             launch!(
                 device,
                 &device.kernels.batch_norm_evaluate,
-                self.grid()?,
+                self.grid(CHUNK)?,
                 BLOCK,
                 self.all(&saved.out),
                 self.all(&saved.pre),
@@ -102,7 +104,7 @@ impl BatchNorm<'_> {
             launch!(
                 device,
                 &device.kernels.batch_norm_forward,
-                self.grid()?,
+                self.grid(CHUNK)?,
                 BLOCK,
                 self.all(&saved.out),
                 self.all(&saved.pre),
@@ -129,13 +131,13 @@ impl BatchNorm<'_> {
     pub(super) fn backward(&self, dy: &mut Memory<f32>, tail: &Tail) -> Result<()> {
         let (device, bn, saved) = (self.device, self.slices, self.saved);
         let [n, features] = self.sizes()?;
-        let [dgamma, dbeta] = self.parts(CHUNK);
+        let [dgamma, dbeta] = self.parts(SUM_CHUNK);
         // SAFETY: memory of the sizes that the block's layout gives; the types are the kernels'.
         unsafe {
             launch!(
                 device,
                 &device.kernels.batch_norm_backward_sums,
-                self.grid()?,
+                self.grid(SUM_CHUNK)?,
                 BLOCK,
                 self.all(dy),
                 dgamma,
@@ -151,7 +153,7 @@ impl BatchNorm<'_> {
             launch!(
                 device,
                 &device.kernels.batch_norm_backward,
-                self.grid()?,
+                self.grid(CHUNK)?,
                 BLOCK,
                 self.all(dy),
                 self.grad(&bn.gamma),

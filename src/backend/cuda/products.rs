@@ -10,7 +10,11 @@ struct Tile {
     rows: usize,
     columns: usize,
     threads: u32,
-    /// Operations per loaded number, in parts of the largest tile's.
+    /// Outputs a multiprocessor computes per second, in parts of the largest tile's.
+    ///
+    /// Measured on an H200 (`benches/results/2026-11-26-cuda-h200`): with one block on each multiprocessor the medium
+    /// tile has 0.77 and the small one 0.46, with many blocks 0.97 and 0.60. The medium tile has what lies between,
+    /// because it is chosen for both. The small one is chosen where blocks are few.
     efficiency: f64,
 }
 
@@ -32,7 +36,7 @@ const TILES: [Tile; 3] = [
         rows: 32,
         columns: 32,
         threads: 128,
-        efficiency: 0.7,
+        efficiency: 0.46,
     },
 ];
 
@@ -41,6 +45,7 @@ pub(super) const LEAST_TILE_ROWS: usize = 32;
 
 /// The tile for a result `[m, n]`: the one whose rounds over all multiprocessors cost least, the larger one of equals.
 ///
+/// Several blocks on one multiprocessor take about as long as one after the other, because one keeps it busy already.
 /// Only the last bits of batch statistics depend on it.
 fn choose(m: usize, n: usize, multiprocessors: usize) -> usize {
     let cost = |tile: &Tile| {
@@ -233,6 +238,9 @@ mod tests {
         assert_eq!(choose(1024, 1024, 64), 0);
         // 100 rows of 500: four large tiles leave most of the device idle, 64 small ones do not.
         assert_eq!(choose(100, 500, 64), 2);
+        // Two rounds of small tiles cost less than one of medium ones, three cost more.
+        assert_eq!(choose(128, 2000, 132), 2);
+        assert_eq!(choose(1000, 300, 132), 1);
         assert!(TILES.iter().all(|tile| tile.rows >= LEAST_TILE_ROWS));
     }
 }

@@ -1,4 +1,5 @@
-use super::super::classes::Classes;
+use super::super::label_meaning::{LabelColumns, LabelMeaning, LabelSource};
+use super::super::{Labels, Task};
 use super::*;
 
 /// An NPY file as NumPy writes it (version 1: header padded to 64 bytes).
@@ -116,11 +117,30 @@ fn fortran_order_is_transposed() {
     assert_eq!(v.features, Features::U8(expected));
 }
 
+/// What the labels of an array mean.
+fn meaning(bytes: &[u8]) -> Result<(LabelMeaning, Labels)> {
+    let columns = array(bytes, |a| a.read_labels())?;
+    let names = (0..columns.len()).map(|i| format!("y{i}")).collect();
+    let source = LabelSource {
+        path: Path::new("a.npz"),
+        what: "y",
+        place: &|row| format!("position {row}"),
+        is_table: false,
+        is_array: true,
+    };
+    let columns = LabelColumns {
+        columns,
+        names,
+        source,
+    };
+    LabelMeaning::of(columns, None)
+}
+
 /// The names of the classes, and the class of each label.
 fn labels(bytes: &[u8]) -> (Vec<String>, Vec<u32>) {
-    let mut columns = array(bytes, |a| a.read_labels()).unwrap();
-    let (classes, labels) = Classes::of(columns.pop().unwrap());
-    (classes.names, labels)
+    let (meaning, labels) = meaning(bytes).unwrap();
+    assert_eq!(meaning.task, Task::Classification);
+    (meaning.classes.names, labels.classes().to_vec())
 }
 
 #[track_caller]
@@ -297,53 +317,46 @@ fn one_hot_labels_of_each_type_and_order() {
     );
     let columns = [0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1];
     expect_labels(&npy("|u1", true, "(4, 3)", &columns), &names, &expected);
-    let refused = |shape: &str, rows: &[f32], place: &str, found: &str| {
-        let message = labels_error(&npy("<f4", false, shape, &f32s(rows)));
-        assert!(
-            message.contains(place) && message.ends_with(found),
-            "{message}"
-        );
+}
+
+#[test]
+fn several_numbers_a_sample() {
+    let found = |shape: &str, fortran: bool, rows: &[f32]| {
+        let (meaning, labels) = meaning(&npy("<f4", fortran, shape, &f32s(rows))).unwrap();
+        (meaning.task, labels.values().to_vec())
     };
-    refused("(2, 2)", &[0.0, 1.0, 0.0, 0.0], "row 1: ", "found no 1");
-    refused(
-        "(2, 2)",
-        &[0.0, 1.0, 1.0, 1.0],
-        "row 1: ",
-        "found 1 in columns 0 and 1",
-    );
-    refused(
-        "(2, 2)",
-        &[0.25, 0.75, 1.0, 0.0],
-        "row 0: ",
-        "found 0.25 in column 0",
-    );
-    refused(
-        "(1, 2)",
-        &[f32::NAN, 1.0],
-        "row 0: ",
-        "found NaN in column 0",
+    let both = (Task::Multilabel, vec![0.0, 1.0, 0.0, 0.0]);
+    assert_eq!(found("(2, 2)", false, &[0.0, 1.0, 0.0, 0.0]), both);
+    let values = (Task::Regression, vec![0.25, 0.75, 1.0, 0.0]);
+    assert_eq!(found("(2, 2)", false, &[0.25, 0.75, 1.0, 0.0]), values);
+    assert_eq!(found("(2, 2)", true, &[0.25, 1.0, 0.75, 0.0]), values);
+    // A row of which one number is missing has no labels.
+    let rest = (Task::Regression, vec![0.5, 3.0]);
+    assert_eq!(found("(2, 2)", false, &[f32::NAN, 1.0, 0.5, 3.0]), rest);
+    let error = meaning(&npy("<f4", false, "(1, 2)", &f32s(&[2.0, 1.0])));
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("position 0") && error.contains("--task"),
+        "{error}"
     );
 }
 
 #[test]
 fn labels_that_are_not_classes() {
-    let fraction = labels_error(&npy("<f4", false, "(2,)", &f32s(&[1.0, 2.5])));
-    assert!(
-        fraction.contains("array x, position 1: expected a class"),
-        "{fraction}"
+    let fractions = npy("<f4", false, "(2,)", &f32s(&[1.0, 2.5]));
+    let (found, values) = meaning(&fractions).unwrap();
+    assert_eq!(
+        (found.task, values.values()),
+        (Task::Regression, &[1.0, 2.5][..])
     );
-    assert!(fraction.contains("found 2.5: it looks like a number to predict (regression)"));
     let message = labels_error(&npy("<f4", false, "(1,)", &f32s(&[f32::INFINITY])));
     assert!(
         message.contains("position 0") && message.ends_with("inf"),
         "{message}"
     );
     let many = le(&(0..65537_u32).collect::<Vec<_>>(), |x| x.to_le_bytes());
-    let message = labels_error(&npy("<u4", false, "(65537,)", &many));
-    assert!(
-        message.contains("position 65536: expected one of at most 65536 classes"),
-        "{message}"
-    );
+    let message = meaning(&npy("<u4", false, "(65537,)", &many)).unwrap_err();
+    assert!(message.to_string().contains("--task"), "{message}");
     for (descr, data) in [
         ("|S1", &b"a\0"[..]),
         ("|S1", b"a "),

@@ -4,7 +4,9 @@ use crate::backend::Order;
 use crate::backend::{Fused, ProductPrecision};
 use crate::nn::FeatureEmbedding;
 use crate::ops::activation::Activation;
+use crate::ops::loss::binary_cross_entropy::BinaryCrossEntropy;
 use crate::ops::loss::cross_entropy::CrossEntropy;
+use crate::ops::loss::huber::Huber;
 
 fn options() -> Options {
     Options {
@@ -136,6 +138,34 @@ fn softmax_regression_passes() {
     )
     .unwrap();
     assert!(report.passed(), "{report:#?}");
+}
+
+#[test]
+fn every_loss_passes() {
+    let weights = vec![0.5, 1.0, 3.0];
+    for loss in [
+        Loss::default(),
+        Loss::BinaryCrossEntropy(BinaryCrossEntropy::default()),
+        Loss::BinaryCrossEntropy(BinaryCrossEntropy {
+            positive_weights: Some(weights),
+        }),
+        Loss::MeanSquaredError,
+        Loss::Huber(Huber { delta: 0.5 }),
+        Loss::MeanAbsoluteError,
+    ] {
+        let spec = NetworkSpec {
+            members: 3,
+            ..spec(Activation::Tanh, false, 0.0, Order::DropoutActivation)
+        };
+        let options = Options { loss, ..options() };
+        let report = gradcheck(&spec, &options).unwrap();
+        assert!(report.passed(), "{:?}: {report:#?}", options.loss);
+        let names: Vec<&str> = report.tensors.iter().map(|t| t.name.as_str()).collect();
+        assert!(
+            names.ends_with(&["loss by logits", "weighted loss"]),
+            "{names:?}"
+        );
+    }
 }
 
 /// The check can fail: a gradient that is off by one part in a thousand does not pass, nor does NaN.

@@ -156,7 +156,7 @@ pub struct BatchLoss {
     pub plain_sum: f64,
     /// Rows that are right.
     ///
-    /// For classes: the largest logit is the label's (the first one on ties). For several labels: each has a probability
-    /// above 0.5 where it is present, and no other has. A row with NaN is wrong. For numbers this is 0.
+    /// For classes: the largest logit is the label's (the first one on ties). For several labels: each has a
+    /// probability above 0.5 where it is present, and no other has. A row with NaN is wrong. For numbers this is 0.
     pub correct: usize,
 }

@@ -1,15 +1,16 @@
 //! Logistic sigmoid and binary cross-entropy in one operation, for several labels a sample (Goodfellow, Bengio,
 //! Courville, *Deep Learning*, 2016, section 6.2.2.2).
 //!
-//! For logits z and values y in `[0, 1]`, both `[n, C]`, where 1 says that the label is present and 0 that it is absent,
-//! with `$\sigma(z) = 1/(1+e^{-z})$`, positive weights p `[C]` and sample weights w:
+//! For logits z and values y in `[0, 1]`, both `[n, C]`, where 1 says that the label is present and 0 that it is
+//! absent, with `$\sigma(z) = 1/(1+e^{-z})$`, positive weights p `[C]` and sample weights w:
 //!
 //! ```math
 //! \ell_{ij} = -\big[ p_j\, y_{ij} \log\sigma(z_{ij}) + (1 - y_{ij}) \log\sigma(-z_{ij}) \big], \qquad
 //! L = \frac{1}{W} \sum_i w_i \frac1C \sum_j \ell_{ij}, \qquad W = \sum_i w_i
 //! ```
 //!
-//! `$1 - \sigma(z) = \sigma(-z)$`, so the second logarithm is that of the label's absence. Both come from one stable form:
+//! `$1 - \sigma(z) = \sigma(-z)$`, so the second logarithm is that of the label's absence. Both come from one stable
+//! form:
 //!
 //! ```math
 //! -\log\sigma(z) = \max(-z, 0) + \log(1 + e^{-|z|}), \qquad -\log\sigma(-z) = \max(z, 0) + \log(1 + e^{-|z|})
@@ -20,9 +21,9 @@
 //!
 //! A positive weight above 1 makes a missed label dearer than a false one: it trades precision for recall.
 //!
-//! Without sample weights L is PyTorch's `BCEWithLogitsLoss(pos_weight=p)`, the mean over all elements: there too p does
-//! not enter the divisor. With sample weights L is the weighted mean; `BCEWithLogitsLoss(weight=w)` divides by the number
-//! of elements instead.
+//! Without sample weights L is PyTorch's `BCEWithLogitsLoss(pos_weight=p)`, the mean over all elements: there too p
+//! does not enter the divisor. With sample weights L is the weighted mean; `BCEWithLogitsLoss(weight=w)` divides by the
+//! number of elements instead.
 //!
 //! # Backward
 //!
@@ -124,4 +125,109 @@ pub fn sigmoid<R: Real>(logits: &mut [R]) {
             }
         },
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(values: &[f64], columns: usize) -> WeightedValues<'_> {
+        WeightedValues {
+            values,
+            columns,
+            weights: None,
+        }
+    }
+
+    /// Logits log 3 and −log 4: probabilities 3/4 and 1/5.
+    #[test]
+    fn by_hand() {
+        let z = [3.0_f64.ln(), -4.0_f64.ln()];
+        let mut dz = [f64::NAN; 2];
+        let close = |found: f64, expected: f64| {
+            assert!(
+                (found - expected).abs() <= 1e-15,
+                "{found} against {expected}"
+            );
+        };
+        let none = BinaryCrossEntropy::default();
+        let found = binary_cross_entropy(Some(&mut dz), &z, plain(&[1.0, 0.0], 2), &none);
+        close(found.objective, -(0.75_f64.ln() + 0.8_f64.ln()) / 2.0);
+        close(dz[0], -0.125);
+        close(dz[1], 0.1);
+        assert_eq!(found.correct, 1);
+        // Both labels present, with weights 2 and 5.
+        let weighted = BinaryCrossEntropy {
+            positive_weights: Some(vec![2.0, 5.0]),
+        };
+        let found = binary_cross_entropy(Some(&mut dz), &z, plain(&[1.0, 1.0], 2), &weighted);
+        close(
+            found.objective,
+            -(2.0 * 0.75_f64.ln() + 5.0 * 0.2_f64.ln()) / 2.0,
+        );
+        close(found.plain_sum, -(0.75_f64.ln() + 0.2_f64.ln()) / 2.0);
+        close(dz[0], -0.25);
+        close(dz[1], -2.0);
+        assert_eq!(found.correct, 0);
+        let mut p = z;
+        sigmoid(&mut p);
+        close(p[0], 0.75);
+        close(p[1], 0.2);
+    }
+
+    /// Weights of present labels say nothing about rows that have none.
+    #[test]
+    fn rows_without_labels() {
+        let (z, weights) = ([0.3, -1.2, 2.5], vec![7.0, 0.0, 1e6]);
+        let weighted = BinaryCrossEntropy {
+            positive_weights: Some(weights),
+        };
+        let [mut dz, mut unweighted] = [[f64::NAN; 3]; 2];
+        let found = binary_cross_entropy(Some(&mut dz), &z, plain(&[0.0; 3], 3), &weighted);
+        let none = BinaryCrossEntropy::default();
+        let same = binary_cross_entropy(Some(&mut unweighted), &z, plain(&[0.0; 3], 3), &none);
+        assert_eq!((found, dz), (same, unweighted));
+        let direct: f64 = z.iter().map(|z: &f64| z.exp().ln_1p()).sum();
+        assert!((found.plain_sum - direct / 3.0).abs() <= 1e-15);
+        assert!(dz.iter().all(|&d| d > 0.0));
+    }
+
+    /// A sure logit costs its size if it is wrong, and nothing if it is right.
+    #[test]
+    fn logits_of_ten_thousand() {
+        let none = BinaryCrossEntropy::default();
+        for (z, y, loss, slope) in [
+            (1e4, 1.0, 0.0, 0.0),
+            (1e4, 0.0, 1e4, 1.0),
+            (-1e4, 1.0, 1e4, -1.0),
+            (-1e4, 0.0, 0.0, 0.0),
+        ] {
+            let mut dz = [f64::NAN];
+            let found = binary_cross_entropy(Some(&mut dz), &[z], plain(&[y], 1), &none);
+            assert_eq!((found.objective, dz), (loss, [slope]), "{z} {y}");
+            let mut dz = [f32::NAN];
+            let found = binary_cross_entropy(Some(&mut dz), &[z as f32], plain(&[y], 1), &none);
+            assert_eq!((found.objective, dz), (loss, [slope as f32]), "{z} {y}");
+        }
+    }
+
+    /// Where σ(z) rounds to 1, loss and slope of a present label are still e⁻ᶻ.
+    #[test]
+    fn small_losses_keep_their_digits() {
+        let none = BinaryCrossEntropy::default();
+        let mut dz = [f32::NAN];
+        let found = binary_cross_entropy(Some(&mut dz), &[30.0_f32], plain(&[1.0], 1), &none);
+        let expected = (-30.0_f64).exp();
+        assert!((found.objective / expected - 1.0).abs() < 1e-6);
+        assert!((f64::from(dz[0]) / expected + 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn right_rows() {
+        let (z, y) = ([1.0, -1.0, 0.0, -1.0], [1.0, 0.0, 0.0, 1.0]);
+        let none = BinaryCrossEntropy::default();
+        let correct = |z: &[f64], y| binary_cross_entropy(None, z, plain(y, 2), &none).correct;
+        assert_eq!(correct(&z, &y), 1);
+        assert_eq!(correct(&[f64::NAN, 1.0], &[0.0, 1.0]), 0);
+    }
 }

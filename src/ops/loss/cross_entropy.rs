@@ -10,16 +10,16 @@
 //!
 //! The right form never overflows (every exponent is ≤ 0, one is 0) and never takes the logarithm of 0.
 //!
-//! With label smoothing ε (Szegedy et al., “Rethinking the Inception Architecture”, CVPR 2016, section 7), class weights
-//! w and sample weights s the mean over a batch is:
+//! With label smoothing ε (Szegedy et al., “Rethinking the Inception Architecture”, CVPR 2016, section 7), class
+//! weights w and sample weights s the mean over a batch is:
 //!
 //! ```math
 //! L = \frac1W \sum_i s_i \Big[ (1-\varepsilon)\, w_{y_i} (-\log p_{i y_i})
 //!     + \frac{\varepsilon}{C} \sum_c w_c (-\log p_{ic}) \Big], \qquad W = \sum_i s_i w_{y_i}
 //! ```
 //!
-//! Without sample weights it is PyTorch's `CrossEntropyLoss(weight=w)`, whose `reduction="mean"` divides by the sum of the
-//! labels' weights too. That loss takes no sample weights; they enter the divisor here as the class weights do.
+//! Without sample weights it is PyTorch's `CrossEntropyLoss(weight=w)`, whose `reduction="mean"` divides by the sum of
+//! the labels' weights too. That loss takes no sample weights; they enter the divisor here as the class weights do.
 //!
 //! # Backward
 //!
@@ -64,8 +64,8 @@ impl CrossEntropy {
     }
 }
 
-/// The loss of `logits` `[n, classes]` against `labels` `[n]`, with sample weights `[n]`; writes dz to `dlogits` if it is
-/// given.
+/// The loss of `logits` `[n, classes]` against `labels` `[n]`, with sample weights `[n]`; writes dz to `dlogits` if it
+/// is given.
 ///
 /// A batch whose weights W sum to 0 has objective 0 and gradient 0.
 pub fn softmax_cross_entropy<R: Real>(
@@ -204,6 +204,23 @@ mod tests {
         softmax(&mut p);
         for (got, expected) in p.iter().zip([0.125, 0.25, 0.625]) {
             assert!((got - expected).abs() <= 1e-15);
+        }
+    }
+
+    /// Labels 1 and 2 with sample weights 3 and 1 and class weights 1, 2, 4: [3·2·ln 4 + 1·4·ln 1.6] / (3·2 + 1·4)
+    #[test]
+    fn sample_weights_by_hand() {
+        let row = [1.0_f64.ln(), 2.0_f64.ln(), 5.0_f64.ln()];
+        let z = [row, row].concat();
+        let options = options(0.0, Some(&[1.0, 2.0, 4.0]));
+        let mut dz = [f64::NAN; 6];
+        let samples = Some(&[3.0, 1.0][..]);
+        let loss = softmax_cross_entropy(Some(&mut dz), &z, &[1, 2], samples, &options);
+        let expected = (6.0 * 4.0_f64.ln() + 4.0 * 1.6_f64.ln()) / 10.0;
+        assert!((loss.objective - expected).abs() <= 1e-15);
+        assert!((loss.plain_sum - (4.0_f64.ln() + 1.6_f64.ln())).abs() <= 1e-15);
+        for (got, expected) in dz.iter().zip([0.075, -0.45, 0.375, 0.05, 0.1, -0.15]) {
+            assert!((got - expected).abs() <= 1e-15, "{got} against {expected}");
         }
     }
 

@@ -8,14 +8,14 @@
 //! L = \frac{1}{W} \sum_i w_i \frac1C \sum_j h(r_{ij}), \qquad W = \sum_i w_i
 //! ```
 //!
-//! As δ grows L becomes half the mean squared error. As δ goes to 0, L/δ becomes the mean absolute error. Without weights
-//! L is PyTorch's `HuberLoss`, the mean over all elements. With weights L is the weighted mean, as in the losses beside it;
-//! `torch.nn.functional.huber_loss(weight=w)` divides by the number of elements instead.
+//! As δ grows L becomes half the mean squared error. As δ goes to 0, L/δ becomes the mean absolute error. Without
+//! weights L is PyTorch's `HuberLoss`, the mean over all elements. With weights L is the weighted mean, as in the
+//! losses beside it; `torch.nn.functional.huber_loss(weight=w)` divides by the number of elements instead.
 //!
 //! # Backward
 //!
-//! `$h'(r) = r$` in the middle and `$\delta \operatorname{sign}(r)$` outside. Both are ±δ at |r| = δ, so the slope has no
-//! jump: it is r, cut off at ±δ.
+//! `$h'(r) = r$` in the middle and `$\delta \operatorname{sign}(r)$` outside. Both are ±δ at |r| = δ, so the slope has
+//! no jump: it is r, cut off at ±δ.
 //!
 //! ```math
 //! dz_{ij} = \frac{w_i}{W C} \max(-\delta, \min(\delta, r_{ij}))
@@ -89,4 +89,79 @@ pub fn huber<R: Real>(
         },
         |_, _| false,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RESIDUALS: [f64; 6] = [0.5, -0.5, 2.0, -3.0, 0.0, 1.0];
+
+    fn of_residuals(delta: f64) -> (f64, [f64; 6]) {
+        let targets = WeightedValues {
+            values: &[0.0; 6],
+            columns: 1,
+            weights: None,
+        };
+        let mut dz = [f64::NAN; 6];
+        let found = huber(Some(&mut dz), &RESIDUALS, targets, &Huber { delta });
+        assert_close(&[found.plain_sum], &[6.0 * found.objective]);
+        (found.objective, dz.map(|d| d * 6.0))
+    }
+
+    fn assert_close(found: &[f64], expected: &[f64]) {
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(
+                (found - expected).abs() <= 1e-15 * expected.abs().max(1e-300),
+                "{found} against {expected}"
+            );
+        }
+    }
+
+    /// ½·¼ twice, then 1·(2 − ½), 1·(3 − ½), 0 and ½ at the border.
+    #[test]
+    fn by_hand() {
+        let (objective, slopes) = of_residuals(1.0);
+        assert_close(&[objective], &[(0.25 + 1.5 + 2.5 + 0.5) / 6.0]);
+        assert_close(&slopes, &[0.5, -0.5, 1.0, -1.0, 0.0, 1.0]);
+    }
+
+    /// L/δ becomes the mean absolute error, and the slope δ times the sign.
+    #[test]
+    fn small_bounds() {
+        for delta in [1e-15, *Huber::DELTAS.start()] {
+            let (objective, slopes) = of_residuals(delta);
+            assert!((objective / delta - 7.0 / 6.0).abs() <= 1e-14);
+            assert_close(
+                &slopes.map(|d| d / delta),
+                &[1.0, -1.0, 1.0, -1.0, 0.0, 1.0],
+            );
+        }
+    }
+
+    /// L becomes half the mean squared error, and the slope the residual.
+    #[test]
+    fn large_bounds() {
+        for delta in [3.0, 1e15, *Huber::DELTAS.end(), f64::INFINITY] {
+            let (objective, slopes) = of_residuals(delta);
+            assert_close(&[objective], &[0.5 * (0.5 + 4.0 + 9.0 + 1.0) / 6.0]);
+            assert_close(&slopes, &RESIDUALS);
+        }
+    }
+
+    /// Every bound that may be asked for gives a gradient in single precision.
+    #[test]
+    fn bounds_in_single_precision() {
+        for delta in [*Huber::DELTAS.start(), *Huber::DELTAS.end()] {
+            let targets = WeightedValues {
+                values: &[0.0, 0.0],
+                columns: 2,
+                weights: None,
+            };
+            let mut dz = [f32::NAN; 2];
+            let found = huber(Some(&mut dz), &[1.5_f32, -1.5], targets, &Huber { delta });
+            assert!(found.objective > 0.0 && found.objective.is_finite());
+            assert!(dz[0] > 0.0 && dz[0].is_finite() && dz[1] == -dz[0]);
+        }
+    }
 }

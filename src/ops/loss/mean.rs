@@ -34,8 +34,8 @@ pub struct WeightedValues<'a> {
     pub weights: Option<&'a [f64]>,
 }
 
-/// The mean of `term(j, z, y)` over all outputs z `[rows, columns]`, each in its column j, beside its value y. Writes dz
-/// to `dz` if it is given. `right` says whether a row of z is right, given its values.
+/// The mean of `term(j, z, y)` over all outputs z `[rows, columns]`, each in its column j, beside its value y. Writes
+/// dz to `dz` if it is given. `right` says whether a row of z is right, given its values.
 ///
 /// A batch whose weights sum to 0 has objective 0 and gradient 0.
 pub(super) fn mean<R: Real>(

@@ -7,13 +7,13 @@
 //! ```
 //!
 //! Its minimum over constants is the median of the values: a value far away pulls no more than a near one. Without
-//! weights L is PyTorch's `L1Loss`, the mean over all elements. With weights it is `torch.nn.functional.l1_loss(weight=w)`,
-//! which divides by the sum of the weights.
+//! weights L is PyTorch's `L1Loss`, the mean over all elements. With weights it is
+//! `torch.nn.functional.l1_loss(weight=w)`, which divides by the sum of the weights.
 //!
 //! # Backward
 //!
-//! |r| has the slope sign(r), except at 0, where it has a kink. Every number in `$[-1, 1]$` is a subgradient there; the one
-//! taken is 0, so that an output which is exactly right does not move:
+//! The slope of |r| is sign(r), except at 0, where it has a kink. Every number in `$[-1, 1]$` is a subgradient there. The
+//! one taken is 0, so that an output which is exactly right does not move:
 //!
 //! ```math
 //! dz_{ij} = \frac{w_i}{W C} \operatorname{sign}(r_{ij}), \qquad \operatorname{sign}(0) = 0
@@ -55,4 +55,41 @@ pub fn mean_absolute_error<R: Real>(
         },
         |_, _| false,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Residuals 1, −2 and 3, 0. The last one is at the kink.
+    #[test]
+    fn by_hand() {
+        let (z, values) = ([2.0, 0.0, 3.0, 5.0], [1.0, 2.0, 0.0, 5.0]);
+        let targets = |weights| WeightedValues {
+            values: &values,
+            columns: 2,
+            weights,
+        };
+        let mut dz = [f64::NAN; 4];
+        let found = mean_absolute_error(Some(&mut dz), &z, targets(None));
+        assert_eq!((found.objective, found.plain_sum), (1.5, 3.0));
+        assert_eq!(dz, [0.25, -0.25, 0.25, 0.0]);
+        let found = mean_absolute_error(Some(&mut dz), &z, targets(Some(&[3.0, 1.0])));
+        assert_eq!((found.objective, found.plain_sum), (1.5, 3.0));
+        assert_eq!(dz, [0.375, -0.375, 0.125, 0.0]);
+    }
+
+    #[test]
+    fn one_target_and_infinity() {
+        let targets = WeightedValues {
+            values: &[0.0],
+            columns: 1,
+            weights: None,
+        };
+        for (z, slope) in [(1e-300, 1.0), (-1e300, -1.0), (f64::NEG_INFINITY, -1.0)] {
+            let mut dz = [f64::NAN];
+            let found = mean_absolute_error(Some(&mut dz), &[z], targets);
+            assert_eq!((found.objective, dz), (z.abs(), [slope]));
+        }
+    }
 }

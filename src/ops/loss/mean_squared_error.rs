@@ -47,3 +47,40 @@ pub fn mean_squared_error<R: Real>(
         |_, _| false,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Residuals 1, −2 and 3, 0: rows of (1 + 4)/2 and (9 + 0)/2.
+    #[test]
+    fn by_hand() {
+        let (z, values) = ([2.0, 0.0, 3.0, 5.0], [1.0, 2.0, 0.0, 5.0]);
+        let targets = |weights| WeightedValues {
+            values: &values,
+            columns: 2,
+            weights,
+        };
+        let mut dz = [f64::NAN; 4];
+        let found = mean_squared_error(Some(&mut dz), &z, targets(None));
+        assert_eq!((found.objective, found.plain_sum), (3.5, 7.0));
+        assert_eq!(dz, [0.5, -1.0, 1.5, 0.0]);
+        let found = mean_squared_error(Some(&mut dz), &z, targets(Some(&[3.0, 1.0])));
+        assert_eq!((found.objective, found.plain_sum), (3.0, 7.0));
+        assert_eq!(dz, [0.75, -1.5, 0.75, 0.0]);
+        assert_eq!(found.correct, 0, "numbers are near or far");
+    }
+
+    /// Values are rounded to the precision of the network, and no further.
+    #[test]
+    fn one_target() {
+        let targets = WeightedValues {
+            values: &[0.1],
+            columns: 1,
+            weights: None,
+        };
+        let mut dz = [f32::NAN];
+        let found = mean_squared_error(Some(&mut dz), &[0.1_f32], targets);
+        assert_eq!((found.objective, dz), (0.0, [0.0]));
+    }
+}

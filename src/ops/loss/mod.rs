@@ -5,19 +5,19 @@
 //! | loss | task | one output's part |
 //! |---|---|---|
 //! | [`cross_entropy`] | classification | `$-\log \mathrm{softmax}(z)_y$`, one a row |
-//! | [`binary_cross_entropy`] | multilabel | `$-[p\,y \log\sigma(z) + (1-y) \log\sigma(-z)]$` |
-//! | [`mean_squared_error`] | regression | `$(z-y)^2$` |
-//! | [`huber`] | regression | `$\frac12 (z-y)^2$` up to δ, then a line |
-//! | [`mean_absolute_error`] | regression | `$\lvert z-y \rvert$` |
+//! | [`binary_cross_entropy`](mod@binary_cross_entropy) | multilabel | `$-py \log\sigma(z) - (1-y) \log\sigma(-z)$` |
+//! | [`mean_squared_error`](mod@mean_squared_error) | regression | `$(z-y)^2$` |
+//! | [`huber`](mod@huber) | regression | `$\frac12 (z-y)^2$` up to δ, then a line |
+//! | [`mean_absolute_error`](mod@mean_absolute_error) | regression | `$\lvert z-y \rvert$` |
 //!
 //! # The mean
 //!
-//! A row's loss `$\ell_i$` is the mean over its outputs. The objective is the mean over rows that sample weights w give,
-//! `$\sum_i w_i \ell_i / \sum_i w_i$`: a row of weight 2 counts as if it stood there twice, and doubling all weights
-//! changes nothing. PyTorch's `reduction="mean"` of weighted terms means two things: `CrossEntropyLoss`, `mse_loss` and
-//! `l1_loss` divide by the sum of the weights, as here; `BCEWithLogitsLoss` and `huber_loss` divide by the number of
-//! elements. Sample weights change what is learnt, and not how a model is judged: [`BatchLoss::plain_sum`] counts every
-//! row once.
+//! A row's loss `$\ell_i$` is the mean over its outputs. The objective is the mean over rows that sample weights w
+//! give, `$\sum_i w_i \ell_i / \sum_i w_i$`: a row of weight 2 counts as if it stood there twice, and doubling all
+//! weights changes nothing. PyTorch's `reduction="mean"` of weighted terms means two things: `CrossEntropyLoss`,
+//! `mse_loss` and `l1_loss` divide by the sum of the weights, as here; `BCEWithLogitsLoss` and `huber_loss` divide by
+//! the number of elements. Sample weights change what is learnt, and not how a model is judged:
+//! [`BatchLoss::plain_sum`] counts every row once.
 
 mod batch;
 pub mod binary_cross_entropy;
@@ -159,22 +159,4 @@ impl Loss {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_does_not_fit_is_refused() {
-        let weighted = Loss::CrossEntropy(CrossEntropy {
-            class_weights: Some(vec![1.0, 2.0]),
-            ..CrossEntropy::default()
-        });
-        let classes = [0, 1, 2];
-        assert!(Loss::default().check(3, Targets::from(&classes)).is_ok());
-        let error = Loss::default().check(2, Targets::from(&classes));
-        let expected = "targets: expected classes below 2, the network's outputs, found 2 in row 2";
-        assert_eq!(error.unwrap_err().to_string(), expected);
-        let error = weighted.check(3, Targets::from(&classes)).unwrap_err();
-        assert_eq!(error.exit_code(), 2);
-        assert!(weighted.check(2, Targets::from(&classes[..2])).is_ok());
-    }
-}
+mod tests;

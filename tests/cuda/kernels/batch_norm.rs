@@ -11,6 +11,9 @@ const SHAPES: [(usize, usize); 6] = [(2, 1), (7, 63), (63, 7), (65, 33), (100, 5
 const RELU: u32 = 0;
 const IDENTITY: u32 = 7;
 const TILE_ROWS: usize = 32;
+/// Rows of a block of threads, and those of a partial sum.
+const CHUNK: usize = 16;
+const SUM_CHUNK: usize = 64;
 
 /// The numbers of a layer: Z, γ, β, running mean and variance.
 struct Layer {
@@ -109,8 +112,8 @@ impl Layer {
             .unzip()
     }
 
-    fn grid(&self) -> [usize; 2] {
-        [self.features.div_ceil(32), self.rows.div_ceil(64)]
+    fn grid(&self, chunk: usize) -> [usize; 2] {
+        [self.features.div_ceil(32), self.rows.div_ceil(chunk)]
     }
 }
 
@@ -137,7 +140,7 @@ fn forward(
     let [rows, features] = [layer.rows as u32, layer.features as u32];
     device.launch(
         "batch_norm_forward",
-        layer.grid(),
+        layer.grid(CHUNK),
         [32, 8],
         &[
             &out,
@@ -259,7 +262,7 @@ fn evaluation_has_the_cpus_bits() {
             let sizes = [layer.rows as u32, layer.features as u32];
             device.launch(
                 "batch_norm_evaluate",
-                layer.grid(),
+                layer.grid(CHUNK),
                 [32, 8],
                 &[
                     &out, &pre, &mean, &var, &gamma, &beta, &sizes[0], &sizes[1], &RELU,
@@ -296,14 +299,14 @@ fn backward(
 ) -> [Vec<f32>; 3] {
     let [dy, pre, x_hat, inv_std, gamma] =
         [dy, pre, x_hat, inv_std, &layer.gamma].map(|x| device.upload(x));
-    let chunks = layer.rows.div_ceil(64) * layer.features;
+    let chunks = layer.rows.div_ceil(SUM_CHUNK) * layer.features;
     let [partial_gamma, partial_beta] = [(); 2].map(|()| device.uninitialised::<f32>(chunks));
     let [dgamma, dbeta] = [(); 2].map(|()| device.uninitialised::<f32>(layer.features));
     let [rows, features] = [layer.rows as u32, layer.features as u32];
-    let (grid, block) = (layer.grid(), [32, 8]);
+    let block = [32, 8];
     device.launch(
         "batch_norm_backward_sums",
-        grid,
+        layer.grid(SUM_CHUNK),
         block,
         &[
             &dy,
@@ -320,7 +323,7 @@ fn backward(
     );
     device.launch(
         "batch_norm_backward",
-        grid,
+        layer.grid(CHUNK),
         block,
         &[
             &dy,

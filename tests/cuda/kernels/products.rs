@@ -220,7 +220,7 @@ fn operands_may_start_at_any_element() {
             let p = Product::new((68, 72, 40), true, true);
             let shifted = |x: &[f32]| [&[f32::NAN], x].concat();
             let (a, b) = (device.upload(&shifted(&p.a)), device.upload(&shifted(&p.b)));
-            let c = device.uninitialised::<f32>(p.m * p.n + 1);
+            let c = device.upload(&vec![f32::NAN; p.m * p.n + 1]);
             let [m, n, k] = sizes(&p);
             let grid = grid(p.m, p.n, rows, columns);
             let arguments = (c.from(1), a.from(1), b.from(1));
@@ -230,7 +230,9 @@ fn operands_may_start_at_any_element() {
                 [threads, 1],
                 &[&arguments.0, &arguments.1, &arguments.2, &NULL, &m, &n, &k],
             );
-            p.check(name, &device.download(&c)[1..]);
+            let c = device.download(&c);
+            assert!(c[0].is_nan(), "{name} wrote before its result");
+            p.check(name, &c[1..]);
         }
     });
 }

@@ -1,0 +1,92 @@
+//! Random targets of any loss, for the gradient check.
+
+use rand::{Rng, RngExt};
+use rand_distr::{Distribution, StandardNormal, StandardUniform};
+
+use crate::data::Task;
+use crate::ops::loss::{Loss, TargetKind, Targets};
+
+/// How far a residual stays from where a loss, or its slope, has a kink.
+const CLEARANCE: f64 = 1e-3;
+
+/// Targets that a loss takes, and sample weights.
+pub(super) struct RandomTargets {
+    classes: Vec<u32>,
+    /// In place of classes, with the number of values a row.
+    values: Option<(Vec<f64>, usize)>,
+    weights: Vec<f64>,
+}
+
+impl RandomTargets {
+    /// Targets `[rows, outputs]` for the logits of one or more members, and weights in [0, 1).
+    ///
+    /// Numbers to be predicted lie about the logits, and none so near one that a central difference would cross a kink.
+    pub(super) fn draw(
+        loss: &Loss,
+        logits: &[f64],
+        [rows, outputs]: [usize; 2],
+        rng: &mut impl Rng,
+    ) -> Self {
+        let count = rows * outputs;
+        let classes = match loss.task() {
+            Task::Classification => (0..rows)
+                .map(|_| rng.random_range(0..outputs as u32))
+                .collect(),
+            Task::Regression | Task::Multilabel => Vec::new(),
+        };
+        let values = match loss.task() {
+            Task::Classification => None,
+            Task::Regression => {
+                let members = |at: usize| logits[at..].iter().step_by(count);
+                Some(
+                    (0..count)
+                        .map(|at| number(loss, members(at), rng))
+                        .collect(),
+                )
+            }
+            Task::Multilabel => Some(
+                (0..count)
+                    .map(|_| f64::from(u8::from(rng.random_bool(0.5))))
+                    .collect(),
+            ),
+        };
+        RandomTargets {
+            classes,
+            values: values.map(|values| (values, outputs)),
+            weights: (0..rows).map(|_| rng.sample(StandardUniform)).collect(),
+        }
+    }
+
+    /// The targets, with the weights or without.
+    pub(super) fn targets(&self, weighted: bool) -> Targets<'_> {
+        let kind = match &self.values {
+            None => TargetKind::Classes(&self.classes),
+            Some((values, columns)) => TargetKind::Values {
+                values,
+                columns: *columns,
+            },
+        };
+        let weights = weighted.then_some(&self.weights[..]);
+        Targets { kind, weights }
+    }
+}
+
+/// A number that the outputs z of all members are to predict.
+fn number<'z>(
+    loss: &Loss,
+    members: impl Iterator<Item = &'z f64> + Clone,
+    rng: &mut impl Rng,
+) -> f64 {
+    let kink = match loss {
+        Loss::Huber(options) => options.delta,
+        _ => 0.0,
+    };
+    let near = members.clone().next().copied().unwrap_or(0.0);
+    loop {
+        let residual: f64 = StandardNormal.sample(rng);
+        let y = near - residual;
+        if (members.clone()).all(|z| ((z - y).abs() - kink).abs() > CLEARANCE) {
+            return y;
+        }
+    }
+}
