@@ -12,9 +12,9 @@
 //!
 //! # Backward
 //!
-//! The layer's own backward gives `$G_m = dZ_m^\top e$`, the gradient of `$W_m$`, and `$dZ_m W_m$`, the member's part of
-//! de. `$W_{ok}$` occurs in `$W_{m,ok}$` of every member, with factor `$r_{mk}$`; `$r_{mk}$` occurs in `$W_{m,ok}$` for
-//! every output o, with factor `$W_{ok}$`:
+//! The layer's own backward gives `$G_m = dZ_m^\top e$`, the gradient of `$W_m$`, and `$dZ_m W_m$`, the member's part
+//! of de. `$W_{ok}$` occurs in `$W_{m,ok}$` of every member, with factor `$r_{mk}$`; `$r_{mk}$` occurs in `$W_{m,ok}$`
+//! for every output o, with factor `$W_{ok}$`:
 //!
 //! ```math
 //! dW = \sum_m G_m \circ \mathbf{1} r_m^\top, \qquad dr_{mk} = \sum_o G_{m,ok} W_{ok}, \qquad de = \sum_m dZ_m W_m
@@ -22,8 +22,8 @@
 //!
 //! So no gradient of a scaled input is needed for dr, and a step of a member costs as much as one of a plain network.
 //!
-//! W lies in panels of P outputs, `[⌈out/P⌉][in][P]`; with P = 1 it is row-major. The sum over outputs runs in 16 lanes,
-//! output o in lane o mod 16, which [`reduce::sum`] joins: the bits do not depend on P.
+//! W lies in panels of P outputs, `[⌈out/P⌉][in][P]`; with P = 1 it is row-major. The sum over outputs runs in 16
+//! lanes, output o in lane o mod 16, which [`reduce::sum`] joins: the bits do not depend on P.
 
 use super::reduce;
 use crate::real::Real;
