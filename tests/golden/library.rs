@@ -71,7 +71,10 @@ impl Answers {
             .is_none_or(|l| l == "cross_entropy");
         let weighted = golden.names().iter().any(|n| n == weights);
         Answers {
-            classes: is_class.then(|| golden.labels(name)).unwrap_or_default(),
+            classes: match is_class {
+                true => golden.labels(name),
+                false => Vec::new(),
+            },
             values: (!is_class).then(|| (golden.f64s(name), golden.shape(name)[1])),
             weights: weighted.then(|| golden.f64s(weights)),
         }
