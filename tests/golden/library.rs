@@ -69,9 +69,13 @@ impl Answers {
             .as_str()
             .is_none_or(|l| l == "cross_entropy");
         let weighted = golden.names().iter().any(|n| n == weights);
+        let (classes, values) = match is_class {
+            true => (golden.labels(name), None),
+            false => (Vec::new(), Some((golden.f64s(name), golden.shape(name)[1]))),
+        };
         Answers {
-            classes: is_class.then(|| golden.labels(name)).unwrap_or_default(),
-            values: (!is_class).then(|| (golden.f64s(name), golden.shape(name)[1])),
+            classes,
+            values,
             weights: weighted.then(|| golden.f64s(weights)),
         }
     }
