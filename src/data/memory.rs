@@ -43,8 +43,9 @@ impl Dataset {
     /// If `x` has no row, if the number of labels differs from that of rows, or if there are fewer than two or
     /// more than 65536 classes. Also as [`Samples::from_array`].
     pub fn from_arrays<R: Real>(x: ArrayView2<'_, R>, labels: &[u32]) -> Result<Dataset> {
-        let names = numbered(labels.iter());
-        Self::in_memory(x, labels.to_vec().into(), Task::Classification, names)
+        let names = || numbered(labels.iter());
+        let classes = labels.to_vec().into();
+        Self::in_memory(x, classes, MAX_CLASSES, Task::Classification, names)
     }
 
     /// A data set of the rows of `x` `[samples, features]` with one or several numbers each, y `[samples, targets]`:
@@ -67,19 +68,19 @@ impl Dataset {
         if !fits {
             return Err(Error::shape("y", expected, format!("{:?}", y.dim())));
         }
-        let labels = Labels::Values {
-            values: y.iter().copied().collect(),
-            columns: y.ncols(),
-        };
-        let names = (0..y.ncols()).map(|column| format!("y{column}"));
-        Self::in_memory(x, labels, task, names.collect())
+        let columns = y.ncols();
+        let values = y.iter().copied().collect();
+        let names = || (0..columns).map(|column| format!("y{column}")).collect();
+        Self::in_memory(x, Labels::Values { values, columns }, columns, task, names)
     }
 
+    /// `names` is called once the labels are checked: there are at most `outputs` of them.
     fn in_memory<R: Real>(
         x: ArrayView2<'_, R>,
         labels: Labels,
+        outputs: usize,
         task: Task,
-        class_names: Vec<String>,
+        names: impl FnOnce() -> Vec<String>,
     ) -> Result<Dataset> {
         let mut train = Samples::from_array(x)?;
         if labels.len() != x.nrows() {
@@ -90,16 +91,13 @@ impl Dataset {
             return Err(Error::shape("x", "at least one row", "none"));
         }
         train.labels = labels;
-        train.check_labels(match task {
-            Task::Classification => MAX_CLASSES,
-            Task::Regression | Task::Multilabel => class_names.len(),
-        })?;
+        train.check_labels(outputs)?;
         let parts = Parts {
             train,
             validation: None,
             test: None,
             task,
-            class_names,
+            class_names: names(),
             unseen: Vec::new(),
             table: Some(Table::unnamed(x.ncols())),
             image: None,
