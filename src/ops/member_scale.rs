@@ -12,8 +12,8 @@
 //!
 //! # Backward
 //!
-//! The layer's own backward gives `$G_m = dZ_m^\top e$`, the gradient of `$W_m$`, and `$dZ_m W_m$`, the member's part of
-//! de. `$W_{ok}$` occurs in `$W_{m,ok}$` of every member, with factor `$r_{mk}$`; `$r_{mk}$` occurs in `$W_{m,ok}$` for
+//! The layer's own backward gives `$G_m = dZ_m^\top e$`, the gradient of `$W_m$`, and `$dZ_m W_m$`, the member's part
+//! of de. `$W_{ok}$` occurs in `$W_{m,ok}$` of every member, with factor `$r_{mk}$`; `$r_{mk}$` occurs in `$W_{m,ok}$` for
 //! every output o, with factor `$W_{ok}$`:
 //!
 //! ```math
@@ -22,8 +22,8 @@
 //!
 //! So no gradient of a scaled input is needed for dr, and a step of a member costs as much as one of a plain network.
 //!
-//! W lies in panels of P outputs, `[⌈out/P⌉][in][P]`; with P = 1 it is row-major. The sum over outputs runs in 16 lanes,
-//! output o in lane o mod 16, which [`reduce::sum`] joins: the bits do not depend on P.
+//! W lies in panels of P outputs, `[⌈out/P⌉][in][P]`; with P = 1 it is row-major. The sum over outputs runs in 16
+//! lanes, output o in lane o mod 16, which [`reduce::sum`] joins: the bits do not depend on P.
 
 use super::reduce;
 use crate::real::Real;
@@ -45,9 +45,8 @@ pub fn scale_weights<R: Real, const P: usize>(scaled: &mut [R], w: &[R], r: &[R]
                 .zip(w.chunks_exact(r.len()))
             {
                 for ((scaled, w), &r) in scaled.iter_mut().zip(w).zip(r) {
-                    for q in 0..P {
-                        scaled[q] = w[q] * r;
-                    }
+                    simd::row_by_row();
+                    *scaled = w.map(|w| w * r);
                 }
             }
         },
@@ -63,6 +62,9 @@ pub fn scale_weights_backward<R: Real, const P: usize>(
     adds: bool,
 ) {
     let inputs = r.len();
+    if !adds {
+        dw.fill(R::ZERO);
+    }
     assert!(
         dw.len() == w.len() && g.len() == w.len() && dr.len() == inputs,
         "as W and r"
@@ -75,17 +77,25 @@ pub fn scale_weights_backward<R: Real, const P: usize>(
                 g.as_chunks::<P>(),
                 w.as_chunks::<P>(),
             );
-            for k in 0..inputs {
-                let mut lanes = [R::ZERO; LANES];
-                for (panel, at) in (k..w.len()).step_by(inputs).enumerate() {
-                    let (dw, g, w) = (&mut dw[at], &g[at], &w[at]);
-                    for q in 0..P {
-                        let scaled = g[q] * r[k];
-                        dw[q] = if adds { dw[q] + scaled } else { scaled };
-                        lanes[(panel * P + q) % LANES] += g[q] * w[q];
+            // Neighbouring inputs lie side by side, so some of them go through all panels together.
+            for (block, dr) in dr.chunks_mut(LANES).enumerate() {
+                let first = block * LANES;
+                let mut lanes = [[R::ZERO; LANES]; LANES];
+                for (panel, start) in (0..w.len()).step_by(inputs).enumerate() {
+                    for (k, lanes) in lanes[..dr.len()].iter_mut().enumerate() {
+                        simd::row_by_row();
+                        let (at, r) = (start + first + k, r[first + k]);
+                        let (mut sum, mut products, g, w) = (dw[at], *lanes, g[at], w[at]);
+                        for q in 0..P {
+                            sum[q] += g[q] * r;
+                            products[(panel * P + q) % LANES] += g[q] * w[q];
+                        }
+                        (dw[at], *lanes) = (sum, products);
                     }
                 }
-                dr[k] = reduce::sum(&lanes);
+                for (dr, lanes) in dr.iter_mut().zip(&lanes) {
+                    *dr = reduce::sum(lanes);
+                }
             }
         },
     );

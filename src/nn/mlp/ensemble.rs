@@ -1,8 +1,8 @@
 //! The members of an ensemble, one after the other.
 //!
-//! For the time of its forward and backward a member is a network of its own: its first Linear is scaled, its last one is
-//! its head, and the Linears between are everyone's. So the buffers are those of one network, its activations stay in
-//! cache from forward to backward, and only the gradients of what is shared are added up.
+//! For the time of its forward and backward a member is a network of its own: its first Linear is scaled, its last one
+//! is its head, and the Linears between are everyone's. So the buffers are those of one network, its activations stay
+//! in cache from forward to backward, and only the gradients of what is shared are added up.
 
 use super::{Batch, Mlp};
 use crate::backend::{Backend, BatchTargets, Mode, Sink};
@@ -191,8 +191,9 @@ impl<B: Backend> Mlp<B> {
         Ok(())
     }
 
-    /// Forward, loss and backward of every member: the gradients of the mean loss, which it starts. False if that is not
-    /// finite.
+    /// Forward, loss and backward of every member: the gradients of the mean loss, which it starts.
+    ///
+    /// False if the loss is not finite.
     pub(super) fn step_members(
         &mut self,
         x: Batch<'_, B>,
