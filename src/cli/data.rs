@@ -8,10 +8,12 @@ use clap::{Args, Subcommand};
 
 use super::output;
 use crate::data::{
-    Dataset, DatasetDescription, Fitted, Normalize, Schema, class_picture, load, locate, verify,
+    Dataset, DatasetDescription, Fitted, Normalize, Schema, Task, class_picture, load, locate,
+    verify,
 };
 use crate::durable;
 use crate::error::{Error, Result};
+use crate::metrics::format_in_units;
 use crate::settings::{Config, DataSettings, Settings};
 use crate::text::printable::{printable, printable_path};
 use crate::text::table;
@@ -129,7 +131,17 @@ fn write_info(out: &mut String, data: &DatasetDescription) -> fmt::Result {
     for notice in &data.notices {
         writeln!(out, "note      {}", printable(notice))?;
     }
-    let header = ["label", "class"].into_iter();
+    let rows = match data.task {
+        Task::Classification => label_rows(data, "class"),
+        Task::Multilabel => label_rows(data, "name"),
+        Task::Regression => target_rows(data),
+    };
+    write!(out, "\n{}", table::align(&rows, 2))
+}
+
+/// How often each class or label occurs.
+fn label_rows(data: &DatasetDescription, title: &str) -> Vec<Vec<String>> {
+    let header = ["label", title].into_iter();
     let header = header.chain(data.parts.iter().map(|part| part.name));
     let mut rows = vec![header.map(str::to_owned).collect::<Vec<_>>()];
     rows.extend(data.class_names.iter().enumerate().map(|(label, name)| {
@@ -140,7 +152,21 @@ fn write_info(out: &mut String, data: &DatasetDescription) -> fmt::Result {
             .chain(counts)
             .collect()
     }));
-    write!(out, "\n{}", table::align(&rows, 2))
+    rows
+}
+
+/// Range and mean of each number to predict.
+fn target_rows(data: &DatasetDescription) -> Vec<Vec<String>> {
+    let header = ["target", "part", "min", "mean", "max"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    for part in &data.parts {
+        for (name, target) in data.class_names.iter().zip(&part.targets) {
+            let numbers = [target.min, target.mean, target.max].map(format_in_units);
+            let row = [name.clone(), part.name.to_owned()];
+            rows.push(row.into_iter().chain(numbers).collect());
+        }
+    }
+    rows
 }
 
 /// Each column with its kind and what is done to it.

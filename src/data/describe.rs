@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Dataset, Features, Fitted, ImageShape, Samples, Schema};
+use super::{Dataset, Features, Fitted, ImageShape, Labels, Samples, Schema, Task};
 use crate::error::Result;
 
 /// A data set in numbers.
@@ -23,7 +23,10 @@ pub struct DatasetDescription {
     /// The columns of a table, as fitted on the training rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema: Option<Schema>,
-    /// One name per class.
+    /// What is to be predicted.
+    #[serde(skip_serializing_if = "Task::is_classification")]
+    pub task: Task,
+    /// One name per class; without classes one per number to predict, or per label.
     pub class_names: Vec<String>,
     /// What the user should know about how the source was read.
     pub notices: Vec<String>,
@@ -42,8 +45,22 @@ pub struct PartDescription {
     pub min: f64,
     /// The largest value.
     pub max: f64,
-    /// Number of samples of each class.
+    /// Number of samples of each class, or of those that have each label. None for numbers to predict.
     pub class_counts: Vec<usize>,
+    /// Each number to predict. None for classes and labels.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<TargetDescription>,
+}
+
+/// A number to predict, over the samples of a part.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct TargetDescription {
+    /// The smallest.
+    pub min: f64,
+    /// The mean.
+    pub mean: f64,
+    /// The largest.
+    pub max: f64,
 }
 
 impl DatasetDescription {
@@ -67,7 +84,17 @@ impl DatasetDescription {
                 dtype: samples.features.dtype(),
                 min,
                 max,
-                class_counts: class_counts(samples.labels.classes(), data.classes()),
+                class_counts: match &samples.labels {
+                    Labels::Classes(labels) => class_counts(labels, data.classes()),
+                    Labels::Values { .. } if data.task == Task::Regression => Vec::new(),
+                    labels => columns(labels).map(|column| count_ones(&column)).collect(),
+                },
+                targets: match data.task {
+                    Task::Regression => columns(&samples.labels)
+                        .map(|column| TargetDescription::of(&column))
+                        .collect(),
+                    Task::Classification | Task::Multilabel => Vec::new(),
+                },
             })
         };
         Ok(DatasetDescription {
@@ -77,6 +104,7 @@ impl DatasetDescription {
             width: data.train.width,
             image: data.image,
             parts: parts.into_iter().filter_map(describe).collect(),
+            task: data.task,
             class_names: data.class_names.clone(),
             schema: None,
             notices: data.notices.clone(),
@@ -99,6 +127,33 @@ impl DatasetDescription {
         let parts = self.parts.iter();
         let counts: Vec<String> = parts.map(|p| format!("{} {}", p.samples, p.name)).collect();
         counts.join(", ")
+    }
+}
+
+/// The numbers of each column of values.
+fn columns(labels: &Labels) -> impl Iterator<Item = Vec<f64>> {
+    let columns = match labels {
+        Labels::Classes(_) => 0,
+        Labels::Values { columns, .. } => *columns,
+    };
+    (0..columns).map(move |column| {
+        let column = labels.values().iter().skip(column).step_by(columns);
+        column.copied().collect()
+    })
+}
+
+fn count_ones(column: &[f64]) -> usize {
+    column.iter().filter(|&&x| x == 1.0).count()
+}
+
+impl TargetDescription {
+    fn of(column: &[f64]) -> Self {
+        let count = column.len() as f64;
+        TargetDescription {
+            min: column.iter().copied().fold(f64::INFINITY, f64::min),
+            mean: column.iter().map(|y| y / count).sum(),
+            max: column.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        }
     }
 }
 
@@ -133,7 +188,6 @@ pub(super) fn range(features: &Features) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Task;
 
     #[test]
     fn counts_and_ranges_of_each_part() {

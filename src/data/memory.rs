@@ -43,6 +43,44 @@ impl Dataset {
     /// If `x` has no row, if the number of labels differs from that of rows, or if there are fewer than two or
     /// more than 65536 classes. Also as [`Samples::from_array`].
     pub fn from_arrays<R: Real>(x: ArrayView2<'_, R>, labels: &[u32]) -> Result<Dataset> {
+        let names = numbered(labels.iter());
+        Self::in_memory(x, labels.to_vec().into(), Task::Classification, names)
+    }
+
+    /// A data set of the rows of `x` `[samples, features]` with one or several numbers each, y `[samples, targets]`:
+    /// those to predict ([`Task::Regression`]), or 0 and 1 for several labels ([`Task::Multilabel`]).
+    ///
+    /// # Errors
+    /// If `x` has no row, y has another number of rows, no column, or a number that is not finite or no label, or the
+    /// task is classification. Also as [`Samples::from_array`].
+    pub fn from_values<R: Real>(
+        x: ArrayView2<'_, R>,
+        y: ArrayView2<'_, f64>,
+        task: Task,
+    ) -> Result<Dataset> {
+        let is_label = |y: &f64| *y == 0.0 || *y == 1.0;
+        let (fits, expected) = match task {
+            Task::Classification => (false, "a task of values, not classification"),
+            Task::Regression => (y.ncols() > 0, "at least one column"),
+            Task::Multilabel => (y.ncols() > 0 && y.iter().all(is_label), "labels of 0 and 1"),
+        };
+        if !fits {
+            return Err(Error::shape("y", expected, format!("{:?}", y.dim())));
+        }
+        let labels = Labels::Values {
+            values: y.iter().copied().collect(),
+            columns: y.ncols(),
+        };
+        let names = (0..y.ncols()).map(|column| format!("y{column}"));
+        Self::in_memory(x, labels, task, names.collect())
+    }
+
+    fn in_memory<R: Real>(
+        x: ArrayView2<'_, R>,
+        labels: Labels,
+        task: Task,
+        class_names: Vec<String>,
+    ) -> Result<Dataset> {
         let mut train = Samples::from_array(x)?;
         if labels.len() != x.nrows() {
             let found = format!("{} for x of shape {:?}", labels.len(), x.dim());
@@ -51,14 +89,17 @@ impl Dataset {
         if labels.is_empty() {
             return Err(Error::shape("x", "at least one row", "none"));
         }
-        train.labels = labels.to_vec().into();
-        train.check_labels(MAX_CLASSES)?;
+        train.labels = labels;
+        train.check_labels(match task {
+            Task::Classification => MAX_CLASSES,
+            Task::Regression | Task::Multilabel => class_names.len(),
+        })?;
         let parts = Parts {
             train,
             validation: None,
             test: None,
-            task: Task::Classification,
-            class_names: numbered(labels.iter()),
+            task,
+            class_names,
             unseen: Vec::new(),
             table: Some(Table::unnamed(x.ncols())),
             image: None,

@@ -53,7 +53,7 @@ mod verify;
 pub use augment::Augment;
 pub(crate) use classes::{match_names, number_notice};
 pub use csv_dialect::{Decimal, DialectOptions, parse_delimiter};
-pub use describe::{DatasetDescription, PartDescription};
+pub use describe::{DatasetDescription, PartDescription, TargetDescription};
 pub use labels::Labels;
 pub use load::{FileKind, read_input};
 pub use locate::{VARIABLE, locate};

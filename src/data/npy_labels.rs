@@ -43,7 +43,7 @@ pub(super) struct LabelMatrix {
 }
 
 /// A label of an array.
-enum Label {
+enum ArrayLabel {
     Number(f64),
     Word(String),
     Missing,
@@ -85,9 +85,9 @@ impl LabelReader {
         };
         let position = labels.rows();
         match form.label(bytes) {
-            Ok(Label::Number(number)) => labels.push_number(number),
-            Ok(Label::Word(word)) => labels.push_word(&word),
-            Ok(Label::Missing) => labels.push_missing(),
+            Ok(ArrayLabel::Number(number)) => labels.push_number(number),
+            Ok(ArrayLabel::Word(word)) => labels.push_word(&word),
+            Ok(ArrayLabel::Missing) => labels.push_missing(),
             Err((expected, found)) => {
                 return Err(LabelMismatch {
                     place: format!("position {position}"),
@@ -132,18 +132,18 @@ impl LabelMatrix {
 
 impl LabelForm {
     /// The label in the bytes of a value; else what was expected and found.
-    fn label(&self, bytes: &[u8]) -> Result<Label, (&'static str, String)> {
+    fn label(&self, bytes: &[u8]) -> Result<ArrayLabel, (&'static str, String)> {
         match self {
             LabelForm::Integer(integer) => Ok(of_integer(integer(bytes))),
             LabelForm::Float(number) => Ok(match number(bytes) {
-                number if number.is_nan() => Label::Missing,
+                number if number.is_nan() => ArrayLabel::Missing,
                 number if number.is_infinite() => {
                     return Err(("a class, or a finite number", number.to_string()));
                 }
-                number => Label::Number(number),
+                number => ArrayLabel::Number(number),
             }),
-            LabelForm::Truth if bytes[0] == 0 => Ok(Label::Word("False".to_owned())),
-            LabelForm::Truth => Ok(Label::Word("True".to_owned())),
+            LabelForm::Truth if bytes[0] == 0 => Ok(ArrayLabel::Word("False".to_owned())),
+            LabelForm::Truth => Ok(ArrayLabel::Word("True".to_owned())),
             LabelForm::Bytes => match str::from_utf8(without_zeros(bytes)) {
                 Ok(word) => of_word(word),
                 Err(_) => Err(("text in UTF-8", "other bytes".to_owned())),
@@ -157,18 +157,18 @@ impl LabelForm {
 }
 
 /// Integers that f64 does not hold keep all their digits.
-fn of_integer(integer: i128) -> Label {
+fn of_integer(integer: i128) -> ArrayLabel {
     const EXACT: u128 = 1 << 53;
     match integer.unsigned_abs() <= EXACT {
-        true => Label::Number(integer as f64),
-        false => Label::Word(integer.to_string()),
+        true => ArrayLabel::Number(integer as f64),
+        false => ArrayLabel::Word(integer.to_string()),
     }
 }
 
-fn of_word(word: &str) -> Result<Label, (&'static str, String)> {
+fn of_word(word: &str) -> Result<ArrayLabel, (&'static str, String)> {
     match word.trim() {
         "" => Err(("a label", "an empty text".to_owned())),
-        word => Ok(Label::Word(word.to_owned())),
+        word => Ok(ArrayLabel::Word(word.to_owned())),
     }
 }
 

@@ -3,7 +3,7 @@
 use font8x8::{BASIC_FONTS, LATIN_FONTS, UnicodeFonts};
 
 use super::describe::range;
-use super::{Dataset, DatasetDescription, Features, ImageShape, Samples};
+use super::{Dataset, DatasetDescription, Features, ImageShape, Samples, Task};
 use crate::error::{Error, Result};
 
 const MARGIN: usize = 24;
@@ -44,6 +44,11 @@ pub fn class_picture(data: &Dataset) -> Result<Vec<u8>> {
             ),
         ));
     };
+    if data.task != Task::Classification {
+        let path = data.path.display();
+        let message = format!("{path}: the images have no classes to show examples of");
+        return Err(Error::setting("data", message));
+    }
     let description = DatasetDescription::of(data)?;
     let classes = data.classes().min(MAX_SHOWN_CLASSES);
     let columns = classes.min(COLUMNS);

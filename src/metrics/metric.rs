@@ -439,7 +439,7 @@ mod tests {
         }
     }
 
-    /// A run's records have the metrics that are always measured; each task has the loss, last, by which ties are broken.
+    /// A run's records have the metrics that are always measured. Each task has the loss, last, which breaks ties.
     #[test]
     fn each_task_has_its_metrics() {
         let always = |task| -> Vec<&str> {

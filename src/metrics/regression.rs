@@ -145,7 +145,7 @@ fn finite(value: f64) -> Option<f64> {
 mod tests {
     use super::*;
 
-    /// In Python, for scikit-learn 1.9.1; `metrics` are `root_mean_squared_error`, `mean_absolute_error` and `r2_score`:
+    /// In Python, for scikit-learn 1.9.1. `metrics` are `root_mean_squared_error`, `mean_absolute_error`, `r2_score`:
     ///
     /// ```text
     /// def draws(count, seed):

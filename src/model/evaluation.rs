@@ -84,9 +84,8 @@ impl Predictions {
         }
         mean.outputs.iter_mut().for_each(|x| *x /= count);
         mean.logits.clear();
-        let samples = mean.classes.len();
-        if samples > 0 {
-            let rows = mean.outputs.chunks_exact(mean.outputs.len() / samples);
+        if let Some(classes) = mean.outputs.len().checked_div(mean.classes.len()) {
+            let rows = mean.outputs.chunks_exact(classes);
             mean.classes = rows.map(|row| argmax(row) as u32).collect();
         }
         mean

@@ -6,7 +6,7 @@ use super::evaluation::{EVALUATION_ROWS, Predictions, batches, evaluate, known_r
 use super::file::Model;
 use crate::backend::Backend;
 use crate::backend::select::{Device, OnBackend, on_inference_backend};
-use crate::data::{Labels, Samples};
+use crate::data::{Labels, Samples, Task};
 use crate::error::{Error, Result};
 use crate::metrics::{Evaluation, Metric};
 use crate::nn::{Feed, Mlp};
@@ -89,20 +89,46 @@ impl Model {
         })
     }
 
-    /// The class probabilities of the rows of `x` `[samples, inputs]`, `[samples, classes]`. The values are those of
-    /// the data that it was trained on, before normalisation; NaN is a missing value. Who predicts more than once keeps
-    /// a [`Predictor`].
+    /// The probabilities of the classes, or of the labels, for the rows of `x` `[samples, inputs]`,
+    /// `[samples, outputs]`. The values are those of the data that it was trained on, before normalisation; NaN is a
+    /// missing value. Who predicts more than once keeps a [`Predictor`].
     ///
     /// # Errors
-    /// If a row has another width, or a value is not finite.
+    /// If a row has another width, a value is not finite, or the model predicts numbers.
     pub fn predict_proba<R: Real>(&self, x: ArrayView2<'_, R>) -> Result<Array2<f64>> {
+        self.expect_numbers(false)?;
+        self.outputs(x)
+    }
+
+    /// The numbers that it predicts for the rows of `x`, in their own units, `[samples, targets]`; otherwise as
+    /// [`Model::predict_proba`].
+    ///
+    /// # Errors
+    /// If a row has another width, a value is not finite, or the model predicts no numbers.
+    pub fn predict_values<R: Real>(&self, x: ArrayView2<'_, R>) -> Result<Array2<f64>> {
+        self.expect_numbers(true)?;
+        self.outputs(x)
+    }
+
+    /// Refuses to say what a model of another task says.
+    fn expect_numbers(&self, wanted: bool) -> Result<()> {
+        let task = self.description.task;
+        let expected = match (task == Task::Regression, wanted) {
+            (true, false) => "a model of classes or labels",
+            (false, true) => "a model of numbers",
+            _ => return Ok(()),
+        };
+        Err(Error::shape("model", expected, task.name()))
+    }
+
+    fn outputs<R: Real>(&self, x: ArrayView2<'_, R>) -> Result<Array2<f64>> {
         let spec = &self.description.spec;
         let samples = self.description.fit_array(Samples::from_array(x)?)?;
         let mut predictor = self.predictor(Device::Cpu, thread_count(None)?)?;
         let predictions = predictor.predict(&samples)?;
         let shape = (x.nrows(), spec.outputs);
-        let probabilities = Array2::from_shape_vec(shape, predictions.outputs);
-        Ok(probabilities.expect("one probability per row and class"))
+        let outputs = Array2::from_shape_vec(shape, predictions.outputs);
+        Ok(outputs.expect("one number per row and output"))
     }
 }
 

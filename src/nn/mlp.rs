@@ -245,9 +245,9 @@ impl<B: Backend> Mlp<B> {
         }
     }
 
-    /// [`Mlp::forward`] in evaluation. The outputs of several members become their average prediction, as
-    /// [`average_members`](crate::ops::average::average_members) defines it: logits, classes and losses are then those
-    /// of one network.
+    /// [`Mlp::forward`] in evaluation. The outputs of several members become their average prediction
+    /// ([`average_members`](crate::ops::average::average_members)): logits, classes and losses are then those of one
+    /// network.
     ///
     /// # Errors
     /// As [`Mlp::forward`].

@@ -113,7 +113,8 @@ mod tests {
         assert_eq!(mean, [2.5, 0.0]);
     }
 
-    /// Logits of ±1e4: the mean of probabilities 1 and 0 is 1/2, and that of two zeros keeps its logarithm.
+    /// Logits of ±1e4 in both directions: the mean of probabilities 1 and 0 is 1/2, that of two zeros keeps its
+    /// logarithm.
     #[test]
     fn large_logits_stay_finite() {
         let z = [1e4_f64, -1e4, -1e4, 1e4];

@@ -13,8 +13,8 @@
 //! # Backward
 //!
 //! The layer's own backward gives `$G_m = dZ_m^\top e$`, the gradient of `$W_m$`, and `$dZ_m W_m$`, the member's part
-//! of de. `$W_{ok}$` occurs in `$W_{m,ok}$` of every member, with factor `$r_{mk}$`; `$r_{mk}$` occurs in `$W_{m,ok}$` for
-//! every output o, with factor `$W_{ok}$`:
+//! of de. `$W_{ok}$` occurs in `$W_{m,ok}$` of every member, with factor `$r_{mk}$`; `$r_{mk}$` occurs in `$W_{m,ok}$`
+//! for every output o, with factor `$W_{ok}$`:
 //!
 //! ```math
 //! dW = \sum_m G_m \circ \mathbf{1} r_m^\top, \qquad dr_{mk} = \sum_o G_{m,ok} W_{ok}, \qquad de = \sum_m dZ_m W_m

@@ -267,8 +267,8 @@ fn labels_have_curves_and_a_table() {
     assert_eq!(curves.matches("<circle").count(), 3);
     let csv = figure("final-precision-recall.csv");
     assert!(csv.lines().count() < 4 * 500, "{}", csv.lines().count());
-    let ends = csv.lines().filter(|line| line.starts_with("red,"));
-    let last = ends.last().unwrap().split(',').nth(2);
+    let mut ends = csv.lines().filter(|line| line.starts_with("red,"));
+    let last = ends.next_back().unwrap().split(',').nth(2);
     assert_eq!(last, Some("1"), "the last sample has been taken");
     for name in ["final-f1_micro.csv", "final-f1_macro.csv", "final-loss.csv"] {
         assert_eq!(figure(name).lines().count(), 1 + 3);

@@ -1,7 +1,7 @@
 //! Settings, checked: every value present, in range, and of the type that the engine uses.
 
 use super::embed::{Embedding, embedding, write_embedding};
-use super::loss::{loss, write_loss};
+use super::loss::{loss, loss_before_data, write_loss};
 use super::suited::{DEFAULT_BATCH_SIZE, DEFAULT_EPOCHS, DEFAULT_VALIDATION};
 use super::{ClassWeights, Column, DataSettings, Label, ModelSettings, Settings, keys, rules};
 use crate::backend::Order;
@@ -96,7 +96,8 @@ impl Config {
         let device = train.device.unwrap_or_default();
         check_device(device, precision)?;
         train.class_weights.as_ref().map_or(Ok(()), check_weights)?;
-        let task = data.task.unwrap_or_default();
+        let loss = loss_before_data(train, data.task)?;
+        let task = loss.task();
         let augment = data.augment.as_deref().unwrap_or("none");
         let init = model.init.as_deref().map(str::parse).transpose();
         let mut config = Config {
@@ -124,7 +125,7 @@ impl Config {
             drop_last: train.drop_last.unwrap_or(false),
             class_weights: train.class_weights.clone(),
             task,
-            loss: loss(train, task)?,
+            loss,
             clip_norm: train.clip_norm.unwrap_or(0.0),
             patience: train.patience,
             min_delta: train.min_delta.unwrap_or(0.0),
@@ -162,6 +163,8 @@ impl Config {
             false => self,
         };
         config.notices.extend(notice);
+        config.loss = loss(&config.given.train, data.task)?;
+        config.task = data.task;
         config.check_folds(data)?;
         let split = config.split(data);
         let samples = split.train.len();

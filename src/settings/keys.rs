@@ -12,6 +12,7 @@ use super::value::{Kind, Number, Value};
 use crate::data::MAX_BINS;
 use crate::error::{Error, Result};
 use crate::nn::spec::{MAX_LAYERS, MAX_MEMBERS};
+use crate::ops::loss::huber::Huber;
 use crate::threads::MAX_THREADS;
 
 /// A setting.
@@ -54,6 +55,11 @@ const UP_TO_ONE: Reals = (Included(0.0), Included(1.0));
 const INSIDE_ONE: Reals = (Excluded(0.0), Excluded(1.0));
 /// `[0, ∞)`
 const FROM_ZERO: Reals = (Included(0.0), Excluded(f64::INFINITY));
+/// `[1e-30, 1e30]`
+const DELTAS: Reals = (
+    Included(*Huber::DELTAS.start()),
+    Included(*Huber::DELTAS.end()),
+);
 /// `(0, ∞)`
 const ABOVE_ZERO: Reals = (Excluded(0.0), Excluded(f64::INFINITY));
 
@@ -111,7 +117,7 @@ pub(super) static KEYS: &[Key] = &[
     key!(train.shuffle),
     key!(train.drop_last),
     key!(train.loss),
-    key!(train.delta).real(ABOVE_ZERO),
+    key!(train.delta).real(DELTAS),
     key!(train.positive_weights).real(ABOVE_ZERO),
     key!(train.label_smoothing).real(UP_TO_ONE),
     key!(train.class_weights).real(FROM_ZERO),

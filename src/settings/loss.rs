@@ -29,6 +29,15 @@ pub enum LossName {
 }
 
 impl LossName {
+    /// The task that it is for.
+    pub(super) fn task(self) -> Task {
+        match self {
+            LossName::CrossEntropy => Task::Classification,
+            LossName::Bce => Task::Multilabel,
+            LossName::Mse | LossName::Huber | LossName::Mae => Task::Regression,
+        }
+    }
+
     /// The loss of a task, if none is said.
     fn of_task(task: Task) -> Self {
         match task {
@@ -45,32 +54,16 @@ impl LossName {
 /// If it does not fit the task, or an option is said that it does not have.
 pub(crate) fn loss(settings: &TrainSettings, task: Task) -> Result<Loss> {
     let name = settings.loss.unwrap_or(LossName::of_task(task));
-    let loss = match name {
-        LossName::CrossEntropy => Loss::CrossEntropy(CrossEntropy {
-            label_smoothing: settings.label_smoothing.unwrap_or(0.0),
-            class_weights: match &settings.class_weights {
-                Some(ClassWeights::InOrder(weights)) => Some(weights.clone()),
-                _ => None,
-            },
-        }),
-        LossName::Bce => Loss::BinaryCrossEntropy(BinaryCrossEntropy {
-            positive_weights: settings.positive_weights.clone(),
-        }),
-        LossName::Mse => Loss::MeanSquaredError,
-        LossName::Huber => Loss::Huber(Huber {
-            delta: settings.delta.unwrap_or(1.0),
-        }),
-        LossName::Mae => Loss::MeanAbsoluteError,
-    };
-    if loss.task() != task {
+    if name.task() != task {
         let message = format!(
             "expected a loss for {} (--task), found {}, which is for {}",
             task.name(),
-            loss.name(),
-            loss.task().name()
+            name.loss(settings).name(),
+            name.task().name()
         );
         return Err(keys::error("train.loss", message));
     }
+    let loss = name.loss(settings);
     let is_smooth = settings.label_smoothing.is_some_and(|share| share > 0.0);
     let (classes, labels) = (LossName::CrossEntropy, LossName::Bce);
     for (key, is_said, owner) in [
@@ -95,6 +88,51 @@ pub(crate) fn loss(settings: &TrainSettings, task: Task) -> Result<Loss> {
     Ok(loss)
 }
 
+/// The loss as far as it is known without data: what task it is for, and so which options it has, the data may say.
+///
+/// # Errors
+/// As [`loss`], if the settings say the task or the loss.
+pub(super) fn loss_before_data(settings: &TrainSettings, task: Option<Task>) -> Result<Loss> {
+    match (task, settings.loss) {
+        (None, None) => Ok(LossName::CrossEntropy.loss(settings)),
+        (None, Some(name)) => loss(settings, name.task()),
+        (Some(task), _) => loss(settings, task),
+    }
+}
+
+impl LossName {
+    /// The loss, with those of its options that are said.
+    fn loss(self, settings: &TrainSettings) -> Loss {
+        match self {
+            LossName::CrossEntropy => Loss::CrossEntropy(CrossEntropy {
+                label_smoothing: settings.label_smoothing.unwrap_or(0.0),
+                class_weights: match &settings.class_weights {
+                    Some(ClassWeights::InOrder(weights)) => Some(weights.clone()),
+                    _ => None,
+                },
+            }),
+            LossName::Bce => Loss::BinaryCrossEntropy(BinaryCrossEntropy {
+                positive_weights: settings.positive_weights.clone(),
+            }),
+            LossName::Mse => Loss::MeanSquaredError,
+            LossName::Huber => Loss::Huber(Huber {
+                delta: settings.delta.unwrap_or(1.0),
+            }),
+            LossName::Mae => Loss::MeanAbsoluteError,
+        }
+    }
+
+    fn of_loss(loss: &Loss) -> Self {
+        match loss {
+            Loss::CrossEntropy(_) => LossName::CrossEntropy,
+            Loss::BinaryCrossEntropy(_) => LossName::Bce,
+            Loss::MeanSquaredError => LossName::Mse,
+            Loss::Huber(_) => LossName::Huber,
+            Loss::MeanAbsoluteError => LossName::Mae,
+        }
+    }
+}
+
 /// Writes the loss out, so that the file alone repeats it. That of classes goes without saying.
 pub(super) fn write_loss(settings: &mut TrainSettings, loss: &Loss) {
     settings.loss = Some(LossName::of_loss(loss));
@@ -110,17 +148,5 @@ pub(super) fn write_loss(settings: &mut TrainSettings, loss: &Loss) {
         }
         Loss::Huber(options) => settings.delta = Some(options.delta),
         Loss::MeanSquaredError | Loss::MeanAbsoluteError => {}
-    }
-}
-
-impl LossName {
-    fn of_loss(loss: &Loss) -> Self {
-        match loss {
-            Loss::CrossEntropy(_) => LossName::CrossEntropy,
-            Loss::BinaryCrossEntropy(_) => LossName::Bce,
-            Loss::MeanSquaredError => LossName::Mse,
-            Loss::Huber(_) => LossName::Huber,
-            Loss::MeanAbsoluteError => LossName::Mae,
-        }
     }
 }

@@ -198,6 +198,7 @@ fn save<B: Backend>(path: &Path, trainer: &Trainer<B>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Task;
     use crate::settings::Settings;
     use ndarray::Array2;
 
@@ -242,6 +243,33 @@ mod tests {
         assert!(again.was_over);
         assert_eq!(again.summary, resumed.summary);
         assert_eq!(again.model, resumed.model);
+    }
+
+    #[test]
+    fn numbers_and_labels_from_memory() {
+        let x = Array2::from_shape_fn((90, 1), |(i, _)| i as f32 / 90.0);
+        let y = Array2::from_shape_fn((90, 2), |(i, j)| 1000.0 * (i as f64) + 7.0 * j as f64);
+        let values = Dataset::from_values(x.view(), y.view(), Task::Regression).unwrap();
+        let model = |data| {
+            run(config(40), Arc::new(data), None, &mut ())
+                .unwrap()
+                .model
+                .unwrap()
+        };
+        let numbers = model(values);
+        let found = numbers.predict_values(x.view()).unwrap();
+        let error = (&found - &y).mapv(f64::abs).mean().unwrap();
+        assert!(error < 5000.0, "{error}");
+        assert!(numbers.predict_proba(x.view()).is_err());
+        let above = y.mapv(|y| f64::from(u8::from(y > 45000.0)));
+        let labels = Dataset::from_values(x.view(), above.view(), Task::Multilabel).unwrap();
+        let labels = model(labels);
+        let found = labels.predict_proba(x.view()).unwrap();
+        assert!(found[(0, 0)] < 0.5 && found[(89, 1)] > 0.5);
+        assert!(labels.predict_values(x.view()).is_err());
+        for wrong in [Task::Classification, Task::Multilabel] {
+            assert!(Dataset::from_values(x.view(), y.view(), wrong).is_err());
+        }
     }
 
     /// A run that died between its last checkpoint and its summary gets its summary.

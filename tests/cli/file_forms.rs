@@ -130,10 +130,7 @@ fn arrays_of_each_type() {
     let fraction = npy("<f4", &[2], &[0.5_f32, 1.0].map(f32::to_le_bytes).concat());
     let two = npy("<f8", &[2, 2], &floats[..32]);
     write_npz(&program.path("a.npz"), &[("x", two), ("y", fraction)]);
-    program.refused(
-        &["train", "--data", "a.npz"],
-        &["a.npz", "array y", "0.5", "regression"],
-    );
+    assert_eq!(info(&program, "a.npz")["task"], "regression");
     let infinite = npy(
         "<f8",
         &[1, 2],

@@ -11,6 +11,7 @@ mod golden;
 mod gradcheck;
 mod inputs;
 mod journals;
+mod judged_tasks;
 mod monitors;
 mod older;
 mod predict;

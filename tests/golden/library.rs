@@ -3,9 +3,8 @@
 use std::ops::Range;
 
 use chainrule::backend::{Backend, Input, Mode, Sink};
-use chainrule::data::Task;
 use chainrule::nn::params::Tensor;
-use chainrule::nn::{FeatureEmbedding, Layout, Mlp, Update};
+use chainrule::nn::{Layout, Mlp, Update};
 use chainrule::ops::loss::binary_cross_entropy::BinaryCrossEntropy;
 use chainrule::ops::loss::huber::Huber;
 use chainrule::ops::loss::{Loss, TargetKind, Targets};
@@ -70,9 +69,13 @@ impl Answers {
             .as_str()
             .is_none_or(|l| l == "cross_entropy");
         let weighted = golden.names().iter().any(|n| n == weights);
+        let (classes, values) = match is_class {
+            true => (golden.labels(name), None),
+            false => (Vec::new(), Some((golden.f64s(name), golden.shape(name)[1]))),
+        };
         Answers {
-            classes: is_class.then(|| golden.labels(name)).unwrap_or_default(),
-            values: (!is_class).then(|| (golden.f64s(name), golden.shape(name)[1])),
+            classes,
+            values,
             weights: weighted.then(|| golden.f64s(weights)),
         }
     }
@@ -154,7 +157,7 @@ impl<B: Backend> Follower<'_, B> {
         self.mlp.forward(input, mode).unwrap();
         self.check(
             "logits0",
-            &self.mlp.logits(self.mlp.spec().members * rows).unwrap(),
+            &self.mlp.logits(rows).unwrap(),
             &self.golden.f64s("logits0"),
         );
         self.mlp.loss_and_gradient(targets, &self.loss).unwrap();
@@ -179,16 +182,6 @@ impl<B: Backend> Follower<'_, B> {
     }
 }
 
-/// The features that a case embeds.
-fn embedding(case: &serde_json::Value) -> Option<FeatureEmbedding> {
-    let number = |x: &serde_json::Value| x.as_u64().unwrap() as usize;
-    let spans = case["spans"].as_array()?;
-    Some(FeatureEmbedding {
-        spans: spans.iter().map(|s| number(&s[0])..number(&s[1])).collect(),
-        width: number(&case["width"]),
-    })
-}
-
 /// Follows one case from the first to the last update.
 pub(crate) fn follow<B: Backend>(backend: B, name: &str) {
     let golden = Golden::read(name);
@@ -201,11 +194,7 @@ pub(crate) fn follow<B: Backend>(backend: B, name: &str) {
         sizes[0].as_u64().unwrap(),
         sizes[sizes.len() - 1].as_u64().unwrap(),
     );
-    let mut spec = config.network(inputs as usize, outputs as usize).unwrap();
-    if let Some(members) = golden.case["members"].as_u64() {
-        spec.members = members as usize;
-        spec.embedding = embedding(&golden.case["embedding"]);
-    }
+    let spec = config.network(inputs as usize, outputs as usize).unwrap();
     let x = cast::<B::Real>(&golden.f64s("x"));
     let [y, y_val] = [("y", "w"), ("y_val", "")].map(|(y, w)| Answers::read(&golden, y, w));
     let loss = loss(&golden, &config);
@@ -268,11 +257,15 @@ pub(crate) fn follow<B: Backend>(backend: B, name: &str) {
     f.check("loss", &losses, &golden.f64s("loss"));
     assert_close(&format!("{name} lr"), &rates, &golden.f64s("lr"), 1e-11);
     f.check_state("after");
-    let input = Input::Values {
-        buf: &x_val,
-        rows: y_val.len(),
-    };
-    f.mlp.evaluate(input, Task::Classification).unwrap();
+    f.mlp
+        .forward(
+            Input::Values {
+                buf: &x_val,
+                rows: y_val.len(),
+            },
+            Mode::Eval,
+        )
+        .unwrap();
     f.check(
         "eval_logits",
         &f.mlp.logits(y_val.len()).unwrap(),

@@ -47,7 +47,7 @@ mod target_columns {
 
     #[derive(Deserialize)]
     #[serde(untagged)]
-    enum Written {
+    enum WrittenTargets {
         One(TargetColumn),
         Several(Vec<TargetColumn>),
     }
@@ -68,8 +68,8 @@ mod target_columns {
     ) -> Result<Vec<TargetColumn>, D::Error> {
         Ok(match Option::deserialize(deserializer)? {
             None => Vec::new(),
-            Some(Written::One(one)) => vec![one],
-            Some(Written::Several(several)) => several,
+            Some(WrittenTargets::One(one)) => vec![one],
+            Some(WrittenTargets::Several(several)) => several,
         })
     }
 }

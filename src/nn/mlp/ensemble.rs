@@ -191,9 +191,8 @@ impl<B: Backend> Mlp<B> {
         Ok(())
     }
 
-    /// Forward, loss and backward of every member: the gradients of the mean loss, which it starts.
-    ///
-    /// False if the loss is not finite.
+    /// Forward, loss and backward of every member: the gradients of the mean loss, which it starts. False if that is
+    /// not finite.
     pub(super) fn step_members(
         &mut self,
         x: Batch<'_, B>,

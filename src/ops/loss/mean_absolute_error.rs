@@ -12,8 +12,8 @@
 //!
 //! # Backward
 //!
-//! The slope of |r| is sign(r), except at 0, where it has a kink. Every number in `$[-1, 1]$` is a subgradient there. The
-//! one taken is 0, so that an output which is exactly right does not move:
+//! The slope of |r| is sign(r), except at 0, where it has a kink. Every number in `$[-1, 1]$` is a subgradient there.
+//! The one taken is 0, so that an output which is exactly right does not move:
 //!
 //! ```math
 //! dz_{ij} = \frac{w_i}{W C} \operatorname{sign}(r_{ij}), \qquad \operatorname{sign}(0) = 0
