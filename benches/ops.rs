@@ -1,6 +1,5 @@
 //! Each operation, forward and backward, on the default network's hidden layer: 100 rows of 500.
 
-use chainrule::gemm::Beta;
 use chainrule::ops::activation::{Activation, activation_backward, activation_forward};
 use chainrule::ops::batch_norm::{batch_norm_backward, batch_norm_evaluate, batch_norm_forward};
 use chainrule::ops::dropout::Mask;
@@ -37,10 +36,7 @@ fn linear(c: &mut Criterion) {
         bench.iter(|| linear_forward(y.view_mut(), x.view(), w.view(), &b, 1));
     });
     group.bench_function("backward_parameters", |bench| {
-        let beta = Beta::Overwrite;
-        bench.iter(|| {
-            linear_backward_parameters(dw.view_mut(), &mut db, dy.view(), x.view(), beta, 1);
-        });
+        bench.iter(|| linear_backward_parameters(dw.view_mut(), &mut db, dy.view(), x.view(), 1));
     });
     group.bench_function("backward_input", |bench| {
         bench.iter(|| linear_backward_input(dx.view_mut(), dy.view(), w.view(), 1));

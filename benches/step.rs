@@ -13,76 +13,67 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 struct Case {
     name: &'static str,
-    hidden: Vec<usize>,
-    dropout: f64,
+    spec: NetworkSpec,
     batch: usize,
-    batch_norm: bool,
 }
 
-fn cases() -> [Case; 5] {
+/// A network for pictures.
+fn pictures(hidden: Vec<usize>, dropout: f64, batch_norm: bool) -> NetworkSpec {
+    NetworkSpec {
+        inputs: 784,
+        hidden,
+        outputs: 10,
+        batch_norm,
+        activation: Activation::Relu,
+        dropout,
+        order: Order::DropoutActivation,
+        members: 1,
+        embedding: None,
+    }
+}
+
+/// One or more members for a table.
+fn table(members: usize) -> NetworkSpec {
+    NetworkSpec {
+        inputs: 60,
+        outputs: 2,
+        members,
+        ..pictures(vec![500; 2], 0.0, false)
+    }
+}
+
+fn cases() -> [Case; 7] {
     [
-        Case {
-            name: "baseline",
-            hidden: vec![500],
-            dropout: 0.0,
-            batch: 100,
-            batch_norm: true,
-        },
-        Case {
-            name: "final",
-            hidden: hidden_widths(569, 8, true),
-            dropout: 0.333,
-            batch: 122,
-            batch_norm: true,
-        },
-        Case {
-            name: "big",
-            hidden: vec![1000; 3],
-            dropout: 0.2,
-            batch: 128,
-            batch_norm: false,
-        },
-        Case {
-            name: "small16",
-            hidden: vec![500],
-            dropout: 0.0,
-            batch: 16,
-            batch_norm: true,
-        },
-        Case {
-            name: "w50",
-            hidden: vec![50],
-            dropout: 0.0,
-            batch: 100,
-            batch_norm: true,
-        },
+        ("baseline", pictures(vec![500], 0.0, true), 100),
+        (
+            "final",
+            pictures(hidden_widths(569, 8, true), 0.333, true),
+            122,
+        ),
+        ("big", pictures(vec![1000; 3], 0.2, false), 128),
+        ("small16", pictures(vec![500], 0.0, true), 16),
+        ("w50", pictures(vec![50], 0.0, true), 100),
+        ("table", table(1), 256),
+        ("table of 8 members", table(8), 256),
     ]
+    .map(|(name, spec, batch)| Case { name, spec, batch })
 }
 
 /// Times the steps of one backend. `backend` makes a new one for each network.
 fn steps<B: Backend<Real = f32>>(c: &mut Criterion, name: &str, backend: impl Fn() -> B) {
     let mut group = c.benchmark_group(name);
     for case in cases() {
-        let spec = NetworkSpec {
-            inputs: 784,
-            hidden: case.hidden,
-            outputs: 10,
-            batch_norm: case.batch_norm,
-            activation: Activation::Relu,
-            dropout: case.dropout,
-            order: Order::DropoutActivation,
-            members: 1,
-            embedding: None,
-        };
+        let spec = case.spec;
+        let (inputs, outputs) = (spec.inputs, spec.outputs as u32);
         let (params, running) = init::draw::<f32>(&spec, Init::default(), 0);
         let mut mlp = Mlp::new(backend(), spec, case.batch).expect("a valid network");
         mlp.load(&params, &running).expect("as many numbers");
-        let data: Vec<u8> = (0..case.batch * 784)
+        let data: Vec<u8> = (0..case.batch * inputs)
             .map(|i| (i * 37 % 251) as u8)
             .collect();
         let rows: Vec<u32> = (0..case.batch as u32).collect();
-        let labels: Vec<u32> = rows.iter().map(|i| i % 10).collect();
-        let (scale, shift) = (vec![1.0 / 255.0; 784], vec![0.0; 784]);
+        let labels: Vec<u32> = rows.iter().map(|i| i % outputs).collect();
+        let (scale, shift) = (vec![1.0 / 255.0; inputs], vec![0.0; inputs]);
         let (optimizer, options) = (Optimizer::default(), Loss::default());
         let mut number = 0;
         group.throughput(Throughput::Elements(case.batch as u64));

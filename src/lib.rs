@@ -63,6 +63,8 @@
 //! | spec | sizes and options of a network, without numbers |
 //! | layout | which slice of a flat buffer is which tensor |
 //! | block | Linear, and in hidden blocks batch norm, dropout and activation |
+//! | stem | what comes before the first block: linear maps of single features, and the scales of members |
+//! | ensemble, member, head | networks that share most weights; one of them; its own last Linear |
 //! | running statistics | means and variances that a batch norm uses in evaluation |
 //! | targets | what the loss compares the outputs with: a class a sample, or a value an output |
 //! | sample weight | how much a sample counts in the objective |

@@ -19,7 +19,8 @@ CASES = [
     ("members_relu_adam", [6, 11, 4], "relu", False, "adam", 0.01, 40, 7, 2, 0.0, 3, None, 0),
     ("members_embedding_silu_adam", [9, 13, 7, 3], "silu", False, "adam", 0.01, 50, 9, 2, 0.0, 4, [[0, 3], [4, 8]], 5),
     ("embedding_gelu_nesterov_clip", [12, 10, 5], "gelu", False, "sgd_nesterov_wd", 0.1, 44, 8, 2, 0.5, 1, [[1, 2], [2, 7], [7, 12]], 4),
-    ("members_bn_tanh_adamw", [7, 12, 3], "tanh", True, "adamw", 0.01, 45, 10, 2, 0.0, 5, [[0, 6]], 3),
+    ("embedding_bn_tanh_adamw", [7, 12, 3], "tanh", True, "adamw", 0.01, 45, 10, 2, 0.0, 1, [[0, 6]], 3),
+    ("members_embedding_linear_momentum", [5, 4], "identity", False, "sgd_momentum", 0.1, 41, 8, 2, 0.3, 5, [[1, 4]], 3),
 ]
 
 class Stem(nn.Module):

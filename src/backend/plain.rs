@@ -12,11 +12,12 @@ use super::{
     Stem, StemSaved,
 };
 use crate::error::Result;
-use crate::gemm::{Beta, Element};
+use crate::gemm::Element;
 use crate::ops::activation::{activation_backward, activation_forward};
 use crate::ops::batch_norm::{batch_norm_backward, batch_norm_evaluate, batch_norm_forward};
 use crate::ops::linear::{linear_backward_input, linear_backward_parameters, linear_forward};
 use crate::ops::loss::{BatchLoss, Loss};
+use crate::ops::reduce;
 use crate::optim::clip::SquareSum;
 use crate::optim::{Optimizer, Step};
 use crate::simd;
@@ -59,6 +60,8 @@ pub struct PlainSaved<R> {
     activated: Vec<R>,
     /// The block's output.
     out: Vec<R>,
+    /// Gradients of its parameters to which new ones are added.
+    sums: Vec<R>,
 }
 
 impl<R> PlainSaved<R> {
@@ -123,6 +126,7 @@ impl<R: Element> Backend for Plain<R> {
             pre: outputs(hidden.is_some()),
             activated: outputs(hidden.is_some_and(Hidden::drops_after_activation)),
             out: outputs(true),
+            sums: Vec::new(),
         })
     }
 
@@ -189,6 +193,7 @@ impl<R: Element> Backend for Plain<R> {
             pre,
             activated,
             out,
+            ..
         } = saved;
         let len = x.rows() * block.outputs;
         x.convert(block.inputs, input);
@@ -297,18 +302,22 @@ impl<R: Element> Backend for Plain<R> {
                 .expect("n rows of inputs");
             linear_backward_input(dx, dy, block.weight_view(&state.params), self.threads);
         }
+        if let Sink::Add = sink {
+            saved.sums.clear();
+            (saved.sums).extend_from_slice(&state.grads[block.parameters()]);
+        }
         let (dw, db) = state.grads.split_at_mut(block.linear.bias.start);
         let dw = &mut dw[block.linear.weight.clone()];
         let dw = ArrayViewMut2::from_shape((block.outputs, block.inputs), dw)
             .expect("the layout gives dW its size");
         let x = block.input_view(n, x.numbers(block.inputs, &saved.input));
-        let beta = match sink {
-            Sink::Add => Beta::Accumulate,
-            Sink::Store | Sink::Update { .. } => Beta::Overwrite,
-        };
-        linear_backward_parameters(dw, &mut db[..block.outputs], dy, x, beta, self.threads);
+        linear_backward_parameters(dw, &mut db[..block.outputs], dy, x, self.threads);
         match sink {
-            Sink::Store | Sink::Add => Ok(()),
+            Sink::Store => Ok(()),
+            Sink::Add => {
+                reduce::add_rows(&saved.sums, &mut state.grads[block.parameters()]);
+                Ok(())
+            }
             Sink::Update { optimizer, step } => {
                 self.update(optimizer, step, state, block.parameters())
             }

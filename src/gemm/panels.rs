@@ -159,19 +159,16 @@ impl<E: Operand> PanelProducts<E> {
     /// Pairs of X and dY are neighbours along their rows.
     /// Each tile goes to `consume` while it is in the first-level cache, and is not stored.
     /// All inputs pass before the next outputs.
-    /// They start at 0, or at `sums`, which lie in W's order from a place on.
     /// `prefetch` are the starts of three matrices in W's order that `consume` will use: a tile's part of each is asked
     /// for while the tile is computed.
     ///
     /// # Safety
-    /// X, dY and the sums are as large as the sizes say. Until the function returns, no thread writes X and dY, and no
-    /// other thread writes this part of the sums.
+    /// X and dY are as large as the sizes say. Until the function returns, no thread writes them.
     pub(crate) unsafe fn weight_gradient(
         &self,
         x: SharedSlice<'_, E>,
         dy: SharedSlice<'_, E>,
         [inputs, outputs]: [Range<usize>; 2],
-        sums: Option<(SharedSlice<'_>, usize)>,
         prefetch: Option<[*const f32; 3]>,
         mut consume: impl FnMut(WeightTile<'_>),
     ) {
@@ -182,14 +179,6 @@ impl<E: Operand> PanelProducts<E> {
             for input in inputs.clone() {
                 let m = PANEL.min(self.inputs - input * PANEL);
                 let offset = |output: usize| (output * self.inputs + input * PANEL) * PANEL;
-                if let Some((sums, start)) = sums {
-                    for (output, lines) in group.clone().zip(tiles.chunks_exact_mut(PANEL)) {
-                        let tile = &mut <f32 as Operand>::of_mut(lines)[..m * PANEL];
-                        let place = start + offset(output)..start + offset(output) + tile.len();
-                        // SAFETY: the caller's promise.
-                        tile.copy_from_slice(unsafe { sums.read(place) });
-                    }
-                }
                 let call = KernelCall {
                     m,
                     k,
@@ -202,7 +191,7 @@ impl<E: Operand> PanelProducts<E> {
                     c: tiles.as_mut_ptr().cast(),
                     c_row: PANEL,
                     c_panel: PANEL * PANEL,
-                    accumulate: sums.is_some(),
+                    accumulate: false,
                     prefetch: prefetch.map(|starts| Prefetch {
                         from: starts.map(|start| start.wrapping_add(offset(first))),
                         panel: self.inputs * PANEL,

@@ -183,6 +183,7 @@ mod tests {
     #[test]
     fn an_ensemble_goes_round() {
         let mut model = model();
+        model.description.spec.batch_norm = false;
         model.description.spec.members = 5;
         model.description.spec.embedding = Some(FeatureEmbedding {
             spans: vec![0..2],

@@ -20,7 +20,7 @@ pub struct Panels {
     /// The forward list, with the places of this order.
     pub blocks: Vec<Block>,
     /// What each member computes; a plain network is one member.
-    pub members: Vec<Member>,
+    pub members: Vec<MemberBlocks>,
     /// Numbers in a buffer of parameters.
     pub parameter_count: usize,
     /// Room behind them, for the first Linear of a member.
@@ -32,14 +32,14 @@ pub struct Panels {
 
 /// A member of an ensemble as a network of its own.
 #[derive(Clone, Debug)]
-pub struct Member {
+pub struct MemberBlocks {
     /// Its first Linear, if there are several members: the first block's, with the inputs scaled.
     pub scaled: Option<ScaledLinear>,
     /// Its forward list. The last block is the member's head.
     pub blocks: Vec<Block>,
 }
 
-impl Member {
+impl MemberBlocks {
     /// One of the members of an ensemble with these blocks. `scaled` is the place of its first Linear.
     fn new(number: usize, blocks: &[Block], stem: &Stem, scaled: &LinearSlices) -> Self {
         let (mut own, layers) = (blocks.to_vec(), blocks.len() as u32);
@@ -54,7 +54,7 @@ impl Member {
         let scale = stem.scale.as_ref().map_or(0, |scale| scale.start) + number * stem.width;
         let shared = !own[0].is_output();
         let linear = std::mem::replace(&mut own[0].linear, scaled.clone());
-        Member {
+        MemberBlocks {
             scaled: Some(ScaledLinear {
                 scale: scale..scale + stem.width,
                 linear,
@@ -119,10 +119,10 @@ impl Panels {
                     bias: params.next(bias.len()),
                 };
                 let count = blocks[blocks.len() - 1].head_count();
-                let member = |number| Member::new(number, &blocks, stem, &scaled);
+                let member = |number| MemberBlocks::new(number, &blocks, stem, &scaled);
                 (0..count).map(member).collect()
             }
-            _ => vec![Member {
+            _ => vec![MemberBlocks {
                 scaled: None,
                 blocks: blocks.clone(),
             }],

@@ -74,19 +74,16 @@ fn add_to_rows<R: Real>(y: &mut [R], b: &[R]) {
     }
 }
 
-/// `dW = dYᵀ X`, `db = Σᵢ dYᵢ`; both are overwritten, or added to what is there.
+/// `dW = dYᵀ X`, `db = Σᵢ dYᵢ`; both are overwritten.
 pub fn linear_backward_parameters<R: Element>(
     dw: ArrayViewMut2<'_, R>,
     db: &mut [R],
     dy: ArrayView2<'_, R>,
     x: ArrayView2<'_, R>,
-    beta: Beta,
     threads: usize,
 ) {
-    gemm(dy.t(), x, beta, dw, threads);
-    if beta == Beta::Overwrite {
-        db.fill(R::ZERO);
-    }
+    gemm(dy.t(), x, Beta::Overwrite, dw, threads);
+    db.fill(R::ZERO);
     reduce::add_rows(dy.as_slice().expect("dY is contiguous"), db);
 }
 
@@ -117,13 +114,9 @@ mod tests {
         let dy = array![[1.0_f32, 2.0], [-1.0, 0.5]];
         let mut dw = Array2::from_elem((2, 3), f32::NAN);
         let mut db = [f32::NAN; 2];
-        let mut gradients = |beta| {
-            linear_backward_parameters(dw.view_mut(), &mut db, dy.view(), x.view(), beta, 1);
-            (dw.clone(), db)
-        };
-        let expected = array![[2.0, 1.5, 1.0], [1.5, 4.25, 7.0]];
-        assert_eq!(gradients(Beta::Overwrite), (expected.clone(), [0.0, 2.5]));
-        assert_eq!(gradients(Beta::Accumulate), (expected * 2.0, [0.0, 5.0]));
+        linear_backward_parameters(dw.view_mut(), &mut db, dy.view(), x.view(), 1);
+        assert_eq!(dw, array![[2.0, 1.5, 1.0], [1.5, 4.25, 7.0]]);
+        assert_eq!(db, [0.0, 2.5]);
         let mut dx = Array2::from_elem((2, 3), f32::NAN);
         linear_backward_input(dx.view_mut(), dy.view(), w.view(), 1);
         assert_eq!(dx, array![[4.0, -2.0, 7.0], [-1.5, -0.5, 0.5]]);
@@ -146,8 +139,7 @@ mod tests {
             let dy = ArrayView2::from_shape((n, outputs), &u).unwrap();
             let (mut dw, mut dx) = (wv(&w), xv(&x));
             let mut db = vec![f64::NAN; outputs];
-            let beta = Beta::Overwrite;
-            linear_backward_parameters(dw.view_mut(), &mut db, dy, xv(&x).view(), beta, 1);
+            linear_backward_parameters(dw.view_mut(), &mut db, dy, xv(&x).view(), 1);
             linear_backward_input(dx.view_mut(), dy, wv(&w).view(), 1);
             check("dW", &w, dw.as_slice().unwrap(), |w| forward(&x, w, &b));
             check("db", &b, &db, |b| forward(&x, &w, b));

@@ -45,9 +45,8 @@ pub fn scale_weights<R: Real, const P: usize>(scaled: &mut [R], w: &[R], r: &[R]
                 .zip(w.chunks_exact(r.len()))
             {
                 for ((scaled, w), &r) in scaled.iter_mut().zip(w).zip(r) {
-                    for q in 0..P {
-                        scaled[q] = w[q] * r;
-                    }
+                    simd::row_by_row();
+                    *scaled = w.map(|w| w * r);
                 }
             }
         },
@@ -63,6 +62,9 @@ pub fn scale_weights_backward<R: Real, const P: usize>(
     adds: bool,
 ) {
     let inputs = r.len();
+    if !adds {
+        dw.fill(R::ZERO);
+    }
     assert!(
         dw.len() == w.len() && g.len() == w.len() && dr.len() == inputs,
         "as W and r"
@@ -75,17 +77,25 @@ pub fn scale_weights_backward<R: Real, const P: usize>(
                 g.as_chunks::<P>(),
                 w.as_chunks::<P>(),
             );
-            for k in 0..inputs {
-                let mut lanes = [R::ZERO; LANES];
-                for (panel, at) in (k..w.len()).step_by(inputs).enumerate() {
-                    let (dw, g, w) = (&mut dw[at], &g[at], &w[at]);
-                    for q in 0..P {
-                        let scaled = g[q] * r[k];
-                        dw[q] = if adds { dw[q] + scaled } else { scaled };
-                        lanes[(panel * P + q) % LANES] += g[q] * w[q];
+            // Neighbouring inputs lie side by side, so some of them go through all panels together.
+            for (block, dr) in dr.chunks_mut(LANES).enumerate() {
+                let first = block * LANES;
+                let mut lanes = [[R::ZERO; LANES]; LANES];
+                for (panel, start) in (0..w.len()).step_by(inputs).enumerate() {
+                    for (k, lanes) in lanes[..dr.len()].iter_mut().enumerate() {
+                        simd::row_by_row();
+                        let (at, r) = (start + first + k, r[first + k]);
+                        let (mut sum, mut products, g, w) = (dw[at], *lanes, g[at], w[at]);
+                        for q in 0..P {
+                            sum[q] += g[q] * r;
+                            products[(panel * P + q) % LANES] += g[q] * w[q];
+                        }
+                        (dw[at], *lanes) = (sum, products);
                     }
                 }
-                dr[k] = reduce::sum(&lanes);
+                for (dr, lanes) in dr.iter_mut().zip(&lanes) {
+                    *dr = reduce::sum(lanes);
+                }
             }
         },
     );

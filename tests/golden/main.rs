@@ -28,11 +28,12 @@ const LOSS_CASES: [&str; 15] = [
 ];
 
 /// What `make_members.py` wrote: ensembles and embedded features.
-const MEMBER_CASES: [&str; 4] = [
+const MEMBER_CASES: [&str; 5] = [
     "members_relu_adam",
     "members_embedding_silu_adam",
     "embedding_gelu_nesterov_clip",
-    "members_bn_tanh_adamw",
+    "embedding_bn_tanh_adamw",
+    "members_embedding_linear_momentum",
 ];
 
 #[test]

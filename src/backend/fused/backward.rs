@@ -271,9 +271,13 @@ impl BackwardPass<'_> {
             (member.share(inputs), 0..outputs)
         };
         let weight = self.block.linear.weight.start;
-        // The optimiser's numbers come from beyond the second-level cache.
-        let prefetch = (self.rule.as_ref())
-            .map(|_| [self.params, self.m, self.v].map(|buffer| buffer.at(weight).cast_const()));
+        // What a tile is used with comes from beyond the second-level cache.
+        let used = match (&self.rule, self.adds) {
+            (Some(_), _) => Some([self.params, self.m, self.v]),
+            (None, true) => Some([self.grads; 3]),
+            (None, false) => None,
+        };
+        let prefetch = used.map(|used| used.map(|buffer| buffer.at(weight).cast_const()));
         let converts = member.share(panels(self.block.inputs));
         let last = outputs.end;
         let (x, dy) = (operands.x, operands.dy_along_rows);
@@ -285,15 +289,14 @@ impl BackwardPass<'_> {
             let place = start..start + tile.gradient.len();
             match self.rule {
                 // SAFETY: weights that are this member's alone.
-                None => unsafe { self.grads.part(place) }.copy_from_slice(tile.gradient),
+                None => self.store(unsafe { self.grads.part(place) }, tile.gradient),
                 Some(_) => self.apply(place, tile.gradient),
             }
         };
-        let sums = self.adds.then_some((self.grads, weight));
-        // SAFETY: X and dY are complete, and no member writes them now; the weights' gradients are this member's.
+        // SAFETY: X and dY are complete, and no member writes them now.
         unsafe {
             let products = operands.products;
-            products.weight_gradient(x, dy, [inputs, outputs], sums, prefetch, consume);
+            products.weight_gradient(x, dy, [inputs, outputs], prefetch, consume);
         }
     }
 
@@ -319,10 +322,9 @@ impl BackwardPass<'_> {
             let db = self.grads.part(bias..bias + PANEL);
             (db, self.dy.read(self.part(panel)))
         };
-        if !self.adds {
-            db.fill(0.0);
-        }
-        reduce::add_rows(dy, db);
+        let mut sums = [0.0; PANEL];
+        reduce::add_rows(dy, &mut sums);
+        self.store(db, &sums);
         if self.rule.is_none() {
             return;
         }
@@ -332,6 +334,14 @@ impl BackwardPass<'_> {
             // SAFETY: as above, and written before by this member.
             let g = unsafe { self.grads.part(place.clone()) };
             self.apply(place, g);
+        }
+    }
+
+    /// Keeps a gradient, or adds it to what is there.
+    fn store(&self, to: &mut [f32], gradient: &[f32]) {
+        match self.adds {
+            true => reduce::add_rows(gradient, to),
+            false => to.copy_from_slice(gradient),
         }
     }
 

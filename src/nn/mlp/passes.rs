@@ -3,7 +3,7 @@
 use super::{Batch, Mlp};
 use crate::backend::{Backend, Input, Mode, Sink, Source, StemSaved};
 use crate::error::{Error, Result};
-use crate::nn::panels::Member;
+use crate::nn::panels::MemberBlocks;
 
 impl<B: Backend> Mlp<B> {
     /// Checks a batch, and computes what its members share before their blocks.
@@ -36,7 +36,7 @@ impl<B: Backend> Mlp<B> {
         x: Batch<'_, B>,
         mode: Mode,
     ) -> Result<()> {
-        let Member { scaled, blocks } = &self.panels.members[member];
+        let MemberBlocks { scaled, blocks } = &self.panels.members[member];
         if let Some(scaled) = scaled {
             self.backend.scale_linear(scaled, &mut self.state)?;
         }
@@ -73,10 +73,10 @@ impl<B: Backend> Mlp<B> {
         sink: Sink<'_>,
         dx: Option<&mut B::Buf>,
     ) -> Result<()> {
-        let Member { scaled, blocks } = &self.panels.members[member];
+        let MemberBlocks { scaled, blocks } = &self.panels.members[member];
         let rows = x.rows();
         let (embeds, wanted) = (self.spec.embedding.is_some(), dx.is_some());
-        let (first, mut first_dx, mut sum) = match &mut self.stem {
+        let (first, mut first_dx, sum) = match &mut self.stem {
             None => (x, dx, None),
             Some(saved) => {
                 let StemSaved {
@@ -108,7 +108,7 @@ impl<B: Backend> Mlp<B> {
             };
             let sink = match scaled {
                 None => sink,
-                // A member's own Linears, and whatever comes first.
+                // The scaled Linear and the head are this member's alone.
                 Some(scaled) if scaled.first || block.is_first() || block.is_output() => {
                     Sink::Store
                 }
@@ -122,7 +122,7 @@ impl<B: Backend> Mlp<B> {
         let Some(scaled) = scaled else {
             return Ok(());
         };
-        let dx = match (first_dx, sum.take()) {
+        let dx = match (first_dx, sum) {
             (Some(dx), Some(sum)) => Some([sum, dx]),
             _ => None,
         };

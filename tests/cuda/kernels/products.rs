@@ -2,7 +2,6 @@
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-use chainrule::gemm::Beta;
 use chainrule::ops::linear::{linear_backward_input, linear_backward_parameters, linear_forward};
 
 use super::device::{Buffer, Device, NULL, in_every_order};
@@ -197,7 +196,6 @@ fn to_the_weights_and_biases() {
                 &mut db,
                 view(&p.a, p.k),
                 view(&p.b, p.k),
-                Beta::Overwrite,
                 1,
             );
             p.check_bound("the CPU's tn", &cpu, None);
