@@ -136,7 +136,8 @@ impl NetworkSpec {
         }
         if self.members > 1 && self.has_batch_norm() {
             let message = format!(
-                "expected 1 with batch normalisation, whose statistics would be a member's; found {}",
+                "expected 1 with batch normalisation, whose statistics would be a member's, found {}; members go with \
+                 --batch-norm false",
                 self.members
             );
             return Err(Error::setting("model.members", message));

@@ -251,7 +251,7 @@ mod tests {
         let y = Array2::from_shape_fn((90, 2), |(i, j)| 1000.0 * (i as f64) + 7.0 * j as f64);
         let values = Dataset::from_values(x.view(), y.view(), Task::Regression).unwrap();
         let model = |data| {
-            run(config(40), Arc::new(data), None, &mut ())
+            run(config(150), Arc::new(data), None, &mut ())
                 .unwrap()
                 .model
                 .unwrap()
