@@ -118,6 +118,9 @@ pub trait Backend: Send + 'static {
     /// How many losses may be pending.
     const PENDING_LOSSES: usize;
 
+    /// Whether its losses take sample weights.
+    const WEIGHS_SAMPLES: bool = true;
+
     /// What computes, in words.
     fn describe(&self) -> String;
 

@@ -14,10 +14,8 @@ use super::text_cell::{is_boolean, is_whole, truth_value};
 /// A label column of one part, in the order of its rows. Until the task is known, labels are both: names and numbers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LabelColumn {
-    /// The code of the label of each row that has one; those of the first rows if there are too many names.
-    codes: Vec<u32>,
-    /// The number of each row that has a label: 0 or 1 for a truth value, NaN for another word.
-    numbers: Vec<f64>,
+    /// The label of each row that has one.
+    cells: LabelCells,
     /// Rows without a label.
     missing: Vec<u32>,
     /// The distinct labels, by code.
@@ -29,6 +27,55 @@ pub(super) struct LabelColumn {
     first_word: Option<(usize, String)>,
 }
 
+/// Labels in as little memory as they need.
+#[derive(Clone, Debug)]
+enum LabelCells {
+    /// Codes of at most 256 labels.
+    Bytes(Vec<u8>),
+    /// Codes.
+    Codes(Vec<u32>),
+    /// Numbers, if there are more different labels than classes can be; NaN for a word.
+    Numbers(Vec<f64>),
+}
+
+impl Default for LabelCells {
+    fn default() -> Self {
+        LabelCells::Bytes(Vec::new())
+    }
+}
+
+impl LabelCells {
+    fn len(&self) -> usize {
+        match self {
+            LabelCells::Bytes(codes) => codes.len(),
+            LabelCells::Codes(codes) => codes.len(),
+            LabelCells::Numbers(numbers) => numbers.len(),
+        }
+    }
+
+    /// Adds the code of a label, if labels have codes.
+    fn push(&mut self, code: u32) {
+        match (&mut *self, u8::try_from(code)) {
+            (LabelCells::Bytes(codes), Ok(byte)) => codes.push(byte),
+            (LabelCells::Bytes(codes), Err(_)) => {
+                let wider = codes.iter().map(|&code| code.into()).chain([code]);
+                *self = LabelCells::Codes(wider.collect());
+            }
+            (LabelCells::Codes(codes), _) => codes.push(code),
+            (LabelCells::Numbers(_), _) => {}
+        }
+    }
+
+    /// The codes; none if there are only numbers.
+    fn into_codes(self) -> Vec<u32> {
+        match self {
+            LabelCells::Bytes(codes) => codes.into_iter().map(u32::from).collect(),
+            LabelCells::Codes(codes) => codes,
+            LabelCells::Numbers(_) => Vec::new(),
+        }
+    }
+}
+
 /// A distinct label.
 #[derive(Clone, Debug)]
 struct ClassLabel {
@@ -38,21 +85,29 @@ struct ClassLabel {
     row: usize,
 }
 
+impl ClassLabel {
+    /// Its number: 0 or 1 for a truth value, NaN for another word.
+    fn value(&self) -> f64 {
+        let truth = || truth_value(&self.name).map(|truth| f64::from(u8::from(truth)));
+        self.number.or_else(truth).unwrap_or(f64::NAN)
+    }
+}
+
 impl LabelColumn {
     /// Adds a number.
     pub(super) fn push_number(&mut self, number: f64) {
         // −0 is 0.
         let number = number + 0.0;
-        if !self.has_too_many_names() {
-            match self.codes_by_number.get(&number.to_bits()) {
-                Some(&code) => self.codes.push(code),
-                None => {
-                    let code = self.push_name(&number.to_string(), Some(number));
-                    self.codes_by_number.insert(number.to_bits(), code);
-                }
+        if let LabelCells::Numbers(numbers) = &mut self.cells {
+            return numbers.push(number);
+        }
+        match self.codes_by_number.get(&number.to_bits()) {
+            Some(&code) => self.cells.push(code),
+            None => {
+                let code = self.push_name(&number.to_string(), Some(number));
+                self.codes_by_number.insert(number.to_bits(), code);
             }
         }
-        self.numbers.push(number);
     }
 
     /// Adds a row without a label.
@@ -62,7 +117,7 @@ impl LabelColumn {
 
     /// The number of rows, with a label or without.
     pub(super) fn rows(&self) -> usize {
-        self.numbers.len() + self.missing.len()
+        self.len() + self.missing.len()
     }
 
     /// The rows without a label.
@@ -78,14 +133,15 @@ impl LabelColumn {
             self.first_word
                 .get_or_insert_with(|| (row, word.to_owned()));
         }
-        if !self.has_too_many_names() {
-            self.push_name(word, number);
+        match &mut self.cells {
+            LabelCells::Numbers(numbers) => numbers.push(number.unwrap_or(f64::NAN)),
+            _ => {
+                self.push_name(word, number);
+            }
         }
-        let truth = || truth_value(word).map(|truth| f64::from(u8::from(truth)));
-        self.numbers.push(number.or_else(truth).unwrap_or(f64::NAN));
     }
 
-    /// Adds the name of a label and returns its code.
+    /// Adds the name of a label and returns its code. If there are too many names, no more are kept.
     fn push_name(&mut self, name: &str, number: Option<f64>) -> u32 {
         let identity = class_identity(name);
         let code = match self.codes_by_name.get(identity.as_ref()) {
@@ -98,11 +154,14 @@ impl LabelColumn {
                 code
             }
         };
-        self.codes.push(code);
+        self.cells.push(code);
+        if self.has_too_many_names() {
+            self.cells = LabelCells::Numbers(self.numbers());
+        }
         code
     }
 
-    /// Whether there are more different labels than classes can be. No more names are kept then.
+    /// Whether there are more different labels than classes can be.
     pub(super) fn has_too_many_names(&self) -> bool {
         self.labels.len() > MAX_CLASSES
     }
@@ -114,52 +173,85 @@ impl LabelColumn {
 
     /// The number of rows with a label.
     pub(super) fn len(&self) -> usize {
-        self.numbers.len()
+        self.cells.len()
     }
 
-    /// The numbers of the rows with a label, if all labels are finite numbers.
-    ///
-    /// # Errors
-    /// The row of a label that is none, and the label.
-    pub(super) fn finite_numbers(&self) -> Result<&[f64], (usize, String)> {
-        match (
-            &self.first_word,
-            self.numbers.iter().position(|x| !x.is_finite()),
-        ) {
-            (Some((row, word)), _) => Err((*row, format!("{word:?}"))),
-            (None, Some(place)) => Err((self.row_of(place), self.numbers[place].to_string())),
-            (None, None) => Ok(&self.numbers),
+    /// The number of the label at a place among those of the rows that have one.
+    pub(super) fn number(&self, place: usize) -> f64 {
+        match &self.cells {
+            LabelCells::Bytes(codes) => self.labels[usize::from(codes[place])].value(),
+            LabelCells::Codes(codes) => self.labels[codes[place] as usize].value(),
+            LabelCells::Numbers(numbers) => numbers[place],
         }
     }
 
-    /// 0 or 1 for each row with a label, if all labels are these numbers or truth values.
+    /// The number of each row that has a label: 0 or 1 for a truth value, NaN for another word.
+    pub(super) fn numbers(&self) -> Vec<f64> {
+        let values: Vec<f64> = self.labels.iter().map(ClassLabel::value).collect();
+        match &self.cells {
+            LabelCells::Bytes(codes) => codes.iter().map(|&c| values[usize::from(c)]).collect(),
+            LabelCells::Codes(codes) => codes.iter().map(|&c| values[c as usize]).collect(),
+            LabelCells::Numbers(numbers) => numbers.clone(),
+        }
+    }
+
+    /// Checks that all labels are finite numbers.
     ///
     /// # Errors
     /// The row of a label that is none, and the label.
-    pub(super) fn truth_values(&self) -> Result<&[f64], (usize, String)> {
-        match self.numbers.iter().position(|&x| x != 0.0 && x != 1.0) {
-            None => Ok(&self.numbers),
-            Some(place) => {
-                let number = self.numbers[place];
-                let word = || {
-                    self.first_word
-                        .as_ref()
-                        .map(|(_, word)| format!("{word:?}"))
-                };
-                let found = number.is_nan().then(word).flatten();
-                Err((
-                    self.row_of(place),
-                    found.unwrap_or_else(|| number.to_string()),
-                ))
-            }
+    pub(super) fn check_finite(&self) -> Result<(), (usize, String)> {
+        match &self.first_word {
+            Some((row, word)) => Err((*row, format!("{word:?}"))),
+            None => self.check_each(f64::is_finite),
         }
+    }
+
+    /// Checks that all labels are 0 and 1, or truth values.
+    ///
+    /// # Errors
+    /// The row of a label that is none, and the label.
+    pub(super) fn check_truth(&self) -> Result<(), (usize, String)> {
+        self.check_each(|x| x == 0.0 || x == 1.0)
     }
 
     /// The first number that is not whole, and its row.
     pub(super) fn first_fraction(&self) -> Option<(usize, f64)> {
-        let is_fraction = |x: &f64| x.is_finite() && x.fract() != 0.0;
-        let place = self.numbers.iter().position(is_fraction)?;
-        Some((self.row_of(place), self.numbers[place]))
+        let is_fraction = |x: f64| x.is_finite() && x.fract() != 0.0;
+        let of_labels = self.labels.iter().map(|label| (label.row, label.value()));
+        let first = of_labels
+            .filter(|&(_, x)| is_fraction(x))
+            .min_by_key(|&(row, _)| row);
+        first.or_else(|| match &self.cells {
+            LabelCells::Numbers(numbers) => {
+                let place = numbers.iter().position(|&x| is_fraction(x))?;
+                Some((self.row_of(place), numbers[place]))
+            }
+            _ => None,
+        })
+    }
+
+    /// The first row whose number does not fit, and its label.
+    fn check_each(&self, fits: impl Fn(f64) -> bool) -> Result<(), (usize, String)> {
+        let wrong = |label: &&ClassLabel| !fits(label.value());
+        if let Some(label) = self
+            .labels
+            .iter()
+            .filter(wrong)
+            .min_by_key(|label| label.row)
+        {
+            let found = match label.number {
+                Some(number) => number.to_string(),
+                None => format!("{:?}", label.name),
+            };
+            return Err((label.row, found));
+        }
+        match &self.cells {
+            LabelCells::Numbers(numbers) => match numbers.iter().position(|&x| !fits(x)) {
+                Some(place) => Err((self.row_of(place), numbers[place].to_string())),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
     }
 
     /// The row of the label at a place among those of the rows that have one.
@@ -189,14 +281,9 @@ pub(super) struct Classes {
 impl Classes {
     /// The classes of the training labels, and the class of each of its rows.
     pub(super) fn of(train: LabelColumn) -> (Self, Vec<u32>) {
-        let mut in_use = vec![false; train.labels.len()];
-        train
-            .codes
-            .iter()
-            .for_each(|&code| in_use[code as usize] = true);
-        let mut order: Vec<usize> = (0..in_use.len()).filter(|&code| in_use[code]).collect();
+        let mut order: Vec<usize> = (0..train.labels.len()).collect();
         order.sort_by(|&a, &b| in_order(&train.labels[a], &train.labels[b]));
-        let mut classes = vec![0; in_use.len()];
+        let mut classes = vec![0; order.len()];
         for (class, &code) in (0..).zip(&order) {
             classes[code] = class;
         }
@@ -205,7 +292,7 @@ impl Classes {
             names: names.collect(),
             unseen: Vec::new(),
         };
-        let mut labels = train.codes;
+        let mut labels = train.cells.into_codes();
         for label in &mut labels {
             *label = classes[*label as usize];
         }
@@ -231,7 +318,8 @@ impl Classes {
                     })
             })
         };
-        part.codes.iter().map(|&code| class_of(code)).collect()
+        let codes = part.cells.clone().into_codes();
+        codes.into_iter().map(&mut class_of).collect()
     }
 }
 
@@ -386,7 +474,8 @@ mod tests {
         let count = MAX_CLASSES + 3;
         (0..count).for_each(|i| many.push_number(i as f64 / 2.0));
         assert!(many.has_too_many_names() && many.distinct() == MAX_CLASSES + 1);
-        assert_eq!(many.finite_numbers().unwrap().len(), count);
+        assert_eq!((many.check_finite(), many.numbers().len()), (Ok(()), count));
+        assert_eq!(many.number(count - 1), (count - 1) as f64 / 2.0);
         assert_eq!(many.first_fraction(), Some((1, 0.5)));
     }
 
@@ -398,8 +487,8 @@ mod tests {
         gaps.push_missing();
         gaps.push_missing();
         gaps.push_word("maybe");
-        assert_eq!(gaps.finite_numbers(), Err((4, "\"maybe\"".to_owned())));
-        assert_eq!(gaps.truth_values(), Err((4, "\"maybe\"".to_owned())));
+        assert_eq!(gaps.check_finite(), Err((4, "\"maybe\"".to_owned())));
+        assert_eq!(gaps.check_truth(), Err((4, "\"maybe\"".to_owned())));
     }
 
     fn names(names: &str) -> Vec<String> {

@@ -107,7 +107,7 @@ impl LabelColumns<'_> {
             ..
         } = self.source;
         let (rows, names) = (column.len(), column.distinct());
-        let is_number = column.finite_numbers().is_ok();
+        let is_number = column.check_finite().is_ok();
         let fraction = column.first_fraction();
         if is_number && fraction.is_some() {
             return Ok(Task::Regression);
@@ -144,14 +144,14 @@ impl LabelColumns<'_> {
         let wrong = self
             .columns
             .iter()
-            .find_map(|column| column.truth_values().err());
+            .find_map(|column| column.check_truth().err());
         let Some((row, value)) = wrong else {
             return Ok(Task::Multilabel);
         };
         let are_numbers = self
             .columns
             .iter()
-            .all(|column| column.finite_numbers().is_ok());
+            .all(|column| column.check_finite().is_ok());
         let is_fraction = |column: &LabelColumn| column.first_fraction().is_some();
         if are_numbers && self.columns.iter().any(is_fraction) {
             return Ok(Task::Regression);
@@ -167,15 +167,17 @@ impl LabelColumns<'_> {
 
     /// The class of each row, if each has a single 1 among zeros.
     fn one_hot(&self) -> Option<LabelColumn> {
-        let columns: Option<Vec<&[f64]>> = self
+        if self
             .columns
             .iter()
-            .map(|column| column.truth_values().ok())
-            .collect();
-        let columns = columns?;
+            .any(|column| column.check_truth().is_err())
+        {
+            return None;
+        }
         let mut classes = LabelColumn::default();
         for row in 0..self.columns.first()?.len() {
-            let mut ones = (0..columns.len()).filter(|&column| columns[column][row] == 1.0);
+            let is_one = |&column: &usize| self.columns[column].number(row) == 1.0;
+            let mut ones = (0..self.columns.len()).filter(is_one);
             let class = ones.next().filter(|_| ones.next().is_none())?;
             match self.source.is_array {
                 true => classes.push_number(class as f64),
@@ -222,16 +224,17 @@ impl LabelColumns<'_> {
     /// The numbers of all columns, row by row.
     fn values(&self, task: Task) -> Result<Labels> {
         let columns = self.columns.iter().zip(&self.names).map(|(column, name)| {
-            let (numbers, expected) = match task {
-                Task::Multilabel => (column.truth_values(), "0 or 1, or a truth value"),
-                _ => (column.finite_numbers(), "a finite number"),
+            let (checked, expected) = match task {
+                Task::Multilabel => (column.check_truth(), "0 or 1, or a truth value"),
+                _ => (column.check_finite(), "a finite number"),
             };
+            let numbers = checked.map(|()| column.numbers());
             numbers.map_err(|(row, found)| {
                 let found = format!("{found} in \"{name}\", with --task {}", task.name());
                 Error::format(self.source.path, (self.source.place)(row), expected, found)
             })
         });
-        let columns: Vec<&[f64]> = columns.collect::<Result<_>>()?;
+        let columns: Vec<Vec<f64>> = columns.collect::<Result<_>>()?;
         let rows = columns.first().map_or(0, |column| column.len());
         let values = (0..rows).flat_map(|row| columns.iter().map(move |column| column[row]));
         Ok(Labels::Values {

@@ -38,8 +38,8 @@ pub(super) struct LabelMatrix {
     fortran_order: bool,
     rows: usize,
     columns: usize,
-    /// As they lie in the file.
-    values: Vec<f64>,
+    /// The bytes of the values, as they lie in the file.
+    bytes: Vec<u8>,
 }
 
 /// A label of an array.
@@ -59,7 +59,7 @@ impl LabelReader {
                     fortran_order: header.fortran_order,
                     rows: header.shape[0],
                     columns: header.shape[1],
-                    values: Vec::new(),
+                    bytes: Vec::new(),
                 });
             }
             (Some(integer), ..) => LabelForm::Integer(integer),
@@ -78,7 +78,7 @@ impl LabelReader {
     pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), LabelMismatch> {
         let (form, labels) = match self {
             LabelReader::Matrix(matrix) => {
-                matrix.values.push((matrix.number)(bytes));
+                matrix.bytes.extend_from_slice(bytes);
                 return Ok(());
             }
             LabelReader::Column { form, labels } => (form, labels),
@@ -115,9 +115,17 @@ impl LabelMatrix {
             true => column * self.rows + row,
             false => row * self.columns + column,
         };
+        let size = self
+            .bytes
+            .len()
+            .checked_div(self.rows * self.columns)
+            .unwrap_or(0);
         let mut columns = vec![LabelColumn::default(); self.columns];
         for row in 0..self.rows {
-            let value = |column| self.values[place(row, column)];
+            let value = |column| {
+                let start = place(row, column) * size;
+                (self.number)(&self.bytes[start..start + size])
+            };
             let is_missing = (0..self.columns).any(|column| value(column).is_nan());
             for (column, labels) in columns.iter_mut().enumerate() {
                 match is_missing {

@@ -463,7 +463,7 @@ fn searches_and_sweeps_go_by_the_metric_of_the_task() {
         ];
         let found = program.json(&[&search[..], &small, args].concat());
         assert!(found.to_string().contains(metric), "{found}");
-        let sweep = ["sweep", "--width", "4,32", "--repeats", "2"];
+        let sweep = ["sweep", "width", "--values", "4,32", "--repeats", "2"];
         let study = format!("sweep-{metric}.jsonl");
         let found = program.json(&[&sweep[..], &["--study", &study], &small, args].concat());
         assert!(found.to_string().contains(metric), "{found}");

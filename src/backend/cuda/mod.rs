@@ -257,6 +257,7 @@ impl Backend for Cuda {
 
     const PANEL: usize = 1;
     const PENDING_LOSSES: usize = loss::SLOTS;
+    const WEIGHS_SAMPLES: bool = false;
 
     fn describe(&self) -> String {
         format!("f32 on {}", self.device)
