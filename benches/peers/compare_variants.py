@@ -2,8 +2,8 @@
 """Compares embeddings of numbers and members with the plain network of `chainrule train`, on the tables of tables.py.
 
 Every variant is trained with the defaults on splits of compare_tables.py, the first five, and scored on the same test
-rows: by accuracy, or by R² where numbers are predicted. A table's score is the mean over its splits. Intervals are those
-of a t-distribution over the tables.
+rows: by accuracy, or by R² where numbers are predicted. A table's score is the mean over its splits. Intervals are
+those of a t-distribution over the tables.
 
     cargo build --release
     benches/peers/compare_variants.py --threads 2 --record benches/results/DATE-variants
@@ -133,6 +133,8 @@ def variant_lines(summary):
     for variant in summary["variants"]:
         differences = " | ".join(spread_words(variant["differences"][task], 4, "+") for task in counts)
         better = " | ".join(f"{variant['better_tables'][task]} of {count}" for task, count in counts.items())
+        if variant["variant"] == PLAIN:
+            differences, better = (" | ".join("-" for _ in counts) for _ in range(2))
         yield (
             f"| {variant['variant']} | {spread_words(variant['rank'], 2)} | {differences} | {better} "
             f"| {variant['seconds']:.1f} | {variant['seconds_ratio']:.2f} | {variant['epoch_ratio']:.2f} |"
@@ -179,11 +181,11 @@ def readme_lines(folder, summary):
     yield from (f"- {name}: `{flags}`" if flags else f"- {name}: no flag" for name, flags in VARIANTS.items())
     yield ""
     yield f"The tables are those of `compare_tables.py` for both tasks, the first {summary['splits']} of its splits."
-    yield "Scores are accuracies or R² on the test rows, means over the splits. Rank 1 is the best of the five variants on"
-    yield "a table. Differences are the variant's score minus that of the plain network; intervals are 95 % over the"
+    yield "Scores are accuracies or R² on the test rows, means over the splits. Rank 1 is the best of the five variants"
+    yield "on a table. Differences are the variant's score minus that of the plain network; intervals are 95 % over the"
     yield "tables. Nothing was tuned for any variant: all have the defaults of the plain network. Seconds are sums of"
-    yield "whole processes, × is their ratio to the plain network's. It depends on when training stopped, too: epoch × is"
-    yield "the ratio of the seconds of one epoch, geometric mean over the tables."
+    yield "whole processes, × is their ratio to the plain network's. It depends on when training stopped, too: epoch ×"
+    yield "is the ratio of the seconds of one epoch, geometric mean over the tables."
     yield ""
     yield from variant_lines(summary)
     yield ""
