@@ -253,8 +253,8 @@ def readme_lines(folder, summary):
     yield "is the default, theirs is the split's number. The interval is that of a paired t-test over the splits. The"
     yield "splits of a table overlap, so intervals and p-values describe, they do not prove. Pairs of numbers are ours,"
     yield "theirs. Seconds are sums over the splits: ours of whole processes, theirs of fitting and predicting alone,"
-    yield "without start and reading. Boosting is scikit-learn's histogram-based gradient boosting at its defaults on the"
-    yield "same columns, for context."
+    yield "without start and reading. Boosting is scikit-learn's histogram-based gradient boosting at its defaults, on"
+    yield "the same columns, for context."
     if is_classification:
         yield "A table with a * chose the defaults. Yeast is a multi-label table: its first target is taken."
     else:
