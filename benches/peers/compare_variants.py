@@ -63,7 +63,7 @@ def ranks(scores):
 
 
 def table_summary(task, table, results):
-    """A table's score, rank, seconds and seconds of an epoch, of each variant."""
+    """A table's score, rank, processor seconds and seconds of an epoch, of each variant."""
     def mean(name, key):
         return statistics.fmean(result[key] for result in results[name])
 
@@ -74,7 +74,7 @@ def table_summary(task, table, results):
         "scores": scores,
         "ranks": ranks(scores),
         "epochs": {name: mean(name, "epochs") for name in VARIANTS},
-        "seconds": {name: sum(result["seconds"] for result in results[name]) for name in VARIANTS},
+        "cpu_seconds": {name: sum(result["cpu_seconds"] for result in results[name]) for name in VARIANTS},
         "epoch_seconds": {name: mean(name, "epoch_seconds") for name in VARIANTS},
     }
 
@@ -101,9 +101,9 @@ def variant_summary(name, tables):
             task: sum(table["scores"][name] > table["scores"][PLAIN] for table in some)
             for task, some in by_task.items()
         },
-        "seconds": sum(table["seconds"][name] for table in tables),
-        "seconds_ratio": sum(table["seconds"][name] for table in tables)
-        / sum(table["seconds"][PLAIN] for table in tables),
+        "cpu_seconds": sum(table["cpu_seconds"][name] for table in tables),
+        "cpu_ratio": sum(table["cpu_seconds"][name] for table in tables)
+        / sum(table["cpu_seconds"][PLAIN] for table in tables),
         "epoch_ratio": statistics.geometric_mean(ratio(table, "epoch_seconds") for table in tables),
     }
 
@@ -128,7 +128,7 @@ def variant_lines(summary):
     counts = {task: len(tables) for task, tables in TABLES.items()}
     differences = " | ".join(f"{SCORES[task][1]}, {count} tables" for task, count in counts.items())
     better = " | ".join(f"better in {SCORES[task][1]}" for task in counts)
-    yield f"| variant | mean rank, {sum(counts.values())} tables | {differences} | {better} | seconds | × | epoch × |"
+    yield f"| variant | mean rank, {sum(counts.values())} tables | {differences} | {better} | processor s | × | epoch × |"
     yield "|---" * (5 + 2 * len(counts)) + "|"
     for variant in summary["variants"]:
         differences = " | ".join(spread_words(variant["differences"][task], 4, "+") for task in counts)
@@ -137,7 +137,7 @@ def variant_lines(summary):
             differences, better = (" | ".join("-" for _ in counts) for _ in range(2))
         yield (
             f"| {variant['variant']} | {spread_words(variant['rank'], 2)} | {differences} | {better} "
-            f"| {variant['seconds']:.1f} | {variant['seconds_ratio']:.2f} | {variant['epoch_ratio']:.2f} |"
+            f"| {variant['cpu_seconds']:.1f} | {variant['cpu_ratio']:.2f} | {variant['epoch_ratio']:.2f} |"
         )
 
 
@@ -183,9 +183,9 @@ def readme_lines(folder, summary):
     yield f"The tables are those of `compare_tables.py` for both tasks, the first {summary['splits']} of its splits."
     yield "Scores are accuracies or R² on the test rows, means over the splits. Rank 1 is the best of the five variants"
     yield "on a table. Differences are the variant's score minus that of the plain network; intervals are 95 % over the"
-    yield "tables. Nothing was tuned for any variant: all have the defaults of the plain network. Seconds are sums of"
-    yield "whole processes, × is their ratio to the plain network's. It depends on when training stopped, too: epoch ×"
-    yield "is the ratio of the seconds of one epoch, geometric mean over the tables."
+    yield "tables. Nothing was tuned for any variant: all have the defaults of the plain network. Processor seconds are"
+    yield "sums of whole processes, × is their ratio to the plain network's. It depends on when training stopped, too:"
+    yield "epoch × is the ratio of the median seconds of one epoch, geometric mean over the tables."
     yield ""
     yield from variant_lines(summary)
     yield ""
