@@ -247,14 +247,14 @@ def readme_lines(folder, summary):
     yield ""
     score = SCORES[summary["task"]][1]
     drawn = ", drawn from each class" if is_classification else ""
-    share = f"{summary['test_share']:.0%}"
-    yield f"{score[0].upper()}{score[1:]} on the same test rows, {summary['splits']} splits with {share} test rows{drawn}."
-    yield "Rows are the training rows. Ours splits its validation part off them, theirs trains on all of them. Our seed is"
-    yield "the default, theirs is the split's number. The interval is that of a paired t-test over the splits. The splits"
-    yield "of a table overlap, so intervals and p-values describe, they do not prove. Pairs of numbers are ours, theirs."
-    yield "Seconds are sums over the splits: ours of whole processes, theirs of fitting and predicting alone, without"
-    yield "start and reading. Boosting is scikit-learn's histogram-based gradient boosting at its defaults on the same"
-    yield "columns, for context."
+    splits = f"{summary['splits']} splits with {summary['test_share']:.0%} test rows"
+    yield f"{score[0].upper()}{score[1:]} on the same test rows, {splits}{drawn}."
+    yield "Rows are the training rows. Ours splits its validation part off them, theirs trains on all of them. Our seed"
+    yield "is the default, theirs is the split's number. The interval is that of a paired t-test over the splits. The"
+    yield "splits of a table overlap, so intervals and p-values describe, they do not prove. Pairs of numbers are ours,"
+    yield "theirs. Seconds are sums over the splits: ours of whole processes, theirs of fitting and predicting alone,"
+    yield "without start and reading. Boosting is scikit-learn's histogram-based gradient boosting at its defaults, on"
+    yield "the same columns, for context."
     if is_classification:
         yield "A table with a * chose the defaults. Yeast is a multi-label table: its first target is taken."
     else:
