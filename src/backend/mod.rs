@@ -49,7 +49,7 @@ pub use cuda::Cuda;
 #[cfg(target_arch = "x86_64")]
 pub use fused::Fused;
 pub use plain::Plain;
-pub use stem::{RowPart, ScaledLinear, Stem, StemSaved};
+pub use stem::{RowPart, Stem, StemSaved};
 
 /// The precision of the numbers that a backend in f32 multiplies. Their sums are always f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -177,17 +177,8 @@ pub trait Backend: Send + 'static {
         dx: Option<&mut Self::Buf>,
     ) -> Result<()>;
 
-    /// Scales a Linear for a member of an ensemble.
-    fn scale_linear(&self, scaled: &ScaledLinear, state: &mut State<Self::Buf>) -> Result<()>;
-
-    /// The reverse of [`Backend::scale_linear`]: from the gradients of the scaled Linear to those of the scale and of
-    /// the Linear. With `[sum, dx]` the member's input gradient `dx` is added to the `sum` of those before it.
-    fn scale_linear_backward(
-        &self,
-        scaled: &ScaledLinear,
-        state: &mut State<Self::Buf>,
-        dx: Option<[&mut Self::Buf; 2]>,
-    ) -> Result<()>;
+    /// `sum ← sum + x`, for the input gradients of members.
+    fn add(&self, sum: &mut Self::Buf, x: &Self::Buf) -> Result<()>;
 
     /// Room for one block's saved values, for batches of up to `capacity` rows.
     fn saved(&self, block: &Block, capacity: usize) -> Result<Self::Saved>;

@@ -8,8 +8,8 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 
 use super::pending::{self, PendingLosses};
 use super::{
-    Backend, BatchTargets, Block, BlockKind, Hidden, Input, Mode, Order, ScaledLinear, Sink, State,
-    Stem, StemSaved,
+    Backend, BatchTargets, Block, BlockKind, Hidden, Input, Mode, Order, Sink, State, Stem,
+    StemSaved,
 };
 use crate::error::Result;
 use crate::gemm::Element;
@@ -17,6 +17,7 @@ use crate::ops::activation::{activation_backward, activation_forward};
 use crate::ops::batch_norm::{batch_norm_backward, batch_norm_evaluate, batch_norm_forward};
 use crate::ops::linear::{linear_backward_input, linear_backward_parameters, linear_forward};
 use crate::ops::loss::{BatchLoss, Loss};
+use crate::ops::member_scale::{scale_weights, scale_weights_backward};
 use crate::ops::reduce;
 use crate::optim::clip::SquareSum;
 use crate::optim::{Optimizer, Step};
@@ -60,8 +61,31 @@ pub struct PlainSaved<R> {
     activated: Vec<R>,
     /// The block's output.
     out: Vec<R>,
+    /// W with its inputs scaled, if they are.
+    scaled: Vec<R>,
+    /// The gradient of that.
+    d_scaled: Vec<R>,
     /// Gradients of its parameters to which new ones are added.
     sums: Vec<R>,
+}
+
+impl<R: Element> PlainSaved<R> {
+    /// From the gradient of the scaled W, which stands in place of that of W, to those of W and of the scale.
+    fn unscaled_gradient(
+        &mut self,
+        block: &Block,
+        scale: &Range<usize>,
+        state: &mut State<Vec<R>>,
+    ) {
+        let weight = &block.linear.weight;
+        let (dr, dw) = state.grads.split_at_mut(weight.start);
+        let (dr, dw) = (&mut dr[scale.clone()], &mut dw[..weight.len()]);
+        self.d_scaled.clear();
+        self.d_scaled.extend_from_slice(dw);
+        dw.fill(R::ZERO);
+        let (w, r) = (&state.params[weight.clone()], &state.params[scale.clone()]);
+        scale_weights_backward([dw, dr], &self.d_scaled, w, r);
+    }
 }
 
 impl<R> PlainSaved<R> {
@@ -72,8 +96,12 @@ impl<R> PlainSaved<R> {
 }
 
 impl Block {
-    fn weight_view<'p, R>(&self, params: &'p [R]) -> ArrayView2<'p, R> {
-        let weight = &params[self.linear.weight.clone()];
+    /// W, which a scaled block finds in `scaled`.
+    fn weight_view<'p, R>(&self, params: &'p [R], scaled: &'p [R]) -> ArrayView2<'p, R> {
+        let weight = match self.scale {
+            Some(_) => scaled,
+            None => &params[self.linear.weight.clone()],
+        };
         ArrayView2::from_shape((self.outputs, self.inputs), weight)
             .expect("the layout gives W its size")
     }
@@ -126,6 +154,8 @@ impl<R: Element> Backend for Plain<R> {
             pre: outputs(hidden.is_some()),
             activated: outputs(hidden.is_some_and(Hidden::drops_after_activation)),
             out: outputs(true),
+            scaled: zeros(block.scale.is_some(), block.outputs * block.inputs),
+            d_scaled: Vec::new(),
             sums: Vec::new(),
         })
     }
@@ -157,21 +187,8 @@ impl<R: Element> Backend for Plain<R> {
         Ok(())
     }
 
-    fn scale_linear(&self, scaled: &ScaledLinear, state: &mut State<Vec<R>>) -> Result<()> {
-        scaled.forward::<R, 1>(&mut state.params);
-        Ok(())
-    }
-
-    fn scale_linear_backward(
-        &self,
-        scaled: &ScaledLinear,
-        state: &mut State<Vec<R>>,
-        dx: Option<[&mut Vec<R>; 2]>,
-    ) -> Result<()> {
-        scaled.backward::<R, 1>(&state.params, &mut state.grads);
-        if let Some([sum, dx]) = dx {
-            scaled.add_input_gradient(sum, dx);
-        }
+    fn add(&self, sum: &mut Vec<R>, x: &Vec<R>) -> Result<()> {
+        reduce::add_rows(x, sum);
         Ok(())
     }
 
@@ -193,15 +210,26 @@ impl<R: Element> Backend for Plain<R> {
             pre,
             activated,
             out,
+            scaled,
             ..
         } = saved;
         let len = x.rows() * block.outputs;
         x.convert(block.inputs, input);
         let x_view = block.input_view(x.rows(), x.numbers(block.inputs, input));
+        if let Some(scale) = &block.scale {
+            let (w, r) = (&params[block.linear.weight.clone()], &params[scale.clone()]);
+            scale_weights::<R, 1>(scaled, w, r);
+        }
         let linear = |z: &mut [R]| {
             let z = ArrayViewMut2::from_shape((x.rows(), block.outputs), z).expect("n rows");
             let bias = &params[block.linear.bias.clone()];
-            linear_forward(z, x_view, block.weight_view(params), bias, self.threads);
+            linear_forward(
+                z,
+                x_view,
+                block.weight_view(params, scaled),
+                bias,
+                self.threads,
+            );
         };
         let out = &mut out[..len];
         let hidden = match &block.kind {
@@ -300,7 +328,12 @@ impl<R: Element> Backend for Plain<R> {
         if let Some(dx) = dx {
             let dx = ArrayViewMut2::from_shape((n, block.inputs), &mut dx[..n * block.inputs])
                 .expect("n rows of inputs");
-            linear_backward_input(dx, dy, block.weight_view(&state.params), self.threads);
+            linear_backward_input(
+                dx,
+                dy,
+                block.weight_view(&state.params, &saved.scaled),
+                self.threads,
+            );
         }
         if let Sink::Add = sink {
             saved.sums.clear();
@@ -312,6 +345,9 @@ impl<R: Element> Backend for Plain<R> {
             .expect("the layout gives dW its size");
         let x = block.input_view(n, x.numbers(block.inputs, &saved.input));
         linear_backward_parameters(dw, &mut db[..block.outputs], dy, x, self.threads);
+        if let Some(scale) = &block.scale {
+            saved.unscaled_gradient(block, scale, state);
+        }
         match sink {
             Sink::Store => Ok(()),
             Sink::Add => {

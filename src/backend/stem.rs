@@ -12,8 +12,6 @@ use crate::gemm::Element;
 use crate::ops::feature_linear::{
     feature_linear_backward_input, feature_linear_backward_parameters, feature_linear_forward,
 };
-use crate::ops::member_scale::{scale_weights, scale_weights_backward};
-use crate::ops::reduce;
 use crate::optim::clip::SquareSum;
 
 /// The layers before the first block, and where their tensors lie. One of the two at least is there.
@@ -42,21 +40,6 @@ pub struct RowPart {
     pub linear: Option<LinearSlices>,
 }
 
-/// A member's view of the first block's Linear: its inputs are scaled, and so its W is.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ScaledLinear {
-    /// The member's r `[inputs]`, in the parameter buffer.
-    pub scale: Range<usize>,
-    /// W and b.
-    pub linear: LinearSlices,
-    /// The scaled W, and b again, which lie behind the parameters and serve one member after the other.
-    pub scaled: LinearSlices,
-    /// Whether members before this one have the same W and b.
-    pub shared: bool,
-    /// Whether this is the first member.
-    pub first: bool,
-}
-
 /// What a stem's forward keeps for its backward, and the gradients that pass through it. All are row-major.
 #[derive(Clone, Debug, Default)]
 pub struct StemSaved<Buf> {
@@ -66,7 +49,7 @@ pub struct StemSaved<Buf> {
     pub out: Buf,
     /// Its gradient, the sum of the members'.
     pub d_out: Buf,
-    /// That of one of several members.
+    /// That of a member after the first.
     pub d_member: Buf,
 }
 
@@ -86,48 +69,6 @@ impl<Buf> StemSaved<Buf> {
             d_out: alloc(trained, out)?,
             d_member: alloc(trained && stem.scale.is_some(), out)?,
         })
-    }
-}
-
-impl ScaledLinear {
-    /// Scales W, which lies in panels of P outputs.
-    pub(super) fn forward<R: Element, const P: usize>(&self, params: &mut [R]) {
-        let (params, scaled) = params.split_at_mut(self.scaled.weight.start);
-        let (w_m, b) = scaled.split_at_mut(self.scaled.weight.len());
-        let (w, r) = (
-            &params[self.linear.weight.clone()],
-            &params[self.scale.clone()],
-        );
-        scale_weights::<R, P>(w_m, w, r);
-        b[..self.scaled.bias.len()].copy_from_slice(&params[self.linear.bias.clone()]);
-    }
-
-    /// From the gradients of the scaled W and of b to those of r, W and b; shared ones are added up.
-    pub(super) fn backward<R: Element, const P: usize>(&self, params: &[R], grads: &mut [R]) {
-        let (grads, scaled) = grads.split_at_mut(self.scaled.weight.start);
-        let (g, db_m) = scaled.split_at(self.scaled.weight.len());
-        let db_m = &db_m[..self.scaled.bias.len()];
-        let (dr, dw) = grads.split_at_mut(self.scale.end);
-        let dr = &mut dr[self.scale.clone()];
-        let (dw, db) = dw.split_at_mut(self.linear.bias.start - self.scale.end);
-        let weight = &self.linear.weight;
-        let dw = &mut dw[weight.start - self.scale.end..weight.end - self.scale.end];
-        let (w, r) = (&params[weight.clone()], &params[self.scale.clone()]);
-        let adds = self.shared && !self.first;
-        scale_weights_backward::<R, P>([dw, dr], g, w, r, adds);
-        let db = &mut db[..db_m.len()];
-        match adds {
-            true => reduce::add_rows(db_m, db),
-            false => db.copy_from_slice(db_m),
-        }
-    }
-
-    /// Adds a member's gradient of the input to those of the members before it.
-    pub(super) fn add_input_gradient<R: Element>(&self, sum: &mut [R], dx: &[R]) {
-        match self.first {
-            true => sum.copy_from_slice(dx),
-            false => reduce::add_rows(dx, sum),
-        }
     }
 }
 

@@ -84,12 +84,8 @@ impl<B: Backend> Mlp<B> {
         let panels = Panels::new(&layout, B::PANEL);
         let trained = if training { panels.parameter_count } else { 0 };
         let state = State {
-            params: backend.alloc(panels.parameter_count + panels.scaled_count)?,
-            grads: backend.alloc(if training {
-                trained + panels.scaled_count
-            } else {
-                0
-            })?,
+            params: backend.alloc(panels.parameter_count)?,
+            grads: backend.alloc(trained)?,
             m: backend.alloc(trained)?,
             v: backend.alloc(trained)?,
             running: backend.alloc(panels.running_count)?,
@@ -97,7 +93,7 @@ impl<B: Backend> Mlp<B> {
         let stem = (panels.stem.as_ref())
             .map(|stem| backend.stem_saved(stem, capacity, training))
             .transpose()?;
-        let saved = (panels.members[0].blocks.iter())
+        let saved = (panels.members[0].iter())
             .map(|b| backend.saved(b, capacity))
             .collect::<Result<_>>()?;
         let widest = panels.blocks.iter().map(|b| b.outputs).max().unwrap_or(0);

@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::Layout;
-use crate::backend::{BatchNormSlices, Block, BlockKind, Hidden, LinearSlices, ScaledLinear, Stem};
+use crate::backend::{BatchNormSlices, Block, BlockKind, Hidden, LinearSlices, Stem};
 use crate::real::Real;
 
 /// The parameters and running statistics in panels of [`Backend::PANEL`](crate::backend::Backend::PANEL) output units.
@@ -19,52 +19,33 @@ pub struct Panels {
     pub stem: Option<Stem>,
     /// The forward list, with the places of this order.
     pub blocks: Vec<Block>,
-    /// What each member computes; a plain network is one member.
-    pub members: Vec<MemberBlocks>,
+    /// The forward list of each member; a plain network is one member.
+    pub members: Vec<Vec<Block>>,
     /// Numbers in a buffer of parameters.
     pub parameter_count: usize,
-    /// Room behind them, for the first Linear of a member.
-    pub scaled_count: usize,
     /// Numbers in a buffer of running statistics.
     pub running_count: usize,
     width: usize,
 }
 
-/// A member of an ensemble as a network of its own.
-#[derive(Clone, Debug)]
-pub struct MemberBlocks {
-    /// Its first Linear, if there are several members: the first block's, with the inputs scaled.
-    pub scaled: Option<ScaledLinear>,
-    /// Its forward list. The last block is the member's head.
-    pub blocks: Vec<Block>,
-}
-
-impl MemberBlocks {
-    /// One of the members of an ensemble with these blocks. `scaled` is the place of its first Linear.
-    fn new(number: usize, blocks: &[Block], stem: &Stem, scaled: &LinearSlices) -> Self {
-        let (mut own, layers) = (blocks.to_vec(), blocks.len() as u32);
-        for block in &mut own {
-            // Every member draws dropout masks of its own.
-            block.layer += number as u32 * layers;
-            if let Some(head) = block.heads().nth(number).filter(|_| block.is_output()) {
-                block.linear = head;
-                block.kind = BlockKind::Output { heads: 1 };
-            }
-        }
-        let scale = stem.scale.as_ref().map_or(0, |scale| scale.start) + number * stem.width;
-        let shared = !own[0].is_output();
-        let linear = std::mem::replace(&mut own[0].linear, scaled.clone());
-        MemberBlocks {
-            scaled: Some(ScaledLinear {
-                scale: scale..scale + stem.width,
-                linear,
-                scaled: scaled.clone(),
-                shared,
-                first: number == 0,
-            }),
-            blocks: own,
+/// The forward list of a member of an ensemble, as of a network of its own: its first block scales its inputs, its last
+/// one is its head.
+fn member_blocks(number: usize, blocks: &[Block], stem: &Stem) -> Vec<Block> {
+    let (mut own, layers) = (blocks.to_vec(), blocks.len() as u32);
+    for block in &mut own {
+        // Every member draws dropout masks of its own.
+        block.layer += number as u32 * layers;
+        if let Some(head) = block.heads().nth(number).filter(|_| block.is_output()) {
+            block.linear = head;
+            block.kind = BlockKind::Output { heads: 1 };
         }
     }
+    let scale = stem
+        .scale
+        .as_ref()
+        .map(|scale| scale.start + number * stem.width);
+    own[0].scale = scale.map(|start| start..start + stem.width);
+    own
 }
 
 /// Hands out slices one after the other.
@@ -110,29 +91,19 @@ impl Panels {
             }
         });
         let blocks: Vec<Block> = blocks.collect();
-        let parameter_count = params.0;
         let members = match &stem {
             Some(stem) if stem.scale.is_some() => {
-                let LinearSlices { weight, bias } = blocks[0].heads().next().expect("one at least");
-                let scaled = LinearSlices {
-                    weight: params.next(weight.len()),
-                    bias: params.next(bias.len()),
-                };
                 let count = blocks[blocks.len() - 1].head_count();
-                let member = |number| MemberBlocks::new(number, &blocks, stem, &scaled);
+                let member = |number| member_blocks(number, &blocks, stem);
                 (0..count).map(member).collect()
             }
-            _ => vec![MemberBlocks {
-                scaled: None,
-                blocks: blocks.clone(),
-            }],
+            _ => vec![blocks.clone()],
         };
         Panels {
             stem,
             blocks,
             members,
-            parameter_count,
-            scaled_count: params.0 - parameter_count,
+            parameter_count: params.0,
             running_count: running.0,
             width,
         }

@@ -154,6 +154,7 @@ impl Layout {
                 inputs,
                 outputs,
                 linear,
+                scale: None,
                 kind,
             });
         }

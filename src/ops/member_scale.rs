@@ -53,49 +53,41 @@ pub fn scale_weights<R: Real, const P: usize>(scaled: &mut [R], w: &[R], r: &[R]
     );
 }
 
-/// From `$G_m$` to `$dr_m$`, which is overwritten, and to dW, which it is added to if it `adds` and else overwrites.
-pub fn scale_weights_backward<R: Real, const P: usize>(
-    [dw, dr]: [&mut [R]; 2],
-    g: &[R],
-    w: &[R],
-    r: &[R],
-    adds: bool,
-) {
+/// From `$G_m$` to `$dr_m$` `[in]`, which is overwritten, and its part of dW, which is added; all row-major.
+pub fn scale_weights_backward<R: Real>([dw, dr]: [&mut [R]; 2], g: &[R], w: &[R], r: &[R]) {
     let inputs = r.len();
-    if !adds {
-        dw.fill(R::ZERO);
-    }
     assert!(
         dw.len() == w.len() && g.len() == w.len() && dr.len() == inputs,
         "as W and r"
     );
+    for (k, dr) in dr.iter_mut().enumerate() {
+        let mut lanes = [R::ZERO; LANES];
+        for (o, at) in (k..w.len()).step_by(inputs).enumerate() {
+            dw[at] += g[at] * r[k];
+            lanes[o % LANES] += g[at] * w[at];
+        }
+        *dr = reduce::sum(&lanes);
+    }
+}
+
+/// [`scale_weights_backward`] for some inputs and a panel of 16 outputs, all `[inputs, 16]`.
+///
+/// `lanes` are the sums that become `$dr_m$`, to which those over these outputs are added.
+pub fn scale_panel_backward<R: Real>([dw, lanes]: [&mut [R]; 2], g: &[R], w: &[R], r: &[R]) {
+    let ((dw, _), (lanes, _)) = (dw.as_chunks_mut::<LANES>(), lanes.as_chunks_mut::<LANES>());
+    let ((g, _), (w, _)) = (g.as_chunks::<LANES>(), w.as_chunks::<LANES>());
     simd::dispatch(
         #[inline(always)]
         || {
-            let ((dw, _), (g, _), (w, _)) = (
-                dw.as_chunks_mut::<P>(),
-                g.as_chunks::<P>(),
-                w.as_chunks::<P>(),
-            );
-            // Neighbouring inputs lie side by side, so some of them go through all panels together.
-            for (block, dr) in dr.chunks_mut(LANES).enumerate() {
-                let first = block * LANES;
-                let mut lanes = [[R::ZERO; LANES]; LANES];
-                for (panel, start) in (0..w.len()).step_by(inputs).enumerate() {
-                    for (k, lanes) in lanes[..dr.len()].iter_mut().enumerate() {
-                        simd::row_by_row();
-                        let (at, r) = (start + first + k, r[first + k]);
-                        let (mut sum, mut products, g, w) = (dw[at], *lanes, g[at], w[at]);
-                        for q in 0..P {
-                            sum[q] += g[q] * r;
-                            products[(panel * P + q) % LANES] += g[q] * w[q];
-                        }
-                        (dw[at], *lanes) = (sum, products);
-                    }
+            let sums = dw.iter_mut().zip(lanes);
+            for ((((dw, lanes), g), w), &r) in sums.zip(g).zip(w).zip(r) {
+                simd::row_by_row();
+                let (mut sum, mut products) = (*dw, *lanes);
+                for q in 0..LANES {
+                    sum[q] += g[q] * r;
+                    products[q] += g[q] * w[q];
                 }
-                for (dr, lanes) in dr.iter_mut().zip(&lanes) {
-                    *dr = reduce::sum(lanes);
-                }
+                (*dw, *lanes) = (sum, products);
             }
         },
     );
@@ -115,7 +107,7 @@ mod tests {
         assert_eq!(scaled, [1.0, -2.0, 6.0, 4.0, -5.0, 12.0]);
         let g = [1.0, 0.5, 0.0, -1.0, 2.0, 1.0];
         let (mut dw, mut dr) = ([10.0; 6], [f32::NAN; 3]);
-        scale_weights_backward::<_, 1>([&mut dw, &mut dr], &g, &w, &r, true);
+        scale_weights_backward([&mut dw, &mut dr], &g, &w, &r);
         assert_eq!(dw, [11.0, 9.5, 10.0, 9.0, 8.0, 12.0]);
         assert_eq!(dr, [-3.0, 11.0, 6.0]);
 
@@ -123,11 +115,37 @@ mod tests {
         let mut in_panels = [f32::NAN; 6];
         scale_weights::<_, 2>(&mut in_panels, &panels(w), &r);
         assert_eq!(in_panels, panels(scaled));
-        let (mut dw, mut dr) = ([f32::NAN; 6], [f32::NAN; 3]);
-        let (g, w) = (panels(g), panels(w));
-        scale_weights_backward::<_, 2>([&mut dw, &mut dr], &g, &w, &r, false);
-        assert_eq!(dw, panels([1.0, -0.5, 0.0, -1.0, -2.0, 2.0]));
-        assert_eq!(dr, [-3.0, 11.0, 6.0]);
+    }
+
+    /// 37 outputs row-major, and in panels filled up with zeros: the same bits.
+    #[test]
+    fn the_layout_changes_no_bit() {
+        let (inputs, outputs) = (5, 37);
+        let single = |salt| -> Vec<f32> {
+            let numbers = numbers(inputs * outputs, salt);
+            numbers.into_iter().map(|x| x as f32).collect()
+        };
+        let (w, g, mut dw) = (single(1), single(2), single(3));
+        let r = &single(4)[..inputs];
+        let panels = |x: &[f32]| -> Vec<Vec<f32>> {
+            let panel = |first: usize| {
+                let number = |i: usize| x.get((first + i % LANES) * inputs + i / LANES).copied();
+                (0..inputs * LANES)
+                    .map(|i| number(i).unwrap_or(0.0))
+                    .collect()
+            };
+            (0..outputs).step_by(LANES).map(panel).collect()
+        };
+        let (mut expected, mut lanes) = (panels(&dw), vec![0.0; inputs * LANES]);
+        for (dw, (g, w)) in expected.iter_mut().zip(panels(&g).iter().zip(&panels(&w))) {
+            scale_panel_backward([dw, &mut lanes], g, w, r);
+        }
+        let mut dr = vec![f32::NAN; inputs];
+        scale_weights_backward([&mut dw, &mut dr], &g, &w, r);
+        let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<u32>>();
+        assert_eq!(bits(&expected.concat()), bits(&panels(&dw).concat()));
+        let sums: Vec<f32> = lanes.chunks(LANES).map(reduce::sum).collect();
+        assert_eq!(bits(&dr), bits(&sums));
     }
 
     #[test]
@@ -140,8 +158,8 @@ mod tests {
                 scale_weights::<_, 1>(&mut scaled, w, r);
                 dot(&g, &scaled)
             };
-            let (mut dw, mut dr) = (vec![f64::NAN; w.len()], vec![f64::NAN; inputs]);
-            scale_weights_backward::<_, 1>([&mut dw, &mut dr], &g, &w, &r, false);
+            let (mut dw, mut dr) = (vec![0.0; w.len()], vec![f64::NAN; inputs]);
+            scale_weights_backward([&mut dw, &mut dr], &g, &w, &r);
             check("dW", &w, &dw, |w| forward(w, &r));
             check("dr", &r, &dr, |r| forward(&w, r));
         }

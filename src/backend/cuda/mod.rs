@@ -33,8 +33,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{
-    Backend, BatchTargets, Block, Hidden, Input, Mode, Order, ScaledLinear, Sink, State, Stem,
-    StemSaved,
+    Backend, BatchTargets, Block, Hidden, Input, Mode, Order, Sink, State, Stem, StemSaved,
 };
 use crate::data::{Normalizer, Samples};
 use crate::error::{Error, Result};
@@ -315,16 +314,7 @@ impl Backend for Cuda {
         Err(self.no_embedding())
     }
 
-    fn scale_linear(&self, _: &ScaledLinear, _: &mut State<Memory<f32>>) -> Result<()> {
-        Err(self.no_members())
-    }
-
-    fn scale_linear_backward(
-        &self,
-        _: &ScaledLinear,
-        _: &mut State<Memory<f32>>,
-        _: Option<[&mut Memory<f32>; 2]>,
-    ) -> Result<()> {
+    fn add(&self, _: &mut Memory<f32>, _: &Memory<f32>) -> Result<()> {
         Err(self.no_members())
     }
 

@@ -8,12 +8,11 @@ use super::engine::{Fused, PanelKernels};
 use super::saved::FusedSaved;
 use super::update::apply;
 use crate::backend::pending;
-use crate::backend::{
-    Backend, BatchTargets, Block, Input, Mode, ScaledLinear, Sink, State, Stem, StemSaved,
-};
+use crate::backend::{Backend, BatchTargets, Block, Input, Mode, Sink, State, Stem, StemSaved};
 use crate::error::Result;
 use crate::gemm::PANEL;
 use crate::ops::loss::{BatchLoss, Loss};
+use crate::ops::reduce;
 use crate::optim::clip::SquareSum;
 use crate::optim::{Optimizer, Step};
 use crate::threads::SharedSlice;
@@ -84,21 +83,8 @@ impl Backend for Fused {
         Ok(())
     }
 
-    fn scale_linear(&self, scaled: &ScaledLinear, state: &mut State<Buffer>) -> Result<()> {
-        scaled.forward::<f32, PANEL>(&mut state.params);
-        Ok(())
-    }
-
-    fn scale_linear_backward(
-        &self,
-        scaled: &ScaledLinear,
-        state: &mut State<Buffer>,
-        dx: Option<[&mut Buffer; 2]>,
-    ) -> Result<()> {
-        scaled.backward::<f32, PANEL>(&state.params, &mut state.grads);
-        if let Some([sum, dx]) = dx {
-            scaled.add_input_gradient(sum, dx);
-        }
+    fn add(&self, sum: &mut Buffer, x: &Buffer) -> Result<()> {
+        reduce::add_rows(x, sum);
         Ok(())
     }
 

@@ -16,6 +16,7 @@ use crate::gemm::{Operand, PANEL, Pair, PanelProducts, WeightTile};
 use crate::ops::activation::activation_backward;
 use crate::ops::batch_norm::batch_norm_backward;
 use crate::ops::dropout;
+use crate::ops::member_scale::scale_panel_backward;
 use crate::ops::reduce;
 use crate::optim::StepRule;
 use crate::threads::SharedSlice;
@@ -34,6 +35,7 @@ struct BackwardPass<'a> {
     dy: SharedSlice<'a>,
     dx: Option<SharedSlice<'a>>,
     saved: &'a SavedValues,
+    lanes: SharedSlice<'a>,
     params: SharedSlice<'a>,
     grads: SharedSlice<'a>,
     m: SharedSlice<'a>,
@@ -125,6 +127,7 @@ impl Fused {
         let FusedSaved {
             values,
             rounded,
+            lanes,
             dx: dx_panels,
         } = saved;
         let dy = SharedSlice::new(dy);
@@ -156,6 +159,7 @@ impl Fused {
             dy,
             dx: dx.map(|dx| SharedSlice::new(dx)),
             saved: values,
+            lanes: SharedSlice::new(lanes),
             params: SharedSlice::new(&mut state.params),
             grads: SharedSlice::new(&mut state.grads),
             m: SharedSlice::new(&mut state.m),
@@ -201,7 +205,10 @@ impl BackwardPass<'_> {
             let dy = operands.dy_along_columns;
             // SAFETY: between the barriers no member writes W or dY; these panels of dX are this member's.
             unsafe {
-                let w = self.params.read(self.block.linear.weight.clone());
+                let w = match self.block.scale {
+                    Some(_) => &self.saved.scaled[..],
+                    None => self.params.read(self.block.linear.weight.clone()),
+                };
                 operands.products.input_gradient(dy, w, dx, inputs);
             }
             // dX was computed with the old weights; now they may change.
@@ -265,17 +272,20 @@ impl BackwardPass<'_> {
     fn weights<E: Operand>(&self, operands: &BackwardOperands<'_, E>, member: Member<'_>) {
         let (inputs, outputs) = (panels(self.block.inputs), panels(self.block.outputs));
         let few_rows = self.rows <= FEW_ROWS && by_columns(outputs, &member);
-        let (inputs, outputs) = if few_rows || outputs >= inputs {
+        // The gradient of a scale is a sum over all outputs of an input.
+        let by_outputs = self.block.scale.is_none() && (few_rows || outputs >= inputs);
+        let (inputs, outputs) = if by_outputs {
             (0..inputs, member.share(outputs))
         } else {
             (member.share(inputs), 0..outputs)
         };
         let weight = self.block.linear.weight.start;
         // What a tile is used with comes from beyond the second-level cache.
-        let used = match (&self.rule, self.adds) {
-            (Some(_), _) => Some([self.params, self.m, self.v]),
-            (None, true) => Some([self.grads; 3]),
-            (None, false) => None,
+        let used = match (&self.rule, &self.block.scale, self.adds) {
+            (Some(_), ..) => Some([self.params, self.m, self.v]),
+            (None, Some(_), _) => Some([self.grads, self.params, self.params]),
+            (None, None, true) => Some([self.grads; 3]),
+            (None, None, false) => None,
         };
         let prefetch = used.map(|used| used.map(|buffer| buffer.at(weight).cast_const()));
         let converts = member.share(panels(self.block.inputs));
@@ -287,16 +297,46 @@ impl BackwardPass<'_> {
             }
             let start = weight + tile.offset;
             let place = start..start + tile.gradient.len();
-            match self.rule {
+            match (&self.rule, &self.block.scale) {
+                (_, Some(scale)) => self.unscale(scale, place, tile),
                 // SAFETY: weights that are this member's alone.
-                None => self.store(unsafe { self.grads.part(place) }, tile.gradient),
-                Some(_) => self.apply(place, tile.gradient),
+                (None, None) => self.store(unsafe { self.grads.part(place) }, tile.gradient),
+                (Some(_), None) => self.apply(place, tile.gradient),
             }
         };
         // SAFETY: X and dY are complete, and no member writes them now.
         unsafe {
             let products = operands.products;
             products.weight_gradient(x, dy, [inputs, outputs], prefetch, consume);
+        }
+    }
+
+    /// From a tile of the scaled W's gradient to W's, and to the sums of the scale's.
+    fn unscale(&self, scale: &Range<usize>, place: Range<usize>, tile: WeightTile<'_>) {
+        let first = tile.input * PANEL;
+        let (start, count) = (scale.start + first, tile.gradient.len() / PANEL);
+        let lanes = first * PANEL..(first + count) * PANEL;
+        // SAFETY: weights and inputs that are this member's alone; parameters are only read.
+        let (dw, lanes, dr, w, r) = unsafe {
+            (
+                self.grads.part(place.clone()),
+                self.lanes.part(lanes),
+                self.grads.part(start..start + count),
+                self.params.read(place),
+                self.params.read(start..start + count),
+            )
+        };
+        if !self.adds {
+            dw.fill(0.0);
+        }
+        if tile.output == 0 {
+            lanes.fill(0.0);
+        }
+        scale_panel_backward([dw, lanes], tile.gradient, w, r);
+        if tile.output + 1 == panels(self.block.outputs) {
+            for (dr, lanes) in dr.iter_mut().zip(lanes.chunks_exact(PANEL)) {
+                *dr = reduce::sum(lanes);
+            }
         }
     }
 

@@ -14,6 +14,7 @@ use crate::ops::activation::activation_forward;
 use crate::ops::batch_norm::{batch_norm_evaluate, batch_norm_forward};
 use crate::ops::dropout::{self, Mask};
 use crate::ops::linear::add_bias;
+use crate::ops::member_scale::scale_weights;
 use crate::threads::SharedSlice;
 use crate::threads::team::Member;
 
@@ -25,6 +26,8 @@ struct ForwardPass<'a> {
     x: SharedSlice<'a>,
     products: ForwardProducts<'a>,
     params: &'a [f32],
+    /// W.
+    weights: SharedSlice<'a>,
     running: SharedSlice<'a>,
     saved: SharedValues<'a>,
     mode: Mode,
@@ -66,6 +69,7 @@ impl Fused {
             x_hat,
             inv_std,
             mask,
+            scaled,
             pre,
             activated,
             out,
@@ -85,6 +89,10 @@ impl Fused {
                 }
             },
             params: &state.params,
+            weights: match block.scale {
+                Some(_) => SharedSlice::new(scaled),
+                None => SharedSlice::read_only(&state.params[block.linear.weight.clone()]),
+            },
             running: SharedSlice::new(&mut state.running),
             saved: SharedValues {
                 x_hat: SharedSlice::new(x_hat),
@@ -97,6 +105,12 @@ impl Fused {
             mode,
         };
         self.team.run(|member| {
+            if let Some(scale) = &block.scale {
+                pass.scale(
+                    &pass.params[scale.clone()],
+                    member.share(panels(block.outputs)),
+                );
+            }
             let own = member.share(panels(block.inputs));
             if first {
                 let part = pass.part(&own);
@@ -113,7 +127,7 @@ impl Fused {
                     true
                 }
             };
-            if first || rounds {
+            if first || rounds || block.scale.is_some() {
                 member.barrier();
             }
             pass.run(member);
@@ -159,6 +173,15 @@ impl ForwardPass<'_> {
         }
     }
 
+    /// Scales these panels of W.
+    fn scale(&self, r: &[f32], own: Range<usize>) {
+        let panel = self.block.inputs * PANEL;
+        let part = own.start * panel..own.end * panel;
+        let w = &self.params[self.block.linear.weight.clone()][part.clone()];
+        // SAFETY: panels of this member alone.
+        scale_weights::<_, PANEL>(unsafe { self.weights.part(part) }, w, r);
+    }
+
     /// Where these panels lie.
     fn part(&self, own: &Range<usize>) -> Range<usize> {
         own.start * self.rows * PANEL..own.end * self.rows * PANEL
@@ -171,9 +194,9 @@ impl ForwardPass<'_> {
 
     /// `Z = X Wᵀ` for these rows and panels.
     fn multiply(&self, z: SharedSlice<'_>, rows: Range<usize>, own: Range<usize>) {
-        let w = &self.params[self.block.linear.weight.clone()];
-        // SAFETY: the barrier is behind us; rows and panels are this member's.
+        // SAFETY: the barrier is behind us, and no member writes W; rows and panels are this member's.
         unsafe {
+            let w = self.weights.read(0..self.block.linear.weight.len());
             match &self.products {
                 ForwardProducts::F32(products) => products.forward(self.x, w, z, rows, own),
                 ForwardProducts::Bf16(products, x) => {

@@ -12,6 +12,8 @@ pub struct FusedSaved {
     pub(super) values: SavedValues,
     /// X and dY for products in bf16.
     pub(super) rounded: Rounded,
+    /// Sums that become the gradient of a scale, `[inputs][16]`, whole panels of inputs.
+    pub(super) lanes: Buffer,
     /// The gradient of a first block's input in panels; made when it is first wanted.
     pub(super) dx: Buffer,
 }
@@ -27,6 +29,8 @@ pub(super) struct SavedValues {
     pub(super) inv_std: Buffer,
     /// The dropout mask's factors, 0 or 1/(1−p).
     pub(super) mask: Buffer,
+    /// W with its inputs scaled, in its panels, if they are.
+    pub(super) scaled: Buffer,
     /// What goes into the activation; in the output block the logits.
     pub(super) pre: Buffer,
     /// What comes out of the activation, if dropout follows it.
@@ -43,6 +47,7 @@ impl FusedSaved {
             Buffer::zeros(capacity * columns)
         };
         let outputs = |on: bool| buffer(on, block.outputs);
+        let scaled = |len: usize| Buffer::zeros(if block.scale.is_some() { len } else { 0 });
         let hidden = block.hidden();
         let normalised = block.batch_norm().is_some();
         let values = SavedValues {
@@ -50,6 +55,7 @@ impl FusedSaved {
             x_hat: outputs(normalised),
             inv_std: Buffer::zeros(panels(block.outputs) * PANEL),
             mask: outputs(hidden.is_some_and(|hidden| hidden.dropout > 0.0)),
+            scaled: scaled(panels(block.outputs) * PANEL * block.inputs),
             pre: outputs(true),
             activated: outputs(hidden.is_some_and(Hidden::drops_after_activation)),
             out: outputs(true),
@@ -61,6 +67,7 @@ impl FusedSaved {
         FusedSaved {
             values,
             rounded,
+            lanes: scaled(panels(block.inputs) * PANEL * PANEL),
             dx: Buffer::default(),
         }
     }

@@ -3,7 +3,6 @@
 use super::{Batch, Mlp};
 use crate::backend::{Backend, Input, Mode, Sink, Source, StemSaved};
 use crate::error::{Error, Result};
-use crate::nn::panels::MemberBlocks;
 
 impl<B: Backend> Mlp<B> {
     /// Checks a batch, and computes what its members share before their blocks.
@@ -36,10 +35,6 @@ impl<B: Backend> Mlp<B> {
         x: Batch<'_, B>,
         mode: Mode,
     ) -> Result<()> {
-        let MemberBlocks { scaled, blocks } = &self.panels.members[member];
-        if let Some(scaled) = scaled {
-            self.backend.scale_linear(scaled, &mut self.state)?;
-        }
         let rows = x.rows();
         let first = match &self.stem {
             Some(StemSaved { out, .. }) if self.spec.embedding.is_some() => {
@@ -47,7 +42,7 @@ impl<B: Backend> Mlp<B> {
             }
             _ => x,
         };
-        for (i, block) in blocks.iter().enumerate() {
+        for (i, block) in self.panels.members[member].iter().enumerate() {
             let (before, rest) = self.saved.split_at_mut(i);
             let x = match block.source {
                 Source::Batch => first,
@@ -73,7 +68,6 @@ impl<B: Backend> Mlp<B> {
         sink: Sink<'_>,
         dx: Option<&mut B::Buf>,
     ) -> Result<()> {
-        let MemberBlocks { scaled, blocks } = &self.panels.members[member];
         let rows = x.rows();
         let (embeds, wanted) = (self.spec.embedding.is_some(), dx.is_some());
         let (first, mut first_dx, sum) = match &mut self.stem {
@@ -89,15 +83,16 @@ impl<B: Backend> Mlp<B> {
                     true => Input::Values { buf: &*out, rows },
                     false => x,
                 };
-                let (dx, sum) = match scaled {
-                    Some(_) => (d_member, Some(d_out)),
-                    None => (d_out, None),
+                // The gradients of members after the first are added to its.
+                let (dx, sum) = match member {
+                    0 => (d_out, None),
+                    _ => (d_member, Some(d_out)),
                 };
                 (x, (embeds || wanted).then_some(dx), sum)
             }
         };
         let [mut dy, mut next] = self.gradients.each_mut();
-        for (i, block) in blocks.iter().enumerate().rev() {
+        for (i, block) in self.panels.members[member].iter().enumerate().rev() {
             let (before, rest) = self.saved.split_at_mut(i);
             let (x, dx) = match block.source {
                 Source::Batch => (first, first_dx.as_deref_mut()),
@@ -106,12 +101,10 @@ impl<B: Backend> Mlp<B> {
                     (Input::Values { buf, rows }, Some(&mut *next))
                 }
             };
-            let sink = match scaled {
+            // A head is its member's alone.
+            let sink = match self.ensemble {
                 None => sink,
-                // The scaled Linear and the head are this member's alone.
-                Some(scaled) if scaled.first || block.is_first() || block.is_output() => {
-                    Sink::Store
-                }
+                Some(_) if member == 0 || block.is_output() => Sink::Store,
                 Some(_) => Sink::Add,
             };
             let saved = &mut rest[0];
@@ -119,15 +112,10 @@ impl<B: Backend> Mlp<B> {
                 .block_backward(block, x, dy, saved, &mut self.state, dx, mode, sink)?;
             std::mem::swap(&mut dy, &mut next);
         }
-        let Some(scaled) = scaled else {
-            return Ok(());
-        };
-        let dx = match (first_dx, sum) {
-            (Some(dx), Some(sum)) => Some([sum, dx]),
-            _ => None,
-        };
-        self.backend
-            .scale_linear_backward(scaled, &mut self.state, dx)
+        match (first_dx, sum) {
+            (Some(dx), Some(sum)) => self.backend.add(sum, dx),
+            _ => Ok(()),
+        }
     }
 
     /// What is left of a backward when every member has run its blocks: what they share before them, and the update.
