@@ -38,6 +38,9 @@ pub enum Mode {
 pub enum Source {
     /// From the network's caller or its stem, row-major: this is a first block.
     Batch,
+    /// The same rows as in the last forward with [`Source::Batch`], which the backend has kept: this is the first block
+    /// of a member after the first.
+    Kept,
     /// From the block before this one, in the order in which the backend keeps them.
     Previous,
 }
@@ -119,7 +122,7 @@ pub struct Block {
 impl Block {
     /// Whether no block stands before it.
     pub fn is_first(&self) -> bool {
-        self.source == Source::Batch
+        self.source != Source::Previous
     }
 
     /// Whether its output is the network's.

@@ -8,7 +8,7 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 
 use super::pending::{self, PendingLosses};
 use super::{
-    Backend, BatchTargets, Block, BlockKind, Hidden, Input, Mode, Order, Sink, State, Stem,
+    Backend, BatchTargets, Block, BlockKind, Hidden, Input, Mode, Order, Sink, Source, State, Stem,
     StemSaved,
 };
 use crate::error::Result;
@@ -214,7 +214,9 @@ impl<R: Element> Backend for Plain<R> {
             ..
         } = saved;
         let len = x.rows() * block.outputs;
-        x.convert(block.inputs, input);
+        if block.source != Source::Kept {
+            x.convert(block.inputs, input);
+        }
         let x_view = block.input_view(x.rows(), x.numbers(block.inputs, input));
         if let Some(scale) = &block.scale {
             let (w, r) = (&params[block.linear.weight.clone()], &params[scale.clone()]);

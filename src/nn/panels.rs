@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::Layout;
-use crate::backend::{BatchNormSlices, Block, BlockKind, Hidden, LinearSlices, Stem};
+use crate::backend::{BatchNormSlices, Block, BlockKind, Hidden, LinearSlices, Source, Stem};
 use crate::real::Real;
 
 /// The parameters and running statistics in panels of [`Backend::PANEL`](crate::backend::Backend::PANEL) output units.
@@ -40,10 +40,10 @@ fn member_blocks(number: usize, blocks: &[Block], stem: &Stem) -> Vec<Block> {
             block.kind = BlockKind::Output { heads: 1 };
         }
     }
-    let scale = stem
-        .scale
-        .as_ref()
-        .map(|scale| scale.start + number * stem.width);
+    if number > 0 {
+        own[0].source = Source::Kept;
+    }
+    let scale = (stem.scale.as_ref()).map(|scale| scale.start + number * stem.width);
     own[0].scale = scale.map(|start| start..start + stem.width);
     own
 }

@@ -8,7 +8,7 @@ use super::input::convert;
 use super::layout::{by_columns, from_panels, panels};
 use super::rounded::SharedCopies;
 use super::saved::{FusedSaved, SavedValues};
-use crate::backend::{Block, Hidden, Input, Mode, Order, State};
+use crate::backend::{Block, Hidden, Input, Mode, Order, Source, State};
 use crate::gemm::{PANEL, Pair, PanelProducts};
 use crate::ops::activation::activation_forward;
 use crate::ops::batch_norm::{batch_norm_evaluate, batch_norm_forward};
@@ -60,7 +60,7 @@ impl Fused {
         mode: Mode,
     ) {
         let rows = x.rows();
-        let first = block.is_first();
+        let (first, kept) = (block.is_first(), block.source == Source::Kept);
         let FusedSaved {
             values, rounded, ..
         } = saved;
@@ -112,7 +112,7 @@ impl Fused {
                 );
             }
             let own = member.share(panels(block.inputs));
-            if first {
+            if first && !kept {
                 let part = pass.part(&own);
                 // SAFETY: the members' panels do not overlap.
                 convert(x, block.inputs, own.clone(), unsafe {
@@ -120,14 +120,14 @@ impl Fused {
                 });
             }
             let rounds = match &pass.products {
-                ForwardProducts::F32(_) => false,
-                ForwardProducts::Bf16(_, copies) => {
+                ForwardProducts::Bf16(_, copies) if !kept => {
                     // SAFETY: panels of this member alone. This member wrote those of X, or no member writes them.
                     own.for_each(|p| unsafe { copies.round(p, pass.x.read(pass.panel(p))) });
                     true
                 }
+                ForwardProducts::F32(_) | ForwardProducts::Bf16(..) => false,
             };
-            if first || rounds || block.scale.is_some() {
+            if first || rounds {
                 member.barrier();
             }
             pass.run(member);

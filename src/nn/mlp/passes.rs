@@ -45,7 +45,7 @@ impl<B: Backend> Mlp<B> {
         for (i, block) in self.panels.members[member].iter().enumerate() {
             let (before, rest) = self.saved.split_at_mut(i);
             let x = match block.source {
-                Source::Batch => first,
+                Source::Batch | Source::Kept => first,
                 Source::Previous => Input::Values {
                     buf: self.backend.output(&before[i - 1]),
                     rows,
@@ -95,7 +95,7 @@ impl<B: Backend> Mlp<B> {
         for (i, block) in self.panels.members[member].iter().enumerate().rev() {
             let (before, rest) = self.saved.split_at_mut(i);
             let (x, dx) = match block.source {
-                Source::Batch => (first, first_dx.as_deref_mut()),
+                Source::Batch | Source::Kept => (first, first_dx.as_deref_mut()),
                 Source::Previous => {
                     let buf = self.backend.output(&before[i - 1]);
                     (Input::Values { buf, rows }, Some(&mut *next))
