@@ -185,7 +185,7 @@ def table_lines(summary):
 
 
 def verdict_lines(summary):
-    titles = {"all": "all tables", "choosing": "tables that may choose defaults (*)", "judging": "the others"}
+    titles = {"all": "all tables", "choosing": "tables on which defaults may be chosen (*)", "judging": "the others"}
     for name, title in titles.items():
         group = summary[name]
         half = "" if group["half_interval"] is None else f" ± {group['half_interval']:.4f}"
@@ -238,6 +238,7 @@ def readme_lines(folder, summary):
     yield f"| chainrule | commit {summary['commit']}, `train {flags}` and no other setting |"
     yield f"| compared with | {theirs}, at its defaults; Python {summary['python']}, {packages}; {blas} |"
     yield f"| threads | {summary['threads']} on both sides |"
+    yield f"| load average | {summary['load_average']:.1f} in the last 15 minutes |"
     yield ""
     yield "```sh"
     yield "cargo build --release"
@@ -258,7 +259,7 @@ def readme_lines(folder, summary):
     if is_classification:
         yield "A table with a * chose the defaults. Yeast is a multi-label table: its first target is taken."
     else:
-        yield "Tables with a * are those on which defaults may be chosen; the others only judge them."
+        yield "The defaults are those of classification. None was chosen for numbers, not even on the tables with a *."
     yield ""
     yield from table_lines(summary)
     yield ""

@@ -66,7 +66,7 @@ def ranks(scores):
 
 
 def table_summary(task, table, results):
-    """A table's score, rank, processor seconds and seconds of an epoch, of each variant."""
+    """A table's score, rank, epochs and processor seconds of each variant."""
     def mean(name, key):
         return statistics.fmean(result[key] for result in results[name])
 
@@ -78,7 +78,10 @@ def table_summary(task, table, results):
         "ranks": ranks(scores),
         "epochs": {name: mean(name, "epochs") for name in VARIANTS},
         "cpu_seconds": {name: sum(result["cpu_seconds"] for result in results[name]) for name in VARIANTS},
-        "epoch_seconds": {name: mean(name, "epoch_seconds") for name in VARIANTS},
+        "epoch_cpu_seconds": {
+            name: statistics.fmean(result["cpu_seconds"] / result["epochs"] for result in results[name])
+            for name in VARIANTS
+        },
     }
 
 
@@ -87,9 +90,6 @@ def variant_summary(name, tables):
     def spread(values):
         mean, half = interval(list(values))
         return {"mean": mean, "half_interval": half}
-
-    def ratio(table, key):
-        return table[key][name] / table[key][PLAIN]
 
     by_task = {task: [table for table in tables if table["task"] == task] for task in TABLES}
     return {
@@ -107,7 +107,9 @@ def variant_summary(name, tables):
         "cpu_seconds": sum(table["cpu_seconds"][name] for table in tables),
         "cpu_ratio": sum(table["cpu_seconds"][name] for table in tables)
         / sum(table["cpu_seconds"][PLAIN] for table in tables),
-        "epoch_ratio": statistics.geometric_mean(ratio(table, "epoch_seconds") for table in tables),
+        "epoch_ratio": statistics.geometric_mean(
+            table["epoch_cpu_seconds"][name] / table["epoch_cpu_seconds"][PLAIN] for table in tables
+        ),
     }
 
 
@@ -131,7 +133,8 @@ def variant_lines(summary):
     counts = {task: len(tables) for task, tables in TABLES.items()}
     differences = " | ".join(f"{SCORES[task][1]}, {count} tables" for task, count in counts.items())
     better = " | ".join(f"better in {SCORES[task][1]}" for task in counts)
-    yield f"| variant | mean rank, {sum(counts.values())} tables | {differences} | {better} | processor s | × | epoch × |"
+    rank = f"mean rank, {sum(counts.values())} tables"
+    yield f"| variant | {rank} | {differences} | {better} | processor s | × | epoch × |"
     yield "|---" * (5 + 2 * len(counts)) + "|"
     for variant in summary["variants"]:
         differences = " | ".join(spread_words(variant["differences"][task], 4, "+") for task in counts)
@@ -174,6 +177,7 @@ def readme_lines(folder, summary):
     yield f"| machine | {summary['machine']} |"
     yield f"| chainrule | commit {summary['commit']}, defaults for tables |"
     yield f"| threads | {summary['threads']} |"
+    yield f"| load average | {summary['load_average']:.1f} in the last 15 minutes |"
     yield ""
     yield "```sh"
     yield "cargo build --release"
@@ -186,10 +190,10 @@ def readme_lines(folder, summary):
     yield f"The tables are those of `compare_tables.py` for both tasks, the first {summary['splits']} of its splits, or"
     yield f"the first alone of tables with more than {MANY_ROWS} training rows. Scores are accuracies or R² on the test"
     yield "rows, means over the splits. Rank 1 is the best of the five variants on a table. Differences are the"
-    yield "variant's score minus that of the plain network; intervals are 95 % over the tables. Nothing was tuned for any"
-    yield "variant: all have the defaults of the plain network. Processor seconds are sums of whole processes, × is their"
-    yield "ratio to the plain network's. It depends on when training stopped, too: epoch × is the ratio of the median"
-    yield "seconds of one epoch, geometric mean over the tables."
+    yield "variant's score minus that of the plain network; intervals are 95 % over the tables. Nothing was tuned for"
+    yield "any variant: all have the defaults of the plain network. Processor seconds are sums of whole processes, × is"
+    yield "their ratio to the plain network's. It depends on when training stopped, too: epoch × is the ratio of"
+    yield "processor seconds by epochs, geometric mean over the tables, start and reading included."
     yield ""
     yield from variant_lines(summary)
     yield ""

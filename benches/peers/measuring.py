@@ -182,6 +182,7 @@ def circumstances(args):
         "commit": git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "--", "src") else ""),
         "binary_sha256": file_hash(args.binary),
         "machine": f"{machine()}, {os.cpu_count()} cores; {platform.system()} {platform.release()}",
+        "load_average": os.getloadavg()[2],
         "threads": args.threads,
         "test_share": TEST_SHARE,
     }

@@ -28,7 +28,7 @@ pub enum Command {
     Eval(eval::EvalArgs),
     /// Show which classes a model confuses, alone or beside another model's predictions
     Analyze(analyze::AnalyzeArgs),
-    /// Classify rows of a file, or PNG images
+    /// Say the classes, numbers or labels of a file's rows, or of PNG images
     Predict(predict::PredictArgs),
     /// Run the whole study: vary six settings one at a time, search all of them, train a final model, write a report
     Study(Box<study::StudyArgs>),

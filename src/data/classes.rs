@@ -195,6 +195,11 @@ impl LabelColumn {
         }
     }
 
+    /// The first label that is no number, and its row.
+    pub(super) fn first_word(&self) -> Option<&(usize, String)> {
+        self.first_word.as_ref()
+    }
+
     /// Checks that all labels are finite numbers.
     ///
     /// # Errors

@@ -14,11 +14,14 @@
 use std::path::Path;
 
 use super::classes::{Classes, LabelColumn};
+use super::text_cell::is_almost_number;
 use super::{Labels, Task};
 use crate::error::{Error, Result};
 
 /// The most classes that a table can have.
 const MAX_TABLE_CLASSES: usize = 1000;
+/// What helps where numbers have signs or separators.
+const NUMBERS_ARE_PLAIN: &str = "numbers are read without signs and separators, as 1200 for $1,200";
 
 /// The label columns of one part, and how messages name them.
 pub(super) struct LabelColumns<'a> {
@@ -118,6 +121,14 @@ impl LabelColumns<'_> {
             return Err(Error::format(path, place(row), expected, found));
         }
         let most = (rows / 10).max(20);
+        let like_number = column
+            .first_word()
+            .filter(|(_, word)| is_almost_number(word));
+        if let Some((row, word)) = like_number.filter(|_| names > most) {
+            let found = format!("\"{word}\" in {what}; {NUMBERS_ARE_PLAIN}");
+            let expected = "classes: words, or whole numbers that repeat";
+            return Err(Error::format(path, place(*row), expected, found));
+        }
         if is_number && names > most && (is_table || column.has_too_many_names()) {
             let found = format!(
                 "{names} different whole numbers in {rows} rows of {what}, more than {most}: numbers to predict \
@@ -230,7 +241,11 @@ impl LabelColumns<'_> {
             };
             let numbers = checked.map(|()| column.numbers());
             numbers.map_err(|(row, found)| {
-                let found = format!("{found} in \"{name}\", with --task {}", task.name());
+                let hint = match column.first_word() {
+                    Some((_, word)) if is_almost_number(word) => format!("; {NUMBERS_ARE_PLAIN}"),
+                    _ => String::new(),
+                };
+                let found = format!("{found} in \"{name}\", with --task {}{hint}", task.name());
                 Error::format(self.source.path, (self.source.place)(row), expected, found)
             })
         });
@@ -300,6 +315,11 @@ mod tests {
         assert_eq!(said.1.values().len(), 21);
         let said = meaning(&[&many], Some(Task::Classification), false).unwrap();
         assert_eq!(said.1.classes().len(), 21);
+        let prices: Vec<String> = (0..30).map(|i| format!("$1,{}", 200 + i)).collect();
+        let prices: Vec<&str> = prices.iter().map(String::as_str).collect();
+        assert!(task(&[&prices]).unwrap_err().contains("without signs"));
+        let error = meaning(&[&prices], Some(Task::Regression), false).unwrap_err();
+        assert!(error.contains("without signs"), "{error}");
         let error = task(&[&["1.5", "x", "2"]]).unwrap_err();
         assert!(
             error.contains("row 0") && error.contains("words"),

@@ -31,15 +31,23 @@ impl TargetScale {
             let first = values().next().unwrap_or(0.0);
             // The first value is taken off, so that large numbers with small differences keep their digits.
             let mean = first + values().map(|y| y - first).sum::<f64>() / n;
-            let variance = values().map(|y| (y - mean).powi(2)).sum::<f64>() / n;
+            // Relative to the largest deviation, so that no square overflows or vanishes.
+            let largest = values().fold(0.0, |most: f64, y| most.max((y - mean).abs()));
+            let squares = values().map(|y| ((y - mean) / largest).powi(2));
             let is_constant = values().all(|y| y == first);
-            match !is_constant && variance > 0.0 {
-                true => (mean, variance.sqrt()),
+            match !is_constant && largest > 0.0 {
+                true => (mean, largest * (squares.sum::<f64>() / n).sqrt()),
                 false => (mean, 1.0),
             }
         };
         let (mean, scale) = (0..*columns).map(column).unzip();
         Some(TargetScale { mean, scale })
+    }
+
+    /// The first column whose numbers are too large for a mean and a deviation.
+    pub(crate) fn overflow(&self) -> Option<usize> {
+        let mut both = self.mean.iter().zip(&self.scale);
+        both.position(|(mean, scale)| !(mean.is_finite() && scale.is_finite()))
     }
 
     /// The number of columns.
@@ -96,12 +104,24 @@ mod tests {
     /// A mean of many equal numbers is rounded; its differences to them are no spread.
     #[test]
     fn a_constant_column_has_scale_1() {
-        for value in [0.1, 1e300, -7.3e-12] {
+        for value in [0.1, 1e300, -7.3e-12, 5e-324] {
             let labels = labels(&vec![value; 1000], 1);
             let rows: Vec<u32> = (0..1000).collect();
             let scale = TargetScale::fit(&labels, &rows).unwrap();
             assert_eq!((scale.mean[0], scale.scale[0]), (value, 1.0));
         }
+    }
+
+    #[test]
+    fn numbers_of_any_size() {
+        for size in [1e300, 1e-300] {
+            let labels = labels(&[-size, size], 1);
+            let scale = TargetScale::fit(&labels, &[0, 1]).unwrap();
+            assert!((scale.scale[0] / size - 1.0).abs() < 1e-15, "{scale:?}");
+            assert_eq!(scale.overflow(), None);
+        }
+        let scale = TargetScale::fit(&labels(&[f64::MAX, -f64::MAX], 1), &[0, 1]).unwrap();
+        assert_eq!(scale.overflow(), Some(0));
     }
 
     #[test]

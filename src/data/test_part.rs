@@ -11,7 +11,7 @@ use super::parts::name_of;
 use super::split::stratified;
 use super::table::{RowSource, Schema};
 use super::test_set::TestSet;
-use super::{Dataset, idx_folder, locate, match_names, number_notice};
+use super::{Dataset, Task, idx_folder, locate, match_names, number_notice};
 use crate::error::{Error, Result};
 
 /// The seed of the share that is set aside: one for all runs, so that no run learns from it.
@@ -44,7 +44,25 @@ pub fn load_for(options: &LoadOptions, schema: Option<&Schema>) -> Result<Datase
         let notice = "labels that no training row has count as errors, and not in the loss";
         data.notices.push(format!("{notice}: {unseen}"));
     }
+    data.notices.extend(constant_targets(&data));
     Ok(data)
+}
+
+/// A notice about each number to predict that is the same in all training rows.
+fn constant_targets(data: &Dataset) -> Vec<String> {
+    let values = data.train.labels.values();
+    let names = data.class_names.iter().enumerate();
+    let is_constant = |column: usize| {
+        let mut column = values.iter().skip(column).step_by(data.classes());
+        let first = column.next();
+        column.all(|y| Some(y) == first)
+    };
+    let constant =
+        names.filter(|(column, _)| data.task == Task::Regression && is_constant(*column));
+    let notice = |(_, name): (usize, &String)| {
+        format!("\"{name}\" is the same in all rows: there is nothing to learn")
+    };
+    constant.map(notice).collect()
 }
 
 /// What is found where a test part may be.
@@ -139,18 +157,26 @@ fn add_file(
         (None, Some(table)) => table.unfitted(),
         (None, None) => Schema::by_position(data.train.width, None),
     };
+    // The training labels say the task.
+    let options = TableOptions {
+        task: Some(data.task),
+        ..options.clone()
+    };
     let TestSet {
         mut samples,
         source,
         class_names,
         notices,
         ..
-    } = read_file(path, &known, options)?;
-    let classes = match_names(&data.class_names, &class_names);
-    let by_number = number_notice(&data.class_names, &class_names, &classes);
-    let numbers = data.number_unseen(&class_names, &classes);
-    for label in samples.labels.classes_mut() {
-        *label = numbers[*label as usize];
+    } = read_file(path, &known, &options)?;
+    let mut by_number = None;
+    if data.task == Task::Classification {
+        let classes = match_names(&data.class_names, &class_names);
+        by_number = number_notice(&data.class_names, &class_names, &classes);
+        let numbers = data.number_unseen(&class_names, &classes);
+        for label in samples.labels.classes_mut() {
+            *label = numbers[*label as usize];
+        }
     }
     data.test = Some(samples);
     if let Some(table) = &mut data.table {

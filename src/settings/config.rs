@@ -166,6 +166,10 @@ impl Config {
         config.loss = loss(&config.given.train, data.task)?;
         config.task = data.task;
         config.check_folds(data)?;
+        if config.embedding.is_some() && !data.is_table() {
+            let message = "expected a table, whose numbers can be encoded, found pictures";
+            return Err(keys::error("model.embed", message));
+        }
         let split = config.split(data);
         let samples = split.train.len();
         if config.batch_size > samples && samples > 0 {

@@ -167,10 +167,8 @@ impl<B: Backend> Trainer<B> {
             None => init::draw(mlp.spec(), config.init, config.seed),
         };
         mlp.load(&params, &running)?;
-        let target_scale = (config.task == Task::Regression)
-            .then(|| TargetScale::fit(&data.train().labels, &split.train))
-            .flatten();
-        let feed = Feed::new(mlp.backend(), normalizer, capacity)?.with_targets(target_scale);
+        let feed = Feed::new(mlp.backend(), normalizer, capacity)?
+            .with_targets(target_scale(&data, &split)?);
         let training = feed.rows(mlp.backend(), data.train(), split.train.clone())?;
         let known = known_rows(data.validation(), &split.validation, mlp.spec().outputs);
         let validation = match &data.data().validation {
@@ -489,6 +487,22 @@ impl<B: Backend> Trainer<B> {
         self.mlp.load(&last.0, &last.1)?;
         self.best = Some(best);
         Ok(Some(evaluation))
+    }
+}
+
+/// What standardises the numbers to predict; `None` in other tasks.
+fn target_scale(data: &Fitted, split: &Split) -> Result<Option<TargetScale>> {
+    if data.data().task != Task::Regression {
+        return Ok(None);
+    }
+    let scale = TargetScale::fit(&data.train().labels, &split.train);
+    match scale.as_ref().and_then(TargetScale::overflow) {
+        None => Ok(scale),
+        Some(column) => {
+            let name = &data.data().class_names[column];
+            let message = format!("expected numbers whose spread f64 holds, found {name:?}");
+            Err(setting_error("data.label", message))
+        }
     }
 }
 

@@ -379,6 +379,24 @@ fn what_does_not_fit_the_task_is_refused() {
     );
 }
 
+/// The test part's labels are read as those of the training part, though they suggest another task.
+#[test]
+fn a_test_file_has_the_task_of_the_training_file() {
+    let program = with_table();
+    let text = fs::read_to_string(program.path("t.csv")).unwrap();
+    let head: Vec<&str> = text.lines().take(1).collect();
+    let whole: String = (0..30)
+        .map(|i| format!("r{i},0.5,0.{i},red,{},0,0,no,1\n", 700 + i % 3))
+        .collect();
+    program.write("whole.csv", format!("{}\n{whole}", head[0]));
+    let args = [&Y[..], &["--test-data", "whole.csv", "--epochs", "5"]].concat();
+    let summary = train(&program, "r", &args);
+    assert_eq!(number(&summary["test_samples"]), 30.0);
+    assert!(number(&summary["test_rmse"]) > 0.0, "{summary}");
+    let found = program.json(&["eval", "--model", "r", "--json", "--data", "whole.csv"]);
+    assert!(found.to_string().contains("rmse"), "{found}");
+}
+
 #[test]
 fn a_constant_target_is_learnt() {
     let program = Chainrule::new();
@@ -389,6 +407,8 @@ fn a_constant_target_is_learnt() {
     ];
     let summary = program.json(&fixed);
     assert!(number(&summary["val_rmse"]) < 0.05, "{summary}");
+    let info = program.stdout(&["data", "info", "--data", "t.csv"]);
+    assert!(info.contains("\"y\" is the same in all rows"), "{info}");
     assert_eq!(
         number(&description(&program, "r")["target_scale"]["scale"][0]),
         1.0

@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use chainrule::backend::{Backend, Input, Mode, Sink};
+use chainrule::data::Task;
 use chainrule::nn::params::Tensor;
-use chainrule::nn::{Layout, Mlp, Update};
+use chainrule::nn::{FeatureEmbedding, Layout, Mlp, Update};
 use chainrule::ops::loss::binary_cross_entropy::BinaryCrossEntropy;
 use chainrule::ops::loss::huber::Huber;
 use chainrule::ops::loss::{Loss, TargetKind, Targets};
@@ -157,7 +158,7 @@ impl<B: Backend> Follower<'_, B> {
         self.mlp.forward(input, mode).unwrap();
         self.check(
             "logits0",
-            &self.mlp.logits(rows).unwrap(),
+            &self.mlp.logits(self.mlp.spec().members * rows).unwrap(),
             &self.golden.f64s("logits0"),
         );
         self.mlp.loss_and_gradient(targets, &self.loss).unwrap();
@@ -182,6 +183,16 @@ impl<B: Backend> Follower<'_, B> {
     }
 }
 
+/// The features that a case embeds.
+fn embedding(case: &serde_json::Value) -> Option<FeatureEmbedding> {
+    let number = |x: &serde_json::Value| x.as_u64().unwrap() as usize;
+    let spans = case["spans"].as_array()?;
+    Some(FeatureEmbedding {
+        spans: spans.iter().map(|s| number(&s[0])..number(&s[1])).collect(),
+        width: number(&case["width"]),
+    })
+}
+
 /// Follows one case from the first to the last update.
 pub(crate) fn follow<B: Backend>(backend: B, name: &str) {
     let golden = Golden::read(name);
@@ -194,7 +205,11 @@ pub(crate) fn follow<B: Backend>(backend: B, name: &str) {
         sizes[0].as_u64().unwrap(),
         sizes[sizes.len() - 1].as_u64().unwrap(),
     );
-    let spec = config.network(inputs as usize, outputs as usize).unwrap();
+    let mut spec = config.network(inputs as usize, outputs as usize).unwrap();
+    if let Some(members) = golden.case["members"].as_u64() {
+        spec.members = members as usize;
+        spec.embedding = embedding(&golden.case["embedding"]);
+    }
     let x = cast::<B::Real>(&golden.f64s("x"));
     let [y, y_val] = [("y", "w"), ("y_val", "")].map(|(y, w)| Answers::read(&golden, y, w));
     let loss = loss(&golden, &config);
@@ -257,15 +272,11 @@ pub(crate) fn follow<B: Backend>(backend: B, name: &str) {
     f.check("loss", &losses, &golden.f64s("loss"));
     assert_close(&format!("{name} lr"), &rates, &golden.f64s("lr"), 1e-11);
     f.check_state("after");
-    f.mlp
-        .forward(
-            Input::Values {
-                buf: &x_val,
-                rows: y_val.len(),
-            },
-            Mode::Eval,
-        )
-        .unwrap();
+    let input = Input::Values {
+        buf: &x_val,
+        rows: y_val.len(),
+    };
+    f.mlp.evaluate(input, Task::Classification).unwrap();
     f.check(
         "eval_logits",
         &f.mlp.logits(y_val.len()).unwrap(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Schema;
 use crate::data::{Dataset, Normalize, Normalizer, Samples};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// A data set, encoded by a schema that was fitted on its training rows alone. Data that are no table stay as they are.
 #[derive(Debug)]
@@ -22,8 +22,7 @@ impl Fitted {
     /// Fits on the rows `rows` of the training samples. With `bins` numbers are encoded piecewise linearly.
     ///
     /// # Errors
-    /// As [`Schema::fit`]; also if a cell of any part does not fit the schema, or data that are no table would be
-    /// encoded.
+    /// As [`Schema::fit`]; also if a cell of any part does not fit the schema.
     pub fn new(data: Arc<Dataset>, rows: &[u32], bins: Option<u32>) -> Result<Self> {
         let mut fitted = Fitted {
             data,
@@ -34,13 +33,7 @@ impl Fitted {
             notices: Vec::new(),
         };
         let Some(table) = &fitted.data.table else {
-            return match bins {
-                None => Ok(fitted),
-                Some(_) => {
-                    let message = "expected a table, whose columns can be encoded, found pictures";
-                    Err(Error::setting("model.embed", message))
-                }
-            };
+            return Ok(fitted);
         };
         let (schema, mut notices) = Schema::fit(table, &fitted.data.train, rows, bins)?;
         let mut encode = |part: &str, samples: &Samples, source| -> Result<_> {
