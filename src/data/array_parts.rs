@@ -15,6 +15,9 @@ use super::table::{RowSource, Schema, Table, TableCell, select_columns};
 use super::test_set::TestSet;
 use crate::error::{Error, Result};
 
+/// This number of bytes is always granted.
+const ALWAYS: u64 = 32 << 20;
+
 /// Reads the training and the validation part and, if asked for, the test part.
 pub(super) fn load_arrays(
     mut arrays: Arrays,
@@ -58,6 +61,7 @@ pub(super) fn load_arrays(
         None => Ok(samples),
     };
     let place = |row: usize| format!("array y, position {row}");
+    let room = label_room(arrays.size("x")?.stored(), &train.labels);
     let labels = |columns: Vec<LabelColumn>| LabelColumns {
         names: column_names(columns.len()),
         columns,
@@ -67,6 +71,7 @@ pub(super) fn load_arrays(
             place: &place,
             is_table: is_table && schema.is_none(),
             is_array: true,
+            room,
         },
     };
     let wanted = options.task_for(schema);
@@ -112,6 +117,16 @@ pub(super) fn load_arrays(
         name: None,
         notices,
     })
+}
+
+/// The bytes that labels may take as numbers: so many that all arrays together take at most four times what they take
+/// in the file, and some more. A label takes a byte there, or more.
+fn label_room(samples: u64, labels: &[LabelColumn]) -> u64 {
+    let stored = labels
+        .iter()
+        .map(|column| column.rows() as u64)
+        .sum::<u64>();
+    3 * (samples + stored) + ALWAYS
 }
 
 /// The name of y, or those of its columns.
@@ -193,6 +208,7 @@ pub(super) fn load_test_arrays(
     let (kept, _) = common_type(&mut arrays)?;
     check_memory(&mut arrays, &["_test"], kept)?;
     let part = arrays.part("_test", kept)?;
+    let room = label_room(arrays.size("x_test")?.stored(), &part.labels);
     let samples = schema.select(part.samples, &path)?;
     let notices = unlabelled("x_test", &part.labels);
     let columns = LabelColumns {
@@ -204,6 +220,7 @@ pub(super) fn load_test_arrays(
             place: &|row| format!("array y_test, position {row}"),
             is_table: false,
             is_array: true,
+            room,
         },
     };
     let (meaning, labels) = LabelMeaning::of(columns, options.task_for(Some(schema)))?;
@@ -233,7 +250,6 @@ fn common_type(arrays: &mut Arrays) -> Result<(NumberType, Vec<String>)> {
 
 /// Refuses parts that would take a multiple of their size if they were kept in a much wider number type.
 fn check_memory(arrays: &mut Arrays, suffixes: &[&str], kept: NumberType) -> Result<()> {
-    const ALWAYS: u64 = 32 << 20;
     let sizes = suffixes
         .iter()
         .map(|suffix| arrays.size(&format!("x{suffix}")));

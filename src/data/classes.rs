@@ -40,7 +40,7 @@ enum LabelCells {
 
 impl Default for LabelCells {
     fn default() -> Self {
-        LabelCells::Bytes(Vec::new())
+        LabelCells::Codes(Vec::new())
     }
 }
 
@@ -94,6 +94,22 @@ impl ClassLabel {
 }
 
 impl LabelColumn {
+    /// One of several: each takes a byte a row as long as it has few labels.
+    pub(super) fn narrow() -> Self {
+        LabelColumn {
+            cells: LabelCells::Bytes(Vec::new()),
+            ..LabelColumn::default()
+        }
+    }
+
+    /// One whose labels are needed as numbers alone.
+    pub(super) fn of_numbers() -> Self {
+        LabelColumn {
+            cells: LabelCells::Numbers(Vec::new()),
+            ..LabelColumn::default()
+        }
+    }
+
     /// Adds a number.
     pub(super) fn push_number(&mut self, number: f64) {
         // −0 is 0.
@@ -187,11 +203,40 @@ impl LabelColumn {
 
     /// The number of each row that has a label: 0 or 1 for a truth value, NaN for another word.
     pub(super) fn numbers(&self) -> Vec<f64> {
+        let mut numbers = vec![0.0; self.len()];
+        self.write_numbers(numbers.iter_mut());
+        numbers
+    }
+
+    /// Writes [`LabelColumn::numbers`] to some places.
+    pub(super) fn write_numbers<'a>(&self, places: impl Iterator<Item = &'a mut f64>) {
         let values: Vec<f64> = self.labels.iter().map(ClassLabel::value).collect();
         match &self.cells {
-            LabelCells::Bytes(codes) => codes.iter().map(|&c| values[usize::from(c)]).collect(),
-            LabelCells::Codes(codes) => codes.iter().map(|&c| values[c as usize]).collect(),
-            LabelCells::Numbers(numbers) => numbers.clone(),
+            LabelCells::Bytes(codes) => {
+                let numbers = codes.iter().map(|&code| values[usize::from(code)]);
+                places
+                    .zip(numbers)
+                    .for_each(|(place, number)| *place = number);
+            }
+            LabelCells::Codes(codes) => {
+                let numbers = codes.iter().map(|&code| values[code as usize]);
+                places
+                    .zip(numbers)
+                    .for_each(|(place, number)| *place = number);
+            }
+            LabelCells::Numbers(numbers) => {
+                places
+                    .zip(numbers)
+                    .for_each(|(place, &number)| *place = number);
+            }
+        }
+    }
+
+    /// The numbers alone, the rest given back.
+    pub(super) fn into_numbers(self) -> Vec<f64> {
+        match self.cells {
+            LabelCells::Numbers(numbers) => numbers,
+            _ => self.numbers(),
         }
     }
 

@@ -41,6 +41,7 @@ impl LabelledTable {
                 place: &|row| format!("line {}", lines.get(row).unwrap_or(0)),
                 is_table: true,
                 is_array: false,
+                room: u64::MAX,
             },
         };
         let (meaning, labels) = LabelMeaning::of(columns, wanted)?;
@@ -247,7 +248,7 @@ impl CsvFile {
                 labels: Labels::default(),
                 weights: roles.weight.map(|_| Vec::new()),
             },
-            labels: vec![LabelColumn::default(); roles.labels.len()],
+            labels: vec![label_column(options); roles.labels.len()],
             source: RowSource::default(),
             ids: vec![Vec::new(); roles.ids.len()],
             unlabelled: 0,
@@ -339,6 +340,14 @@ impl CsvFile {
 
     fn wrong(&self, place: String, expected: &str, found: String) -> Error {
         Error::format(&self.columns.path, place, expected, found)
+    }
+}
+
+/// An empty label column. Numbers to predict need no names.
+fn label_column(options: &TableOptions) -> LabelColumn {
+    match options.task {
+        Some(Task::Regression) => LabelColumn::of_numbers(),
+        _ => LabelColumn::default(),
     }
 }
 

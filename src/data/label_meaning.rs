@@ -43,6 +43,8 @@ pub(super) struct LabelSource<'a> {
     pub(super) is_table: bool,
     /// Whether one-hot columns are classes, if the user does not say so.
     pub(super) is_array: bool,
+    /// The bytes that the labels may take as numbers.
+    pub(super) room: u64,
 }
 
 /// What labels mean. The training part says it, and the other parts are read by it.
@@ -67,11 +69,11 @@ impl LabelMeaning {
             let (classes, labels) = Classes::of(train.into_classes()?);
             return Ok((LabelMeaning { task, classes }, labels.into()));
         }
-        let labels = train.values(task)?;
         let classes = Classes {
-            names: train.names,
+            names: train.names.clone(),
             unseen: Vec::new(),
         };
+        let labels = train.values(task)?;
         Ok((LabelMeaning { task, classes }, labels))
     }
 
@@ -233,29 +235,48 @@ impl LabelColumns<'_> {
     }
 
     /// The numbers of all columns, row by row.
-    fn values(&self, task: Task) -> Result<Labels> {
-        let columns = self.columns.iter().zip(&self.names).map(|(column, name)| {
+    fn values(mut self, task: Task) -> Result<Labels> {
+        for (column, name) in self.columns.iter().zip(&self.names) {
             let (checked, expected) = match task {
                 Task::Multilabel => (column.check_truth(), "0 or 1, or a truth value"),
                 _ => (column.check_finite(), "a finite number"),
             };
-            let numbers = checked.map(|()| column.numbers());
-            numbers.map_err(|(row, found)| {
+            checked.map_err(|(row, found)| {
                 let hint = match column.first_word() {
                     Some((_, word)) if is_almost_number(word) => format!("; {NUMBERS_ARE_PLAIN}"),
                     _ => String::new(),
                 };
                 let found = format!("{found} in \"{name}\", with --task {}{hint}", task.name());
                 Error::format(self.source.path, (self.source.place)(row), expected, found)
-            })
-        });
-        let columns: Vec<Vec<f64>> = columns.collect::<Result<_>>()?;
-        let rows = columns.first().map_or(0, |column| column.len());
-        let values = (0..rows).flat_map(|row| columns.iter().map(move |column| column[row]));
-        Ok(Labels::Values {
-            values: values.collect(),
-            columns: columns.len(),
-        })
+            })?;
+        }
+        let columns = self.columns.len();
+        let rows = self.columns.first().map_or(0, LabelColumn::len);
+        let needed = (rows * columns) as u64 * 8;
+        if needed > self.source.room {
+            let expected = "labels that take a few times their size as numbers";
+            let found = format!("{needed} bytes for {rows} rows");
+            return Err(Error::format(
+                self.source.path,
+                self.source.what,
+                expected,
+                found,
+            ));
+        }
+        let values = match columns {
+            1 => self
+                .columns
+                .pop()
+                .map_or_else(Vec::new, LabelColumn::into_numbers),
+            _ => {
+                let mut values = vec![0.0; rows * columns];
+                for (place, column) in self.columns.iter().enumerate() {
+                    column.write_numbers(values.iter_mut().skip(place).step_by(columns));
+                }
+                values
+            }
+        };
+        Ok(Labels::Values { values, columns })
     }
 }
 
@@ -289,6 +310,7 @@ mod tests {
                 place: &|row| format!("row {row}"),
                 is_table: true,
                 is_array,
+                room: u64::MAX,
             },
         };
         let found = LabelMeaning::of(train, wanted).map_err(|error| error.to_string());

@@ -120,7 +120,7 @@ impl LabelMatrix {
             .len()
             .checked_div(self.rows * self.columns)
             .unwrap_or(0);
-        let mut columns = vec![LabelColumn::default(); self.columns];
+        let mut columns = vec![LabelColumn::narrow(); self.columns];
         for row in 0..self.rows {
             let value = |column| {
                 let start = place(row, column) * size;

@@ -127,6 +127,7 @@ fn meaning(bytes: &[u8]) -> Result<(LabelMeaning, Labels)> {
         place: &|row| format!("position {row}"),
         is_table: false,
         is_array: true,
+        room: u64::MAX,
     };
     let columns = LabelColumns {
         columns,
