@@ -410,7 +410,12 @@ impl DataSettings {
                 refuse("data.fold", &message)
             }
             (Some(number), Some(folds)) => Ok(Validation::Fold { number, folds }),
-            (None, _) => Ok(Validation::Share(share)),
+            (None, Some(_)) => {
+                let message =
+                    "expected the number of a fold (--fold): only train goes through all folds";
+                refuse("data.folds", message)
+            }
+            (None, None) => Ok(Validation::Share(share)),
         }
     }
 

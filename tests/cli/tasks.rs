@@ -539,6 +539,10 @@ fn folds_are_runs_under_one_folder() {
     program.refused(&["eval", "--model", "cv"], &["fold-1", "predict"]);
     program.refused(&args, &["in use", "--resume"]);
     program.refused(&["train", "--resume", "cv", "--folds", "4"], &["folds"]);
+    let search = [
+        "search", "--data", "t.csv", "--folds", "3", "--width", "4..8", "--trials", "1",
+    ];
+    program.refused(&search, &["data.folds (--folds)", "only train"]);
     let both = [
         "train",
         "--data",
