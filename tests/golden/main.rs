@@ -32,7 +32,7 @@ const MEMBER_CASES: [&str; 5] = [
     "members_relu_adam",
     "members_embedding_silu_adam",
     "embedding_gelu_nesterov_clip",
-    "embedding_bn_tanh_adamw",
+    "embedding_tanh_adamw",
     "members_embedding_linear_momentum",
 ];
 
