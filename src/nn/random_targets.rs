@@ -18,7 +18,7 @@ pub(super) struct RandomTargets {
 }
 
 impl RandomTargets {
-    /// Targets `[rows, outputs]` for the logits of one or more members, and weights in [0, 1).
+    /// Targets `[rows, outputs]` for these logits, and weights in [0, 1).
     ///
     /// Numbers to be predicted lie about the logits, and none so near one that a central difference would cross a kink.
     pub(super) fn draw(
@@ -36,14 +36,7 @@ impl RandomTargets {
         };
         let values = match loss.task() {
             Task::Classification => None,
-            Task::Regression => {
-                let members = |at: usize| logits[at..].iter().step_by(count);
-                Some(
-                    (0..count)
-                        .map(|at| number(loss, members(at), rng))
-                        .collect(),
-                )
-            }
+            Task::Regression => Some(logits.iter().map(|&z| number(loss, z, rng)).collect()),
             Task::Multilabel => Some(
                 (0..count)
                     .map(|_| f64::from(u8::from(rng.random_bool(0.5))))
@@ -71,21 +64,16 @@ impl RandomTargets {
     }
 }
 
-/// A number that the outputs z of all members are to predict.
-fn number<'z>(
-    loss: &Loss,
-    members: impl Iterator<Item = &'z f64> + Clone,
-    rng: &mut impl Rng,
-) -> f64 {
+/// A number that the output z is to predict.
+fn number(loss: &Loss, z: f64, rng: &mut impl Rng) -> f64 {
     let kink = match loss {
         Loss::Huber(options) => options.delta,
         _ => 0.0,
     };
-    let near = members.clone().next().copied().unwrap_or(0.0);
     loop {
         let residual: f64 = StandardNormal.sample(rng);
-        let y = near - residual;
-        if (members.clone()).all(|z| ((z - y).abs() - kink).abs() > CLEARANCE) {
+        let y = z - residual;
+        if ((z - y).abs() - kink).abs() > CLEARANCE {
             return y;
         }
     }
