@@ -204,7 +204,42 @@ fn no_statistic_sees_other_rows() {
         let (table, samples) = table("n,c,b,m", &rows);
         let found = Schema::fit(&table, &samples, &[1, 2, 4, 5], None).unwrap();
         assert_eq!(found, (schema.clone(), notices.clone()));
+        let binned = |rows: &[u32], table, samples| {
+            let (schema, _) = Schema::fit(table, samples, rows, Some(3)).unwrap();
+            schema
+        };
+        let (own, of_own) = self::table("n,c,b,m", &training);
+        let expected = binned(&[0, 1, 2, 3], &own, &of_own);
+        assert_eq!(binned(&[1, 2, 4, 5], &table, &samples), expected);
     }
+}
+
+/// Bins at the quantiles of the numbers, the missing one taken for the median first.
+#[test]
+fn numbers_fill_bins() {
+    let (table, samples) = table("n,k,c", &["0,4,a", "1,4,b", ",4,a", "3,4,b", "9,4,a"]);
+    let (schema, _) = Schema::fit(&table, &samples, &[0, 1, 2, 3, 4], Some(4)).unwrap();
+    let edges = |column: usize| match &schema.columns[column].treatment {
+        Treatment::Number { edges, .. } => edges.clone(),
+        other => panic!("{other:?}"),
+    };
+    // The median of 0, 1, 3 and 9 is 2: quantiles of 0, 1, 2, 3, 9.
+    assert_eq!(edges(0), [0.0, 1.0, 2.0, 3.0, 9.0]);
+    assert_eq!(edges(1), [4.0]);
+    assert_eq!(schema.binned_inputs(), [0..4, 5..6]);
+    assert_eq!(schema.scaled(), [false; 8]);
+    let (encoded, _) = schema.encode(&samples, &table.train).unwrap();
+    let Features::F64(values) = encoded.unwrap().features else {
+        panic!("not f64")
+    };
+    let rows: Vec<&[f64]> = values.chunks(8).collect();
+    assert_eq!(rows[0], [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
+    assert_eq!(rows[2], [1.0, 1.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0]);
+    assert_eq!(rows[3], [1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
+    assert_eq!(rows[4], [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0, 0.0]);
+    let json = serde_json::to_string(&schema).unwrap();
+    assert_eq!(serde_json::from_str::<Schema>(&json).unwrap(), schema);
+    schema.check().unwrap();
 }
 
 #[test]
