@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::nn::NetworkSpec;
 use crate::nn::gradcheck::{GradientReport, Options, TensorReport, gradcheck, gradcheck_on};
 use crate::ops::loss::Loss;
-use crate::settings::{Config, Settings};
+use crate::settings::{Config, Settings, setting_error};
 use crate::threads::thread_count;
 
 /// The default number of rows of the random batch: enough for batch statistics, few enough to take seconds.
@@ -80,27 +80,7 @@ pub(super) fn run(args: GradcheckArgs) -> Result<()> {
     let settings = args.settings.over(&lower);
     let rows = settings.train.batch_size.unwrap_or(ROWS);
     let mut config = Config::new(&settings)?;
-    let (inputs, outputs) = match &config.source.path {
-        Some(_) => {
-            let data = Arc::new(data::load(&LoadOptions {
-                test: false,
-                ..config.source.clone()
-            })?);
-            config = config.for_data(&data)?;
-            let split = config.split(&data);
-            let fitted = Fitted::new(data, &split.train, config.bins())?;
-            (fitted.train().width, fitted.data().classes())
-        }
-        None => (784, outputs_without_data(&config.loss)),
-    };
-    if config.task == Task::Classification && args.classes == Some(1) {
-        let message = "expected at least 2 for classification (--task), found 1";
-        return Err(Error::setting("--classes", message));
-    }
-    let spec = config.network(
-        args.inputs.map_or(inputs, |n| n as usize),
-        args.classes.map_or(outputs, |n| n as usize),
-    )?;
+    let spec = network(&args, &mut config)?;
     let device = config.device;
     let limit = args.limit.unwrap_or(match device {
         Device::Cpu => 1e-5,
@@ -138,6 +118,38 @@ pub(super) fn run(args: GradcheckArgs) -> Result<()> {
         names.join(", "),
         limit
     )))
+}
+
+/// The network to check: that of the data, if a path is given. The settings become those for these data.
+fn network(args: &GradcheckArgs, config: &mut Config) -> Result<NetworkSpec> {
+    let (inputs, outputs, embedding) = match &config.source.path {
+        None if config.embedding.is_some() => {
+            let message = "expected a table (--data), whose numbers are embedded, found none";
+            return Err(setting_error("model.embed", message));
+        }
+        Some(_) => {
+            let data = Arc::new(data::load(&LoadOptions {
+                test: false,
+                ..config.source.clone()
+            })?);
+            *config = config.clone().for_data(&data)?;
+            let split = config.split(&data);
+            let fitted = Fitted::new(data, &split.train, config.bins())?;
+            let spec = config.network_for(&fitted)?;
+            (spec.inputs, spec.outputs, spec.embedding)
+        }
+        None => (784, outputs_without_data(&config.loss), None),
+    };
+    if config.task == Task::Classification && args.classes == Some(1) {
+        let message = "expected at least 2 for classification (--task), found 1";
+        return Err(Error::setting("--classes", message));
+    }
+    let mut spec = config.network(
+        args.inputs.map_or(inputs, |n| n as usize),
+        args.classes.map_or(outputs, |n| n as usize),
+    )?;
+    spec.embedding = embedding.filter(|_| args.inputs.is_none());
+    Ok(spec)
 }
 
 /// The outputs of a network whose data are not there: as many as the loss has weights for, if it has any.

@@ -491,6 +491,40 @@ fn searches_and_sweeps_go_by_the_metric_of_the_task() {
 }
 
 #[test]
+fn gradients_of_embeddings_and_members_agree() {
+    let program = with_table();
+    let fixed = [
+        "gradcheck",
+        "--data",
+        "t.csv",
+        "--id",
+        "id",
+        "--widths",
+        "5",
+        "--json",
+    ];
+    let more = [
+        "--embed",
+        "piecewise",
+        "--bins",
+        "6",
+        "--embed-width",
+        "3",
+        "--members",
+        "2",
+    ];
+    for args in [&Y[..], &BOTH, &LABELS] {
+        let report = program.json(&[&fixed[..], &more, args].concat());
+        let names = report.to_string();
+        assert!(names.contains("stem.embedding.0.weight") && names.contains("stem.scale"));
+    }
+    program.refused(
+        &["gradcheck", "--embed", "piecewise"],
+        &["model.embed (--embed)", "--data"],
+    );
+}
+
+#[test]
 fn folds_are_runs_under_one_folder() {
     let program = with_table();
     let fixed = [
