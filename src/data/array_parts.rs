@@ -60,27 +60,18 @@ pub(super) fn load_arrays(
         Some(positions) => select_columns(samples, positions, all, &path),
         None => Ok(samples),
     };
-    let place = |row: usize| format!("array y, position {row}");
+    let is_own_table = is_table && schema.is_none();
     let room = label_room(arrays.size("x")?.stored(), &train.labels);
-    let labels = |columns: Vec<LabelColumn>| LabelColumns {
-        names: column_names(columns.len()),
-        columns,
-        source: LabelSource {
-            path: &path,
-            what: "y",
-            place: &place,
-            is_table: is_table && schema.is_none(),
-            is_array: true,
-            room,
-        },
-    };
+    let source = LabelSource::of_array(&path, "y", is_own_table, room);
     let wanted = options.task_for(schema);
-    let (mut meaning, train_labels) = LabelMeaning::of(labels(train.labels), wanted)?;
+    let (mut meaning, train_labels) =
+        LabelMeaning::of(label_columns(train.labels, source), wanted)?;
     let mut other = |suffix: &str| -> Result<Option<Samples>> {
         if !suffixes.contains(&suffix) {
             return Ok(None);
         }
         let part = arrays.part(suffix, kept)?;
+        let room = label_room(arrays.size(&format!("x{suffix}"))?.stored(), &part.labels);
         notices.extend(unlabelled(&format!("x{suffix}"), &part.labels));
         if part.samples.width != width {
             return Err(Error::shape(
@@ -92,7 +83,9 @@ pub(super) fn load_arrays(
         if !is_table {
             part.samples.check_values(width)?;
         }
-        let labels = meaning.read(labels(part.labels))?;
+        let y = format!("y{suffix}");
+        let source = LabelSource::of_array(&path, &y, is_own_table, room);
+        let labels = meaning.read(label_columns(part.labels, source))?;
         Ok(Some(Samples {
             labels,
             ..select(part.samples)?
@@ -129,11 +122,16 @@ fn label_room(samples: u64, labels: &[LabelColumn]) -> u64 {
     3 * (samples + stored) + ALWAYS
 }
 
-/// The name of y, or those of its columns.
-fn column_names(columns: usize) -> Vec<String> {
-    match columns {
+/// Columns of labels that are called y, or y0, y1 and so on.
+fn label_columns(columns: Vec<LabelColumn>, source: LabelSource<'_>) -> LabelColumns<'_> {
+    let names = match columns.len() {
         1 => vec!["y".to_owned()],
-        _ => (0..columns).map(|column| format!("y{column}")).collect(),
+        count => (0..count).map(|column| format!("y{column}")).collect(),
+    };
+    LabelColumns {
+        columns,
+        names,
+        source,
     }
 }
 
@@ -211,18 +209,8 @@ pub(super) fn load_test_arrays(
     let room = label_room(arrays.size("x_test")?.stored(), &part.labels);
     let samples = schema.select(part.samples, &path)?;
     let notices = unlabelled("x_test", &part.labels);
-    let columns = LabelColumns {
-        names: column_names(part.labels.len()),
-        columns: part.labels,
-        source: LabelSource {
-            path: &path,
-            what: "y_test",
-            place: &|row| format!("array y_test, position {row}"),
-            is_table: false,
-            is_array: true,
-            room,
-        },
-    };
+    let source = LabelSource::of_array(&path, "y_test", false, room);
+    let columns = label_columns(part.labels, source);
     let (meaning, labels) = LabelMeaning::of(columns, options.task_for(Some(schema)))?;
     Ok(Some(TestSet {
         samples: Samples { labels, ..samples },

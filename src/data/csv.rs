@@ -31,16 +31,14 @@ pub(super) struct LabelledTable {
 impl LabelledTable {
     /// Gives the samples their labels, by the task that is wanted or else by that which they suggest.
     pub(super) fn label(&mut self, path: &Path, wanted: Option<Task>) -> Result<LabelMeaning> {
-        let lines = &self.table.train.lines;
         let columns = LabelColumns {
             columns: std::mem::take(&mut self.labels),
             names: self.label_names.clone(),
             source: LabelSource {
                 path,
                 what: &self.labels_in_words,
-                place: &|row| format!("line {}", lines.get(row).unwrap_or(0)),
+                lines: Some(&self.table.train.lines),
                 is_table: true,
-                is_array: false,
                 room: u64::MAX,
             },
         };

@@ -14,6 +14,7 @@
 use std::path::Path;
 
 use super::classes::{Classes, LabelColumn};
+use super::table::RowLines;
 use super::text_cell::is_almost_number;
 use super::{Labels, Task};
 use crate::error::{Error, Result};
@@ -35,16 +36,40 @@ pub(super) struct LabelColumns<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct LabelSource<'a> {
     pub(super) path: &'a Path,
-    /// The labels in words.
+    /// The label columns in words, or the name of the array.
     pub(super) what: &'a str,
-    /// A row in words.
-    pub(super) place: &'a dyn Fn(usize) -> String,
+    /// The lines of the rows of a CSV file; an array has none.
+    pub(super) lines: Option<&'a RowLines>,
     /// Whether they are those of a table. Pictures may have as many classes as there are whole numbers.
     pub(super) is_table: bool,
-    /// Whether one-hot columns are classes, if the user does not say so.
-    pub(super) is_array: bool,
     /// The bytes that the labels may take as numbers.
     pub(super) room: u64,
+}
+
+impl<'a> LabelSource<'a> {
+    /// The array of this name.
+    pub(super) fn of_array(path: &'a Path, name: &'a str, is_table: bool, room: u64) -> Self {
+        LabelSource {
+            path,
+            what: name,
+            lines: None,
+            is_table,
+            room,
+        }
+    }
+
+    /// A row in words.
+    fn place(&self, row: usize) -> String {
+        match self.lines {
+            Some(lines) => format!("line {}", lines.get(row).unwrap_or(0)),
+            None => format!("array {}, position {row}", self.what),
+        }
+    }
+
+    /// One-hot columns of an array are classes, if the user does not say otherwise.
+    fn is_array(&self) -> bool {
+        self.lines.is_none()
+    }
 }
 
 /// What labels mean. The training part says it, and the other parts are read by it.
@@ -104,13 +129,7 @@ impl LabelColumns<'_> {
         let [column] = &self.columns[..] else {
             return self.suggested_by_several();
         };
-        let LabelSource {
-            path,
-            what,
-            place,
-            is_table,
-            ..
-        } = self.source;
+        let LabelSource { path, what, .. } = self.source;
         let (rows, names) = (column.len(), column.distinct());
         let is_number = column.check_finite().is_ok();
         let fraction = column.first_fraction();
@@ -120,7 +139,7 @@ impl LabelColumns<'_> {
         if let Some((row, number)) = fraction {
             let found = format!("{number} in {what}, which has words too");
             let expected = "classes (words, or whole numbers that repeat) or numbers alone";
-            return Err(Error::format(path, place(row), expected, found));
+            return Err(Error::format(path, self.source.place(row), expected, found));
         }
         let most = (rows / 10).max(20);
         let like_number = column
@@ -129,29 +148,28 @@ impl LabelColumns<'_> {
         if let Some((row, word)) = like_number.filter(|_| names > most) {
             let found = format!("\"{word}\" in {what}; {NUMBERS_ARE_PLAIN}");
             let expected = "classes: words, or whole numbers that repeat";
-            return Err(Error::format(path, place(*row), expected, found));
+            return Err(Error::format(
+                path,
+                self.source.place(*row),
+                expected,
+                found,
+            ));
         }
-        if is_number && names > most && (is_table || column.has_too_many_names()) {
+        if is_number && names > most && (self.source.is_table || column.has_too_many_names()) {
             let found = format!(
                 "{names} different whole numbers in {rows} rows of {what}, more than {most}: numbers to predict \
                  (--task regression), classes (--task classification), or an identifier (--label names another column)"
             );
             let expected = "classes: words, or whole numbers that repeat";
             let row = column.row_of_distinct(most + 1);
-            return Err(Error::format(path, place(row), expected, found));
+            return Err(Error::format(path, self.source.place(row), expected, found));
         }
         Ok(Task::Classification)
     }
 
     fn suggested_by_several(&self) -> Result<Task> {
-        let LabelSource {
-            path,
-            what,
-            place,
-            is_array,
-            ..
-        } = self.source;
-        if is_array && self.one_hot().is_some() {
+        let LabelSource { path, what, .. } = self.source;
+        if self.source.is_array() && self.one_hot().is_some() {
             return Ok(Task::Classification);
         }
         let wrong = self
@@ -175,7 +193,7 @@ impl LabelColumns<'_> {
             false => "--label names the columns",
         };
         let found = format!("{value} in {what}; {hint}");
-        Err(Error::format(path, place(row), expected, found))
+        Err(Error::format(path, self.source.place(row), expected, found))
     }
 
     /// The class of each row, if each has a single 1 among zeros.
@@ -192,7 +210,7 @@ impl LabelColumns<'_> {
             let is_one = |&column: &usize| self.columns[column].number(row) == 1.0;
             let mut ones = (0..self.columns.len()).filter(is_one);
             let class = ones.next().filter(|_| ones.next().is_none())?;
-            match self.source.is_array {
+            match self.source.is_array() {
                 true => classes.push_number(class as f64),
                 false => classes.push_word(&self.names[class]),
             }
@@ -202,13 +220,7 @@ impl LabelColumns<'_> {
 
     /// One column of classes.
     fn into_classes(mut self) -> Result<LabelColumn> {
-        let LabelSource {
-            path,
-            what,
-            place,
-            is_table,
-            ..
-        } = self.source;
+        let LabelSource { path, what, .. } = self.source;
         if self.columns.len() > 1 {
             return self.one_hot().ok_or_else(|| {
                 let expected = "one label column, or columns with a single 1 among zeros in each row (one-hot)";
@@ -217,7 +229,7 @@ impl LabelColumns<'_> {
             });
         }
         let column = self.columns.pop().unwrap_or_default();
-        let limit = if is_table {
+        let limit = if self.source.is_table {
             MAX_TABLE_CLASSES
         } else {
             super::MAX_CLASSES
@@ -226,7 +238,7 @@ impl LabelColumns<'_> {
             let found = format!(
                 "more, the next in {}: it looks like an identifier, free text or numbers to predict; another label \
                  column is chosen by --label, another task by --task",
-                place(column.row_of_distinct(limit + 1))
+                self.source.place(column.row_of_distinct(limit + 1))
             );
             let expected = format!("at most {limit} classes in {what}");
             return Err(Error::format(path, "labels", expected, found));
@@ -247,7 +259,7 @@ impl LabelColumns<'_> {
                     _ => String::new(),
                 };
                 let found = format!("{found} in \"{name}\", with --task {}{hint}", task.name());
-                Error::format(self.source.path, (self.source.place)(row), expected, found)
+                Error::format(self.source.path, self.source.place(row), expected, found)
             })?;
         }
         let columns = self.columns.len();
@@ -301,15 +313,19 @@ mod tests {
         wanted: Option<Task>,
         is_array: bool,
     ) -> Result<(Task, Labels), String> {
+        let lines = (!is_array).then(|| {
+            let mut lines = RowLines::default();
+            (0..columns[0].len() as u64).for_each(|line| lines.push(line));
+            lines
+        });
         let train = LabelColumns {
             columns: columns.iter().map(|cells| column(cells)).collect(),
             names: (0..columns.len()).map(|i| format!("c{i}")).collect(),
             source: LabelSource {
                 path: Path::new("t.csv"),
                 what: "column y",
-                place: &|row| format!("row {row}"),
+                lines: lines.as_ref(),
                 is_table: true,
-                is_array,
                 room: u64::MAX,
             },
         };
@@ -329,7 +345,7 @@ mod tests {
         let many: Vec<String> = (0..21).map(|i| i.to_string()).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         let error = task(&[&many]).unwrap_err();
-        for word in ["21 different", "row 20", "--task regression", "--label"] {
+        for word in ["21 different", "line 20", "--task regression", "--label"] {
             assert!(error.contains(word), "{error}");
         }
         assert_eq!(task(&[&many[..20]]), Ok(Task::Classification));
@@ -344,7 +360,7 @@ mod tests {
         assert!(error.contains("without signs"), "{error}");
         let error = task(&[&["1.5", "x", "2"]]).unwrap_err();
         assert!(
-            error.contains("row 0") && error.contains("words"),
+            error.contains("line 0") && error.contains("words"),
             "{error}"
         );
     }
@@ -355,7 +371,7 @@ mod tests {
         assert_eq!(task(&[&["0", "1"], &["1", "2.5"]]), Ok(Task::Regression));
         let error = task(&[&["0", "1"], &["1", "3"]]).unwrap_err();
         assert!(
-            error.contains("row 1") && error.contains("--task regression"),
+            error.contains("line 1") && error.contains("--task regression"),
             "{error}"
         );
         assert!(
@@ -374,14 +390,14 @@ mod tests {
         let refused = |columns: &[&[&str]], task| meaning(columns, Some(task), false).unwrap_err();
         let error = refused(&[&["1", "x"]], Task::Regression);
         assert!(
-            error.contains("row 1") && error.contains("\"x\""),
+            error.contains("line 1") && error.contains("\"x\""),
             "{error}"
         );
         let error = refused(&[&["1", "inf"]], Task::Regression);
-        assert!(error.contains("row 1") && error.contains("inf"), "{error}");
+        assert!(error.contains("line 1") && error.contains("inf"), "{error}");
         let error = refused(&[&["1", "2"]], Task::Multilabel);
         assert!(
-            error.contains("row 1") && error.contains("found 2"),
+            error.contains("line 1") && error.contains("found 2"),
             "{error}"
         );
         let error = refused(&[&["1", "1"], &["0", "1"]], Task::Classification);
@@ -390,7 +406,7 @@ mod tests {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let error = refused(&[&words], Task::Classification);
         assert!(
-            error.contains("at most 1000") && error.contains("row 1000"),
+            error.contains("at most 1000") && error.contains("line 1000"),
             "{error}"
         );
         assert_eq!(task(&[&words[..1000]]), Ok(Task::Classification));

@@ -124,9 +124,8 @@ fn meaning(bytes: &[u8]) -> Result<(LabelMeaning, Labels)> {
     let source = LabelSource {
         path: Path::new("a.npz"),
         what: "y",
-        place: &|row| format!("position {row}"),
+        lines: None,
         is_table: false,
-        is_array: true,
         room: u64::MAX,
     };
     let columns = LabelColumns {
