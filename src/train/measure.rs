@@ -17,11 +17,11 @@ pub(super) fn always_measured(task: Task) -> Vec<Metric> {
         .collect()
 }
 
-/// Evaluates a network on rows of samples, which are those of `rows`: loss and accuracy, and these metrics.
+/// Evaluates a network on rows of samples: loss and accuracy, and these metrics.
 pub(super) fn measure<B: Backend>(
     mlp: &mut Mlp<B>,
     feed: &mut Feed<B>,
-    (samples, places): (&Samples, &[u32]),
+    samples: &Samples,
     rows: &Rows<B>,
     plain: &Loss,
     metrics: &[Metric],
@@ -30,7 +30,7 @@ pub(super) fn measure<B: Backend>(
     let seen = predictions.as_mut();
     let mut evaluation = model::evaluate(mlp, feed, samples, rows, plain, seen)?;
     if let Some(predictions) = predictions {
-        let labels = samples.labels.select(places);
+        let labels = samples.labels.select(rows.order());
         let value = |&metric: &Metric| Some((metric, predictions.metric(metric, &labels)?));
         evaluation.extend(metrics.iter().filter_map(value));
     }

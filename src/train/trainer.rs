@@ -151,6 +151,7 @@ impl<B: Backend> Trainer<B> {
         let data = data.with_classes(classes(&config, init_from));
         let split = config.split(&data);
         monitor::check(&config, &data, &split)?;
+        check_weights(&data, &split)?;
         config
             .augment
             .check(data.image)
@@ -403,12 +404,10 @@ impl<B: Backend> Trainer<B> {
             return Ok(None);
         };
         let samples = self.data.validation();
-        let known = known_rows(samples, &self.split.validation, self.mlp.spec().outputs);
         let mut metrics = always_measured(self.config.task);
         metrics.extend(self.config.measured_on_request());
         let (mlp, feed, plain) = (&mut self.mlp, &mut self.feed, self.config.loss.plain());
-        let part = (samples, &known[..]);
-        let evaluation = measure(mlp, feed, part, rows, &plain, &metrics)?;
+        let evaluation = measure(mlp, feed, samples, rows, &plain, &metrics)?;
         let all = self.split.validation.len();
         Ok(Some(with_errors(evaluation, rows.len(), all)))
     }
@@ -478,15 +477,27 @@ impl<B: Backend> Trainer<B> {
             0 => Evaluation::new([(Metric::Accuracy, 0.0)]),
             count => {
                 let (mlp, feed, plain) = (&mut self.mlp, &mut self.feed, self.config.loss.plain());
-                let rows = feed.rows(mlp.backend(), test, known.clone())?;
+                let rows = feed.rows(mlp.backend(), test, known)?;
                 let metrics = always_measured(self.config.task);
-                let known = measure(mlp, feed, (test, &known), &rows, &plain, &metrics)?;
+                let known = measure(mlp, feed, test, &rows, &plain, &metrics)?;
                 with_errors(known, count, all.len())
             }
         };
         self.mlp.load(&last.0, &last.1)?;
         self.best = Some(best);
         Ok(Some(evaluation))
+    }
+}
+
+/// Checks that a sample of the training part counts.
+fn check_weights(data: &Dataset, split: &Split) -> Result<()> {
+    let counts = |weights: &[f64]| split.train.iter().any(|&row| weights[row as usize] > 0.0);
+    match &data.train.weights {
+        Some(weights) if !counts(weights) => {
+            let message = "expected a weight above 0 in the training part, found none";
+            Err(setting_error("data.weight", message))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -6,6 +6,7 @@ mod bench;
 mod completions;
 mod eval;
 mod file_forms;
+mod folds;
 mod foreign_journals;
 mod golden;
 mod gradcheck;

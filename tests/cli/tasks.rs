@@ -38,13 +38,14 @@ fn table(rows: usize) -> String {
     text
 }
 
-fn with_table() -> Chainrule {
+/// The program, with the table `t.csv` in its folder.
+pub(crate) fn with_table() -> Chainrule {
     let program = Chainrule::new();
     program.write("t.csv", table(300));
     program
 }
 
-const Y: [&str; 4] = ["--label", "y", "--drop", "z,hot,wet,w"];
+pub(crate) const Y: [&str; 4] = ["--label", "y", "--drop", "z,hot,wet,w"];
 const BOTH: [&str; 4] = ["--label", "y,z", "--drop", "hot,wet,w"];
 const LABELS: [&str; 4] = ["--label", "hot,wet", "--drop", "y,z,w"];
 
@@ -58,7 +59,7 @@ fn train(program: &Chainrule, out: &str, args: &[&str]) -> Value {
 }
 
 /// The lines of a run's metrics, without its times.
-fn records(program: &Chainrule, run: &str) -> Vec<Value> {
+pub(crate) fn records(program: &Chainrule, run: &str) -> Vec<Value> {
     let text = fs::read_to_string(program.path(run).join("metrics.jsonl")).unwrap();
     let record = |line: &str| {
         let mut record: Value = serde_json::from_str(line).unwrap();
@@ -293,6 +294,30 @@ fn equal_weights_change_nothing() {
 #[test]
 fn columns_that_are_no_weights_are_refused() {
     let program = with_table();
+    // The only row that counts validates with some seeds.
+    let rows: String = (0..5)
+        .map(|i| format!("{i},{i}.5,{}\n", u8::from(i == 0)))
+        .collect();
+    program.write("few.csv", format!("x,y,w\n{rows}"));
+    let with_seed = |seed: u32| {
+        let fixed = [
+            "train", "--data", "few.csv", "--label", "y", "--weight", "w",
+        ];
+        let seed = seed.to_string();
+        let more = ["--seed", &seed, "--epochs", "1", "--quiet", "--out", &seed];
+        program.run(&[&fixed[..], &more].concat())
+    };
+    let outputs: Vec<_> = (0..12).map(with_seed).collect();
+    let refused = outputs.iter().filter(|output| output.code == 2);
+    assert!((1..12).contains(&refused.clone().count()));
+    for output in refused {
+        assert!(
+            output
+                .stderr
+                .contains("weight above 0 in the training part"),
+            "{output:?}"
+        );
+    }
     program.refused(
         &[
             "train", "--data", "t.csv", "--label", "y", "--weight", "nope",
@@ -462,6 +487,31 @@ fn arrays_hold_values_too() {
     }
 }
 
+/// A label that is wrong is named by its own array.
+#[test]
+fn labels_of_other_parts_are_named() {
+    use crate::support::npy;
+    let program = Chainrule::new();
+    let x: Vec<u8> = (0..8)
+        .flat_map(|i: u8| f32::from(i).to_le_bytes())
+        .collect();
+    let numbers = |values: &[f64]| -> Vec<u8> {
+        let bytes: Vec<u8> = values.iter().flat_map(|y| y.to_le_bytes()).collect();
+        npy("<f8", &[values.len() / 2, 2], &bytes)
+    };
+    program.write("d/x.npy", npy("<f4", &[4, 2], &x));
+    program.write("d/x_val.npy", npy("<f4", &[2, 2], &x[..16]));
+    program.write(
+        "d/y.npy",
+        numbers(&[0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0, 0.0]),
+    );
+    program.write("d/y_val.npy", numbers(&[0.0, 1.0, 1.0, 3.0]));
+    program.refused(
+        &["train", "--data", "d"],
+        &["array y_val, position 1", "0 or 1", "found 3"],
+    );
+}
+
 #[test]
 fn searches_and_sweeps_go_by_the_metric_of_the_task() {
     let program = with_table();
@@ -522,69 +572,4 @@ fn gradients_of_embeddings_and_members_agree() {
         &["gradcheck", "--embed", "piecewise"],
         &["model.embed (--embed)", "--data"],
     );
-}
-
-#[test]
-fn folds_are_runs_under_one_folder() {
-    let program = with_table();
-    let fixed = [
-        "train", "--data", "t.csv", "--id", "id", "--out", "cv", "--folds", "3", "--widths", "8",
-        "--epochs", "4",
-    ];
-    let args = [&fixed[..], &Y].concat();
-    let summary = program.json(&[&args[..], &["--json", "--quiet"]].concat());
-    let folds = summary["folds"].as_array().unwrap();
-    assert_eq!(folds.len(), 3);
-    let values: Vec<f64> = folds.iter().map(|fold| number(&fold["val_rmse"])).collect();
-    let mean = number(&summary["metrics"]["val_rmse"]["mean"]);
-    assert!(
-        (values.iter().sum::<f64>() / 3.0 - mean).abs() < 1e-9 * mean,
-        "{summary}"
-    );
-    assert!(folds.iter().all(|fold| fold["test_rmse"].is_null()));
-    let samples: f64 = folds.iter().map(|fold| number(&fold["val_samples"])).sum();
-    assert_eq!(samples, 300.0);
-    // Nothing is left to do, and the result is the same.
-    let again = program.json(&["train", "--resume", "cv", "--json", "--quiet"]);
-    assert_eq!(again["metrics"], summary["metrics"]);
-    // A fold that is gone is trained again, with the same numbers.
-    let before = records(&program, "cv/fold-2");
-    fs::remove_dir_all(program.path("cv/fold-2")).unwrap();
-    program.json(&["train", "--resume", "cv", "--json", "--quiet"]);
-    assert_eq!(records(&program, "cv/fold-2"), before);
-
-    let all = program.json(&["predict", "--model", "cv", "t.csv", "--json"]);
-    let each: Vec<Value> = (1..=3)
-        .map(|fold| {
-            program.json(&[
-                "predict",
-                "--model",
-                &format!("cv/fold-{fold}"),
-                "t.csv",
-                "--json",
-            ])
-        })
-        .collect();
-    for row in [0, 7, 299] {
-        let value = |found: &Value| numbers(&found["predictions"][row]["values"])[0];
-        let mean = each.iter().map(value).sum::<f64>() / 3.0;
-        assert!((value(&all) - mean).abs() < 1e-9 * mean.abs(), "{row}");
-    }
-    program.refused(&["eval", "--model", "cv"], &["fold-1", "predict"]);
-    program.refused(&args, &["in use", "--resume"]);
-    program.refused(&["train", "--resume", "cv", "--folds", "4"], &["folds"]);
-    let search = [
-        "search", "--data", "t.csv", "--folds", "3", "--width", "4..8", "--trials", "1",
-    ];
-    program.refused(&search, &["data.folds (--folds)", "only train"]);
-    let both = [
-        "train",
-        "--data",
-        "t.csv",
-        "--folds",
-        "3",
-        "--validation",
-        "0.2",
-    ];
-    program.refused(&both, &["either folds or a validation share"]);
 }
