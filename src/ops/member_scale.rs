@@ -23,11 +23,15 @@
 //! So no gradient of a scaled input is needed for dr, and a step of a member costs as much as one of a plain network.
 //!
 //! W lies in panels of P outputs, `[⌈out/P⌉][in][P]`; with P = 1 it is row-major. The sum over outputs runs in 16
-//! lanes, output o in lane o mod 16, which [`reduce::sum`] joins: the bits do not depend on P.
+//! lanes, output o in lane o mod 16, anew for each [`GROUP`] of outputs, so that threads can share the groups. Then the
+//! groups' lanes are added in order, and [`reduce::sum`] joins them. So neither P nor threads change a bit.
 
 use super::reduce;
 use crate::real::Real;
 use crate::simd::{self, LANES};
+
+/// Outputs that are summed in one go.
+pub const GROUP: usize = 4 * LANES;
 
 /// `$W_m = W \circ \mathbf{1} r_m^\top$` in panels of P outputs; overwritten.
 pub fn scale_weights<R: Real, const P: usize>(scaled: &mut [R], w: &[R], r: &[R]) {
@@ -61,18 +65,23 @@ pub fn scale_weights_backward<R: Real>([dw, dr]: [&mut [R]; 2], g: &[R], w: &[R]
         "as W and r"
     );
     for (k, dr) in dr.iter_mut().enumerate() {
-        let mut lanes = [R::ZERO; LANES];
-        for (o, at) in (k..w.len()).step_by(inputs).enumerate() {
-            dw[at] += g[at] * r[k];
-            lanes[o % LANES] += g[at] * w[at];
+        let mut total = [R::ZERO; LANES];
+        for group in (k..w.len()).step_by(GROUP * inputs) {
+            let mut lanes = [R::ZERO; LANES];
+            let places = (group..w.len()).step_by(inputs).take(GROUP);
+            for (o, at) in places.enumerate() {
+                dw[at] += g[at] * r[k];
+                lanes[o % LANES] += g[at] * w[at];
+            }
+            reduce::add_rows(&lanes, &mut total);
         }
-        *dr = reduce::sum(&lanes);
+        *dr = reduce::sum(&total);
     }
 }
 
 /// [`scale_weights_backward`] for some inputs and a panel of 16 outputs, all `[inputs, 16]`.
 ///
-/// `lanes` are the sums that become `$dr_m$`, to which those over these outputs are added.
+/// `lanes` are the sums of its [`GROUP`] of outputs, to which those over these are added; [`join_lanes`] ends them.
 pub fn scale_panel_backward<R: Real>([dw, lanes]: [&mut [R]; 2], g: &[R], w: &[R], r: &[R]) {
     let ((dw, _), (lanes, _)) = (dw.as_chunks_mut::<LANES>(), lanes.as_chunks_mut::<LANES>());
     let ((g, _), (w, _)) = (g.as_chunks::<LANES>(), w.as_chunks::<LANES>());
@@ -91,6 +100,17 @@ pub fn scale_panel_backward<R: Real>([dw, lanes]: [&mut [R]; 2], g: &[R], w: &[R
             }
         },
     );
+}
+
+/// From the groups' lanes `[groups, inputs, 16]` to `$dr_m$` of the inputs from `first` on.
+pub fn join_lanes<R: Real>(dr: &mut [R], lanes: &[R], inputs: usize, first: usize) {
+    for (k, dr) in dr.iter_mut().enumerate() {
+        let mut total = [R::ZERO; LANES];
+        for group in lanes.chunks_exact(inputs * LANES) {
+            reduce::add_rows(&group[(first + k) * LANES..][..LANES], &mut total);
+        }
+        *dr = reduce::sum(&total);
+    }
 }
 
 #[cfg(test)]
@@ -117,10 +137,10 @@ mod tests {
         assert_eq!(in_panels, panels(scaled));
     }
 
-    /// 37 outputs row-major, and in panels filled up with zeros: the same bits.
+    /// 137 outputs row-major, and in panels filled up with zeros: the same bits.
     #[test]
     fn the_layout_changes_no_bit() {
-        let (inputs, outputs) = (5, 37);
+        let (inputs, outputs) = (5, 137);
         let single = |salt| -> Vec<f32> {
             let numbers = numbers(inputs * outputs, salt);
             numbers.into_iter().map(|x| x as f32).collect()
@@ -136,21 +156,28 @@ mod tests {
             };
             (0..outputs).step_by(LANES).map(panel).collect()
         };
-        let (mut expected, mut lanes) = (panels(&dw), vec![0.0; inputs * LANES]);
-        for (dw, (g, w)) in expected.iter_mut().zip(panels(&g).iter().zip(&panels(&w))) {
-            scale_panel_backward([dw, &mut lanes], g, w, r);
+        let mut expected = panels(&dw);
+        let mut lanes = vec![0.0; outputs.div_ceil(GROUP) * inputs * LANES];
+        for (p, dw) in expected.iter_mut().enumerate() {
+            let (g, w) = (&panels(&g)[p], &panels(&w)[p]);
+            let group = p * LANES / GROUP * inputs * LANES;
+            let lanes = &mut lanes[group..][..inputs * LANES];
+            scale_panel_backward([dw, lanes], g, w, r);
         }
         let mut dr = vec![f32::NAN; inputs];
         scale_weights_backward([&mut dw, &mut dr], &g, &w, r);
         let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<u32>>();
         assert_eq!(bits(&expected.concat()), bits(&panels(&dw).concat()));
-        let sums: Vec<f32> = lanes.chunks(LANES).map(reduce::sum).collect();
-        assert_eq!(bits(&dr), bits(&sums));
+        let mut joined = vec![f32::NAN; inputs];
+        let (before, after) = joined.split_at_mut(2);
+        join_lanes(before, &lanes, inputs, 0);
+        join_lanes(after, &lanes, inputs, 2);
+        assert_eq!(bits(&dr), bits(&joined));
     }
 
     #[test]
     fn gradients_against_central_differences() {
-        for (inputs, outputs) in [(1, 1), (3, 2), (1, 17), (7, 33)] {
+        for (inputs, outputs) in [(1, 1), (3, 2), (1, 17), (7, 33), (2, 67)] {
             let (w, r) = (numbers(inputs * outputs, 1), numbers(inputs, 2));
             let g = numbers(inputs * outputs, 3);
             let forward = |w: &[f64], r: &[f64]| {

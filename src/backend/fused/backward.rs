@@ -16,7 +16,7 @@ use crate::gemm::{Operand, PANEL, Pair, PanelProducts, WeightTile};
 use crate::ops::activation::activation_backward;
 use crate::ops::batch_norm::batch_norm_backward;
 use crate::ops::dropout;
-use crate::ops::member_scale::scale_panel_backward;
+use crate::ops::member_scale::{self, join_lanes, scale_panel_backward};
 use crate::ops::reduce;
 use crate::optim::StepRule;
 use crate::threads::SharedSlice;
@@ -26,6 +26,9 @@ use crate::threads::team::Member;
 ///
 /// On two threads a step of 16 rows gained an eighth by it, one of 100 rows lost a twentieth.
 const FEW_ROWS: usize = 32;
+
+/// Panels of outputs whose part of a scale's gradient one member sums.
+const GROUP: usize = member_scale::GROUP / PANEL;
 
 /// What all members share during a backward. Every activation is in panels of `rows` rows.
 struct BackwardPass<'a> {
@@ -215,6 +218,10 @@ impl BackwardPass<'_> {
             member.barrier();
         }
         self.weights(operands, member);
+        if let Some(scale) = &self.block.scale {
+            member.barrier();
+            self.scale(scale, member.share(self.block.inputs));
+        }
     }
 
     /// Where a panel lies.
@@ -272,10 +279,8 @@ impl BackwardPass<'_> {
     fn weights<E: Operand>(&self, operands: &BackwardOperands<'_, E>, member: Member<'_>) {
         let (inputs, outputs) = (panels(self.block.inputs), panels(self.block.outputs));
         let few_rows = self.rows <= FEW_ROWS && by_columns(outputs, &member);
-        // The gradient of a scale is a sum over all outputs of an input.
-        let by_outputs = self.block.scale.is_none() && (few_rows || outputs >= inputs);
-        let (inputs, outputs) = if by_outputs {
-            (0..inputs, member.share(outputs))
+        let (inputs, outputs) = if few_rows || outputs >= inputs {
+            (0..inputs, self.own_outputs(outputs, member))
         } else {
             (member.share(inputs), 0..outputs)
         };
@@ -311,17 +316,26 @@ impl BackwardPass<'_> {
         }
     }
 
+    /// A member's part of these panels of outputs; with a scale whole groups.
+    fn own_outputs(&self, panels: usize, member: Member<'_>) -> Range<usize> {
+        if self.block.scale.is_none() {
+            return member.share(panels);
+        }
+        let groups = member.share(panels.div_ceil(GROUP));
+        groups.start * GROUP..panels.min(groups.end * GROUP)
+    }
+
     /// From a tile of the scaled W's gradient to W's, and to the sums of the scale's.
     fn unscale(&self, scale: &Range<usize>, place: Range<usize>, tile: WeightTile<'_>) {
         let first = tile.input * PANEL;
         let (start, count) = (scale.start + first, tile.gradient.len() / PANEL);
-        let lanes = first * PANEL..(first + count) * PANEL;
-        // SAFETY: weights and inputs that are this member's alone; parameters are only read.
-        let (dw, lanes, dr, w, r) = unsafe {
+        let group = tile.output / GROUP * panels(self.block.inputs) * PANEL;
+        let lanes = (group + first) * PANEL..(group + first + count) * PANEL;
+        // SAFETY: weights and lanes that are this member's alone; parameters are only read.
+        let (dw, lanes, w, r) = unsafe {
             (
                 self.grads.part(place.clone()),
                 self.lanes.part(lanes),
-                self.grads.part(start..start + count),
                 self.params.read(place),
                 self.params.read(start..start + count),
             )
@@ -329,15 +343,23 @@ impl BackwardPass<'_> {
         if !self.adds {
             dw.fill(0.0);
         }
-        if tile.output == 0 {
+        if tile.output.is_multiple_of(GROUP) {
             lanes.fill(0.0);
         }
         scale_panel_backward([dw, lanes], tile.gradient, w, r);
-        if tile.output + 1 == panels(self.block.outputs) {
-            for (dr, lanes) in dr.iter_mut().zip(lanes.chunks_exact(PANEL)) {
-                *dr = reduce::sum(lanes);
-            }
-        }
+    }
+
+    /// The gradient of the scale of these inputs, from the sums of all groups.
+    fn scale(&self, scale: &Range<usize>, own: Range<usize>) {
+        let inputs = panels(self.block.inputs) * PANEL;
+        let groups = panels(self.block.outputs).div_ceil(GROUP);
+        let place = scale.start + own.start..scale.start + own.end;
+        // SAFETY: inputs of this member alone; after the barrier no member writes lanes.
+        let (dr, lanes) = unsafe {
+            let lanes = self.lanes.read(0..groups * inputs * PANEL);
+            (self.grads.part(place), lanes)
+        };
+        join_lanes(dr, lanes, inputs, own.start);
     }
 
     /// Asks for the next batch's pixels of a panel of inputs, which this member will convert.

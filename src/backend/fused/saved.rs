@@ -5,6 +5,7 @@ use super::layout::panels;
 use super::rounded::Rounded;
 use crate::backend::{Block, Hidden};
 use crate::gemm::PANEL;
+use crate::ops::member_scale::GROUP;
 
 /// What a block's forward keeps.
 #[derive(Debug)]
@@ -12,7 +13,7 @@ pub struct FusedSaved {
     pub(super) values: SavedValues,
     /// X and dY for products in bf16.
     pub(super) rounded: Rounded,
-    /// Sums that become the gradient of a scale, `[inputs][16]`, whole panels of inputs.
+    /// Sums that become the gradient of a scale, `[groups][inputs][16]`, whole panels of inputs.
     pub(super) lanes: Buffer,
     /// The gradient of a first block's input in panels; made when it is first wanted.
     pub(super) dx: Buffer,
@@ -67,7 +68,7 @@ impl FusedSaved {
         FusedSaved {
             values,
             rounded,
-            lanes: scaled(panels(block.inputs) * PANEL * PANEL),
+            lanes: scaled(block.outputs.div_ceil(GROUP) * panels(block.inputs) * PANEL * PANEL),
             dx: Buffer::default(),
         }
     }
