@@ -5,6 +5,7 @@
 //! 24 independent chains keep four multiply-add units of latency 4 busy, with some to spare.
 
 use core::arch::aarch64::*;
+use core::arch::asm;
 
 use super::call::{KernelCall, heights};
 use super::tile::{Accumulator, Multiplicand, rows_of_tiles, tile};
@@ -51,6 +52,14 @@ impl Multiplicand for float32x4_t {
     unsafe fn mul_add(self, x: Self, sum: Self) -> Self {
         // SAFETY: as above.
         unsafe { vfmaq_f32(sum, x, self) }
+    }
+
+    /// Keeps the loads of the next step behind this one. With those of four steps at once the compiler would run out of
+    /// registers, and keep sums in memory.
+    #[inline(always)]
+    fn end_step() {
+        // SAFETY: it is empty. As it might write memory, no load moves across it.
+        unsafe { asm!("", options(nostack, preserves_flags)) };
     }
 }
 

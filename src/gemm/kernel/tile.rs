@@ -34,6 +34,9 @@ pub(super) trait Multiplicand: Copy {
     unsafe fn load(from: *const Self::Operand) -> Self;
     /// `self · x + sum`, each product of two numbers added with one rounding.
     unsafe fn mul_add(self, x: Self, sum: Self::Accumulator) -> Self::Accumulator;
+    /// Runs after each step of k.
+    #[inline(always)]
+    fn end_step() {}
 }
 
 /// Tiles of up to `$rows` rows and `$vectors` vectors through all rows of a product, in its panels from `$first` on.
@@ -232,4 +235,5 @@ unsafe fn step<F: Multiplicand, const ROWS: usize, const VECTORS: usize>(
             }
         }
     }
+    F::end_step();
 }
