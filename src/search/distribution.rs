@@ -184,7 +184,8 @@ impl Distribution {
     }
 
     /// The value at the share `unit` in [0, 1) of the distribution. Uniform shares give draws from the distribution.
-    /// Steps and whole numbers get cells of one size, in the logarithm if it is one.
+    /// Steps and whole numbers get cells of one size, in the logarithm if it is one. The logarithm is the portable
+    /// library's, so that a search draws the same values on every machine.
     pub fn quantile(&self, unit: f64) -> f64 {
         let between = |low: f64, high: f64| low + unit * (high - low);
         match *self {
@@ -193,7 +194,7 @@ impl Distribution {
                 high,
                 log,
                 step: None,
-            } if log => between(low.ln(), high.ln()).exp().clamp(low, high),
+            } if log => libm::exp(between(libm::log(low), libm::log(high))).clamp(low, high),
             Distribution::Float {
                 low,
                 high,
@@ -216,10 +217,8 @@ impl Distribution {
                 ..
             } => {
                 let (low, high) = (low as f64, high as f64);
-                between((low - 0.5).ln(), (high + 0.5).ln())
-                    .exp()
-                    .round()
-                    .clamp(low, high)
+                let drawn = between(libm::log(low - 0.5), libm::log(high + 0.5));
+                libm::exp(drawn).round().clamp(low, high)
             }
             Distribution::Int {
                 low, high, step, ..

@@ -18,7 +18,7 @@ pub(crate) unsafe fn transpose(
     to: *mut f32,
     to_row: isize,
 ) {
-    let matrix = Blocks {
+    let matrix = SquareBlocks {
         counts: [rows / BLOCK, columns / BLOCK],
         from,
         from_row,
@@ -38,7 +38,7 @@ pub(crate) unsafe fn transpose(
 }
 
 /// A matrix and where its transpose goes, cut into blocks.
-struct Blocks {
+struct SquareBlocks {
     counts: [usize; 2],
     from: *const f32,
     from_row: isize,
@@ -48,21 +48,21 @@ struct Blocks {
 
 /// A block of [`BLOCK`] × [`BLOCK`] numbers, and where its transpose goes.
 #[derive(Clone, Copy)]
-struct Block {
+struct SquareBlock {
     from: *const f32,
     from_row: isize,
     to: *mut f32,
     to_row: isize,
 }
 
-impl Blocks {
+impl SquareBlocks {
     #[inline(always)]
-    fn each(&self, transpose: impl Fn(Block)) {
+    fn each(&self, transpose: impl Fn(SquareBlock)) {
         let [rows, columns] = self.counts;
         for i in 0..rows {
             for j in 0..columns {
                 let (i, j) = ((i * BLOCK) as isize, (j * BLOCK) as isize);
-                transpose(Block {
+                transpose(SquareBlock {
                     from: self.from.wrapping_offset(i * self.from_row + j),
                     to: self.to.wrapping_offset(j * self.to_row + i),
                     from_row: self.from_row,
@@ -75,7 +75,7 @@ impl Blocks {
 
 /// # Safety
 /// The block is readable and its transpose writable.
-unsafe fn transpose_portable(block: Block) {
+unsafe fn transpose_portable(block: SquareBlock) {
     for i in 0..BLOCK as isize {
         for j in 0..BLOCK as isize {
             // SAFETY: the caller's promise.
@@ -90,12 +90,12 @@ unsafe fn transpose_portable(block: Block) {
 mod x86 {
     use core::arch::x86_64::*;
 
-    use super::{Block, Blocks};
+    use super::{SquareBlock, SquareBlocks};
 
     /// # Safety
     /// The blocks are readable and their transposes writable, and the processor has AVX2.
     #[target_feature(enable = "avx2")]
-    pub(super) unsafe fn blocks(blocks: &Blocks) {
+    pub(super) unsafe fn blocks(blocks: &SquareBlocks) {
         // SAFETY: the caller's promise.
         blocks.each(|block| unsafe { transpose(block) });
     }
@@ -106,7 +106,7 @@ mod x86 {
     /// As for a block of [`blocks`].
     #[inline]
     #[target_feature(enable = "avx2")]
-    unsafe fn transpose(block: Block) {
+    unsafe fn transpose(block: SquareBlock) {
         // SAFETY: the caller's promise.
         unsafe {
             let row = |i: isize| _mm256_loadu_ps(block.from.offset(i * block.from_row));
@@ -137,14 +137,14 @@ mod x86 {
 mod neon {
     use core::arch::aarch64::*;
 
-    use super::Block;
+    use super::SquareBlock;
 
     /// Four quarters of 4 × 4: pairs, then halves, two layers of 4 shuffles each.
     ///
     /// # Safety
     /// The block is readable and its transpose writable.
     #[inline]
-    pub(super) unsafe fn transpose(block: Block) {
+    pub(super) unsafe fn transpose(block: SquareBlock) {
         for (i, j) in [(0, 0), (0, 4), (4, 0), (4, 4)] {
             // SAFETY: the caller's promise.
             unsafe {

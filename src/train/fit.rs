@@ -65,7 +65,12 @@ impl<'a> Start<'a> {
             run_dir: run_dir.map(|r| r.run().path()),
             is_unlocked: run_dir.is_some_and(|r| !r.is_exclusive()),
             progress: &trainer.progress,
-            notices: [&trainer.config().notices, trainer.fitted().notices()].concat(),
+            notices: [
+                &trainer.config().notices,
+                trainer.fitted().notices(),
+                &slow_products(),
+            ]
+            .concat(),
             drops_single_leftover: trainer.drops_single_leftover(),
         }
     }

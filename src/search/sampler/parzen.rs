@@ -97,7 +97,7 @@ impl<'a> Parzen<'a> {
                 .zip(point)
                 .map(|(kernels, &x)| match kernels {
                     ParameterKernels::Categorical(probabilities) => {
-                        probabilities[k][x as usize].ln()
+                        libm::log(probabilities[k][x as usize])
                     }
                     ParameterKernels::Numeric {
                         range,
@@ -105,16 +105,12 @@ impl<'a> Parzen<'a> {
                         deviations,
                     } => range.ln(x, means[k], deviations[k]),
                 });
-            self.weights[k].ln() + parts.sum::<f64>()
+            libm::log(self.weights[k]) + parts.sum::<f64>()
         };
         let parts: Vec<f64> = (0..self.weights.len()).map(component).collect();
         let largest = parts.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        largest
-            + parts
-                .iter()
-                .map(|part| (part - largest).exp())
-                .sum::<f64>()
-                .ln()
+        let sum: f64 = parts.iter().map(|part| libm::exp(part - largest)).sum();
+        largest + libm::log(sum)
     }
 }
 
@@ -221,7 +217,7 @@ impl<'a> KernelRange<'a> {
     }
 
     fn transform(&self, x: f64) -> f64 {
-        if self.log { x.ln() } else { x }
+        if self.log { libm::log(x) } else { x }
     }
 
     /// Whether the range has a single value, which then has all of the probability.
@@ -257,7 +253,7 @@ impl<'a> KernelRange<'a> {
         let density = match self.step {
             None => {
                 let z = (self.transform(x) - mean) / deviation;
-                return -0.5 * z * z - (deviation * (2.0 * PI).sqrt()).ln() - inside.ln();
+                return -0.5 * z * z - libm::log(deviation * (2.0 * PI).sqrt()) - libm::log(inside);
             }
             Some(step) => {
                 cumulative(self.transform(x + step / 2.0))
@@ -265,7 +261,7 @@ impl<'a> KernelRange<'a> {
             }
         };
         // Far from the mean the share underflows; the lower bound keeps points comparable.
-        density.max(1e-300).ln() - inside.ln()
+        libm::log(density.max(1e-300)) - libm::log(inside)
     }
 }
 
