@@ -398,17 +398,6 @@ mod tests {
 
     #[cfg(windows)]
     #[test]
-    fn a_reader_of_this_program_is_not_in_the_way() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.bin");
-        write(&path, b"old").unwrap();
-        let reader = File::open(&path).unwrap();
-        write(&path, b"new").unwrap();
-        assert_eq!(io::read_to_string(reader).unwrap(), "old");
-    }
-
-    #[cfg(windows)]
-    #[test]
     fn a_device_is_written_and_is_no_folder() {
         write(Path::new("NUL"), b"gone").unwrap();
         let error = create_dir_all(Path::new("nul")).unwrap_err().to_string();

@@ -105,6 +105,12 @@ impl Error {
                 path: path.to_owned(),
                 hint: String::new(),
             },
+            // Windows knows no other name for a file in the place of a folder.
+            (ErrorKind::NotFound, "write")
+                if cfg!(windows) && path.parent().is_some_and(Path::is_file) =>
+            {
+                wrong("a folder", "a file".into())
+            }
             (ErrorKind::IsADirectory, _) => wrong("a file", "a folder".into()),
             (ErrorKind::AlreadyExists, "create") | (ErrorKind::NotADirectory, _) => {
                 wrong("a folder", "a file".into())

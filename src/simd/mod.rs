@@ -15,6 +15,8 @@
 //! | `prefetch.rs` | prefetching of cache lines |
 
 pub mod chains;
+#[cfg(all(windows, target_env = "gnu"))]
+mod mingw;
 #[cfg(target_arch = "x86_64")]
 mod prefetch;
 

@@ -397,7 +397,7 @@ fn folders_that_cannot_be_written() {
         let output = program.run(&[&train[..], &flags].concat());
         assert!(output.code == 1 || output.code == 2, "{output:?}");
         assert!(
-            output.stderr.contains(word) && output.stdout.is_empty(),
+            output.stderr.replace('\\', "/").contains(word) && output.stdout.is_empty(),
             "{output:?}"
         );
     }
