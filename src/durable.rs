@@ -4,6 +4,8 @@
 //! disk. Its writer holds a kernel lock on it. A process that is killed leaves it behind unlocked, and whoever writes
 //! next in the folder removes it.
 
+pub(crate) mod device_name;
+
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -14,7 +16,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Result};
 use crate::lock;
 use crate::lock::exclusive::{Opened, open_alone_to_rename};
-use crate::text::device_name::is_device_name;
+use device_name::is_device_name;
 
 const PREFIX: &str = ".chainrule-";
 const SUFFIX: &str = ".tmp";

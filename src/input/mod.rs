@@ -121,8 +121,8 @@ pub(crate) fn is_standard_input(path: &Path) -> bool {
     cfg!(windows) && path == Path::new("/dev/stdin")
 }
 
-/// Whether a file is one that a file manager leaves in the folders that it shows: `.DS_Store` and, for the attributes of
-/// a file that the disk does not keep, `._name` on macOS; `desktop.ini` and `Thumbs.db` on Windows.
+/// Whether a file is one that a file manager leaves in the folders that it shows: `.DS_Store` and, for the attributes
+/// of a file that the disk does not keep, `._name` on macOS; `desktop.ini` and `Thumbs.db` on Windows.
 pub(crate) fn is_of_file_manager(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
     let others = [".DS_Store", "desktop.ini", "Thumbs.db"];
@@ -251,8 +251,11 @@ mod tests {
         for path in [gone, dir.path().join("file/below")] {
             assert!(refused(&path).contains("no such file"));
         }
-        let long = dir.path().join("x".repeat(300));
-        assert!(refused(&long).contains("at most 255"));
+        // Windows may say that there is none.
+        if cfg!(unix) {
+            let long = dir.path().join("x".repeat(300));
+            assert!(refused(&long).contains("at most 255 bytes"));
+        }
     }
 
     #[cfg(unix)]

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::text::device_name::is_device_name;
+use crate::durable::device_name::is_device_name;
 
 /// Bytes of a study's or a setting's name that are kept. Both and what is added stay below the 255 of a file's name.
 const MOST_BYTES: usize = 80;

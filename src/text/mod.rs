@@ -1,9 +1,7 @@
 //! Text for people: [`number`] rounds, [`table`] aligns columns, [`printable`] makes visible what a
-//! terminal would obey, [`csv`] writes tables for other programs. `device_name` knows the names of files that are none
-//! on Windows.
+//! terminal would obey, [`csv`] writes tables for other programs.
 
 pub mod csv;
-pub(crate) mod device_name;
 pub mod number;
 pub mod printable;
 pub mod table;

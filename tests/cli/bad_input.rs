@@ -391,7 +391,7 @@ fn folders_that_cannot_be_written() {
         "1",
     ];
     for (flags, word) in [
-        (["--out", "file/run"], "file/run"),
+        (["--out", "file/run"], "file"),
         (["--save", "file/w.safetensors"], "file"),
     ] {
         let output = program.run(&[&train[..], &flags].concat());
