@@ -2,13 +2,13 @@
 //!
 //! They are inlined into functions that are compiled for their instruction set.
 
-use core::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T0, _mm_prefetch};
 use std::ops::Range;
 use std::ptr;
 
 use super::Operand;
 use super::call::{ALayout, KernelCall};
 use crate::gemm::params::PANEL;
+use crate::simd::{prefetch, prefetch_to_write};
 
 /// A register of f32 lanes that sums are kept in.
 ///
@@ -34,6 +34,9 @@ pub(super) trait Multiplicand: Copy {
     unsafe fn load(from: *const Self::Operand) -> Self;
     /// `self · x + sum`, each product of two numbers added with one rounding.
     unsafe fn mul_add(self, x: Self, sum: Self::Accumulator) -> Self::Accumulator;
+    /// Runs after each step of k.
+    #[inline(always)]
+    fn end_step() {}
 }
 
 /// Tiles of up to `$rows` rows and `$vectors` vectors through all rows of a product, in its panels from `$first` on.
@@ -94,7 +97,7 @@ pub(super) unsafe fn tile<F: Multiplicand, const ROWS: usize, const VECTORS: usi
             // Where the matrix is not in panels, each row may be on another page, and stores to it would wait.
             for i in 0..ROWS {
                 for v in (0..VECTORS).step_by(PANEL / F::Accumulator::LANES) {
-                    _mm_prefetch::<_MM_HINT_ET0>(c.add(i * c_row + at(v, c_panel)).cast());
+                    prefetch_to_write(c.add(i * c_row + at(v, c_panel)));
                 }
             }
         }
@@ -202,8 +205,7 @@ impl Prefetches {
         for line in self.issued..until {
             let at = line / self.rows * self.panel + line % self.rows * PANEL;
             for from in self.from {
-                // SAFETY: a hint, allowed at any address.
-                unsafe { _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(at).cast()) };
+                prefetch(from.wrapping_add(at), 1);
             }
         }
         self.issued = until;
@@ -233,4 +235,5 @@ unsafe fn step<F: Multiplicand, const ROWS: usize, const VECTORS: usize>(
             }
         }
     }
+    F::end_step();
 }
