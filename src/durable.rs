@@ -4,14 +4,19 @@
 //! disk. Its writer holds a kernel lock on it. A process that is killed leaves it behind unlocked, and whoever writes
 //! next in the folder removes it.
 
+pub(crate) mod device_name;
+
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::lock;
+use crate::lock::exclusive::{Opened, open_alone_to_rename};
+use device_name::is_device_name;
 
 const PREFIX: &str = ".chainrule-";
 const SUFFIX: &str = ".tmp";
@@ -49,7 +54,7 @@ pub(crate) fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> Result<()>
     let filled = fill(&mut new.file).and_then(|()| {
         let renamed = new.file.sync_all();
         renamed
-            .and_then(|()| fs::rename(&new.path, path))
+            .and_then(|()| rename(&new.path, path))
             .map_err(failed)
     });
     if filled.is_err() {
@@ -60,13 +65,48 @@ pub(crate) fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> Result<()>
     sync(folder)
 }
 
+/// For so long a file that another program has open is tried again to be replaced.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Renames a file, also to the name of another one, which it replaces. Windows refuses that while another program has
+/// one of them open, as a virus scanner does for a moment. Then it is tried again for two seconds.
+///
+/// # Errors
+/// If it cannot be renamed.
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    let start = Instant::now();
+    loop {
+        match fs::rename(from, to) {
+            Err(e) if is_in_the_way(&e) => {
+                if start.elapsed() >= PATIENCE {
+                    let message = format!("another program may have it open: {e}");
+                    return Err(io::Error::new(e.kind(), message));
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Whether Windows refuses to touch a file because it is open: access denied, a sharing or a lock violation.
+fn is_in_the_way(error: &io::Error) -> bool {
+    cfg!(windows) && matches!(error.raw_os_error(), Some(5 | 32 | 33))
+}
+
 /// Whether a path leads to a device, a pipe, or what the process has open already, such as `/dev/stdout`.
 fn is_stream(path: &Path) -> bool {
     let is_open = || {
         let folder = fs::canonicalize(folder_of(path));
         folder.is_ok_and(|folder| folder == Path::new("/dev") || folder.starts_with("/proc"))
     };
-    fs::metadata(path).is_ok_and(|m| !m.is_dir() && (!m.is_file() || is_open()))
+    is_device(path) || fs::metadata(path).is_ok_and(|m| !m.is_dir() && (!m.is_file() || is_open()))
+}
+
+/// Whether Windows takes a path for that of a device.
+pub(crate) fn is_device(path: &Path) -> bool {
+    let name = path.file_name().and_then(OsStr::to_str);
+    cfg!(windows) && name.is_some_and(is_device_name)
 }
 
 /// A file that is being written.
@@ -79,13 +119,12 @@ impl Temporary {
     fn create(folder: &Path) -> io::Result<Self> {
         loop {
             let path = folder.join(format!("{PREFIX}{}{SUFFIX}", unique()));
-            let file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .open(&path)?;
+            let mut options = OpenOptions::new();
+            options.write(true).create_new(true);
             // Another process may have swept it up before it was locked.
-            let is_swept = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
-            if !is_swept && lock::is_at(&file, &path) {
+            if let Some(Opened { file, .. }) = open_alone_to_rename(&path, &mut options)?
+                && lock::is_at(&file, &path)
+            {
                 return Ok(Temporary { path, file });
             }
         }
@@ -106,8 +145,11 @@ fn sweep(folder: &Path) {
         }
         let path = entry.path();
         // The lock is held until the file is gone, so that its writer cannot take it in between.
-        if let Ok(file) = lock::open(&path, OpenOptions::new().read(true).write(true))
-            && file.try_lock().is_ok()
+        let opened = open_alone_to_rename(&path, OpenOptions::new().read(true).write(true));
+        if let Ok(Some(Opened {
+            file: _held,
+            is_exclusive: true,
+        })) = opened
         {
             let _ = fs::remove_file(path);
         }
@@ -133,6 +175,9 @@ pub(crate) fn create(path: &Path) -> Result<()> {
 /// # Errors
 /// If one of them cannot be made.
 pub(crate) fn create_dir_all(path: &Path) -> Result<()> {
+    if is_device(path) {
+        return Err(Error::format(path, "path", "a folder", "a device"));
+    }
     let made = match fs::create_dir(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             create_dir_all(folder_of(path))?;
@@ -312,6 +357,53 @@ mod tests {
         symlink("/dev/null", &path).unwrap();
         write(&path, b"gone").unwrap();
         assert!(fs::metadata(&path).unwrap().file_type().is_char_device());
+    }
+
+    /// A program that does not let others replace a file that it has open, as most do on Windows.
+    #[cfg(windows)]
+    fn open_elsewhere(path: &Path) -> File {
+        use std::os::windows::fs::OpenOptionsExt;
+        const READ_AND_WRITE: u32 = 3;
+        let mut options = OpenOptions::new();
+        options.read(true).share_mode(READ_AND_WRITE);
+        options.open(path).unwrap()
+    }
+
+    #[cfg(windows)]
+    #[test]
+    fn a_file_that_is_open_elsewhere_is_replaced_once_it_is_closed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.bin");
+        write(&path, b"old").unwrap();
+        let reader = open_elsewhere(&path);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(PATIENCE / 4);
+                drop(reader);
+            });
+            write(&path, b"new").unwrap();
+        });
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+
+        let reader = open_elsewhere(&path);
+        let error = write(&path, b"newer").unwrap_err();
+        assert_eq!(error.exit_code(), 1);
+        let message = error.to_string();
+        assert!(
+            message.contains("a.bin: another program may have it open"),
+            "{message}"
+        );
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        drop(reader);
+        assert_eq!(names(dir.path()), ["a.bin"]);
+    }
+
+    #[cfg(windows)]
+    #[test]
+    fn a_device_is_written_and_is_no_folder() {
+        write(Path::new("NUL"), b"gone").unwrap();
+        let error = create_dir_all(Path::new("nul")).unwrap_err().to_string();
+        assert_eq!(error, "nul: path: expected a folder, found a device");
     }
 
     /// `/dev/stdout` leads to a file after `>> file`: it is neither replaced nor cut.

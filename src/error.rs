@@ -105,10 +105,21 @@ impl Error {
                 path: path.to_owned(),
                 hint: String::new(),
             },
+            // Windows knows no other name for a file in the place of a folder.
+            (ErrorKind::NotFound, "write")
+                if cfg!(windows) && path.parent().is_some_and(Path::is_file) =>
+            {
+                wrong("a folder", "a file".into())
+            }
             (ErrorKind::IsADirectory, _) => wrong("a file", "a folder".into()),
             (ErrorKind::AlreadyExists, "create") | (ErrorKind::NotADirectory, _) => {
                 wrong("a folder", "a file".into())
             }
+            // Windows says so of forbidden characters too.
+            (ErrorKind::InvalidFilename, _) if cfg!(windows) => wrong(
+                "names of at most 255 characters, none of them < > : \" / \\ | ? * or a control character",
+                "another name".into(),
+            ),
             (ErrorKind::InvalidFilename, _) => wrong(
                 &format!("names of at most {MAX_NAME_BYTES} bytes"),
                 "a longer one".into(),
@@ -200,7 +211,13 @@ mod tests {
             (
                 "write",
                 ErrorKind::InvalidFilename,
-                "p: path: expected names of at most 255 bytes, found a longer one",
+                match cfg!(windows) {
+                    true => {
+                        "p: path: expected names of at most 255 characters, none of them < > : \" / \\ | ? * or a \
+                         control character, found another name"
+                    }
+                    false => "p: path: expected names of at most 255 bytes, found a longer one",
+                },
             ),
         ] {
             let error = error(action, kind);

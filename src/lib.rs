@@ -32,7 +32,8 @@
 //! gemm
 //! metrics
 //! statistics simd threads optim data
-//! text real rng durable input
+//! text real rng input
+//! durable
 //! lock
 //! error
 //! ```

@@ -3,12 +3,15 @@
 //! The lock is a file in the folder. The kernel holds it and ends it with the process, so that a killed process blocks
 //! nobody. The file says who holds the lock.
 
-use std::fs::{File, Metadata, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Read, Write};
+pub(crate) mod exclusive;
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, Result};
+use exclusive::{Opened, open, open_alone};
 
 /// How often a process looks whether a lock is free before it is refused. Who only looks for the holder has the lock
 /// for a moment too.
@@ -23,7 +26,8 @@ const LONGEST_NAME: u64 = 200;
 pub(crate) struct FolderLock {
     folder: PathBuf,
     path: PathBuf,
-    file: File,
+    /// There until the lock is dropped.
+    file: Option<File>,
     /// False on a file system without locks.
     is_exclusive: bool,
 }
@@ -39,22 +43,20 @@ impl FolderLock {
         let failed = |e| Error::io("lock", &path, e);
         let mut attempts = 0;
         loop {
-            let mut file = open(
-                &path,
-                OpenOptions::new().read(true).write(true).create(true),
-            )
-            .map_err(failed)?;
-            let is_exclusive = match file.try_lock() {
-                Ok(()) => true,
-                Err(TryLockError::WouldBlock) if attempts < ATTEMPTS => {
-                    attempts += 1;
-                    std::thread::sleep(PAUSE);
-                    continue;
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create(true);
+            let Some(opened) = open_alone(&path, &mut options).map_err(failed)? else {
+                if attempts == ATTEMPTS {
+                    return Err(in_use(folder, &path));
                 }
-                Err(TryLockError::WouldBlock) => return Err(in_use(folder, &mut file)),
-                Err(TryLockError::Error(e)) if is_unsupported(&e) => false,
-                Err(TryLockError::Error(e)) => return Err(failed(e)),
+                attempts += 1;
+                std::thread::sleep(PAUSE);
+                continue;
             };
+            let Opened {
+                mut file,
+                is_exclusive,
+            } = opened;
             // The holder before may have removed the file after it was opened here.
             if !is_at(&file, &path) {
                 continue;
@@ -66,7 +68,7 @@ impl FolderLock {
             return Ok(FolderLock {
                 folder: folder.to_owned(),
                 path,
-                file,
+                file: Some(file),
                 is_exclusive,
             });
         }
@@ -82,32 +84,31 @@ impl FolderLock {
     /// # Errors
     /// [`Error::InUse`] if another process has removed it and made it anew.
     pub(crate) fn check(&self) -> Result<()> {
-        if !self.is_exclusive || is_at(&self.file, &self.path) {
+        let is_there = |file| is_at(file, &self.path);
+        if !self.is_exclusive || self.file.as_ref().is_some_and(is_there) {
             return Ok(());
         }
-        Err(match open(&self.path, OpenOptions::new().read(true)) {
-            Ok(mut file) => in_use(&self.folder, &mut file),
-            Err(e) => Error::io("lock", &self.path, e),
-        })
+        match self.path.symlink_metadata() {
+            Ok(_) => Err(in_use(&self.folder, &self.path)),
+            Err(e) => Err(Error::io("lock", &self.path, e)),
+        }
     }
 }
 
 impl Drop for FolderLock {
     fn drop(&mut self) {
-        if self.check().is_ok() {
-            // A file that stays is locked by nobody.
-            let _ = std::fs::remove_file(&self.path);
+        if self.check().is_ok()
+            && let Some(file) = self.file.take()
+        {
+            exclusive::remove(&self.path, file);
         }
     }
 }
 
 /// Who holds the lock of a folder, if anybody does.
 pub(crate) fn holder(folder: &Path, name: &str) -> Option<String> {
-    let mut file = open(&folder.join(name), OpenOptions::new().read(true)).ok()?;
-    match file.try_lock_shared() {
-        Err(TryLockError::WouldBlock) => Some(name_in(&mut file)),
-        _ => None,
-    }
+    let path = folder.join(name);
+    exclusive::is_taken(&path).then(|| name_in(&path))
 }
 
 /// Whether a path leads to this very file.
@@ -119,8 +120,8 @@ pub(crate) fn is_at(file: &File, path: &Path) -> bool {
     found.unwrap_or(false)
 }
 
-/// Device and number of a file. They are 0 where the system does not tell them; there an open file can be neither
-/// removed nor replaced.
+/// Device and number of a file. They are 0 where the standard library does not tell them. On Windows a file that was
+/// opened for one process alone, or that keeps its name, can be neither removed nor replaced as long as it is open.
 pub(crate) fn number(metadata: &Metadata) -> (u64, u64) {
     #[cfg(unix)]
     {
@@ -134,27 +135,7 @@ pub(crate) fn number(metadata: &Metadata) -> (u64, u64) {
     }
 }
 
-/// Opens a file, but not one behind a link.
-pub(crate) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        // A pipe in the file's place must not keep the program waiting.
-        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        options.custom_flags(flags.bits() as i32);
-    }
-    options.open(path)
-}
-
-fn is_unsupported(error: &io::Error) -> bool {
-    #[cfg(unix)]
-    if error.raw_os_error() == Some(rustix::io::Errno::NOLCK.raw_os_error()) {
-        return true;
-    }
-    error.kind() == ErrorKind::Unsupported
-}
-
-fn in_use(folder: &Path, lock: &mut File) -> Error {
+fn in_use(folder: &Path, lock: &Path) -> Error {
     Error::InUse {
         path: folder.to_owned(),
         holder: name_in(lock),
@@ -162,10 +143,11 @@ fn in_use(folder: &Path, lock: &mut File) -> Error {
 }
 
 /// The name in a lock's file.
-fn name_in(file: &mut File) -> String {
+fn name_in(path: &Path) -> String {
     let mut text = Vec::new();
     // A name that cannot be read is as good as none.
-    let _ = file.take(LONGEST_NAME).read_to_end(&mut text);
+    let _ = open(path, OpenOptions::new().read(true))
+        .and_then(|file| file.take(LONGEST_NAME).read_to_end(&mut text));
     let name = String::from_utf8_lossy(&text).replace(char::is_control, " ");
     match name.trim() {
         "" => "another process".into(),

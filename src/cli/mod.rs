@@ -11,6 +11,7 @@ mod evaluated;
 mod final_model;
 mod folds;
 mod gradcheck;
+mod interrupt;
 mod model;
 mod output;
 mod predict;

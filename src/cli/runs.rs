@@ -153,11 +153,9 @@ fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
             continue;
         }
         // A missing folder is an error of `read_dir`.
-        let entries = fs::read_dir(path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotADirectory => {
-                Error::format(path, "path", "a run or a folder of runs", "a file")
-            }
-            _ => Error::io("read", path, e),
+        let entries = fs::read_dir(path).map_err(|e| match path.is_file() {
+            true => Error::format(path, "path", "a run or a folder of runs", "a file"),
+            false => Error::io("read", path, e),
         })?;
         for entry in entries {
             let path = entry.map_err(|e| Error::io("read", path, e))?.path();

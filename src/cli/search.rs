@@ -6,9 +6,9 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::interrupt::interrupt_flag;
 use super::output;
 use super::search_common::{Base, Common, Work, with_notices};
-use super::train::interrupt_flag;
 use crate::error::{Error, MAX_NAME_BYTES, Result};
 use crate::metrics::ValidationMetric;
 use crate::search::journal::{Journal, Storage, Study, Trial, TrialState};

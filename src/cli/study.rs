@@ -10,10 +10,10 @@ use indicatif::HumanDuration;
 use serde::Serialize;
 
 use super::final_model::write_report;
+use super::interrupt::interrupt_flag;
 use super::output;
 use super::progress::RunProgress;
 use super::search_common::{Base, Common, Work, with_notices};
-use super::train::interrupt_flag;
 use crate::data::Dataset;
 use crate::durable;
 use crate::error::{Error, Result};

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use super::interrupt::interrupt_flag;
 use super::output;
 use super::search_common::{Base, Common, Work, with_notices};
-use super::train::interrupt_flag;
 use crate::error::{Error, Result};
 use crate::metrics::{Metric, ValidationMetric};
 use crate::search::journal::Journal;

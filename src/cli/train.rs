@@ -1,14 +1,12 @@
 //! `train`: one run, from settings to summary.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use clap::Args;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
 
 use super::folds::{self, FoldsRun};
+use super::interrupt::interrupt_flag;
 use super::output;
 use super::progress::RunProgress;
 use crate::backend::select::check_device;
@@ -115,17 +113,6 @@ impl TrainArgs {
             interrupt: interrupt_flag()?,
         })
     }
-}
-
-/// Set by Ctrl-C and SIGTERM; a second signal ends the program at once.
-pub(super) fn interrupt_flag() -> Result<Arc<AtomicBool>> {
-    let interrupt = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        let registered = flag::register_conditional_shutdown(signal, 130, interrupt.clone())
-            .and_then(|_| flag::register(signal, interrupt.clone()));
-        registered.map_err(|e| Error::io("watch", Path::new("signals"), e))?;
-    }
-    Ok(interrupt)
 }
 
 fn conclude(args: &TrainArgs, outcome: &Outcome) -> Result<()> {

@@ -10,6 +10,7 @@ use super::npy::{NpyArray, NpySize, NpyValues, NumberType};
 use super::open::{InputFile, ReadSeek, bomb, damaged};
 use super::{ImageShape, Labels, Samples};
 use crate::error::{Error, Result};
+use crate::input::is_of_file_manager;
 
 /// The arrays that a data set may hold: training part, validation part, test part. Their names may be in any case, and
 /// those of the training part may end in [`TRAINING`].
@@ -69,9 +70,9 @@ impl Arrays {
         let wrong = |error| Error::io("read", path, error);
         let mut names = Vec::new();
         for entry in fs::read_dir(path).map_err(wrong)? {
-            let name = entry.map_err(wrong)?.file_name();
-            let name = name.to_string_lossy();
-            if name.ends_with(EXTENSION) {
+            let file = entry.map_err(wrong)?.file_name();
+            let name = file.to_string_lossy();
+            if name.ends_with(EXTENSION) && !is_of_file_manager(&file) {
                 names.push(without_extension(&name));
             }
         }

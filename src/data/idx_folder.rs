@@ -12,6 +12,7 @@ use super::table::RowSource;
 use super::test_set::TestSet;
 use super::{Features, ImageShape, Labels, Samples, Task, idx, locate};
 use crate::error::{Error, Result};
+use crate::input::is_of_file_manager;
 
 /// The number of classes of data sets whose labels are 0 to 9.
 const DIGITS: u8 = 10;
@@ -144,7 +145,9 @@ impl<'a> IdxSet<'a> {
 /// What stands before `train-images-idx3-ubyte` in the names of a folder's files.
 fn prefixes(folder: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let names = entries.map(|entry| entry.file_name());
+    let names = names.filter(|name| !is_of_file_manager(name));
+    let names = names.map(|name| name.to_string_lossy().into_owned());
     let prefix = |name: String| {
         let name = name.strip_suffix(".gz").unwrap_or(&name);
         let start = IMAGE_ENDS.iter().find_map(|end| name.strip_suffix(end))?;
@@ -445,6 +448,26 @@ mod tests {
         let all = "train-images-idx3-ubyte, emnist-digits-train-images-idx3-ubyte, emnist-letters-train-images-idx3-ubyte";
         assert!(error.ends_with(all), "{error}");
         assert!(load_test(dir.path()).is_err());
+    }
+
+    /// macOS puts a file with the attributes beside each file on a disk that does not keep them.
+    #[test]
+    fn what_a_file_manager_leaves_is_no_data() {
+        let dir = tempfile::tempdir().unwrap();
+        let (images, labels) = (
+            "emnist-digits-train-images-idx3-ubyte",
+            "emnist-digits-train-labels-idx1-ubyte",
+        );
+        write(dir.path(), &[(images, &[0, 1]), (labels, &[0, 1])]);
+        for name in [
+            ".DS_Store",
+            "._.DS_Store",
+            &format!("._{images}"),
+            "Thumbs.db",
+        ] {
+            fs::write(dir.path().join(name), "attributes").unwrap();
+        }
+        assert_eq!(load(dir.path(), false).unwrap().train.labels.len(), 2);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::known;
 use crate::error::{Error, Result};
+use crate::input::is_standard_input;
 
 /// The environment variable that names the data set.
 pub const VARIABLE: &str = "CHAINRULE_DATA";
@@ -41,7 +42,7 @@ fn locate_among(
         (None, Some(path)) => (path, format!("it is named by {VARIABLE}")),
         (None, None) => return first_of(candidates),
     };
-    if named.exists() {
+    if named.exists() || is_standard_input(&named) {
         Ok(named)
     } else {
         Err(Error::Missing { path: named, hint })

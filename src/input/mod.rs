@@ -5,10 +5,12 @@
 
 mod text;
 
+use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use crate::durable;
 use crate::error::{Error, Result};
 pub(crate) use text::refuse_utf16;
 
@@ -38,19 +40,38 @@ impl BoundedFile {
             ErrorKind::NotADirectory => Error::io("read", path, ErrorKind::NotFound.into()),
             _ => Error::io("read", path, error),
         };
+        let refused = |found| Error::format(path, "input", "a file", found);
+        #[cfg(windows)]
+        if is_standard_input(path) {
+            use std::io::IsTerminal;
+            use std::os::windows::io::AsHandle;
+            let input = io::stdin();
+            if input.is_terminal() {
+                return Err(refused("a device"));
+            }
+            let file = input.as_handle().try_clone_to_owned().map_err(wrong)?;
+            return Ok(Self::new(path, file.into(), None));
+        }
+        if durable::is_device(path) {
+            return Err(refused("a device"));
+        }
         let metadata = fs::metadata(path).map_err(wrong)?;
         if let Some(found) = unreadable(path, &metadata) {
-            return Err(Error::format(path, "input", "a file", found));
+            return Err(refused(found));
         }
         let file = File::open(path).map_err(wrong)?;
         let size = metadata.is_file().then_some(metadata.len());
-        Ok(BoundedFile {
+        Ok(Self::new(path, file, size))
+    }
+
+    fn new(path: &Path, file: File, size: Option<u64>) -> Self {
+        BoundedFile {
             path: path.to_owned(),
             file,
             size,
             limit: size.unwrap_or(MAX_PIPED),
             position: 0,
-        })
+        }
     }
 
     /// The size of a file; `None` for a pipe.
@@ -95,11 +116,26 @@ impl Read for BoundedFile {
     }
 }
 
+/// Whether a path means standard input although there is no such file, which is so on Windows.
+pub(crate) fn is_standard_input(path: &Path) -> bool {
+    cfg!(windows) && path == Path::new("/dev/stdin")
+}
+
+/// Whether a file is one that a file manager leaves in the folders that it shows: `.DS_Store` and, for the attributes
+/// of a file that the disk does not keep, `._name` on macOS; `desktop.ini` and `Thumbs.db` on Windows.
+pub(crate) fn is_of_file_manager(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    let others = [".DS_Store", "desktop.ini", "Thumbs.db"];
+    name.starts_with("._") || others.iter().any(|other| name.eq_ignore_ascii_case(other))
+}
+
 /// What a path leads to if it cannot be read to an end.
 fn unreadable(path: &Path, metadata: &Metadata) -> Option<&'static str> {
     if metadata.is_dir() {
         return Some("a folder");
     }
+    #[cfg(not(unix))]
+    let _ = path;
     #[cfg(unix)]
     {
         use std::os::unix::fs::FileTypeExt;
@@ -215,8 +251,11 @@ mod tests {
         for path in [gone, dir.path().join("file/below")] {
             assert!(refused(&path).contains("no such file"));
         }
-        let long = dir.path().join("x".repeat(300));
-        assert!(refused(&long).contains("at most 255 bytes"));
+        // Windows may say that there is none.
+        if cfg!(unix) {
+            let long = dir.path().join("x".repeat(300));
+            assert!(refused(&long).contains("at most 255 bytes"));
+        }
     }
 
     #[cfg(unix)]
@@ -234,6 +273,14 @@ mod tests {
         let made = std::process::Command::new("mkfifo").arg(&pipe).status();
         assert!(made.unwrap().success());
         assert!(refused(&pipe).contains("found a named pipe"));
+    }
+
+    #[cfg(windows)]
+    #[test]
+    fn devices_are_refused_by_their_names() {
+        for device in ["NUL", "con", "aux.csv"] {
+            assert!(refused(Path::new(device)).contains("found a device"));
+        }
     }
 
     #[cfg(target_os = "linux")]

@@ -2,12 +2,18 @@
 
 use std::collections::HashSet;
 
+use crate::durable::device_name::is_device_name;
+
 /// Bytes of a study's or a setting's name that are kept. Both and what is added stay below the 255 of a file's name.
 const MOST_BYTES: usize = 80;
 
 /// The stem for a chart of a study.
 pub(super) fn stem(study: &str, what: &str) -> String {
-    format!("{}-{}", fitting(study), fitting(what))
+    let stem = format!("{}-{}", fitting(study), fitting(what));
+    match is_device_name(&stem) {
+        true => format!("_{stem}"),
+        false => stem,
+    }
 }
 
 /// The name with `_` for what a file's name should not hold.
@@ -46,6 +52,7 @@ mod tests {
         assert_eq!(stem("search", "lr"), "search-lr");
         assert_eq!(stem("../a b", "x/../y"), "_._a_b-x_.._y");
         assert_eq!(stem("größe", "\u{1b}\0"), "größe-__");
+        assert_eq!(stem("con.1", "lr"), "_con.1-lr", "a device on Windows");
         let long = stem(&"é".repeat(300), &"x".repeat(300));
         assert!(long.len() < 200 && long.ends_with('x'), "{long}");
     }

@@ -14,10 +14,13 @@
 //! |---|---|
 //! | `mod.rs` | [`InstructionSet`] and [`dispatch`] |
 //! | `chains.rs` | chains of multiply-adds, which measure the peak of the arithmetic units |
+//! | `mingw.rs` | multiply-adds for MinGW, whose own are not rounded once |
 //! | `prefetch.rs` | prefetching of cache lines |
 //! | `transpose.rs` | transposition of small blocks |
 
 pub mod chains;
+#[cfg(all(windows, target_env = "gnu"))]
+mod mingw;
 mod prefetch;
 mod transpose;
 

@@ -6,7 +6,8 @@
 //! all: a later prediction averages those of the folds.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, DirEntry};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -15,6 +16,7 @@ use super::record::Summary;
 use super::run_writer::next_free;
 use crate::durable;
 use crate::error::{Error, Result};
+use crate::input::is_of_file_manager;
 use crate::metrics::{DataPart, Metric};
 use crate::settings::Settings;
 use crate::statistics::student::{self, Mean};
@@ -52,7 +54,10 @@ impl FoldsDir {
             Some(path) => {
                 durable::create_dir_all(path)?;
                 let mut entries = fs::read_dir(path).map_err(|e| Error::io("list", path, e))?;
-                if entries.next().is_some() {
+                let is_empty = |entry: io::Result<DirEntry>| {
+                    entry.is_ok_and(|entry| is_of_file_manager(&entry.file_name()))
+                };
+                if !entries.all(is_empty) {
                     let message = format!(
                         "expected a new or empty folder, found {} in use; to go on with its folds: --resume {0}",
                         path.display()

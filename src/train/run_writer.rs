@@ -11,6 +11,7 @@ use super::trainer::Trainer;
 use crate::backend::Backend;
 use crate::durable;
 use crate::error::{Error, Result};
+use crate::input::is_of_file_manager;
 use crate::lock::FolderLock;
 use crate::model::{Model, model_path};
 use crate::settings::Settings;
@@ -175,7 +176,7 @@ fn left_overs(run: &RunDir) -> Result<Vec<PathBuf>> {
     for entry in fs::read_dir(run.path()).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let (name, path) = (entry.file_name(), entry.path());
-        if durable::is_temporary(&name) || name == LOCK {
+        if durable::is_temporary(&name) || is_of_file_manager(&name) || name == LOCK {
             continue;
         }
         // Earlier versions wrote the settings under this temporary name.

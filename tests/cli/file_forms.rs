@@ -1,12 +1,8 @@
 //! The same table in each form in which files are found is the same data set.
 
-use std::io::Write;
-use std::process::Stdio;
-use std::time::Duration;
-
 use serde_json::Value;
 
-use crate::support::{Chainrule, idx, npy, train, write_npz};
+use crate::support::{Chainrule, idx, npy, write_npz};
 
 const SAMPLES: usize = 40;
 const KINDS: [&str; 3] = ["ash", "birch", "cedar"];
@@ -170,13 +166,16 @@ fn a_folder_of_letters() {
 }
 
 /// A pipe gives its bytes when they come.
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 #[test]
 fn a_table_comes_through_a_pipe_in_pieces() {
+    use std::io::Write;
+    use std::process::Stdio;
+
     let program = Chainrule::new();
     let text = table("len;wid;kind\n", ';', ',', "\n");
     program.write("a.csv", &text);
-    train(&program, "a.csv", "run", &["--epochs", "1"]);
+    crate::support::train(&program, "a.csv", "run", &["--epochs", "1"]);
     for args in [
         &["data", "info", "--data", "/dev/stdin"][..],
         &["data", "verify", "--data", "/dev/stdin"],
@@ -190,7 +189,7 @@ fn a_table_comes_through_a_pipe_in_pieces() {
         let mut pipe = child.stdin.take().unwrap();
         for piece in [&text[..1], &text[1..20], &text[20..]] {
             pipe.write_all(piece.as_bytes()).unwrap();
-            std::thread::sleep(Duration::from_millis(30));
+            std::thread::sleep(std::time::Duration::from_millis(30));
         }
         drop(pipe);
         let output = child.wait_with_output().unwrap();

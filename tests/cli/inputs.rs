@@ -1,14 +1,13 @@
 //! What is given as an input and is none: devices, pipes, folders, and files that say more than they hold.
 
 use std::fs;
-use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::support::{Chainrule, npy, png, train, write_images};
 
 /// Every command that reads a file, with `INPUT` in its place.
+#[cfg(unix)]
 const READERS: [&[&str]; 9] = [
     &["train", "--data", "INPUT"],
     &["train", "--config", "INPUT"],
@@ -31,6 +30,9 @@ fn with_model() -> Chainrule {
 #[cfg(unix)]
 #[test]
 fn devices_and_named_pipes_are_refused_at_once() {
+    use std::process::Stdio;
+    use std::time::{Duration, Instant};
+
     let program = with_model();
     let made = std::process::Command::new("mkfifo")
         .arg(program.path("pipe"))
@@ -100,7 +102,7 @@ fn folders_given_as_files_are_refused() {
 }
 
 /// What works through a pipe: tables, archives, images, models and settings.
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 #[test]
 fn inputs_are_read_through_a_pipe() {
     let program = with_model();

@@ -253,7 +253,6 @@ fn pixels_are_not_scaled_for_a_model_of_numbers() {
     assert!(output.stderr.contains("0..255"), "{output:?}");
 }
 
-#[cfg(unix)]
 #[test]
 fn a_closed_pipe_is_not_a_failure() {
     let (program, _) = trained();

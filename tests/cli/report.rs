@@ -44,7 +44,7 @@ fn one_page_shows_a_search_and_a_sweep_of_one_file() {
         .concat(),
     );
     let page = program.stdout(&["report", "all.journal"]);
-    assert_eq!(page, "all.report/report.html\n");
+    assert_eq!(page.replace('\\', "/"), "all.report/report.html\n");
     let html = fs::read_to_string(program.path(page.trim())).unwrap();
     assert!(html.contains("Trials of search: 4 complete."), "{html}");
     let charts = [

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::support::{Chainrule, Pixels, end, number, start, write_images, write_npz};
+#[cfg(unix)]
+use crate::support::{EXECUTABLE, emulated};
 
 /// Twelve trials that take about a tenth of a second each.
 const FLAGS: [&str; 18] = [
@@ -495,10 +496,12 @@ fn a_read_only_file_ends_the_search_with_a_message() {
     if fs::metadata(&journal).unwrap().uid() == 0 {
         // The user nobody may not be allowed to read the build's folder.
         let copy = program.path("chainrule");
-        fs::copy(command.get_program(), &copy).unwrap();
+        fs::copy(EXECUTABLE, &copy).unwrap();
         set(&copy, 0o755);
-        command = Command::new(copy);
+        let words = emulated(copy.to_str().unwrap());
+        command = std::process::Command::new(&words[0]);
         command
+            .args(&words[1..])
             .args(search("2"))
             .current_dir(program.path("."))
             .uid(65_534);

@@ -1,7 +1,5 @@
 //! Settings at the limits of their types, and paths that no file can hold: each is refused by its flag.
 
-use std::fs;
-
 use crate::support::{Chainrule, write_images};
 
 /// Numbers at the limits of their types, and those that are none: each is refused by its flag before anything is done.
@@ -103,5 +101,5 @@ fn paths_that_no_file_can_hold() {
             "{stderr}"
         );
     }
-    assert_eq!(fs::read_dir(program.path(".")).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(program.path(".")).unwrap().count(), 0);
 }

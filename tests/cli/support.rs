@@ -36,6 +36,20 @@ fn ended(args: &[&str], output: std::process::Output) -> Output {
     output
 }
 
+/// The program's file.
+pub(crate) const EXECUTABLE: &str = env!("CARGO_BIN_EXE_chainrule");
+
+/// A program and its arguments. A test that runs under an emulator starts it under the same one: Cargo's variable
+/// names it.
+pub(crate) fn emulated(executable: &str) -> Vec<String> {
+    let runner = match cfg!(all(target_os = "linux", target_arch = "aarch64")) {
+        true => std::env::var("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER").unwrap_or_default(),
+        false => String::new(),
+    };
+    let words = runner.split_whitespace().chain([executable]);
+    words.map(str::to_owned).collect()
+}
+
 impl Chainrule {
     pub(crate) fn new() -> Self {
         Chainrule {
@@ -58,8 +72,10 @@ impl Chainrule {
     /// The command, ready to start, for tests that need the process itself. It finds no data set except those in
     /// `args`.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_chainrule"));
+        let words = emulated(EXECUTABLE);
+        let mut command = Command::new(&words[0]);
         command
+            .args(&words[1..])
             .args(args)
             .current_dir(self.dir.path())
             .env_remove("CHAINRULE_DATA")
@@ -74,7 +90,7 @@ impl Chainrule {
     }
 
     /// Runs a command that must succeed, with a file on its standard input.
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", windows))]
     #[track_caller]
     pub(crate) fn piped(&self, file: &str, args: &[&str]) -> Output {
         let mut command = self.command(args);
@@ -103,40 +119,92 @@ impl Chainrule {
         value
     }
 
-    /// Runs a command that must be refused as bad input, with a message that contains all of `words`.
+    /// Runs a command that must be refused as bad input, with a message that contains all of `words`. Windows writes
+    /// the paths in them with another separator.
     #[track_caller]
     pub(crate) fn refused(&self, args: &[&str], words: &[&str]) {
         let output = self.run(args);
         assert_eq!(output.code, 2, "{args:?}: {output:?}");
         assert_eq!(output.stdout, "", "{args:?}");
         for word in words {
-            assert!(output.stderr.contains(word), "{args:?}: {output:?}");
+            let on_windows = word.replace('/', "\\");
+            let is_said = output.stderr.contains(word)
+                || (cfg!(windows) && output.stderr.contains(&on_windows));
+            assert!(is_said, "{args:?}: {output:?}");
         }
     }
 }
 
 /// Starts a command without waiting for it.
 pub(crate) fn start(program: &Chainrule, args: &[&str]) -> Child {
-    program
-        .command(args)
+    let mut command = program.command(args);
+    #[cfg(windows)]
+    {
+        use std::os::windows::process::CommandExt;
+        const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
+        command.creation_flags(CREATE_NEW_PROCESS_GROUP);
+    }
+    command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap()
 }
 
-/// Sends a signal by its name and returns exit code and standard error.
-pub(crate) fn end(child: Child, signal: &str) -> (Option<i32>, String) {
+/// Holds the lock of a folder as another process would.
+pub(crate) fn hold(lock: &Path) -> File {
+    #[cfg(windows)]
+    {
+        use std::os::windows::fs::OpenOptionsExt;
+        // Others may read it and nothing else.
+        let mut options = File::options();
+        options.read(true).write(true).share_mode(1);
+        options.open(lock).unwrap()
+    }
+    #[cfg(not(windows))]
+    {
+        let file = File::open(lock).unwrap();
+        file.try_lock().unwrap();
+        file
+    }
+}
+
+/// Sends a signal by its name and returns exit code and standard error. `None` if the signal ended it.
+pub(crate) fn end(mut child: Child, signal: &str) -> (Option<i32>, String) {
+    send(&mut child, signal);
+    let output = child.wait_with_output().unwrap();
+    let is_killed = cfg!(windows) && signal == "KILL";
+    (
+        output.status.code().filter(|_| !is_killed),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
+}
+
+#[cfg(not(windows))]
+fn send(child: &mut Child, signal: &str) {
     let sent = Command::new("kill")
         .args([format!("-{signal}"), child.id().to_string()])
         .status()
         .unwrap();
     assert!(sent.success(), "the run is still going");
-    let output = child.wait_with_output().unwrap();
-    (
-        output.status.code(),
-        String::from_utf8_lossy(&output.stderr).into_owned(),
-    )
+}
+
+/// Kills it, or presses Ctrl-Break, which reaches one process alone.
+#[cfg(windows)]
+fn send(child: &mut Child, signal: &str) {
+    const CTRL_BREAK_EVENT: u32 = 1;
+    unsafe extern "system" {
+        fn GenerateConsoleCtrlEvent(event: u32, group: u32) -> i32;
+    }
+    if signal == "KILL" {
+        return child.kill().unwrap();
+    }
+    // SAFETY: it takes two numbers.
+    let sent = unsafe { GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, child.id()) };
+    assert_ne!(
+        sent, 0,
+        "the test has a console, and the run is still going"
+    );
 }
 
 /// Samples that a network learns quickly, in a fixed pseudo-random order: class c is bright in pixel c and dim

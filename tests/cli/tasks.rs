@@ -458,6 +458,10 @@ fn arrays_hold_values_too() {
         ("l", npy("|u1", &[40, 3], &labels)),
     ] {
         program.write(&format!("{folder}/x.npy"), npy("<f4", &[40, 2], &x));
+        program.write(
+            &format!("{folder}/._x.npy"),
+            "attributes, as macOS keeps them",
+        );
         program.write(&format!("{folder}/y.npy"), target);
         let out = format!("run-{folder}");
         let args = [

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::worker_name;
+use crate::durable;
 use crate::input;
+use crate::lock::exclusive::keep_name;
 use crate::lock::number;
 
 /// The largest small file, in bytes: a worker's name or its counter.
@@ -109,10 +111,15 @@ fn identity(metadata: &Metadata) -> Identity {
 impl System for OperatingSystem {
     fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn JournalFile>> {
         let appends = access == Access::Append;
-        let file = OpenOptions::new().read(true).write(appends).open(path)?;
-        let appender = appends
-            .then(|| OpenOptions::new().append(true).open(path))
-            .transpose()?;
+        let open = |options: &mut OpenOptions| {
+            if appends {
+                keep_name(options);
+            }
+            options.open(path)
+        };
+        let file = open(OpenOptions::new().read(true).write(appends))?;
+        let appender = appends.then(|| open(OpenOptions::new().append(true)));
+        let appender = appender.transpose()?;
         let opened = OpenedJournal { file, appender };
         if appends && !opened.is_at(path)? {
             return Err(io::Error::other("it was replaced while it was opened"));
@@ -125,7 +132,13 @@ impl System for OperatingSystem {
         let metadata = file
             .write_all(text.as_bytes())
             .and_then(|()| file.metadata());
-        metadata.map(|m| identity(&m)).inspect_err(|_| {
+        // On Windows the time of modification is final once the file is closed.
+        drop(file);
+        let identity = metadata.and_then(|own| {
+            let (device, number) = number(&own);
+            Ok((device, number, self.identity(path)?.2))
+        });
+        identity.inspect_err(|_| {
             // A file that could not be written whole is of no use.
             let _ = fs::remove_file(path);
         })
@@ -140,7 +153,7 @@ impl System for OperatingSystem {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        fs::rename(from, to)
+        durable::rename(from, to)
     }
 
     fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -174,7 +187,7 @@ struct OpenedJournal {
 
 impl JournalFile for OpenedJournal {
     fn try_lock(&self) -> io::Result<bool> {
-        // On Windows the lock of a whole file would also keep others from reading it.
+        // On Windows the lock of a whole file would also keep others from reading it. There the lock file alone counts.
         if cfg!(windows) {
             return Ok(true);
         }

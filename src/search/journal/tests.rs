@@ -95,6 +95,26 @@ fn a_torn_end_is_not_read_and_then_blanked() {
     assert_eq!(Journal::open(&path).unwrap().storage(), journal.storage());
 }
 
+/// On Windows no number tells that a file was replaced, so it cannot be while it is written.
+#[cfg(windows)]
+#[test]
+fn a_journal_that_is_written_cannot_be_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, other) = (dir.path().join("study.journal"), dir.path().join("other"));
+    fs::write(&path, "").unwrap();
+    fs::write(&other, "other").unwrap();
+    let file = OperatingSystem::new().open(&path, Access::Append).unwrap();
+    fs::rename(&other, &path).unwrap_err();
+    fs::remove_file(&path).unwrap_err();
+    assert_eq!(
+        Journal::open(&path).unwrap().storage().next_study(),
+        0,
+        "it is read"
+    );
+    drop(file);
+    fs::rename(&other, &path).unwrap();
+}
+
 #[cfg(unix)]
 #[test]
 fn what_has_no_end_is_no_study_file() {
