@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::metrics::{Evaluation, Metric};
 use crate::nn::NetworkSpec;
 use crate::settings::Config;
+use crate::simd;
 
 /// Epochs shorter than this share a checkpoint.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
@@ -66,13 +67,25 @@ impl<'a> Start<'a> {
             is_unlocked: run_dir.is_some_and(|r| !r.is_exclusive()),
             progress: &trainer.progress,
             notices: [
-                &trainer.config().notices,
+                &trainer.config().notices[..],
                 trainer.fitted().notices(),
                 &slow_products(),
             ]
             .concat(),
             drops_single_leftover: trainer.drops_single_leftover(),
         }
+    }
+}
+
+/// Said where each multiply-add is a call of the system's library.
+fn slow_products() -> Vec<String> {
+    let set = simd::set();
+    match set.has_mul_add() {
+        true => Vec::new(),
+        false => vec![format!(
+            "the instruction set \"{}\" has no fused multiply-add here: training is many times slower",
+            set.name()
+        )],
     }
 }
 
