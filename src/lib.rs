@@ -122,8 +122,13 @@
 //! }
 //! ```
 
+// The program uses more of what is private here than the library does by itself.
+#![cfg_attr(not(feature = "cli"), allow(dead_code))]
+
 pub mod backend;
+#[cfg(feature = "cli")]
 pub mod bench;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod data;
 pub(crate) mod durable;
@@ -137,8 +142,10 @@ pub mod nn;
 pub mod ops;
 pub mod optim;
 pub mod real;
+#[cfg(feature = "cli")]
 pub mod report;
 pub mod rng;
+#[cfg(feature = "cli")]
 pub mod search;
 pub mod settings;
 pub mod simd;
