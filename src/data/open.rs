@@ -221,6 +221,8 @@ pub(super) fn damaged(
 
 #[cfg(test)]
 pub(super) mod tests {
+    #![cfg(feature = "gzip")]
+
     use std::io::Write;
 
     use flate2::Compression;
