@@ -1,7 +1,6 @@
 //! Whole training steps: pixels to updated weights.
 
 use chainrule::backend::{Backend, Input, Order, Plain};
-#[cfg(target_arch = "x86_64")]
 use chainrule::backend::{Fused, ProductPrecision};
 use chainrule::nn::init::{self, Init};
 use chainrule::nn::spec::hidden_widths;
@@ -104,17 +103,9 @@ fn steps<B: Backend<Real = f32>>(c: &mut Criterion, name: &str, backend: impl Fn
 
 fn bench(c: &mut Criterion) {
     steps(c, "step/plain", || Plain::<f32>::new(1));
-    #[cfg(target_arch = "x86_64")]
-    if let Ok(Some(_)) = Fused::new(1, ProductPrecision::F32) {
-        for threads in [1, 2] {
-            let fused = || {
-                Fused::new(threads, ProductPrecision::F32)
-                    .ok()
-                    .flatten()
-                    .expect("as before")
-            };
-            steps(c, &format!("step/fused on {threads}"), fused);
-        }
+    for threads in [1, 2] {
+        let fused = || Fused::new(threads, ProductPrecision::F32).expect("threads");
+        steps(c, &format!("step/fused on {threads}"), fused);
     }
 }
 

@@ -6,7 +6,7 @@
 //! (ChaCha8) for shuffles, splits and initial weights.
 
 use chacha20::ChaCha8Rng;
-use rand::{Rng, SeedableRng};
+use rand::{Rng, RngExt, SeedableRng};
 
 const MULTIPLIER_0: u32 = 0xD251_1F53;
 const MULTIPLIER_1: u32 = 0xCD9E_8D57;
@@ -95,6 +95,25 @@ pub fn stream(seed: u64, purpose: Purpose) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream((kind << 32) | u64::from(index));
     rng
+}
+
+/// A number of the standard normal distribution, by the polar method (Marsaglia, Bray, “A Convenient Method for
+/// Generating Normal Variables”, SIAM Review 6(3), 1964).
+///
+/// ```math
+/// z = u \sqrt{-2 \ln s / s}, \qquad s = u^2 + v^2 < 1, \qquad u, v \sim U(-1, 1)
+/// ```
+///
+/// The logarithm is the portable library's, since the last bit of the system's may differ between machines.
+pub fn standard_normal(rng: &mut impl Rng) -> f64 {
+    loop {
+        let mut uniform = || 2.0 * rng.random::<f64>() - 1.0;
+        let (u, v) = (uniform(), uniform());
+        let s = u * u + v * v;
+        if s > 0.0 && s < 1.0 {
+            return u * (-2.0 * libm::log(s) / s).sqrt();
+        }
+    }
 }
 
 /// A uniform integer in `0..n` (n > 0) from uniform 32-bit words, without modulo bias.

@@ -25,7 +25,6 @@ mod batch;
 mod block;
 #[cfg(feature = "cuda")]
 pub mod cuda;
-#[cfg(target_arch = "x86_64")]
 pub mod fused;
 mod pending;
 pub mod plain;
@@ -46,7 +45,6 @@ pub use batch::{BatchTargets, DeviceDataset, Input};
 pub use block::{BatchNormSlices, Block, BlockKind, Hidden, LinearSlices, Mode, Order, Source};
 #[cfg(feature = "cuda")]
 pub use cuda::Cuda;
-#[cfg(target_arch = "x86_64")]
 pub use fused::Fused;
 pub use plain::Plain;
 pub use stem::{RowPart, Stem, StemSaved};

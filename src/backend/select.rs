@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "cuda")]
 use crate::backend::Cuda;
-#[cfg(target_arch = "x86_64")]
 use crate::backend::Fused;
 use crate::backend::{Backend, Plain, ProductPrecision};
 use crate::error::{Error, Result};
@@ -110,7 +109,7 @@ pub trait OnBackend {
 
 /// Does `work` on a device, on the fastest backend for a precision.
 ///
-/// On a processor that is the fused one, if it has kernels for this processor and `plain` does not forbid it.
+/// On a processor that is the fused one, unless `plain` forbids it.
 ///
 /// # Errors
 /// If there is no such device or no backend for the precision, a thread cannot be started, or the work fails.
@@ -131,8 +130,8 @@ pub fn on_backend<W: OnBackend>(
     }
 }
 
-/// Uses a trained network on a device, there on the fastest backend for the precision that it was trained in. One
-/// trained in bf16 is used in f32 where bf16 cannot be.
+/// Uses a trained network on a device, there on the fastest backend for the precision that it was trained in. A GPU
+/// uses one trained in bf16 in f32.
 ///
 /// # Errors
 /// If there is no such device, it cannot compute in that precision, a thread cannot be started, or the work fails.
@@ -148,19 +147,8 @@ pub fn on_inference_backend<W: OnBackend>(
             Err(Error::setting("device", why))
         }
         (Device::Cuda(index), _) => on_cuda("device", index, work),
-        (Device::Cpu, Precision::Bf16) if !has_bf16()? => {
-            on_cpu(Precision::F32, threads, false, work)
-        }
         (Device::Cpu, _) => on_cpu(precision, threads, false, work),
     }
-}
-
-/// Whether this processor has kernels for bf16.
-fn has_bf16() -> Result<bool> {
-    #[cfg(target_arch = "x86_64")]
-    return Ok(Fused::new(1, ProductPrecision::Bf16)?.is_some());
-    #[cfg(not(target_arch = "x86_64"))]
-    Ok(false)
 }
 
 fn on_cpu<W: OnBackend>(
@@ -170,18 +158,15 @@ fn on_cpu<W: OnBackend>(
     work: W,
 ) -> Result<W::Output> {
     let threads = check_threads(threads)?;
-    let products = match precision {
-        Precision::F64 => return work.run(Plain::<f64>::new(threads)),
-        Precision::F32 => ProductPrecision::F32,
-        Precision::Bf16 => ProductPrecision::Bf16,
-    };
-    #[cfg(target_arch = "x86_64")]
-    if !plain && let Some(fused) = Fused::new(threads, products)? {
-        return work.run(fused);
-    }
-    match products {
-        ProductPrecision::F32 => work.run(Plain::<f32>::new(threads)),
-        ProductPrecision::Bf16 => Err(no_bf16("train.precision")),
+    match precision {
+        Precision::F64 => work.run(Plain::<f64>::new(threads)),
+        Precision::F32 if plain => work.run(Plain::<f32>::new(threads)),
+        Precision::Bf16 if plain => {
+            let why = "expected f32 or f64 with --plain, found bf16";
+            Err(Error::setting("train.precision", why))
+        }
+        Precision::F32 => work.run(Fused::new(threads, ProductPrecision::F32)?),
+        Precision::Bf16 => work.run(Fused::new(threads, ProductPrecision::Bf16)?),
     }
 }
 
@@ -223,10 +208,4 @@ pub fn check_device(device: Device) -> Result<()> {
         Device::Cpu => Ok(()),
         Device::Cuda(index) => on_cuda("train.device", index, Nothing),
     }
-}
-
-/// Why a setting cannot be bf16 here.
-pub(crate) fn no_bf16(setting: &str) -> Error {
-    let why = "bf16 needs a processor with AVX2 and FMA, and neither --plain nor CHAINRULE_KERNEL=portable";
-    Error::setting(setting, why)
 }

@@ -11,7 +11,7 @@ use super::{
 #[derive(Debug, Parser)]
 #[command(name = "chainrule", version, about, max_term_width = 100)]
 #[command(
-    after_help = "Environment: CHAINRULE_DATA names the default data set; CHAINRULE_KERNEL=portable|avx2|avx512 forces an instruction set; RAYON_NUM_THREADS sets the default of --threads; NO_COLOR turns colours off.\n\nExit codes: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted."
+    after_help = "Environment: CHAINRULE_DATA names the default data set; CHAINRULE_KERNEL=portable|avx2|avx512|neon forces an instruction set; RAYON_NUM_THREADS sets the default of --threads; NO_COLOR turns colours off.\n\nExit codes: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted."
 )]
 pub struct Cli {
     /// What to do.

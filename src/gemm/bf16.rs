@@ -29,7 +29,6 @@
 //! | [`pack_pairs`] | `[k][16]` | `[⌈k/2⌉][16]` pairs | the second one, W of XWᵀ, and both of dYᵀX |
 //! | [`pack_pairs_transposed`] | `[columns][16]` | `[8][16]` pairs | the second one, W of dY·W, 16 of k at a time |
 
-use super::pack::transpose_8x8;
 use super::params::PANEL;
 use crate::simd;
 
@@ -49,7 +48,7 @@ impl Pair {
     }
 
     /// Their values, which are exact.
-    #[cfg(test)]
+    #[inline(always)]
     pub(crate) fn values(self) -> [f32; 2] {
         [self.0 << 16, self.0 & 0xffff_0000].map(f32::from_bits)
     }
@@ -66,19 +65,15 @@ fn nearest(x: f32) -> u32 {
 
 /// `to[i] = (from[2i], from[2i + 1])`: rows of 16 numbers become rows of 8 pairs.
 pub(crate) fn pack_rows(to: &mut [Pair], from: &[f32]) {
+    assert_eq!(2 * to.len(), from.len());
     simd::dispatch(
         #[inline(always)]
-        || pair_neighbours(to, from),
+        || {
+            for (to, from) in to.iter_mut().zip(from.chunks_exact(2)) {
+                *to = Pair::new(from[0], from[1]);
+            }
+        },
     );
-}
-
-/// [`pack_rows`], for callers that are compiled for their instruction set.
-#[inline(always)]
-fn pair_neighbours(to: &mut [Pair], from: &[f32]) {
-    assert_eq!(2 * to.len(), from.len());
-    for (to, from) in to.iter_mut().zip(from.chunks_exact(2)) {
-        *to = Pair::new(from[0], from[1]);
-    }
 }
 
 /// Rows 2q and 2q + 1 of a panel of 16 columns become row q of pairs.
@@ -106,28 +101,24 @@ pub(crate) fn pack_pairs(to: &mut [Pair], from: &[f32]) {
 /// Up to 16 rows of 16 numbers become columns of pairs; the columns on their right become zeros.
 ///
 /// Only the first `to.len()` of these 8 rows are written.
-///
-/// # Safety
-/// The processor has AVX2.
-#[target_feature(enable = "avx2,fma")]
-pub(crate) unsafe fn pack_pairs_transposed(to: &mut [Pair], from: &[f32]) {
+pub(crate) fn pack_pairs_transposed(to: &mut [Pair], from: &[f32]) {
     assert!(from.len() <= PANEL * PANEL && from.len().is_multiple_of(PANEL));
     assert!(to.len() <= HALF * PANEL && to.len().is_multiple_of(PANEL));
     let mut rows = [Pair::default(); PANEL * HALF];
     let pairs = from.len() / 2;
-    pair_neighbours(&mut rows[..pairs], from);
+    pack_rows(&mut rows[..pairs], from);
     let mut columns = [Pair::default(); HALF * PANEL];
-    for half in [0, HALF] {
-        // SAFETY: 8 rows of 8 pairs of each array; the rows of `columns` are twice as long. A pair has an f32's size.
-        unsafe {
-            transpose_8x8(
-                rows.as_ptr().add(half * HALF).cast(),
-                HALF as isize,
-                columns.as_mut_ptr().add(half).cast(),
-                PANEL as isize,
-            );
-        }
-    }
+    let (from, to_columns) = (rows.as_ptr().cast(), columns.as_mut_ptr().cast());
+    // SAFETY: 16 rows of 8 pairs, and 8 of 16. A pair has an f32's size, and any bits are an f32.
+    unsafe {
+        simd::transpose(
+            [PANEL, HALF],
+            from,
+            HALF as isize,
+            to_columns,
+            PANEL as isize,
+        )
+    };
     to.copy_from_slice(&columns[..to.len()]);
 }
 
@@ -233,16 +224,11 @@ mod tests {
 
     #[test]
     fn transposed_pairs_run_along_rows() {
-        if simd::InstructionSet::detect() < simd::InstructionSet::Avx2 {
-            eprintln!("skipped: this processor has no AVX2");
-            return;
-        }
         for columns in 0..=PANEL {
             for rows in 0..=HALF {
                 let from = numbers(columns * PANEL);
                 let mut to = vec![Pair(0xdead_beef); rows * PANEL];
-                // SAFETY: the processor was asked.
-                unsafe { pack_pairs_transposed(&mut to, &from) };
+                pack_pairs_transposed(&mut to, &from);
                 for (at, to) in to.iter().enumerate() {
                     let (q, j) = (at / PANEL, at % PANEL);
                     let expected = match from[j.min(columns) * PANEL..].first_chunk::<PANEL>() {

@@ -2,11 +2,8 @@
 
 use ndarray::ArrayView2;
 
-#[cfg(target_arch = "x86_64")]
 use super::blocked;
-#[cfg(target_arch = "x86_64")]
 use super::kernel::Kernel;
-#[cfg(target_arch = "x86_64")]
 use super::pack::StridedMatrix;
 use crate::real::Real;
 
@@ -54,16 +51,11 @@ impl Element for f32 {
         c: *mut f32,
         [rsc, csc]: [isize; 2],
     ) {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(kernel) = Kernel::chosen() {
-            let source = |start, row, column| StridedMatrix { start, row, column };
-            let (a, b) = (source(a, rsa, csa), source(b, rsb, csb));
-            // SAFETY: the caller's promise.
-            unsafe { blocked::product(kernel, [m, k, n], a, b, beta != 0.0, c, [rsc, csc]) };
-            return;
-        }
-        // SAFETY: the caller's promise is the one that `matrixmultiply` asks for.
-        unsafe { matrixmultiply::sgemm(m, k, n, 1.0, a, rsa, csa, b, rsb, csb, beta, c, rsc, csc) }
+        let (kernel, accumulate) = (Kernel::chosen(), beta != 0.0);
+        let source = |start, row, column| StridedMatrix { start, row, column };
+        let (a, b) = (source(a, rsa, csa), source(b, rsb, csb));
+        // SAFETY: the caller's promise.
+        unsafe { blocked::product(kernel, [m, k, n], a, b, accumulate, c, [rsc, csc]) }
     }
 }
 

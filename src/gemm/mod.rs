@@ -27,49 +27,36 @@
 //! | `naive.rs` | the definition |
 //! | `yardstick.rs` | `matrixmultiply`, to compare with |
 //!
-//! This module has kernels for f32, and for bf16 products in panels, on processors with AVX2 and FMA, or AVX-512.
-//! All other products are computed by the crate `matrixmultiply`.
+//! This module has kernels for f32, and for bf16 products in panels: for AVX-512, AVX2, NEON, and in plain Rust for
+//! every other processor. Products in f64 are computed by the crate `matrixmultiply`.
 //!
 //! # Same bits
 //!
 //! Work is split between threads over tiles of C only, never over k.
 //! In the kernels here each element of C is one chain of fused multiply-adds in ascending k.
 //! So its bits depend neither on the instruction set nor on the split.
-//! `matrixmultiply` adds in another order, so the portable path may differ in the last bits.
-//! Its cuts are at multiples of [`ROW_GRAIN`] and [`COLUMN_GRAIN`].
+//! `matrixmultiply` adds in an order of its own, and the cuts are at multiples of [`ROW_GRAIN`] and [`COLUMN_GRAIN`].
 //! So it computes an element by the same instructions however C is split.
 
-#[cfg(target_arch = "x86_64")]
 mod bf16;
-#[cfg(target_arch = "x86_64")]
 mod blocked;
 mod element;
-#[cfg(target_arch = "x86_64")]
 mod kernel;
 mod naive;
-#[cfg(target_arch = "x86_64")]
 mod pack;
-#[cfg(target_arch = "x86_64")]
 mod panels;
-#[cfg(target_arch = "x86_64")]
 mod panels_bf16;
 mod parallel;
-#[cfg(target_arch = "x86_64")]
 mod params;
 #[cfg(test)]
 mod tests;
 pub mod yardstick;
 
-#[cfg(target_arch = "x86_64")]
 pub(crate) use bf16::{Pair, pack_pairs, pack_rows};
 pub use element::{Beta, Element};
-#[cfg(target_arch = "x86_64")]
 pub(crate) use kernel::{Kernel, Operand};
 pub use naive::naive;
-#[cfg(target_arch = "x86_64")]
 pub(crate) use pack::Line;
-#[cfg(target_arch = "x86_64")]
 pub(crate) use panels::{PanelProducts, WeightTile};
 pub use parallel::{COLUMN_GRAIN, ROW_GRAIN, gemm};
-#[cfg(target_arch = "x86_64")]
 pub(crate) use params::PANEL;

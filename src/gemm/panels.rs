@@ -149,8 +149,7 @@ impl<E: Operand> PanelProducts<E> {
             let w = &w[place..place + width * PANEL];
             // What the next panels of inputs will need: the same outputs, a kilobyte a panel further on.
             prefetch(w.as_ptr().wrapping_add(together * PANEL * PANEL), PANEL);
-            // SAFETY: a kernel exists only on processors with AVX2.
-            unsafe { E::pack_transposed(lines, w) };
+            E::pack_transposed(lines, w);
         }
     }
 

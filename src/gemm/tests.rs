@@ -96,11 +96,6 @@ fn gaps_stay_untouched() {
 /// Always the same chain: beyond every block size, with odd and reversed strides, and with either operand in panels.
 #[test]
 fn f32_is_one_chain_per_element() {
-    #[cfg(target_arch = "x86_64")]
-    if kernel::Kernel::<f32>::chosen().is_none() {
-        eprintln!("skipped: no kernel is in use");
-        return;
-    }
     let value = |i: usize| (i as f32 * 0.7311).sin();
     let matrix = |rows: usize, columns: usize, salt: usize| {
         Array2::from_shape_fn((rows, columns), |(i, j)| value(i * 31 + j * 7 + salt))

@@ -26,8 +26,8 @@
 //! sizes that cancel in it: F's factor is `$10^{-2}$` then. Where a relu's input is so near 0 that f32 and f64
 //! disagree about its sign, every gradient behind it differs. Deep networks on few rows fail for this reason alone.
 
+use rand::distr::StandardUniform;
 use rand::{Rng, RngExt};
-use rand_distr::{Distribution, StandardNormal, StandardUniform};
 
 use super::init::{self, Init};
 use super::random_targets::RandomTargets;
@@ -342,8 +342,7 @@ fn probe(spec: &NetworkSpec, options: &Options, rng: &mut impl Rng) -> Result<Pr
             *x += unit - 0.5;
         }
     }
-    let mut normal =
-        |n: usize| -> Vec<f64> { (0..n).map(|_| StandardNormal.sample(rng)).collect() };
+    let mut normal = |n: usize| -> Vec<f64> { (0..n).map(|_| rng::standard_normal(rng)).collect() };
     Ok(Probe {
         params,
         running,
@@ -441,7 +440,7 @@ fn direction(
     let start = probe.params.clone();
     for _ in 0..DIRECTIONS {
         let d: Vec<f64> = (0..start.len())
-            .map(|_| StandardNormal.sample(rng))
+            .map(|_| rng::standard_normal(rng))
             .collect();
         let along = dparams.iter().zip(&d).map(|(g, d)| g * d).sum();
         let numeric = probe.difference(DIRECTION_STEP, |p, by| {

@@ -25,8 +25,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use rand::distr::StandardUniform;
 use rand::{Rng, RngExt};
-use rand_distr::{Distribution, StandardNormal, StandardUniform};
 
 use super::{Layout, NetworkSpec};
 use crate::backend::Stem;
@@ -179,7 +179,7 @@ fn uniform<R: Real>(out: &mut [R], bound: f64, rng: &mut impl Rng) {
 
 fn normal<R: Real>(out: &mut [R], deviation: f64, rng: &mut impl Rng) {
     for x in out {
-        let unit: f64 = StandardNormal.sample(rng);
+        let unit: f64 = rng::standard_normal(rng);
         *x = R::from_f64(deviation * unit);
     }
 }

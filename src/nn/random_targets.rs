@@ -1,10 +1,11 @@
 //! Random targets of any loss, for the gradient check.
 
+use rand::distr::StandardUniform;
 use rand::{Rng, RngExt};
-use rand_distr::{Distribution, StandardNormal, StandardUniform};
 
 use crate::data::Task;
 use crate::ops::loss::{Loss, TargetKind, Targets};
+use crate::rng::standard_normal;
 
 /// How far a residual stays from where a loss, or its slope, has a kink.
 const CLEARANCE: f64 = 1e-3;
@@ -71,7 +72,7 @@ fn number(loss: &Loss, z: f64, rng: &mut impl Rng) -> f64 {
         _ => 0.0,
     };
     loop {
-        let residual: f64 = StandardNormal.sample(rng);
+        let residual: f64 = standard_normal(rng);
         let y = z - residual;
         if ((z - y).abs() - kink).abs() > CLEARANCE {
             return y;

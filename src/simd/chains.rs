@@ -2,6 +2,7 @@
 //!
 //! A fused multiply-add takes about 4 cycles and two can start in each.
 //! So at least 8 chains are needed to keep both units busy; here there are 12, or 16 where there are 32 registers.
+//! Some ARM processors start four in each cycle: there are 24 chains for them.
 //! Each chain computes `c ← c/2 + 1/2`, which stays near 1 forever.
 
 use std::hint::black_box;
@@ -30,6 +31,11 @@ impl Chains {
                 // SAFETY: the processor was asked.
                 run: |rounds| unsafe { x86::avx2(rounds) },
                 flops: 12 * 8 * 2,
+            },
+            #[cfg(target_arch = "aarch64")]
+            InstructionSet::Neon => Chains {
+                run: neon,
+                flops: 24 * 4 * 2,
             },
             _ => Chains {
                 run: portable,
@@ -85,6 +91,20 @@ fn portable(rounds: usize) {
         |x| [x; 4],
         #[inline(always)]
         |chain| std::array::from_fn(|lane| chain[lane].mul_add(half[lane], half[lane])),
+    );
+}
+
+#[cfg(target_arch = "aarch64")]
+fn neon(rounds: usize) {
+    use std::arch::aarch64::{vdupq_n_f32, vfmaq_f32};
+    // SAFETY: every 64-bit ARM processor has NEON; likewise below.
+    let half = unsafe { vdupq_n_f32(black_box(0.5)) };
+    advance::<_, 24>(
+        rounds,
+        // SAFETY: as above.
+        |x| unsafe { vdupq_n_f32(x) },
+        // SAFETY: as above.
+        |chain| unsafe { vfmaq_f32(half, chain, half) },
     );
 }
 

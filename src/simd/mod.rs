@@ -6,93 +6,119 @@
 //! Multiply-adds are written as `mul_add`, which is one rounded operation on every machine.
 //! So all sets give the same bits.
 //!
-//! `CHAINRULE_KERNEL=portable|avx2|avx512` forces a set, for tests and comparisons.
+//! On a processor without that operation the system computes it in software, which is right and slow.
+//!
+//! `CHAINRULE_KERNEL=portable|avx2|avx512|neon` forces a set, for tests and comparisons.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `mod.rs` | [`InstructionSet`] and [`dispatch`] |
 //! | `chains.rs` | chains of multiply-adds, which measure the peak of the arithmetic units |
 //! | `prefetch.rs` | prefetching of cache lines |
+//! | `transpose.rs` | transposition of small blocks |
 
 pub mod chains;
-#[cfg(target_arch = "x86_64")]
 mod prefetch;
+mod transpose;
 
 use std::sync::OnceLock;
 
 use crate::error::{Error, Result};
-#[cfg(target_arch = "x86_64")]
-pub(crate) use prefetch::prefetch;
+pub(crate) use prefetch::{prefetch, prefetch_to_write};
+pub(crate) use transpose::{BLOCK, transpose};
 
 /// The environment variable that forces an instruction set.
 pub const VARIABLE: &str = "CHAINRULE_KERNEL";
 
 /// The instruction sets that loops are compiled for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InstructionSet {
-    /// What every processor of the target has.
-    Portable,
-    /// AVX2 and FMA: 8 floats at a time.
-    Avx2,
     /// AVX-512 F, BW, DQ and VL: 16 floats at a time.
     Avx512,
+    /// AVX2 and FMA: 8 floats at a time.
+    Avx2,
+    /// NEON, which every 64-bit ARM processor has: 4 floats at a time.
+    Neon,
+    /// What every processor of the target has.
+    Portable,
 }
 
-const NAMES: [(&str, InstructionSet); 3] = [
-    ("portable", InstructionSet::Portable),
-    ("avx2", InstructionSet::Avx2),
-    ("avx512", InstructionSet::Avx512),
-];
-
 impl InstructionSet {
-    /// The widest set of this processor.
-    pub fn detect() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        {
-            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-            let avx512 = is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512bw")
-                && is_x86_feature_detected!("avx512dq")
-                && is_x86_feature_detected!("avx512vl");
-            match (avx2, avx512) {
-                (true, true) => return InstructionSet::Avx512,
-                (true, false) => return InstructionSet::Avx2,
-                _ => {}
+    /// Every set, the fastest first.
+    pub const ALL: [InstructionSet; 4] = [
+        InstructionSet::Avx512,
+        InstructionSet::Avx2,
+        InstructionSet::Neon,
+        InstructionSet::Portable,
+    ];
+
+    /// Whether this processor has it.
+    pub fn is_available(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx512 => {
+                InstructionSet::Avx2.is_available()
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
             }
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx2 => {
+                is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            InstructionSet::Avx512 | InstructionSet::Avx2 => false,
+            InstructionSet::Neon => cfg!(target_arch = "aarch64"),
+            InstructionSet::Portable => true,
         }
-        InstructionSet::Portable
+    }
+
+    /// The sets of this processor, the fastest first.
+    pub fn available() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|set| set.is_available())
     }
 
     /// Its name, as [`VARIABLE`] knows it.
     pub fn name(self) -> &'static str {
-        NAMES[self as usize].0
+        match self {
+            InstructionSet::Avx512 => "avx512",
+            InstructionSet::Avx2 => "avx2",
+            InstructionSet::Neon => "neon",
+            InstructionSet::Portable => "portable",
+        }
     }
 
-    /// The set in use: the one that [`VARIABLE`] names, else the widest.
+    /// The fastest set of this processor.
+    pub fn detect() -> Self {
+        (Self::available().next()).unwrap_or(InstructionSet::Portable)
+    }
+
+    /// The set in use: the one that [`VARIABLE`] names, else the fastest.
     ///
     /// # Errors
     /// If it names none, or one that this processor lacks.
     pub fn chosen() -> Result<Self> {
-        let widest = Self::detect();
         let Some(name) = std::env::var_os(VARIABLE).filter(|name| !name.is_empty()) else {
-            return Ok(widest);
+            return Ok(Self::detect());
         };
-        let set = NAMES
-            .iter()
-            .find(|(known, _)| name == *known)
-            .map(|(_, set)| *set);
-        let found = name.to_string_lossy();
-        match set {
-            Some(set) if set <= widest => Ok(set),
-            Some(_) => Err(Error::setting(
-                VARIABLE,
-                format!("expected a set that this processor has, found {found}"),
-            )),
-            None => Err(Error::setting(
-                VARIABLE,
-                format!("expected portable, avx2 or avx512, found {found}"),
-            )),
+        if let Some(set) = Self::available().find(|set| name == set.name()) {
+            return Ok(set);
         }
+        let names: Vec<&str> = Self::available().map(Self::name).collect();
+        let (expected, found) = (names.join(", "), name.to_string_lossy());
+        let of = match Self::ALL.iter().any(|set| name == set.name()) {
+            true => "a set that this processor has",
+            false => "an instruction set",
+        };
+        let message = format!("expected {of} ({expected}), found {found}");
+        Err(Error::setting(VARIABLE, message))
+    }
+
+    /// Whether its `mul_add` is an instruction. If not, every product takes several times as long.
+    pub fn has_mul_add(self) -> bool {
+        self != InstructionSet::Portable
+            || cfg!(any(target_arch = "aarch64", target_feature = "fma"))
     }
 }
 
@@ -138,15 +164,14 @@ pub fn set() -> InstructionSet {
 #[inline]
 fn run_with<T>(set: InstructionSet, body: impl FnOnce() -> T) -> T {
     match set {
-        InstructionSet::Portable => body(),
         // SAFETY: a set is only ever chosen after the processor was asked for its features.
         #[cfg(target_arch = "x86_64")]
-        InstructionSet::Avx2 => unsafe { avx2(body) },
+        InstructionSet::Avx512 => unsafe { avx512(body) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
-        InstructionSet::Avx512 => unsafe { avx512(body) },
-        #[cfg(not(target_arch = "x86_64"))]
-        InstructionSet::Avx2 | InstructionSet::Avx512 => body(),
+        InstructionSet::Avx2 => unsafe { avx2(body) },
+        // NEON is what every 64-bit ARM processor has, so all code is compiled for it there.
+        _ => body(),
     }
 }
 
@@ -167,19 +192,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sets_are_named_as_they_are_chosen() {
-        assert!(NAMES.iter().all(|(name, set)| set.name() == *name));
-    }
-
-    #[test]
     fn every_set_gives_the_same_bits() {
         let x: Vec<f32> = (0..1021).map(|i| (i as f32 * 0.37).sin()).collect();
         let mut results = Vec::new();
-        for (name, set) in NAMES {
-            if set > InstructionSet::detect() {
-                eprintln!("skipped: this processor has no {name}");
-                continue;
-            }
+        for set in InstructionSet::available() {
             let mut y = vec![f32::NAN; x.len()];
             let sum = run_with(
                 set,

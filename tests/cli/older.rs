@@ -4,7 +4,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use chainrule::simd::{InstructionSet, set};
 use serde_json::Value;
 
 use crate::support::Chainrule;
@@ -35,13 +34,12 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Compares two tables of probabilities. In f32 with our own kernels they are the same bytes. Without these kernels
-/// products are summed in another order.
+/// Compares two tables of probabilities. In f32 they are the same bytes.
 #[track_caller]
 fn same_predictions(program: &Chainrule, ours: &str, theirs: &str, exact: bool) {
     let read = |name: &str| fs::read_to_string(program.path(name)).unwrap();
     let (ours, theirs) = (read(ours), read(theirs));
-    if exact && set() != InstructionSet::Portable {
+    if exact {
         assert_eq!(ours, theirs);
         return;
     }
@@ -116,7 +114,7 @@ fn runs_go_on_to_the_same_end() {
             epochs(&program, &format!("whole/{run}")),
         );
         assert_eq!(ours.len(), theirs.len());
-        if exact && set() != InstructionSet::Portable {
+        if exact {
             assert_eq!(ours, theirs);
         }
     }
@@ -187,9 +185,7 @@ fn studies_are_joined_and_come_to_the_same_end() {
                 assert_eq!(plans, whole.0);
             }
             assert_eq!(trials.len(), whole.1.len());
-            if set() != InstructionSet::Portable {
-                assert_eq!(trials, whole.1);
-            }
+            assert_eq!(trials, whole.1);
         }
     }
 }

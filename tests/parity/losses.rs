@@ -1,15 +1,13 @@
 //! Losses have the same bits in both engines, and with every instruction set.
 
-use std::process::Command;
-
 use chainrule::ops::loss::binary_cross_entropy::BinaryCrossEntropy;
 use chainrule::ops::loss::cross_entropy::CrossEntropy;
 use chainrule::ops::loss::huber::Huber;
 use chainrule::ops::loss::{Loss, TargetKind, Targets};
 use chainrule::real::Real;
-use chainrule::simd::{InstructionSet, VARIABLE};
+use chainrule::simd::InstructionSet;
 
-use crate::Case;
+use crate::{Case, output_with};
 
 /// Every loss for this number of outputs, with its options.
 fn every_loss(outputs: usize) -> Vec<Loss> {
@@ -83,29 +81,14 @@ fn bits_of_every_loss() {
 
 #[test]
 fn every_instruction_set_gives_the_same_losses() {
-    let all = [
-        InstructionSet::Portable,
-        InstructionSet::Avx2,
-        InstructionSet::Avx512,
-    ];
     let lines = |set: InstructionSet| -> Vec<String> {
-        let output = Command::new(std::env::current_exe().unwrap())
-            .args(["losses::bits_of_every_loss", "--exact", "--nocapture"])
-            .env(VARIABLE, set.name())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
-        let text = String::from_utf8(output.stdout).unwrap();
+        let text = output_with(set, &["losses::bits_of_every_loss"]);
         let bits = text.lines().filter(|line| line.contains("bits of "));
         bits.map(str::to_owned).collect()
     };
     let expected = lines(InstructionSet::Portable);
     assert_eq!(expected.len(), 5 * 2 * 4);
-    for set in all {
-        if set > InstructionSet::detect() {
-            eprintln!("skipped: this processor has no {}", set.name());
-            continue;
-        }
+    for set in InstructionSet::available() {
         for (found, expected) in lines(set).iter().zip(&expected) {
             assert!(found == expected, "{}:\n{found}\n{expected}", set.name());
         }

@@ -22,26 +22,18 @@ pub(super) enum PanelKernels {
 impl Fused {
     /// A backend on this number of threads.
     ///
-    /// It is `None` if no kernels exist for this processor, or if [`VARIABLE`](crate::simd::VARIABLE) forbids them.
-    /// Then [`Plain`](crate::backend::Plain) is used.
-    ///
     /// # Errors
     /// If a thread cannot be started.
-    pub fn new(threads: usize, precision: ProductPrecision) -> Result<Option<Self>> {
+    pub fn new(threads: usize, precision: ProductPrecision) -> Result<Self> {
         let kernels = match precision {
-            ProductPrecision::F32 => Kernel::chosen().map(PanelKernels::F32),
-            ProductPrecision::Bf16 => Kernel::chosen().map(PanelKernels::Bf16),
+            ProductPrecision::F32 => PanelKernels::F32(Kernel::chosen()),
+            ProductPrecision::Bf16 => PanelKernels::Bf16(Kernel::chosen()),
         };
-        let Some(kernels) = kernels else {
-            return Ok(None);
-        };
-        let team = Team::new(threads)?;
-        let losses = PendingLosses::default();
-        Ok(Some(Fused {
+        Ok(Fused {
             kernels,
-            team,
-            losses,
-        }))
+            team: Team::new(threads)?,
+            losses: PendingLosses::default(),
+        })
     }
 }
 

@@ -8,10 +8,7 @@ use serde::Serialize;
 use super::progress::BenchProgress;
 use super::tables::{in_threads, machine_in_words, peak_table, products_table, steps_table};
 use super::{BenchArgs, BenchPart};
-#[cfg(target_arch = "x86_64")]
-use crate::backend::Fused;
-use crate::backend::select::no_bf16;
-use crate::backend::{Plain, ProductPrecision};
+use crate::backend::{Fused, ProductPrecision};
 use crate::bench::peak::{Machine, Peak, one_and};
 use crate::bench::products::{self, ProductLayout, ProductReport, SHAPES};
 use crate::bench::steps::{self, BenchNetwork, Pixels, StepReport};
@@ -144,17 +141,8 @@ fn measure_steps(
     let computing = (threads, precision);
     let measure = |network: &BenchNetwork| {
         progress.next(&format!("step of {}", network.name));
-        #[cfg(target_arch = "x86_64")]
-        if let Some(fused) = Fused::new(threads, precision)? {
-            return steps::measure(fused, computing, network, &pixels, limits, repeats);
-        }
-        match precision {
-            ProductPrecision::F32 => {
-                let plain = Plain::new(threads);
-                steps::measure(plain, computing, network, &pixels, limits, repeats)
-            }
-            ProductPrecision::Bf16 => Err(no_bf16("precision")),
-        }
+        let fused = Fused::new(threads, precision)?;
+        steps::measure(fused, computing, network, &pixels, limits, repeats)
     };
     BenchNetwork::all().iter().map(measure).collect()
 }

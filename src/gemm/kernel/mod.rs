@@ -30,13 +30,23 @@
 //!   So no tile has mostly empty rows.
 //! * A panel is read and written in full. The caller pads.
 
+#[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx2_bf16;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
 mod avx512_bf16;
 #[cfg(test)]
 mod bf16_tests;
 mod call;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(target_arch = "aarch64")]
+mod neon_bf16;
+mod portable;
+mod portable_bf16;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -57,16 +67,13 @@ pub(crate) unsafe trait Operand: Copy + Send + Sync {
     /// Operands of a row of a panel of A, 16 numbers.
     const ROW: usize = PANEL / Self::NUMBERS;
 
-    /// The kernels for an instruction set, which the processor must have; `None` if there are none for it.
-    fn kernel(set: InstructionSet) -> Option<Kernel<Self>>;
+    /// The kernels for an instruction set, which the processor must have.
+    fn kernel(set: InstructionSet) -> Kernel<Self>;
 
     /// Up to 16 rows of 16 numbers become columns of a panel of B; the columns on their right become zeros.
     ///
     /// Only the first `to.len()` rows are written.
-    ///
-    /// # Safety
-    /// The processor has AVX2.
-    unsafe fn pack_transposed(to: &mut [Line], from: &[f32]);
+    fn pack_transposed(to: &mut [Line], from: &[f32]);
 
     /// The operands that lines hold.
     fn of(lines: &[Line]) -> &[Self] {
@@ -85,21 +92,19 @@ pub(crate) unsafe trait Operand: Copy + Send + Sync {
 unsafe impl Operand for f32 {
     const NUMBERS: usize = 1;
 
-    fn kernel(set: InstructionSet) -> Option<Kernel> {
+    fn kernel(set: InstructionSet) -> Kernel {
         match set {
-            InstructionSet::Avx2 => Some(Kernel {
-                run: avx2::product,
-                side_by_side: 1,
-            }),
-            InstructionSet::Avx512 => Some(Kernel {
-                run: avx512::product,
-                side_by_side: 2,
-            }),
-            InstructionSet::Portable => None,
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx512 => Kernel::new(avx512::product, 2),
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx2 => Kernel::new(avx2::product, 1),
+            #[cfg(target_arch = "aarch64")]
+            InstructionSet::Neon => Kernel::new(neon::product, 1),
+            _ => Kernel::new(portable::product, 1),
         }
     }
 
-    unsafe fn pack_transposed(to: &mut [Line], from: &[f32]) {
+    fn pack_transposed(to: &mut [Line], from: &[f32]) {
         let columns = from.len() / PANEL;
         assert!(to.len() <= PANEL && columns <= PANEL && from.len().is_multiple_of(PANEL));
         let source = StridedMatrix {
@@ -107,7 +112,7 @@ unsafe impl Operand for f32 {
             row: 1,
             column: PANEL as isize,
         };
-        // SAFETY: at most 16 rows, and a column for each row of 16 numbers; AVX2 by the caller's promise.
+        // SAFETY: at most 16 rows, and a column for each row of 16 numbers.
         unsafe { pack(to, source, columns) }
     }
 }
@@ -117,23 +122,22 @@ unsafe impl Operand for Pair {
     const NUMBERS: usize = 2;
 
     /// AVX-512 does not imply bf16 instructions: a processor without them emulates, as with AVX2.
-    fn kernel(set: InstructionSet) -> Option<Kernel<Self>> {
+    fn kernel(set: InstructionSet) -> Kernel<Self> {
         match set {
-            InstructionSet::Portable => None,
-            InstructionSet::Avx512 if is_x86_feature_detected!("avx512bf16") => Some(Kernel {
-                run: avx512_bf16::product,
-                side_by_side: 2,
-            }),
-            InstructionSet::Avx2 | InstructionSet::Avx512 => Some(Kernel {
-                run: avx2_bf16::product,
-                side_by_side: 1,
-            }),
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx512 if is_x86_feature_detected!("avx512bf16") => {
+                Kernel::new(avx512_bf16::product, 2)
+            }
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx512 | InstructionSet::Avx2 => Kernel::new(avx2_bf16::product, 1),
+            #[cfg(target_arch = "aarch64")]
+            InstructionSet::Neon => Kernel::new(neon_bf16::product, 1),
+            _ => Kernel::new(portable_bf16::product, 1),
         }
     }
 
-    unsafe fn pack_transposed(to: &mut [Line], from: &[f32]) {
-        // SAFETY: the caller's promise.
-        unsafe { pack_pairs_transposed(Self::of_mut(to), from) }
+    fn pack_transposed(to: &mut [Line], from: &[f32]) {
+        pack_pairs_transposed(Self::of_mut(to), from);
     }
 }
 
@@ -146,14 +150,13 @@ pub(crate) struct Kernel<E = f32> {
 }
 
 impl<E: Operand> Kernel<E> {
-    /// The kernels for an instruction set, which the processor must have; `None` if there are none for it.
-    pub(crate) fn of(set: InstructionSet) -> Option<Self> {
-        E::kernel(set)
+    fn new(run: unsafe fn(&KernelCall<E>), side_by_side: usize) -> Self {
+        Kernel { run, side_by_side }
     }
 
-    /// The kernels in use; `None` if this processor has none.
-    pub(crate) fn chosen() -> Option<Self> {
-        Self::of(simd::set())
+    /// The kernels in use.
+    pub(crate) fn chosen() -> Self {
+        E::kernel(simd::set())
     }
 
     /// Runs a call.

@@ -2,13 +2,13 @@
 //!
 //! They are inlined into functions that are compiled for their instruction set.
 
-use core::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T0, _mm_prefetch};
 use std::ops::Range;
 use std::ptr;
 
 use super::Operand;
 use super::call::{ALayout, KernelCall};
 use crate::gemm::params::PANEL;
+use crate::simd::{prefetch, prefetch_to_write};
 
 /// A register of f32 lanes that sums are kept in.
 ///
@@ -94,7 +94,7 @@ pub(super) unsafe fn tile<F: Multiplicand, const ROWS: usize, const VECTORS: usi
             // Where the matrix is not in panels, each row may be on another page, and stores to it would wait.
             for i in 0..ROWS {
                 for v in (0..VECTORS).step_by(PANEL / F::Accumulator::LANES) {
-                    _mm_prefetch::<_MM_HINT_ET0>(c.add(i * c_row + at(v, c_panel)).cast());
+                    prefetch_to_write(c.add(i * c_row + at(v, c_panel)));
                 }
             }
         }
@@ -202,8 +202,7 @@ impl Prefetches {
         for line in self.issued..until {
             let at = line / self.rows * self.panel + line % self.rows * PANEL;
             for from in self.from {
-                // SAFETY: a hint, allowed at any address.
-                unsafe { _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(at).cast()) };
+                prefetch(from.wrapping_add(at), 1);
             }
         }
         self.issued = until;

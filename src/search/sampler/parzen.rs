@@ -12,9 +12,9 @@
 use std::f64::consts::{PI, SQRT_2};
 
 use chacha20::ChaCha8Rng;
-use rand_distr::{Distribution as _, StandardNormal};
 
 use super::random::unit;
+use crate::rng::standard_normal;
 use crate::search::distribution::Distribution;
 use crate::search::space::{Point, Space};
 
@@ -236,7 +236,7 @@ impl<'a> KernelRange<'a> {
             return self.distribution.quantile(0.0);
         }
         let inside = loop {
-            let z: f64 = StandardNormal.sample(rng);
+            let z: f64 = standard_normal(rng);
             let x = mean + deviation * z;
             if (self.low..self.high).contains(&x) {
                 break x;
