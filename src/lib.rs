@@ -12,8 +12,19 @@
 //! | the same network on a GPU | `kernels/`, `backend::cuda` (feature `cuda`) |
 //! | a whole run, from data to checkpoint | [`train`] |
 //! | a trained network, its file and its use | [`model`] |
-//! | how good settings are searched for | [`search`], [`report`] |
-//! | how fast it is, and against what | [`mod@bench`] |
+//! | how good settings are searched for | `search`, `report` (feature `cli`) |
+//! | how fast it is, and against what | `bench` (feature `cli`) |
+//!
+//! # Features
+//!
+//! | feature | holds |
+//! |---|---|
+//! | `cli` (default) | the program and what only it needs: `cli`, `search`, `report`, `bench`; and the readers below |
+//! | `gzip`, `png`, `zip` | readers of packed files, of PNG images and of NPZ files |
+//! | `cuda` | the CUDA backend |
+//!
+//! Without features the library reads data, trains, saves, loads and predicts. It builds for `wasm32-unknown-unknown`
+//! too; there it trains on one thread, in memory, with the same bits, and measures no times.
 //!
 //! # Modules
 //!
