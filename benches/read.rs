@@ -7,10 +7,10 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
+use chacha20::ChaCha8Rng;
 use chainrule::data::{self, LoadOptions};
 use criterion::{Criterion, criterion_group, criterion_main};
 use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
 const ROWS: usize = 100_000;
 

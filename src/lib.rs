@@ -12,8 +12,19 @@
 //! | the same network on a GPU | `kernels/`, `backend::cuda` (feature `cuda`) |
 //! | a whole run, from data to checkpoint | [`train`] |
 //! | a trained network, its file and its use | [`model`] |
-//! | how good settings are searched for | [`search`], [`report`] |
-//! | how fast it is, and against what | [`mod@bench`] |
+//! | how good settings are searched for | `search`, `report` (feature `cli`) |
+//! | how fast it is, and against what | `bench` (feature `cli`) |
+//!
+//! # Features
+//!
+//! | feature | holds |
+//! |---|---|
+//! | `cli` (default) | the program and what only it needs: `cli`, `search`, `report`, `bench`; and the readers below |
+//! | `gzip`, `png`, `zip` | readers of packed files, of PNG images and of NPZ files |
+//! | `cuda` | the CUDA backend |
+//!
+//! Without features the library reads data, trains, saves, loads and predicts. It builds for `wasm32-unknown-unknown`
+//! too; there it trains on one thread, in memory, with the same bits, and measures no times.
 //!
 //! # Modules
 //!
@@ -123,8 +134,13 @@
 //! }
 //! ```
 
+// The program uses more of what is private here than the library does by itself.
+#![cfg_attr(not(feature = "cli"), allow(dead_code))]
+
 pub mod backend;
+#[cfg(feature = "cli")]
 pub mod bench;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod data;
 pub(crate) mod durable;
@@ -138,8 +154,10 @@ pub mod nn;
 pub mod ops;
 pub mod optim;
 pub mod real;
+#[cfg(feature = "cli")]
 pub mod report;
 pub mod rng;
+#[cfg(feature = "cli")]
 pub mod search;
 pub mod settings;
 pub mod simd;

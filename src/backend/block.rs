@@ -8,9 +8,10 @@ use crate::ops::activation::Activation;
 use crate::ops::dropout::Mask;
 
 /// Which comes first in a hidden block, after Linear and BatchNorm.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
-#[value(rename_all = "snake_case")]
+#[cfg_attr(feature = "cli", value(rename_all = "snake_case"))]
 pub enum Order {
     /// Linear, BatchNorm, Dropout, activation.
     #[default]

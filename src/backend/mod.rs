@@ -50,7 +50,8 @@ pub use plain::Plain;
 pub use stem::{RowPart, Stem, StemSaved};
 
 /// The precision of the numbers that a backend in f32 multiplies. Their sums are always f32.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum ProductPrecision {
     /// Single precision.

@@ -1,13 +1,15 @@
 //! Named arrays: the members of an NPZ file or the NPY files of a folder.
 
 use std::fs;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::archive::Archive;
 use super::classes::LabelColumn;
+#[cfg(not(feature = "zip"))]
+use super::left_out::NoNpz as Npz;
 use super::npy::{NpyArray, NpySize, NpyValues, NumberType};
-use super::open::{InputFile, ReadSeek, bomb, damaged};
+#[cfg(feature = "zip")]
+use super::npz::Npz;
+use super::open::InputFile;
 use super::{ImageShape, Labels, Samples};
 use crate::error::{Error, Result};
 use crate::input::is_of_file_manager;
@@ -19,12 +21,7 @@ const TRAINING: &str = "_train";
 const EXTENSION: &str = ".npy";
 
 enum Store {
-    Npz {
-        archive: Archive<Box<dyn ReadSeek>>,
-        /// The largest number of bytes that the members may unpack to, and how many are left of them.
-        limit: u64,
-        left: u64,
-    },
+    Npz(Npz),
     Folder,
 }
 
@@ -50,17 +47,11 @@ impl Arrays {
     /// Opens an NPZ file.
     pub(super) fn open_npz(source: InputFile) -> Result<Self> {
         let path = source.path().to_owned();
-        let limit = source.unpacked_limit();
-        let archive = Archive::open(source.into_seekable()?);
-        let archive = archive.map_err(|error| archive_error(&path, error))?;
-        let names = archive.names().map(without_extension).collect();
+        let npz = Npz::open(source)?;
+        let names = npz.names().map(without_extension).collect();
         Ok(Arrays {
             path,
-            store: Store::Npz {
-                archive,
-                limit,
-                left: limit,
-            },
+            store: Store::Npz(npz),
             names,
         })
     }
@@ -194,42 +185,9 @@ impl Arrays {
     fn read<T>(&mut self, name: &str, read: impl FnOnce(NpyArray<'_>) -> Result<T>) -> Result<T> {
         let file = format!("{name}{EXTENSION}");
         match &mut self.store {
-            Store::Npz {
-                archive,
-                limit,
-                left,
-            } => {
-                let wrong = |error| archive_error(&self.path, error);
-                let Some((size, contents)) = archive.member(&file).map_err(wrong)? else {
-                    let (expected, found) = (format!("a member {file}"), name.to_owned());
-                    return Err(Error::format(&self.path, "archive", expected, found));
-                };
-                let size = size.min(*left);
-                let mut contents = Unpacked {
-                    contents,
-                    limit: *limit,
-                    left,
-                };
-                read(NpyArray::new(&self.path, name, &mut contents, size))
-            }
+            Store::Npz(npz) => npz.read(&self.path, name, &file, read),
             Store::Folder => read_npy(InputFile::open(&self.path.join(file))?, name, read),
         }
-    }
-}
-
-/// The contents of a member, counted.
-struct Unpacked<'a, R> {
-    contents: R,
-    limit: u64,
-    left: &'a mut u64,
-}
-
-impl<R: Read> Read for Unpacked<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.contents.read(buffer)?;
-        let left = self.left.checked_sub(count as u64);
-        *self.left = left.ok_or_else(|| bomb(self.limit))?;
-        Ok(count)
     }
 }
 
@@ -255,11 +213,4 @@ fn known_name(name: &str) -> Option<&'static str> {
 
 fn without_extension(name: &str) -> String {
     name.strip_suffix(EXTENSION).unwrap_or(name).to_owned()
-}
-
-fn archive_error(path: &Path, error: io::Error) -> Error {
-    damaged(error, |found| {
-        Error::format(path, "archive", "an intact NPZ (zip) file", found)
-    })
-    .unwrap_or_else(|error| Error::io("read", path, error))
 }

@@ -3,7 +3,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::path::Path;
 
-use csv::{ByteRecord, ReaderBuilder};
+use csv_core::{ReadFieldResult, ReaderBuilder};
 
 use crate::error::{Error, Result};
 
@@ -11,17 +11,16 @@ use crate::error::{Error, Result};
 const DELIMITERS: [u8; 4] = *b"\t,;|";
 
 /// The character between the whole part of a number and its fraction.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Decimal {
     /// 1.5
     #[serde(rename = ".")]
-    #[value(name = ".")]
+    #[cfg_attr(feature = "cli", value(name = "."))]
     Point,
     /// 1,5
     #[serde(rename = ",")]
-    #[value(name = ",")]
+    #[cfg_attr(feature = "cli", value(name = ","))]
     Comma,
 }
 
@@ -165,23 +164,14 @@ impl DelimiterFit {
                 || (may_be_comma && (comma_number(cell).is_some() || is_grouped_comma_number(cell)))
         };
         let is_clean = |cell: &str| !cell.bytes().any(|byte| DELIMITERS.contains(&byte));
-        let mut reader = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .delimiter(delimiter)
-            .from_reader(text);
-        let (mut lengths, mut record) = (Vec::new(), ByteRecord::new());
         let (mut cells, mut numbers, mut clean) = (0, 0, 0);
-        while let Ok(true) = reader.read_byte_record(&mut record) {
-            lengths.push(record.len());
-            for cell in record.iter().map(String::from_utf8_lossy) {
-                let cell = cell.trim();
-                let number = is_number(cell);
-                cells += usize::from(!cell.is_empty());
-                numbers += usize::from(number);
-                clean += usize::from(!cell.is_empty() && (number || is_clean(cell)));
-            }
-        }
+        let mut lengths = row_lengths(text, delimiter, |cell| {
+            let cell = cell.trim();
+            let number = is_number(cell);
+            cells += usize::from(!cell.is_empty());
+            numbers += usize::from(number);
+            clean += usize::from(!cell.is_empty() && (number || is_clean(cell)));
+        });
         let (columns, count) = most_frequent(&mut lengths);
         let share = |part: usize, whole: usize| part as f64 / whole.max(1) as f64;
         let alike = share(count, lengths.len());
@@ -191,6 +181,33 @@ impl DelimiterFit {
             clean: share(clean, cells),
             columns,
             alike,
+        }
+    }
+}
+
+/// The number of cells in each row, each of which is visited.
+fn row_lengths(text: &[u8], delimiter: u8, mut visit: impl FnMut(&str)) -> Vec<usize> {
+    let mut parser = ReaderBuilder::new().delimiter(delimiter).build();
+    // Room for the longest cell, and more.
+    let mut cell = vec![0; text.len() + 1];
+    let (mut rest, mut length) = (text, 0);
+    let (mut lengths, mut columns) = (Vec::new(), 0);
+    loop {
+        let (result, read, written) = parser.read_field(rest, &mut cell[length..]);
+        rest = &rest[read..];
+        length += written;
+        match result {
+            ReadFieldResult::Field { record_end } => {
+                visit(&String::from_utf8_lossy(&cell[..length]));
+                (length, columns) = (0, columns + 1);
+                if record_end {
+                    lengths.push(columns);
+                    columns = 0;
+                }
+            }
+            // The parser is asked once more, with nothing left: that ends the last row.
+            ReadFieldResult::InputEmpty => {}
+            ReadFieldResult::OutputFull | ReadFieldResult::End => return lengths,
         }
     }
 }

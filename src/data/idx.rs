@@ -210,6 +210,8 @@ impl fmt::Display for Magic {
 
 #[cfg(test)]
 pub(super) mod tests {
+    #![cfg(feature = "gzip")]
+
     use std::path::Path;
 
     use super::super::open::tests::gzip;

@@ -7,7 +7,10 @@ use super::array_parts::load_arrays;
 use super::arrays::{Arrays, read_npy};
 use super::csv::{self, LabelledTable};
 use super::idx_folder::{self, is_idx_folder};
+#[cfg(feature = "png")]
 use super::image::read_png;
+#[cfg(not(feature = "png"))]
+use super::left_out::read_png;
 use super::npy::{self, NpyValues, NumberType};
 use super::open::InputFile;
 use super::options::{LoadOptions, TableOptions};

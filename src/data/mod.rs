@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 
+#[cfg(feature = "zip")]
 mod archive;
 mod array_parts;
 mod arrays;
@@ -24,10 +25,13 @@ mod csv_rows;
 mod describe;
 mod idx;
 mod idx_folder;
+#[cfg(feature = "png")]
 mod image;
 mod known;
 mod label_meaning;
 mod labels;
+#[cfg(not(all(feature = "png", feature = "zip")))]
+mod left_out;
 mod load;
 mod locate;
 mod memory;
@@ -36,9 +40,12 @@ mod npy;
 mod npy_header;
 mod npy_labels;
 mod npy_number;
+#[cfg(feature = "zip")]
+mod npz;
 mod open;
 mod options;
 mod parts;
+#[cfg(feature = "cli")]
 mod picture;
 mod rows;
 pub mod split;
@@ -59,6 +66,7 @@ pub use load::{FileKind, read_input};
 pub use locate::{VARIABLE, locate};
 pub use normalize::{Normalize, Normalizer};
 pub use options::{LoadOptions, TableOptions};
+#[cfg(feature = "cli")]
 pub use picture::{class_picture, sample_picture};
 pub use split::{Split, Validation};
 pub use table::{

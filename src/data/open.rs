@@ -3,8 +3,6 @@
 use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
-use flate2::bufread::MultiGzDecoder;
-
 use crate::error::{Error, Result};
 use crate::input::BoundedFile;
 
@@ -35,7 +33,7 @@ pub(super) struct InputFile {
 
 enum InputReader {
     Plain(BufReader<BoundedFile>),
-    Gzip(Box<BufReader<MultiGzDecoder<BufReader<BoundedFile>>>>),
+    Gzip(Box<dyn BufRead>),
 }
 
 impl InputReader {
@@ -58,10 +56,7 @@ impl InputFile {
             Err(error) => return Err(file.get_ref().error(error)),
         };
         let reader = match gzip {
-            true => {
-                let unpacked = MultiGzDecoder::new(file);
-                InputReader::Gzip(Box::new(BufReader::with_capacity(BUFFER, unpacked)))
-            }
+            true => InputReader::Gzip(gunzip(path, file)?),
             false => InputReader::Plain(file),
         };
         let mut source = InputFile {
@@ -152,6 +147,24 @@ impl InputFile {
     }
 }
 
+#[cfg(feature = "gzip")]
+fn gunzip(_: &Path, file: BufReader<BoundedFile>) -> Result<Box<dyn BufRead>> {
+    let unpacked = flate2::bufread::MultiGzDecoder::new(file);
+    Ok(Box::new(BufReader::with_capacity(BUFFER, unpacked)))
+}
+
+#[cfg(not(feature = "gzip"))]
+fn gunzip(path: &Path, _: BufReader<BoundedFile>) -> Result<Box<dyn BufRead>> {
+    Err(not_built_in(path, "a file packed by gzip", "gzip"))
+}
+
+/// The error of a file whose reader is a feature of the crate that was left out.
+#[cfg(not(all(feature = "gzip", feature = "png", feature = "zip")))]
+pub(super) fn not_built_in(path: &Path, found: &str, feature: &str) -> Error {
+    let found = format!("{found}, which needs chainrule's Cargo feature `{feature}`");
+    Error::format(path, "byte 0", "a file whose reader is built in", found)
+}
+
 /// Contents that can be read in any order.
 pub(super) trait ReadSeek: Read + Seek {}
 impl<T: Read + Seek> ReadSeek for T {}
@@ -208,6 +221,8 @@ pub(super) fn damaged(
 
 #[cfg(test)]
 pub(super) mod tests {
+    #![cfg(feature = "gzip")]
+
     use std::io::Write;
 
     use flate2::Compression;

@@ -157,6 +157,8 @@ fn verify_official(folder: &Path, name: &str) -> FileCheck {
 
 #[cfg(test)]
 mod tests {
+    #![cfg(feature = "gzip")]
+
     use std::fs;
 
     use super::*;

@@ -3,7 +3,6 @@
 //! A new metric is a variant of [`Metric`], with its arms in this file, and [`Metric::of_task`] says whose it is.
 //! Everything else (records, best epoch, patience, search, tables, charts) asks the metric.
 
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::data::Task;
@@ -333,9 +332,10 @@ impl PartMetric {
 }
 
 /// A metric of the validation part: what training monitors, and the objective of a search.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
-#[value(rename_all = "snake_case")]
+#[cfg_attr(feature = "cli", value(rename_all = "snake_case"))]
 pub enum ValidationMetric {
     /// The accuracy, as high as possible
     #[default]
@@ -358,7 +358,7 @@ pub enum ValidationMetric {
     ValR2,
     /// The loss, which is the log loss, as low as possible; also called val_log_loss
     #[serde(alias = "val_log_loss")]
-    #[value(alias = "val_log_loss")]
+    #[cfg_attr(feature = "cli", value(alias = "val_log_loss"))]
     ValLoss,
 }
 
@@ -412,8 +412,12 @@ mod tests {
         assert_eq!(PartMetric::from_name("value"), None);
     }
 
+    const TASKS: [Task; 3] = [Task::Classification, Task::Regression, Task::Multilabel];
+
+    #[cfg(feature = "cli")]
     #[test]
     fn every_metric_can_be_monitored_under_one_name() {
+        use clap::ValueEnum;
         let choices = ValidationMetric::value_variants();
         assert_eq!(choices.len(), Metric::ALL.len());
         for (choice, metric) in choices.iter().zip(Metric::ALL) {
@@ -424,8 +428,9 @@ mod tests {
             assert_eq!(serde_json::to_value(choice).unwrap(), name.as_str());
         }
         let main = |task| ValidationMetric::main(task).metric();
-        for task in Task::value_variants() {
-            assert_eq!(main(*task), Metric::main(*task));
+        assert_eq!(Task::value_variants(), TASKS);
+        for task in TASKS {
+            assert_eq!(main(task), Metric::main(task));
         }
         assert_eq!(
             ValidationMetric::default(),
@@ -451,17 +456,14 @@ mod tests {
         assert_eq!(always(Task::Regression), ["rmse", "mae", "r2", "loss"]);
         let multilabel = ["f1_micro", "f1_macro", "accuracy", "loss"];
         assert_eq!(always(Task::Multilabel), multilabel);
-        for task in Task::value_variants() {
-            let metrics = Metric::of_task(*task);
+        for task in TASKS {
+            let metrics = Metric::of_task(task);
             assert_eq!(metrics.last(), Some(&Metric::Loss));
-            assert!(!Metric::main(*task).is_on_request(*task));
+            assert!(!Metric::main(task).is_on_request(task));
             for metric in Metric::ALL {
-                assert_eq!(metric.is_of(*task), metrics.contains(&metric));
-                let (always, asked) = (
-                    metric.is_always_measured(*task),
-                    metric.is_on_request(*task),
-                );
-                assert_eq!(metric.is_of(*task), always || asked);
+                assert_eq!(metric.is_of(task), metrics.contains(&metric));
+                let (always, asked) = (metric.is_always_measured(task), metric.is_on_request(task));
+                assert_eq!(metric.is_of(task), always || asked);
                 assert!(!(always && asked));
             }
         }

@@ -13,6 +13,7 @@ pub mod predicted;
 mod ranking;
 pub mod regression;
 pub mod scores;
+#[cfg(feature = "cli")]
 pub mod tables;
 
 pub use confusion::Confusion;

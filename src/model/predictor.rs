@@ -38,7 +38,7 @@ impl Predictor {
     ) -> Result<(Evaluation, Predictions)> {
         samples.check_values(self.inputs)?;
         samples.check_labels(match samples.labels {
-            Labels::Classes(_) => u32::MAX as usize + 1,
+            Labels::Classes(_) => (u32::MAX as usize).saturating_add(1),
             Labels::Values { .. } => self.classes,
         })?;
         if rows.is_empty() {

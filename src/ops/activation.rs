@@ -30,11 +30,10 @@ use crate::simd;
 pub const LEAKY_SLOPE: f64 = 0.01;
 
 /// The nonlinearities of the table above.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
-#[value(rename_all = "snake_case")]
+#[cfg_attr(feature = "cli", value(rename_all = "snake_case"))]
 #[allow(missing_docs)]
 pub enum Activation {
     #[default]

@@ -27,7 +27,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 /// The unit of schedule steps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum By {
     /// The rate changes after every epoch.

@@ -1,13 +1,13 @@
 //! How the numbers of a table enter the network.
 
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::{ModelSettings, keys};
 use crate::error::Result;
 
 /// What becomes of each number of a table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum Embed {
     /// It stays itself

@@ -1,6 +1,5 @@
 //! The loss that the settings name, and back.
 
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::{ClassWeights, TrainSettings, keys};
@@ -12,9 +11,10 @@ use crate::ops::loss::cross_entropy::CrossEntropy;
 use crate::ops::loss::huber::Huber;
 
 /// What training minimises.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
-#[value(rename_all = "snake_case")]
+#[cfg_attr(feature = "cli", value(rename_all = "snake_case"))]
 pub enum LossName {
     /// Softmax and cross-entropy (classification)
     CrossEntropy,

@@ -13,22 +13,19 @@ mod class_weights;
 mod columns;
 mod config;
 mod embed;
+mod flags;
 mod keys;
 mod layers;
 mod loss;
 mod range;
 mod rules;
 mod suited;
-#[cfg(test)]
+#[cfg(all(test, feature = "cli"))]
 mod tests;
 mod value;
 
-use std::convert::Infallible;
-use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use clap::builder::{PathBufValueParser, StringValueParser, TypedValueParser};
-use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 pub use class_weights::{ClassWeights, WeightRule};
@@ -37,22 +34,27 @@ pub use config::Config;
 pub use embed::{Embed, Embedding};
 pub use loss::LossName;
 
-pub(crate) use keys::{Key, error as setting_error, within};
-pub(crate) use layers::read_file;
+pub(crate) use keys::{error as setting_error, within};
 pub(crate) use loss::loss;
-pub(crate) use value::Kind;
+#[cfg(feature = "cli")]
+pub(crate) use {flags::utf8_path, keys::Key, layers::read_file, value::Kind};
+
+use flags::with_flags;
+#[cfg(feature = "cli")]
+use flags::{column, label};
 
 use crate::backend::Order;
 use crate::backend::select::{Device, Precision};
 use crate::data::normalize::Normalize;
 use crate::data::{Decimal, Task};
-use crate::error::MAX_NAME_BYTES;
 use crate::metrics::ValidationMetric;
 use crate::ops::activation::Activation;
 use crate::optim::By;
 
+with_flags! {
+
 /// All settings, by section.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// `[data]`
@@ -73,7 +75,7 @@ pub struct Settings {
 }
 
 /// What to learn from.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "Data")]
 pub struct DataSettings {
@@ -88,7 +90,7 @@ pub struct DataSettings {
     pub task: Option<Task>,
     /// CSV column of the label: its name, or its index (from 0; negative counts from the end); several columns are
     /// separated by commas [default: label, class, target or y, else the last column]
-    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, value_parser = |text: &str| Ok::<_, Infallible>(Label::from(text)))]
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, value_parser = label())]
     pub label: Option<Label>,
     /// Column that says how much each sample counts in training, from 0 on; it is no feature [default: none]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -165,7 +167,7 @@ pub struct DataSettings {
 }
 
 /// The network.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "Model")]
 pub struct ModelSettings {
@@ -223,7 +225,7 @@ pub struct ModelSettings {
 }
 
 /// The loop.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "Training")]
 pub struct TrainSettings {
@@ -293,7 +295,7 @@ pub struct TrainSettings {
 }
 
 /// The optimiser. Keys that the chosen one does not have are refused.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "Optimizer")]
 pub struct OptimizerSettings {
@@ -327,7 +329,7 @@ pub struct OptimizerSettings {
 }
 
 /// The learning rate's course. Keys that the chosen one does not have are refused.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "Schedule")]
 pub struct ScheduleSettings {
@@ -378,10 +380,13 @@ pub struct ScheduleSettings {
     pub warmup: Option<u64>,
 }
 
+} // with_flags
+
 /// The optimisers by name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
-#[value(rename_all = "lower")]
+#[cfg_attr(feature = "cli", value(rename_all = "lower"))]
 #[allow(missing_docs)]
 pub enum OptimizerName {
     Sgd,
@@ -393,9 +398,10 @@ pub enum OptimizerName {
 }
 
 /// The schedules by name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
-#[value(rename_all = "lower")]
+#[cfg_attr(feature = "cli", value(rename_all = "lower"))]
 #[allow(missing_docs)]
 pub enum ScheduleName {
     #[default]
@@ -406,24 +412,4 @@ pub enum ScheduleName {
     Cosine,
     OneCycle,
     Plateau,
-}
-
-/// A column as a flag names it.
-fn column() -> impl TypedValueParser<Value = Column> {
-    StringValueParser::new().map(|text| Column::from(text.as_str()))
-}
-
-/// A path that can be written down, because files and JSON hold text in UTF-8, and whose names file systems take.
-pub(crate) fn utf8_path() -> impl TypedValueParser<Value = PathBuf> {
-    PathBufValueParser::new().try_map(|path| {
-        if path.to_str().is_none() {
-            return Err("expected a path in UTF-8".to_owned());
-        }
-        match path.iter().map(OsStr::len).find(|&n| n > MAX_NAME_BYTES) {
-            Some(found) => Err(format!(
-                "expected names of at most {MAX_NAME_BYTES} bytes, found one of {found}"
-            )),
-            None => Ok(path),
-        }
-    })
 }

@@ -17,8 +17,8 @@
 //!
 //! The rest, `$1 - \sum_d I_d$`, is due to settings that act together.
 
+use chacha20::ChaCha8Rng;
 use rand::Rng;
-use rand_chacha::ChaCha8Rng;
 
 use crate::rng::{self, Purpose};
 

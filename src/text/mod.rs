@@ -1,7 +1,9 @@
-//! Text for people: [`number`] rounds, [`table`] aligns columns, [`printable`] makes visible what a
-//! terminal would obey, [`csv`] writes tables for other programs.
+//! Text for people: [`number`] rounds, [`printable`] makes visible what a terminal would obey. For the program,
+//! `table` aligns columns, and `csv` writes tables for other programs.
 
+#[cfg(feature = "cli")]
 pub mod csv;
 pub mod number;
 pub mod printable;
+#[cfg(feature = "cli")]
 pub mod table;

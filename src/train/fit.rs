@@ -1,11 +1,12 @@
 //! The loop over epochs: records, checkpoints, the test at the end.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::other_metrics::OtherMetrics;
 use super::record::{EpochRecord, Summary};
 use super::run_writer::RunWriter;
+use super::stopwatch::Stopwatch;
 use super::trainer::{EpochEnd, Progress, Trainer};
 use crate::backend::Backend;
 use crate::data::{Dataset, Split};
@@ -131,7 +132,7 @@ pub fn fit<B: Backend>(
     observer: &mut dyn Observer,
 ) -> Result<History> {
     let mut interrupted = false;
-    let mut checkpointed = Instant::now();
+    let mut checkpointed = Stopwatch::start();
     while trainer.progress.epoch < trainer.config().epochs
         && !trainer.progress.stopped_early
         && !trainer.progress.diverged
@@ -148,7 +149,7 @@ pub fn fit<B: Backend>(
             run_dir.append(&record)?;
             if finished && checkpointed.elapsed() >= CHECKPOINT_INTERVAL {
                 run_dir.checkpoint(trainer)?;
-                checkpointed = Instant::now();
+                checkpointed = Stopwatch::start();
             }
         }
         let best = trainer

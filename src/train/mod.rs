@@ -15,6 +15,7 @@ mod record;
 mod run;
 mod run_dir;
 mod run_writer;
+mod stopwatch;
 mod trainer;
 
 pub use fit::{Control, History, Observer, Start, fit};

@@ -181,9 +181,7 @@ impl Patience {
 mod tests {
     use super::*;
     use crate::data::{Features, Samples};
-    use crate::metrics::ValidationMetric;
     use crate::settings::Settings;
-    use clap::ValueEnum;
     use std::path::PathBuf;
 
     fn evaluation(accuracy: f64, loss: f64) -> Evaluation {
@@ -281,7 +279,7 @@ mod tests {
     fn a_metric_of_another_task_is_refused() {
         let with = |task, monitor: &str| {
             let mut settings = Settings::default();
-            settings.train.monitor = Some(ValidationMetric::from_str(monitor, false).unwrap());
+            settings.train.monitor = Some(serde_json::from_value(monitor.into()).unwrap());
             let mut config = Config::new(&settings).unwrap();
             config.task = task;
             check_task(&config)

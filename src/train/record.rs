@@ -29,9 +29,9 @@ pub struct EpochRecord {
     pub val_others: OtherMetrics,
     /// The rate of the epoch's last update.
     pub lr: f64,
-    /// Seconds in the training part, without validation and files.
+    /// Seconds in the training part, without validation and files; 0 where the system has no clock.
     pub train_seconds: f64,
-    /// Training samples a second.
+    /// Training samples a second; 0 where the system has no clock.
     pub samples_per_second: f64,
 }
 

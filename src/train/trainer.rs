@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
 use super::measure::{always_measured, measure};
 use super::monitor::{self, Best, Patience, is_better};
 use super::other_metrics::OtherMetrics;
+use super::stopwatch::Stopwatch;
 use super::{EpochRecord, Observer};
 use crate::backend::Backend;
 use crate::data::batches::{self, Augmentation};
@@ -306,7 +306,7 @@ impl<B: Backend> Trainer<B> {
     pub fn epoch(&mut self, observer: &mut dyn Observer) -> Result<EpochEnd> {
         self.set_order()?;
         let batches = self.batches();
-        let (start, before) = (Instant::now(), self.progress.partial.seconds);
+        let (start, before) = (Stopwatch::start(), self.progress.partial.seconds);
         while self.progress.partial.batches < batches {
             let interrupted = observer.interrupted();
             if !interrupted {
@@ -426,7 +426,10 @@ impl<B: Backend> Trainer<B> {
             val_others: OtherMetrics::of(evaluation),
             lr: p.lr,
             train_seconds: p.seconds,
-            samples_per_second: p.samples as f64 / p.seconds,
+            samples_per_second: match p.seconds > 0.0 {
+                true => p.samples as f64 / p.seconds,
+                false => 0.0,
+            },
         }
     }
 

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use chacha20::ChaCha8Rng;
 use chainrule::Result;
 use chainrule::backend::select::Device;
 use chainrule::data::{
@@ -15,7 +16,6 @@ use chainrule::model::Model;
 use chainrule::settings::{Config, Settings};
 use chainrule::train;
 use rand::{Rng, RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
 use super::{Files, alone, npy, safetensors, write_gzip, write_npz};
 

@@ -1,3 +1,5 @@
+#![cfg(feature = "gzip")]
+
 use super::super::open::tests::gzip;
 use super::super::table::Treatment;
 use super::*;

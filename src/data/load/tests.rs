@@ -1,3 +1,5 @@
+#![cfg(all(feature = "gzip", feature = "png", feature = "zip"))]
+
 use std::io::{Cursor, Write};
 use std::path::PathBuf;
 

@@ -11,7 +11,7 @@
 
 use std::f64::consts::{PI, SQRT_2};
 
-use rand_chacha::ChaCha8Rng;
+use chacha20::ChaCha8Rng;
 
 use super::random::unit;
 use crate::rng::standard_normal;

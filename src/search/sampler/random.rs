@@ -1,7 +1,7 @@
 //! Random search (Bergstra, Bengio, “Random Search for Hyper-Parameter Optimization”, JMLR 13, 2012).
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::Rng;
+use chacha20::ChaCha8Rng;
+use rand::Rng;
 
 use super::{Observation, Sampler};
 use crate::rng::{Purpose, stream};
