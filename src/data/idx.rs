@@ -208,10 +208,9 @@ impl fmt::Display for Magic {
     }
 }
 
+#[cfg(feature = "gzip")]
 #[cfg(test)]
 pub(super) mod tests {
-    #![cfg(feature = "gzip")]
-
     use std::path::Path;
 
     use super::super::open::tests::gzip;

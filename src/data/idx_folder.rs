@@ -307,10 +307,9 @@ fn refuse_mnist(
     }
 }
 
+#[cfg(feature = "gzip")]
 #[cfg(test)]
 mod tests {
-    #![cfg(feature = "gzip")]
-
     use super::super::idx::tests::{image_file, label_file, label_rows};
     use super::super::open::tests::gzip;
     use super::*;

@@ -219,10 +219,9 @@ pub(super) fn damaged(
     }
 }
 
+#[cfg(feature = "gzip")]
 #[cfg(test)]
 pub(super) mod tests {
-    #![cfg(feature = "gzip")]
-
     use std::io::Write;
 
     use flate2::Compression;

@@ -155,10 +155,9 @@ fn verify_official(folder: &Path, name: &str) -> FileCheck {
     FileCheck { path, outcome }
 }
 
+#[cfg(feature = "gzip")]
 #[cfg(test)]
 mod tests {
-    #![cfg(feature = "gzip")]
-
     use std::fs;
 
     use super::*;
