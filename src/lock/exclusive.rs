@@ -70,6 +70,7 @@ mod system {
     }
 
     /// Does nothing here: whether an open file was replaced is seen by its number.
+    #[cfg(feature = "cli")]
     pub(crate) fn keep_name(_: &mut OpenOptions) {}
 
     fn is_unsupported(error: &io::Error) -> bool {
@@ -143,9 +144,12 @@ mod system {
     }
 
     /// Keeps others from renaming, removing and replacing the file as long as it is open.
+    #[cfg(feature = "cli")]
     pub(crate) fn keep_name(options: &mut OpenOptions) {
         options.share_mode(READ | WRITE);
     }
 }
 
-pub(crate) use system::{is_taken, keep_name, open, open_alone, open_alone_to_rename, remove};
+#[cfg(feature = "cli")]
+pub(crate) use system::keep_name;
+pub(crate) use system::{is_taken, open, open_alone, open_alone_to_rename, remove};

@@ -1,5 +1,6 @@
 //! Transposition of blocks of 8 × 8 numbers, which turns a matrix that lies across the panels that kernels read.
 
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use super::InstructionSet;
 
 /// Rows and columns of a block.

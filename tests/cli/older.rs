@@ -149,7 +149,10 @@ fn contents(path: &Path) -> (Vec<String>, Vec<String>) {
             4 => points.push(record["params"].to_string()),
             6 if record["state"] == 1 => {
                 let point = &points[record["trial_id"].as_u64().unwrap() as usize];
-                trials.push(format!("{point} {}", record["values"]));
+                // Normal weights are other ones since their logarithms are the portable library's.
+                let known = point != r#"{"init":1}"#;
+                let values = known.then_some(&record["values"]);
+                trials.push(format!("{point} {values:?}"));
             }
             _ => {}
         }
