@@ -123,6 +123,11 @@ pub trait Backend: Send + 'static {
     /// What computes, in words.
     fn describe(&self) -> String;
 
+    /// Each thread's part of the work, of 1; empty where threads do not divide it by their speeds.
+    fn parts(&self) -> Vec<f64> {
+        Vec::new()
+    }
+
     /// A buffer of `len` zeros.
     fn alloc(&self, len: usize) -> Result<Self::Buf>;
 

@@ -122,6 +122,8 @@ pub struct StepTime {
     pub epoch_seconds: f64,
     /// Floating-point operations of the products per second of the whole step.
     pub flops_per_second: f64,
+    /// Each thread's part of the work at the end, of 1. Empty if threads do not divide it by their speeds.
+    pub parts: Vec<f64>,
 }
 
 /// Times training steps of a network on random pixels and labels.
@@ -185,6 +187,7 @@ pub fn time<B: Backend<Real = f32>>(
         seconds,
         epoch_seconds: seconds * SAMPLES as f64 / network.batch_size as f64,
         flops_per_second: network.flops() / seconds,
+        parts: runner.mlp.backend().parts(),
     })
 }
 

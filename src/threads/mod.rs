@@ -7,9 +7,11 @@
 //! | `team.rs` | a fixed set of threads that run one closure together, with a barrier |
 //! | `idle.rs` | teams that wait between one call and the next |
 //! | `shared.rs` | a slice whose parts the members of a team write |
+//! | `balance.rs` | the members' parts of the work, by their speeds |
 //! | `event_count.rs` | how threads wait for each other |
 //! | `placement.rs` | on which processors the members run |
 
+mod balance;
 mod event_count;
 mod idle;
 mod placement;

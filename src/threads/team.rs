@@ -3,8 +3,8 @@
 //! A training step is many short loops with a dependency after each.
 //! A fork and a join per loop would cost more than the loop.
 //! So several loops are one region, [`Team::run`].
-//! Its members divide each loop by fixed ranges, [`Member::share`], and meet between loops, [`Member::barrier`].
-//! Which member computes what depends on sizes alone, never on timing.
+//! Its members divide each loop by ranges, [`Member::share`], and meet between loops, [`Member::barrier`].
+//! A faster member has longer ranges, which never change inside a region.
 //!
 //! A waiting member spins for a bounded time, then yields for some milliseconds, and is parked after that.
 //! If a team has more members than the machine has processors, they do not spin: it would keep the others from running.
@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
+use super::balance::Balance;
 use super::event_count::{EventCount, lock};
 use super::placement::Placement;
 use crate::error::{Error, Result};
@@ -55,6 +56,7 @@ struct Shared {
     size: usize,
     spins: u32,
     placement: Placement,
+    balance: Balance,
     /// The closure of the current region; null tells the threads to end.
     job: AtomicPtr<Job>,
     panics: Mutex<Vec<Box<dyn Any + Send>>>,
@@ -89,6 +91,8 @@ impl Team {
             size: members,
             spins: if members <= processors { SPINS } else { 0 },
             placement: Placement::new(members, processors),
+            // Members that take turns on a processor would take each other's time for work.
+            balance: Balance::new(members, members <= processors),
             job: AtomicPtr::new(ptr::null_mut()),
             panics: Mutex::default(),
             start: EventCount::default(),
@@ -120,6 +124,19 @@ impl Team {
     /// Members, the calling thread included.
     pub fn size(&self) -> usize {
         self.shared.size
+    }
+
+    /// The members' parts of the work, which add up to 1. They follow the speeds of the processors.
+    pub fn parts(&self) -> Vec<f64> {
+        (0..self.size())
+            .map(|i| self.shared.balance.part(i))
+            .collect()
+    }
+
+    /// From here on a member takes twice as long for everything: a core of half the speed, for measurements.
+    #[doc(hidden)]
+    pub fn slow_down(&self, member: usize) {
+        self.shared.balance.slow_down(member);
     }
 
     /// Whether the calling thread is inside a region of any team.
@@ -159,6 +176,7 @@ impl Team {
         unsafe { shared.take_part(job, 0) };
         shared.pass(&shared.end);
         IN_REGION.set(false);
+        shared.balance.adapt();
         let mut panics = lock(&shared.panics);
         if panics.is_empty() {
             return;
@@ -227,12 +245,14 @@ impl Shared {
         let member = Member::new(self, index);
         // SAFETY: the caller's promise; the two fields were made together.
         let body = || unsafe { (job.call)(job.body, member) };
+        self.balance.begin(index);
         // The caller of `run` gets the panic, as if it had called the closure itself: unwind safety is its business.
         if let Err(payload) = catch_unwind(AssertUnwindSafe(body)) {
             // Before the poison, so that the first in the list is no mere consequence of another.
             lock(&self.panics).push(payload);
             self.barrier.poison();
         }
+        self.balance.finish(index);
     }
 
     /// Arrives and waits for all other members; false if one will never come.
@@ -269,19 +289,22 @@ impl<'t> Member<'t> {
     /// If another member panicked: it will not come.
     pub fn barrier(&self) {
         if self.shared.size > 1 {
+            let balance = &self.shared.balance;
+            balance.finish(self.index);
             let complete = self.shared.pass(&self.shared.barrier);
             assert!(complete, "another member of the team panicked");
+            balance.begin(self.index);
         }
     }
 
     /// This member's part of `0..count`.
     ///
-    /// The parts are contiguous, in the order of the members, and differ by at most 1 in length.
-    /// They depend on count, index and size alone.
+    /// The parts are contiguous, and in the order of the members.
+    /// As long as no member was found to be slower, they differ by at most 1 in length.
+    /// Inside a region they are the same for the same count.
     pub fn share(&self, count: usize) -> Range<usize> {
-        let (length, longer) = (count / self.size(), count % self.size());
-        let start = self.index * length + self.index.min(longer);
-        start..start + length + usize::from(self.index < longer)
+        let bound = |index| self.shared.balance.bound(index, count);
+        bound(self.index)..bound(self.index + 1)
     }
 }
 
@@ -337,7 +360,7 @@ mod tests {
     fn shares_cover_everything_once_and_evenly() {
         for size in SIZES {
             let team = Team::new(size).unwrap();
-            for count in [0, 1, 2, 7, 8, 9, 1021, usize::MAX] {
+            for count in [0, 1, 2, 7, 8, 9, 1021, 1 << 31] {
                 let bounds = Mutex::new(vec![(0, 0); size]);
                 team.run(|member| {
                     let share = member.share(count);

@@ -127,6 +127,7 @@ fn steps_as_a_table_and_as_json() {
         ] {
             assert!(positive(&step[key]), "{key}: {step}");
         }
+        assert_eq!(step["parts"], serde_json::json!([1.0]), "one thread");
     }
 }
 

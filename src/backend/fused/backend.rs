@@ -33,6 +33,10 @@ impl Backend for Fused {
         format!("f32, {} threads", self.team.size())
     }
 
+    fn parts(&self) -> Vec<f64> {
+        self.team.parts()
+    }
+
     fn alloc(&self, len: usize) -> Result<Buffer> {
         Ok(Buffer::zeros(len))
     }

@@ -24,8 +24,11 @@ The peak is always measured, because the other figures are shown relative to it.
 compared with the crate matrixmultiply in alternated runs, on one thread and on all threads. The
 ratio is theirs / ours, with the 95 % interval of its median; above 1 ours is faster. Steps are
 whole training steps on random pixels. Beside each is a lower bound: the time of its products at
-the peak plus the time of the optimiser's memory traffic at the measured bandwidth. On a GPU
-products and steps are timed without a comparison. Nothing else should run at the same time.
+the peak plus the time of the optimiser's memory traffic at the measured bandwidth. The last
+column is each thread's part of the work in percent: it follows the speeds of the cores. So by
+default every core has a thread, slow ones too. A second core of half the speed makes steps 1.2 to
+1.4 times as fast. On a GPU products and steps are timed without a comparison. Nothing else should
+run at the same time.
 
 Examples:
   chainrule bench

@@ -105,8 +105,14 @@ pub(super) fn step_cells(time: &StepTime) -> Vec<String> {
     ]
 }
 
+/// Each thread's part of the work.
+fn percent_a_thread(parts: &[f64]) -> String {
+    let percents = parts.iter().map(|part| format!("{:.0}", 100.0 * part));
+    percents.collect::<Vec<_>>().join(" ")
+}
+
 pub(super) fn steps_table(steps: &[StepReport]) -> String {
-    let bounds = ["products ms", "optimiser ms", "% of bound"];
+    let bounds = ["products ms", "optimiser ms", "% of bound", "% a thread"];
     let mut rows = vec![row(&[&STEP_COLUMNS[..], &bounds].concat())];
     rows.extend(steps.iter().map(|s| {
         let mut cells = step_cells(&s.time);
@@ -114,6 +120,7 @@ pub(super) fn steps_table(steps: &[StepReport]) -> String {
             format!("{:.3}", 1e3 * s.bound_products),
             format!("{:.3}", 1e3 * s.bound_optimizer),
             format!("{:.0}", s.percent_of_bound),
+            percent_a_thread(&s.time.parts),
         ]);
         cells
     }));
