@@ -122,10 +122,11 @@ fn the_instruction_set_changes_no_bit() {
         fs::read(program.path(&out).join("model.safetensors")).unwrap()
     };
     for activation in ["gelu", "tanh", "sigmoid", "silu", "elu"] {
-        let expected = run(InstructionSet::Portable, activation);
-        for set in InstructionSet::available() {
-            assert!(run(set, activation) == expected, "{activation}, {set:?}");
-        }
+        let all: Vec<_> = InstructionSet::available().collect();
+        let weights = all.iter().map(|&set| run(set, activation));
+        let weights: Vec<Vec<u8>> = weights.collect();
+        let equal = weights.windows(2).all(|pair| pair[0] == pair[1]);
+        assert!(equal, "{activation}, {all:?}");
     }
     let output = program
         .command(&["runs"])
