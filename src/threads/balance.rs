@@ -33,9 +33,8 @@ const WHOLE: u64 = 1 << 32;
 #[derive(Debug)]
 pub(super) struct Balance {
     members: Vec<Account>,
-    /// Whether parts follow the speeds.
-    follows: bool,
-    clock: Instant,
+    /// None if parts do not follow the speeds. Not every system has a clock.
+    clock: Option<Instant>,
     /// A member that takes twice as long for everything, for measurements of unequal cores.
     slow: AtomicU64,
 }
@@ -57,8 +56,7 @@ impl Balance {
     pub(super) fn new(members: usize, follows: bool) -> Self {
         let balance = Balance {
             members: (0..members).map(|_| Account::default()).collect(),
-            follows: follows && members > 1,
-            clock: Instant::now(),
+            clock: (follows && members > 1).then(Instant::now),
             slow: AtomicU64::new(u64::MAX),
         };
         for (index, account) in balance.members.iter().enumerate() {
@@ -94,35 +92,28 @@ impl Balance {
     /// The calling member goes to work.
     #[inline]
     pub(super) fn begin(&self, index: usize) {
-        if self.follows {
-            self.members[index].since.store(self.now(), Relaxed);
+        if let Some(clock) = self.clock {
+            self.members[index].since.store(nanoseconds(clock), Relaxed);
         }
     }
 
     /// The calling member has done its part.
     #[inline]
     pub(super) fn finish(&self, index: usize) {
-        if !self.follows {
-            return;
-        }
+        let Some(clock) = self.clock else { return };
         let account = &self.members[index];
         let since = account.since.load(Relaxed);
-        let mut now = self.now();
+        let mut now = nanoseconds(clock);
         if self.slow.load(Relaxed) == index as u64 {
             let end = 2 * now - since;
             while now < end {
                 spin_loop();
-                now = self.now();
+                now = nanoseconds(clock);
             }
         }
         account
             .busy
             .store(account.busy.load(Relaxed) + (now - since), Relaxed);
-    }
-
-    #[inline]
-    fn now(&self) -> u64 {
-        self.clock.elapsed().as_nanos() as u64
     }
 
     /// Changes the parts if the members' times call for it. No member may be at work.
@@ -133,7 +124,7 @@ impl Balance {
         let count = self.members.len() as u64;
         let busy = |account: &Account| account.busy.load(Relaxed);
         let total: u64 = self.members.iter().map(busy).sum();
-        if !self.follows || total < WINDOW * count {
+        if self.clock.is_none() || total < WINDOW * count {
             return;
         }
         let mean = total as f64 / count as f64;
@@ -164,6 +155,11 @@ impl Balance {
             start += part;
         }
     }
+}
+
+#[inline]
+fn nanoseconds(clock: Instant) -> u64 {
+    clock.elapsed().as_nanos() as u64
 }
 
 #[cfg(test)]
