@@ -113,8 +113,8 @@ pub struct Block {
     pub outputs: usize,
     /// The linear map.
     pub linear: LinearSlices,
-    /// A member's scale of the inputs `[inputs]`, in the parameter buffer, if there is one. The gradients of a block
-    /// with a scale are stored or added up, and not given to an optimiser at once.
+    /// A member's scale of the inputs `[inputs]`, in the parameter buffer, if there is one. It is the stem's: its
+    /// gradient is stored, and not given to an optimiser at once.
     pub scale: Option<Range<usize>>,
     /// What follows it.
     pub kind: BlockKind,

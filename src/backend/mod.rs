@@ -89,7 +89,31 @@ pub enum Sink<'a> {
         optimizer: &'a Optimizer,
         /// Rate and number of this update.
         step: &'a Step,
+        /// Whether [`State::grads`] hold the sum of the members before, to which this one's gradients are added.
+        adds: bool,
     },
+}
+
+impl Sink<'_> {
+    /// Whether gradients are added to those that are stored.
+    pub(crate) fn adds(&self) -> bool {
+        matches!(self, Sink::Add | Sink::Update { adds: true, .. })
+    }
+
+    /// For a member's gradients of what all members share: they are added up, and the last member's sink gets the sum.
+    pub(crate) fn of_member(self, member: usize, members: usize) -> Self {
+        match self {
+            _ if member == 0 => Sink::Store,
+            Sink::Update {
+                optimizer, step, ..
+            } if member == members - 1 => Sink::Update {
+                optimizer,
+                step,
+                adds: true,
+            },
+            _ => Sink::Add,
+        }
+    }
 }
 
 /// A device that computes blocks. Buffers are flat; a [`Block`] says where its tensors lie in them.

@@ -337,7 +337,7 @@ impl<R: Element> Backend for Plain<R> {
                 self.threads,
             );
         }
-        if let Sink::Add = sink {
+        if sink.adds() {
             saved.sums.clear();
             (saved.sums).extend_from_slice(&state.grads[block.parameters()]);
         }
@@ -350,16 +350,20 @@ impl<R: Element> Backend for Plain<R> {
         if let Some(scale) = &block.scale {
             saved.unscaled_gradient(block, scale, state);
         }
-        match sink {
-            Sink::Store => Ok(()),
-            Sink::Add => {
-                reduce::add_rows(&saved.sums, &mut state.grads[block.parameters()]);
-                Ok(())
-            }
-            Sink::Update { optimizer, step } => {
-                self.update(optimizer, step, state, block.parameters())
+        if sink.adds() {
+            reduce::add_rows(&saved.sums, &mut state.grads[block.parameters()]);
+        }
+        if let Sink::Update {
+            optimizer, step, ..
+        } = sink
+        {
+            // A head's tensors do not lie side by side.
+            let weight = block.linear.weight.clone();
+            for tensor in std::iter::once(weight).chain(block.vectors()) {
+                self.update(optimizer, step, state, tensor)?;
             }
         }
+        Ok(())
     }
 
     fn start_loss(

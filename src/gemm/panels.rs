@@ -53,12 +53,12 @@ impl PanelProducts {
     /// `Z = X Wᵀ` for these rows of these panels of outputs.
     ///
     /// # Safety
-    /// X and Z are as large as the sizes say. Until the function returns, no thread writes X, and no other thread reads
-    /// or writes this part of Z.
+    /// The matrices are as large as the sizes say. Until the function returns, no thread writes X or these panels of W,
+    /// and no other thread reads or writes this part of Z.
     pub(crate) unsafe fn forward(
         &self,
         x: SharedSlice<'_>,
-        w: &[f32],
+        w: SharedSlice<'_>,
         z: SharedSlice<'_>,
         rows: Range<usize>,
         outputs: Range<usize>,
@@ -67,14 +67,13 @@ impl PanelProducts {
         for (row, m) in blocks(rows.len(), ROWS, 1) {
             let row = (rows.start + row) * PANEL;
             for (input, depth) in blocks(self.inputs, DEPTH, PANEL) {
-                let w = &w[(outputs.start * self.inputs + input) * PANEL..];
                 let call = KernelCall {
                     m,
                     k: depth,
                     panels: outputs.len(),
                     a: x.at(input / PANEL * panel + row),
                     a_layout: ALayout::Panels { panel },
-                    b: w.as_ptr(),
+                    b: w.at((outputs.start * self.inputs + input) * PANEL),
                     b_row: PANEL,
                     b_panel: self.inputs * PANEL,
                     c: z.at(outputs.start * panel + row),
@@ -97,12 +96,12 @@ impl<E: Operand> PanelProducts<E> {
     /// W's second index must run along the panels, so it is transposed on the way, [`DEPTH`] outputs at a time.
     ///
     /// # Safety
-    /// dY and dX are as large as the sizes say. Until the function returns, no thread writes dY, and no other thread
-    /// reads or writes these panels of dX.
+    /// The matrices are as large as the sizes say. Until the function returns, no thread writes dY or these columns of W,
+    /// and no other thread reads or writes these panels of dX.
     pub(crate) unsafe fn input_gradient(
         &self,
         dy: SharedSlice<'_, E>,
-        w: &[f32],
+        w: SharedSlice<'_>,
         dx: SharedSlice<'_>,
         inputs: Range<usize>,
     ) {
@@ -113,7 +112,8 @@ impl<E: Operand> PanelProducts<E> {
             for (output, depth) in blocks(self.outputs, DEPTH, PANEL) {
                 let k = depth.div_ceil(E::NUMBERS);
                 for (p, lines) in packed.chunks_mut(k).take(count).enumerate() {
-                    self.pack_weights(lines, w, output, first + p);
+                    // SAFETY: the caller's promise.
+                    unsafe { self.pack_weights(lines, w, output, first + p) };
                 }
                 let panel = self.rows * E::ROW;
                 for (row, m) in blocks(self.rows, ROWS, 1) {
@@ -140,13 +140,23 @@ impl<E: Operand> PanelProducts<E> {
     }
 
     /// Transposes a panel of inputs of W, from this output on, until the room is full.
-    fn pack_weights(&self, lines: &mut [Line], w: &[f32], output: usize, input: usize) {
+    ///
+    /// # Safety
+    /// Until the function returns, no thread writes these inputs' columns of W.
+    unsafe fn pack_weights(
+        &self,
+        lines: &mut [Line],
+        w: SharedSlice<'_>,
+        output: usize,
+        input: usize,
+    ) {
         let input = input * PANEL;
         let width = PANEL.min(self.inputs - input);
         let together = self.kernel.side_by_side.min(MOST_SIDE_BY_SIDE);
         for (q, lines) in lines.chunks_mut(E::ROW).enumerate() {
             let place = ((output / PANEL + q) * self.inputs + input) * PANEL;
-            let w = &w[place..place + width * PANEL];
+            // SAFETY: the caller's promise.
+            let w = unsafe { w.read(place..place + width * PANEL) };
             // What the next panels of inputs will need: the same outputs, a kilobyte a panel further on.
             prefetch(w.as_ptr().wrapping_add(together * PANEL * PANEL), PANEL);
             E::pack_transposed(lines, w);

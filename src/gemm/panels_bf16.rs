@@ -15,12 +15,12 @@ impl PanelProducts<Pair> {
     /// `Z = X Wᵀ` for these rows of these panels of outputs. Pairs of X are neighbours along its columns.
     ///
     /// # Safety
-    /// X and Z are as large as the sizes say. Until the function returns, no thread writes X, and no other thread reads
-    /// or writes this part of Z.
+    /// The matrices are as large as the sizes say. Until the function returns, no thread writes X or these panels of W,
+    /// and no other thread reads or writes this part of Z.
     pub(crate) unsafe fn forward(
         &self,
         x: SharedSlice<'_, Pair>,
-        w: &[f32],
+        w: SharedSlice<'_>,
         z: SharedSlice<'_>,
         rows: Range<usize>,
         outputs: Range<usize>,
@@ -34,7 +34,8 @@ impl PanelProducts<Pair> {
                 let packed = Pair::of_mut(&mut packed[..count * k]);
                 for (p, to) in packed.chunks_exact_mut(k * PANEL).enumerate() {
                     let place = ((first + p) * self.inputs + input) * PANEL;
-                    pack_pairs(to, &w[place..place + depth * PANEL]);
+                    // SAFETY: the caller's promise.
+                    pack_pairs(to, unsafe { w.read(place..place + depth * PANEL) });
                 }
                 for (row, m) in blocks(rows.len(), ROWS, 1) {
                     let row = rows.start + row;

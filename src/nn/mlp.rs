@@ -452,9 +452,18 @@ impl<B: Backend> Mlp<B> {
         let optimizer = update.optimizer;
         check_len("targets", targets.host().len(), x.rows())?;
         update.loss.check(self.spec.outputs, targets.host())?;
+        let sink = match update.clip_norm > 0.0 {
+            // The scale is known only when every gradient is.
+            true => Sink::Store,
+            false => Sink::Update {
+                optimizer,
+                step,
+                adds: false,
+            },
+        };
         if self.ensemble.is_some() {
             self.begin_forward(x, mode)?;
-            if !self.step_members(x, targets, update.loss, mode)? {
+            if !self.step_members(x, targets, update.loss, mode, sink)? {
                 return Ok(());
             }
         } else {
@@ -463,22 +472,16 @@ impl<B: Backend> Mlp<B> {
             if self.backend.diverged() {
                 return Ok(());
             }
-            let sink = match update.clip_norm > 0.0 {
-                // The scale is known only when every gradient is.
-                true => Sink::Store,
-                false => Sink::Update { optimizer, step },
-            };
             self.backward_member(0, x, mode, sink, None)?;
         }
+        self.finish_backward(x, sink, None)?;
         if update.clip_norm > 0.0 {
-            self.finish_backward(x, Sink::Store, None)?;
             let Panels { stem, blocks, .. } = &self.panels;
             let (layers, state) = ((stem.as_ref(), &blocks[..]), &mut self.state);
             self.backend
-                .update_clipped(layers, optimizer, step, state, update.clip_norm)
-        } else {
-            self.finish_backward(x, Sink::Update { optimizer, step }, None)
+                .update_clipped(layers, optimizer, step, state, update.clip_norm)?;
         }
+        Ok(())
     }
 
     fn check_input(&self, x: Batch<'_, B>) -> Result<()> {

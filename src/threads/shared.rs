@@ -39,6 +39,16 @@ impl<'a, T: Send + Sync> SharedSlice<'a, T> {
         }
     }
 
+    /// A part, for members to share.
+    pub(crate) fn within(self, range: Range<usize>) -> Self {
+        assert!(range.start <= range.end && range.end <= self.len);
+        SharedSlice {
+            start: self.start.wrapping_add(range.start),
+            len: range.len(),
+            lifetime: PhantomData,
+        }
+    }
+
     /// A part to write.
     ///
     /// # Safety

@@ -435,10 +435,10 @@ impl Backend for Cuda {
         unsafe { product.tn(device, gradients, [dy.start(all), x])? };
         match sink {
             Sink::Store => Ok(()),
-            Sink::Add => Err(self.no_members()),
-            Sink::Update { optimizer, step } => {
-                self.update(optimizer, step, state, block.parameters())
-            }
+            Sink::Add | Sink::Update { adds: true, .. } => Err(self.no_members()),
+            Sink::Update {
+                optimizer, step, ..
+            } => self.update(optimizer, step, state, block.parameters()),
         }
     }
 

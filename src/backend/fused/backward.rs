@@ -3,6 +3,8 @@
 //! dW goes into the optimiser as it is made.
 
 use std::ops::Range;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::AcqRel;
 
 use super::buffer::Buffer;
 use super::engine::{Fused, PanelKernels};
@@ -39,6 +41,8 @@ struct BackwardPass<'a> {
     dx: Option<SharedSlice<'a>>,
     saved: &'a SavedValues,
     lanes: SharedSlice<'a>,
+    /// Members that have not yet computed their part of dW.
+    at_work: AtomicUsize,
     params: SharedSlice<'a>,
     grads: SharedSlice<'a>,
     m: SharedSlice<'a>,
@@ -163,16 +167,19 @@ impl Fused {
             dx: dx.map(|dx| SharedSlice::new(dx)),
             saved: values,
             lanes: SharedSlice::new(lanes),
+            at_work: AtomicUsize::new(self.team.size()),
             params: SharedSlice::new(&mut state.params),
             grads: SharedSlice::new(&mut state.grads),
             m: SharedSlice::new(&mut state.m),
             v: SharedSlice::new(&mut state.v),
             mode,
             ahead,
-            adds: matches!(sink, Sink::Add),
+            adds: sink.adds(),
             rule: match sink {
                 Sink::Store | Sink::Add => None,
-                Sink::Update { optimizer, step } => Some(optimizer.at(step)),
+                Sink::Update {
+                    optimizer, step, ..
+                } => Some(optimizer.at(step)),
             },
         };
         self.team.run(|member| pass.run(member));
@@ -188,12 +195,19 @@ impl BackwardPass<'_> {
         let own = member.share(panels(self.block.outputs));
         own.clone().for_each(|panel| self.epilogue_backward(panel));
         match &self.products {
-            BackwardProducts::F32(operands) => self.multiply(member, operands),
+            BackwardProducts::F32(operands) => {
+                // Without an epilogue dY is as the caller gave it.
+                if self.block.hidden().is_some() {
+                    member.barrier();
+                }
+                self.multiply(member, operands);
+            }
             BackwardProducts::Bf16(operands, dy) => {
                 for panel in own.clone() {
                     // SAFETY: panels of this member alone.
                     unsafe { dy.round(panel, self.dy.read(self.part(panel))) };
                 }
+                member.barrier();
                 self.multiply(member, operands);
             }
         }
@@ -202,25 +216,28 @@ impl BackwardPass<'_> {
 
     /// Both products, once all of dY is complete.
     fn multiply<E: Operand>(&self, member: Member<'_>, operands: &BackwardOperands<'_, E>) {
-        member.barrier();
+        let by_inputs = self.by_inputs(&member);
         if let Some(dx) = self.dx {
+            let w = match self.block.scale {
+                Some(_) => SharedSlice::read_only(&self.saved.scaled),
+                None => self.params.within(self.block.linear.weight.clone()),
+            };
             let inputs = member.share(panels(self.block.inputs));
             let dy = operands.dy_along_columns;
-            // SAFETY: between the barriers no member writes W or dY; these panels of dX are this member's.
-            unsafe {
-                let w = match self.block.scale {
-                    Some(_) => &self.saved.scaled[..],
-                    None => self.params.read(self.block.linear.weight.clone()),
-                };
-                operands.products.input_gradient(dy, w, dx, inputs);
+            // SAFETY: dY is complete; these panels of dX are this member's. Of W a member reads here the columns of its
+            // inputs. It changes W below, either after a barrier or in the same columns alone.
+            unsafe { operands.products.input_gradient(dy, w, dx, inputs) };
+            if self.rule.is_some() && !by_inputs {
+                // Every member has computed its dX with the old weights; now they may change.
+                member.barrier();
             }
-            // dX was computed with the old weights; now they may change.
-            member.barrier();
         }
-        self.weights(operands, member);
-        if let Some(scale) = &self.block.scale {
-            member.barrier();
-            self.scale(scale, member.share(self.block.inputs));
+        self.weights(operands, member, by_inputs);
+        // The last member to come here finds the sums of all, and no one has to wait.
+        if let Some(scale) = &self.block.scale
+            && self.at_work.fetch_sub(1, AcqRel) == 1
+        {
+            self.scale(scale);
         }
     }
 
@@ -271,18 +288,28 @@ impl BackwardPass<'_> {
         }
     }
 
-    /// `dW = dYᵀ X`, each tile used up at once.
+    /// Whether the members divide dW by its panels of inputs, else by those of outputs.
     ///
     /// With few rows a step is mostly the reading and writing of weights.
     /// Then a member has the columns of W that it multiplies in the forward, which its caches may still hold.
     /// With many rows a member has some panels of X with all outputs, and does not need the others' panels any more.
-    fn weights<E: Operand>(&self, operands: &BackwardOperands<'_, E>, member: Member<'_>) {
+    fn by_inputs(&self, member: &Member<'_>) -> bool {
         let (inputs, outputs) = (panels(self.block.inputs), panels(self.block.outputs));
-        let few_rows = self.rows <= FEW_ROWS && by_columns(outputs, &member);
-        let (inputs, outputs) = if few_rows || outputs >= inputs {
-            (0..inputs, self.own_outputs(outputs, member))
-        } else {
-            (member.share(inputs), 0..outputs)
+        let few_rows = self.rows <= FEW_ROWS && by_columns(outputs, member);
+        !few_rows && inputs > outputs
+    }
+
+    /// `dW = dYᵀ X`, each tile used up at once.
+    fn weights<E: Operand>(
+        &self,
+        operands: &BackwardOperands<'_, E>,
+        member: Member<'_>,
+        by_inputs: bool,
+    ) {
+        let (inputs, outputs) = (panels(self.block.inputs), panels(self.block.outputs));
+        let (inputs, outputs) = match by_inputs {
+            true => (member.share(inputs), 0..outputs),
+            false => (0..inputs, self.own_outputs(outputs, member)),
         };
         let weight = self.block.linear.weight.start;
         // What a tile is used with comes from beyond the second-level cache.
@@ -302,12 +329,17 @@ impl BackwardPass<'_> {
             }
             let start = weight + tile.offset;
             let place = start..start + tile.gradient.len();
-            match (&self.rule, &self.block.scale) {
-                (_, Some(scale)) => self.unscale(scale, place, tile),
+            match &self.block.scale {
+                Some(scale) => self.unscale(scale, place.clone(), tile),
+                None if self.rule.is_some() && !self.adds => {
+                    self.apply(place, tile.gradient);
+                    return;
+                }
                 // SAFETY: weights that are this member's alone.
-                (None, None) => self.store(unsafe { self.grads.part(place) }, tile.gradient),
-                (Some(_), None) => self.apply(place, tile.gradient),
+                None => self.store(unsafe { self.grads.part(place.clone()) }, tile.gradient),
             }
+            // SAFETY: as above.
+            self.apply(place.clone(), unsafe { self.grads.part(place) });
         };
         // SAFETY: X and dY are complete, and no member writes them now.
         unsafe {
@@ -349,17 +381,16 @@ impl BackwardPass<'_> {
         scale_panel_backward([dw, lanes], tile.gradient, w, r);
     }
 
-    /// The gradient of the scale of these inputs, from the sums of all groups.
-    fn scale(&self, scale: &Range<usize>, own: Range<usize>) {
+    /// The gradient of the scale, from the sums of all groups.
+    fn scale(&self, scale: &Range<usize>) {
         let inputs = panels(self.block.inputs) * PANEL;
         let groups = panels(self.block.outputs).div_ceil(GROUP);
-        let place = scale.start + own.start..scale.start + own.end;
-        // SAFETY: inputs of this member alone; after the barrier no member writes lanes.
+        // SAFETY: all other members have written their lanes, and leave the scale alone.
         let (dr, lanes) = unsafe {
             let lanes = self.lanes.read(0..groups * inputs * PANEL);
-            (self.grads.part(place), lanes)
+            (self.grads.part(scale.clone()), lanes)
         };
-        join_lanes(dr, lanes, inputs, own.start);
+        join_lanes(dr, lanes, inputs);
     }
 
     /// Asks for the next batch's pixels of a panel of inputs, which this member will convert.
@@ -407,7 +438,7 @@ impl BackwardPass<'_> {
         }
     }
 
-    /// The optimiser's step for these parameters.
+    /// The optimiser's step for these parameters, if there is a rule.
     fn apply(&self, place: Range<usize>, g: &[f32]) {
         let Some(rule) = &self.rule else { return };
         // SAFETY: parameters of this member alone.

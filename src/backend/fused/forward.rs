@@ -127,7 +127,9 @@ impl Fused {
                 }
                 ForwardProducts::F32(_) | ForwardProducts::Bf16(..) => false,
             };
-            if first || rounds {
+            // Of a scaled W a member that has all rows reads only what it wrote.
+            let shares_w = block.scale.is_some() && !by_columns(panels(block.outputs), &member);
+            if (first && !kept) || rounds || shares_w {
                 member.barrier();
             }
             pass.run(member);
@@ -156,16 +158,19 @@ impl ForwardPass<'_> {
         if by_columns(all, &member) {
             self.multiply(z, 0..self.rows, own.clone());
         } else {
-            self.multiply(z, member.share(self.rows), 0..all);
+            let rows = member.share(self.rows);
+            self.multiply(z, rows.clone(), 0..all);
+            if block.is_output() {
+                (0..all).for_each(|panel| self.add_bias(z, &rows, panel));
+                return;
+            }
             member.barrier();
         }
         if own.is_empty() {
             return;
         }
         for panel in own.clone() {
-            let bias = &self.params[block.linear.bias.start + panel * PANEL..][..PANEL];
-            // SAFETY: a panel of this member alone.
-            add_bias(unsafe { z.part(self.panel(panel)) }, bias);
+            self.add_bias(z, &(0..self.rows), panel);
             self.normalise(panel);
         }
         if let Some(hidden) = block.hidden() {
@@ -194,16 +199,26 @@ impl ForwardPass<'_> {
 
     /// `Z = X Wᵀ` for these rows and panels.
     fn multiply(&self, z: SharedSlice<'_>, rows: Range<usize>, own: Range<usize>) {
-        // SAFETY: the barrier is behind us, and no member writes W; rows and panels are this member's.
+        // SAFETY: X and these panels of W are complete, and no member writes them; rows and panels are this member's.
         unsafe {
-            let w = self.weights.read(0..self.block.linear.weight.len());
             match &self.products {
-                ForwardProducts::F32(products) => products.forward(self.x, w, z, rows, own),
+                ForwardProducts::F32(products) => {
+                    products.forward(self.x, self.weights, z, rows, own);
+                }
                 ForwardProducts::Bf16(products, x) => {
-                    products.forward(x.along_columns, w, z, rows, own);
+                    products.forward(x.along_columns, self.weights, z, rows, own);
                 }
             }
         }
+    }
+
+    /// Adds the bias to these rows of a panel of Z.
+    fn add_bias(&self, z: SharedSlice<'_>, rows: &Range<usize>, panel: usize) {
+        let bias = &self.params[self.block.linear.bias.start + panel * PANEL..][..PANEL];
+        let start = panel * self.rows;
+        let part = (start + rows.start) * PANEL..(start + rows.end) * PANEL;
+        // SAFETY: this member multiplied these rows of the panel, or the barrier is behind us and the panel its own.
+        add_bias(unsafe { z.part(part) }, bias);
     }
 
     /// The batch norm of a panel, if the block has one.

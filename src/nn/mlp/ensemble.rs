@@ -191,14 +191,15 @@ impl<B: Backend> Mlp<B> {
         Ok(())
     }
 
-    /// Forward, loss and backward of every member: the gradients of the mean loss, which it starts. False if that is
-    /// not finite.
+    /// Forward, loss and backward of every member: the gradients of the mean loss, which it starts, go into `sink`.
+    /// False if that loss is not finite.
     pub(super) fn step_members(
         &mut self,
         x: Batch<'_, B>,
         targets: BatchTargets<'_, B::Dataset>,
         loss: &Loss,
         mode: Mode,
+        sink: Sink<'_>,
     ) -> Result<bool> {
         let mut losses = MemberLosses::default();
         let outputs = self.spec.outputs;
@@ -216,7 +217,7 @@ impl<B: Backend> Mlp<B> {
             if !losses.sum.objective.is_finite() {
                 break;
             }
-            self.backward_member(member, x, mode, Sink::Store, None)?;
+            self.backward_member(member, x, mode, sink, None)?;
         }
         let mean = losses.mean();
         self.push_loss(mean)?;

@@ -59,7 +59,7 @@ impl<B: Backend> Mlp<B> {
 
     /// Runs the blocks of a member in reverse; a plain network is member 0.
     ///
-    /// The gradients of several members are stored, those that they share added up.
+    /// Of several members, what they share has the sum of their gradients.
     pub(super) fn backward_member(
         &mut self,
         member: usize,
@@ -103,9 +103,8 @@ impl<B: Backend> Mlp<B> {
             };
             // A head is its member's alone.
             let sink = match self.ensemble {
-                None => sink,
-                Some(_) if member == 0 || block.is_output() => Sink::Store,
-                Some(_) => Sink::Add,
+                Some(_) if !block.is_output() => sink.of_member(member, self.spec.members),
+                _ => sink,
             };
             let saved = &mut rest[0];
             self.backend
@@ -130,13 +129,11 @@ impl<B: Backend> Mlp<B> {
         };
         let (backend, state) = (&self.backend, &mut self.state);
         backend.stem_backward(stem, x, state, saved, dx)?;
-        let Sink::Update { optimizer, step } = sink else {
-            return Ok(());
-        };
-        let changed = match self.ensemble {
-            Some(_) => 0..self.panels.parameter_count,
-            None => stem.parameters.clone(),
-        };
-        backend.update(optimizer, step, state, changed)
+        match sink {
+            Sink::Store | Sink::Add => Ok(()),
+            Sink::Update {
+                optimizer, step, ..
+            } => backend.update(optimizer, step, state, stem.parameters.clone()),
+        }
     }
 }
