@@ -152,6 +152,9 @@ pub trait Backend: Send + 'static {
         Vec::new()
     }
 
+    /// A training step of this number of rows begins.
+    fn begin_step(&self, _rows: usize) {}
+
     /// A buffer of `len` zeros.
     fn alloc(&self, len: usize) -> Result<Self::Buf>;
 

@@ -165,8 +165,8 @@ fn on_cpu<W: OnBackend>(
             let why = "expected f32 or f64 with --plain, found bf16";
             Err(Error::setting("train.precision", why))
         }
-        Precision::F32 => work.run(Fused::new(threads, ProductPrecision::F32)?),
-        Precision::Bf16 => work.run(Fused::new(threads, ProductPrecision::Bf16)?),
+        Precision::F32 => work.run(Fused::on_up_to(threads, ProductPrecision::F32)?),
+        Precision::Bf16 => work.run(Fused::on_up_to(threads, ProductPrecision::Bf16)?),
     }
 }
 

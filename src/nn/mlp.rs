@@ -452,6 +452,7 @@ impl<B: Backend> Mlp<B> {
         let optimizer = update.optimizer;
         check_len("targets", targets.host().len(), x.rows())?;
         update.loss.check(self.spec.outputs, targets.host())?;
+        self.backend.begin_step(x.rows());
         let sink = match update.clip_norm > 0.0 {
             // The scale is known only when every gradient is.
             true => Sink::Store,

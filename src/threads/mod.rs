@@ -5,6 +5,8 @@
 //! | file | holds |
 //! |---|---|
 //! | `team.rs` | a fixed set of threads that run one closure together, with a barrier |
+//! | `teams.rs` | teams of several sizes, of which the fastest one works |
+//! | `tuner.rs` | which one that is, by trying |
 //! | `idle.rs` | teams that wait between one call and the next |
 //! | `shared.rs` | a slice whose parts the members of a team write |
 //! | `balance.rs` | the members' parts of the work, by their speeds |
@@ -17,9 +19,12 @@ mod idle;
 mod placement;
 mod shared;
 pub mod team;
+mod teams;
+mod tuner;
 
 pub(crate) use idle::on_team;
 pub(crate) use shared::{SharedSlice, on_parts};
+pub(crate) use teams::Teams;
 
 use crate::error::{Error, Result};
 

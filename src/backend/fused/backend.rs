@@ -30,11 +30,20 @@ impl Backend for Fused {
     const PENDING_LOSSES: usize = pending::ROOM;
 
     fn describe(&self) -> String {
-        format!("f32, {} threads", self.team.size())
+        let up_to = if self.teams.are_several() {
+            "up to "
+        } else {
+            ""
+        };
+        format!("f32, {up_to}{} threads", self.teams.most_members())
     }
 
     fn parts(&self) -> Vec<f64> {
-        self.team.parts()
+        self.team().parts()
+    }
+
+    fn begin_step(&self, rows: usize) {
+        self.teams.begin_step(rows);
     }
 
     fn alloc(&self, len: usize) -> Result<Buffer> {
@@ -173,7 +182,7 @@ impl Backend for Fused {
             SharedSlice::new(&mut state.m),
             SharedSlice::new(&mut state.v),
         );
-        self.team.run(|member| {
+        self.team().run(|member| {
             let own = member.share(range.len());
             let own = range.start + own.start..range.start + own.end;
             // SAFETY: the shares of the members do not overlap.

@@ -123,6 +123,7 @@ impl Fused {
         mode: Mode,
         sink: Sink<'_>,
     ) {
+        let team = self.team();
         let rows = x.rows();
         let outputs = block.outputs;
         if block.is_output() {
@@ -167,7 +168,7 @@ impl Fused {
             dx: dx.map(|dx| SharedSlice::new(dx)),
             saved: values,
             lanes: SharedSlice::new(lanes),
-            at_work: AtomicUsize::new(self.team.size()),
+            at_work: AtomicUsize::new(team.size()),
             params: SharedSlice::new(&mut state.params),
             grads: SharedSlice::new(&mut state.grads),
             m: SharedSlice::new(&mut state.m),
@@ -182,7 +183,7 @@ impl Fused {
                 } => Some(optimizer.at(step)),
             },
         };
-        self.team.run(|member| pass.run(member));
+        team.run(|member| pass.run(member));
         if let Some(dx) = first_dx {
             let inputs = block.inputs;
             from_panels(&mut dx[..rows * inputs], &dx_panels[..rows * width], inputs);

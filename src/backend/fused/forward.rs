@@ -104,7 +104,7 @@ impl Fused {
             },
             mode,
         };
-        self.team.run(|member| {
+        self.team().run(|member| {
             if let Some(scale) = &block.scale {
                 pass.scale(
                     &pass.params[scale.clone()],

@@ -141,7 +141,7 @@ fn measure_steps(
     let computing = (threads, precision);
     let measure = |network: &BenchNetwork| {
         progress.next(&format!("step of {}", network.name));
-        let fused = Fused::new(threads, precision)?;
+        let fused = Fused::on_up_to(threads, precision)?;
         steps::measure(fused, computing, network, &pixels, limits, repeats)
     };
     BenchNetwork::all().iter().map(measure).collect()

@@ -1,0 +1,135 @@
+//! Teams of several sizes, of which the fastest one works.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
+use std::time::Instant;
+
+use super::event_count::lock;
+use super::team::Team;
+use super::tuner::Tuner;
+use crate::error::Result;
+
+/// One team, or several of which the fastest one works. The others sleep.
+pub(crate) struct Teams {
+    /// From the largest on.
+    teams: Vec<Team>,
+    current: AtomicUsize,
+    /// None for a single team: then no clock is read, which not every system has.
+    tuning: Option<Tuning>,
+}
+
+struct Tuning {
+    tuner: Mutex<Tuner>,
+    clock: Instant,
+}
+
+impl Teams {
+    /// A single team.
+    ///
+    /// # Errors
+    /// As [`Team::new`].
+    pub(crate) fn of_one_size(members: usize) -> Result<Self> {
+        Ok(Teams {
+            teams: vec![Team::new(members)?],
+            current: AtomicUsize::new(0),
+            tuning: None,
+        })
+    }
+
+    /// A team of `members`, and smaller ones, each of half the size, down to a single thread.
+    ///
+    /// The first one that works has at most one member a processor.
+    ///
+    /// # Errors
+    /// As [`Team::new`].
+    pub(crate) fn of_up_to(members: usize) -> Result<Self> {
+        if members == 1 {
+            return Teams::of_one_size(1);
+        }
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let sizes = sizes(members, processors);
+        let first = sizes.iter().take_while(|&&size| size > processors).count();
+        Ok(Teams {
+            tuning: Some(Tuning {
+                tuner: Mutex::new(Tuner::new(sizes.len(), first)),
+                clock: Instant::now(),
+            }),
+            teams: sizes.into_iter().map(Team::new).collect::<Result<_>>()?,
+            current: AtomicUsize::new(first),
+        })
+    }
+
+    /// The members of the largest team.
+    pub(crate) fn most_members(&self) -> usize {
+        self.teams[0].size()
+    }
+
+    /// Whether smaller teams may work.
+    pub(crate) fn are_several(&self) -> bool {
+        self.teams.len() > 1
+    }
+
+    /// The team that works.
+    pub(crate) fn current(&self) -> &Team {
+        &self.teams[self.current.load(Relaxed)]
+    }
+
+    /// A training step of this number of rows begins. Here another team may take over.
+    pub(crate) fn begin_step(&self, rows: usize) {
+        if let Some(Tuning { tuner, clock }) = &self.tuning {
+            let now = clock.elapsed().as_nanos() as u64;
+            let team = lock(tuner).begin_step(now, rows);
+            self.current.store(team, Relaxed);
+        }
+    }
+}
+
+/// The sizes of teams for up to `members`, from the largest on.
+fn sizes(members: usize, processors: usize) -> Vec<usize> {
+    let next = if members > processors {
+        processors
+    } else {
+        members / 2
+    };
+    let smaller = std::iter::successors(Some(next), |size| Some(size / 2));
+    let all = std::iter::once(members).chain(smaller.take_while(|&size| size > 0));
+    all.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_halved_down_to_one() {
+        assert_eq!(sizes(2, 8), [2, 1]);
+        assert_eq!(sizes(6, 8), [6, 3, 1]);
+        assert_eq!(sizes(16, 16), [16, 8, 4, 2, 1]);
+        assert_eq!(sizes(8, 2), [8, 2, 1]);
+        assert_eq!(sizes(2, 1), [2, 1]);
+    }
+
+    #[test]
+    fn the_first_team_has_at_most_one_member_a_processor() {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let teams = Teams::of_up_to(2 * processors).unwrap();
+        assert_eq!(teams.most_members(), 2 * processors);
+        assert_eq!(teams.current().size(), processors);
+        assert!(!Teams::of_up_to(1).unwrap().are_several());
+    }
+
+    /// Whichever team works, its members do all of the work.
+    #[test]
+    fn steps_run_on_whichever_team() {
+        let teams = Teams::of_up_to(3).unwrap();
+        for step in 0..2000 {
+            teams.begin_step(step % 7 % 2);
+            let done = AtomicUsize::new(0);
+            teams.current().run(|member| {
+                done.fetch_add(member.share(100).len(), Relaxed);
+            });
+            assert_eq!(done.into_inner(), 100);
+        }
+    }
+}
