@@ -113,6 +113,8 @@ pub struct Block {
     pub outputs: usize,
     /// The linear map.
     pub linear: LinearSlices,
+    /// Whether W lies transposed, `[inputs, outputs]`.
+    pub transposed: bool,
     /// A member's scale of the inputs `[inputs]`, in the parameter buffer, if there is one. It is the stem's: its
     /// gradient is stored, and not given to an optimiser at once.
     pub scale: Option<Range<usize>>,

@@ -57,6 +57,6 @@ pub use element::{Beta, Element};
 pub(crate) use kernel::{Kernel, Operand};
 pub use naive::naive;
 pub(crate) use pack::Line;
-pub(crate) use panels::{PanelProducts, WeightTile};
+pub(crate) use panels::{ForwardProduct, PanelProducts, WeightTile};
 pub use parallel::{COLUMN_GRAIN, ROW_GRAIN, gemm};
 pub(crate) use params::PANEL;

@@ -6,7 +6,7 @@
 //!
 //! | product | sums over | function | reads in place |
 //! |---|---|---|---|
-//! | `$Z = X W^\top$` | inputs | [`PanelProducts::forward`] | X, and W in f32 |
+//! | `$Z = X W^\top$` | inputs | [`ForwardProduct::forward`] | X, and W in f32 |
 //! | `$dX = dY\, W$` | outputs | [`PanelProducts::input_gradient`] | dY; W is transposed into the first-level cache |
 //! | `$dW = dY^\top X$` | rows | [`PanelProducts::weight_gradient`] | X and dY |
 //!
@@ -49,13 +49,25 @@ pub(crate) struct WeightTile<'t> {
     pub gradient: &'t [f32],
 }
 
-impl PanelProducts {
-    /// `Z = X Wᵀ` for these rows of these panels of outputs.
+/// The product of a layer's forward. In f32 it reads W in place, in bf16 it packs it.
+pub(crate) trait ForwardProduct<E> {
+    /// `Z = X Wᵀ` for these rows of these panels of outputs. Pairs of X are neighbours along its columns.
     ///
     /// # Safety
     /// The matrices are as large as the sizes say. Until the function returns, no thread writes X or these panels of W,
     /// and no other thread reads or writes this part of Z.
-    pub(crate) unsafe fn forward(
+    unsafe fn forward(
+        &self,
+        x: SharedSlice<'_, E>,
+        w: SharedSlice<'_>,
+        z: SharedSlice<'_>,
+        rows: Range<usize>,
+        outputs: Range<usize>,
+    );
+}
+
+impl ForwardProduct<f32> for PanelProducts {
+    unsafe fn forward(
         &self,
         x: SharedSlice<'_>,
         w: SharedSlice<'_>,
@@ -63,6 +75,9 @@ impl PanelProducts {
         rows: Range<usize>,
         outputs: Range<usize>,
     ) {
+        if outputs.is_empty() {
+            return;
+        }
         let panel = self.rows * PANEL;
         for (row, m) in blocks(rows.len(), ROWS, 1) {
             let row = (rows.start + row) * PANEL;
@@ -90,19 +105,20 @@ impl PanelProducts {
 }
 
 impl<E: Operand> PanelProducts<E> {
-    /// `dX = dY W` for these panels of inputs.
+    /// `dX = dY W` for these rows of these panels of inputs.
     ///
     /// Pairs of dY are neighbours along its columns.
     /// W's second index must run along the panels, so it is transposed on the way, [`DEPTH`] outputs at a time.
     ///
     /// # Safety
     /// The matrices are as large as the sizes say. Until the function returns, no thread writes dY or these columns of W,
-    /// and no other thread reads or writes these panels of dX.
+    /// and no other thread reads or writes this part of dX.
     pub(crate) unsafe fn input_gradient(
         &self,
         dy: SharedSlice<'_, E>,
         w: SharedSlice<'_>,
         dx: SharedSlice<'_>,
+        rows: Range<usize>,
         inputs: Range<usize>,
     ) {
         let mut packed = [Line::default(); DEPTH * MOST_SIDE_BY_SIDE];
@@ -116,7 +132,8 @@ impl<E: Operand> PanelProducts<E> {
                     unsafe { self.pack_weights(lines, w, output, first + p) };
                 }
                 let panel = self.rows * E::ROW;
-                for (row, m) in blocks(self.rows, ROWS, 1) {
+                for (row, m) in blocks(rows.len(), ROWS, 1) {
+                    let row = rows.start + row;
                     let call = KernelCall {
                         m,
                         k,

@@ -7,17 +7,12 @@ use std::ops::Range;
 use super::bf16::{Pair, pack_pairs};
 use super::kernel::{ALayout, KernelCall, Operand};
 use super::pack::Line;
-use super::panels::PanelProducts;
+use super::panels::{ForwardProduct, PanelProducts};
 use super::params::{DEPTH, MOST_SIDE_BY_SIDE, PANEL, ROWS, blocks};
 use crate::threads::SharedSlice;
 
-impl PanelProducts<Pair> {
-    /// `Z = X Wᵀ` for these rows of these panels of outputs. Pairs of X are neighbours along its columns.
-    ///
-    /// # Safety
-    /// The matrices are as large as the sizes say. Until the function returns, no thread writes X or these panels of W,
-    /// and no other thread reads or writes this part of Z.
-    pub(crate) unsafe fn forward(
+impl ForwardProduct<Pair> for PanelProducts<Pair> {
+    unsafe fn forward(
         &self,
         x: SharedSlice<'_, Pair>,
         w: SharedSlice<'_>,

@@ -11,7 +11,8 @@ use crate::real::Real;
 /// The parameters and running statistics in panels of [`Backend::PANEL`](crate::backend::Backend::PANEL) output units.
 ///
 /// Output unit o, input k of W lies at `$(\lfloor o/P \rfloor \cdot in + k)\, P + o \bmod P$`. With panels of 1 that is
-/// the order of [`Layout`]. What fills up a last panel is 0 and stays 0, as its gradient is 0. Each head of an ensemble
+/// the order of [`Layout`]. With so few outputs that they fill up to half of a panel, the last layer's W lies transposed:
+/// o and k change places, and outputs with inputs. What fills up a last panel is 0 and stays 0, as its gradient is 0. Each head of an ensemble
 /// has panels of its own. The stem's tensors stay row-major, and are filled up to whole panels together.
 #[derive(Clone, Debug)]
 pub struct Panels {
@@ -68,8 +69,13 @@ impl Panels {
         let blocks = layout.blocks.iter().map(|block| {
             let outputs = block.outputs.next_multiple_of(width);
             let heads = block.head_count();
+            let transposed = has_few_outputs(block, width);
+            let weight = match transposed {
+                true => block.outputs * block.inputs.next_multiple_of(width),
+                false => outputs * block.inputs,
+            };
             let linear = LinearSlices {
-                weight: params.next(heads * outputs * block.inputs),
+                weight: params.next(heads * weight),
                 bias: params.next(heads * outputs),
             };
             let kind = match &block.kind {
@@ -86,6 +92,7 @@ impl Panels {
             };
             Block {
                 linear,
+                transposed,
                 kind,
                 ..block.clone()
             }
@@ -150,10 +157,14 @@ impl Panels {
             for (logical, head) in logical.heads().zip(block.heads()) {
                 let (rows, panels) = (logical.weight.start, head.weight.start);
                 for o in 0..block.outputs {
-                    let panel = panels + o / self.width * block.inputs * self.width;
                     for k in 0..block.inputs {
-                        let from = rows + o * block.inputs + k;
-                        pair(from, panel + k * self.width + o % self.width);
+                        let ([unit, other], others) = match block.transposed {
+                            true => ([k, o], block.outputs),
+                            false => ([o, k], block.inputs),
+                        };
+                        let row = unit / self.width * others + other;
+                        let to = panels + row * self.width + unit % self.width;
+                        pair(rows + o * block.inputs + k, to);
                     }
                 }
             }
@@ -182,6 +193,11 @@ impl Panels {
             })
         })
     }
+}
+
+/// Whether a block's W takes less room transposed. A first block's does not: X is not in panels then.
+fn has_few_outputs(block: &Block, width: usize) -> bool {
+    block.is_output() && !block.is_first() && 2 * block.outputs <= width
 }
 
 fn stem_len(stem: &Option<Stem>) -> usize {
@@ -238,6 +254,12 @@ mod tests {
             packed[24..32],
             [16.0, 17.0, 18.0, 19.0, 20.0, 0.0, 0.0, 0.0]
         );
+        // W [2, 5] of the last layer fills half of a panel, so it lies in panels of 4 inputs.
+        assert_eq!(
+            packed[48..56],
+            [31.0, 32.0, 33.0, 34.0, 36.0, 37.0, 38.0, 39.0]
+        );
+        assert_eq!(packed[56..64], [35.0, 0.0, 0.0, 0.0, 40.0, 0.0, 0.0, 0.0]);
         assert_eq!(panels.unpack(&layout, &packed), src);
         let running: Vec<f64> = (0..layout.running_count())
             .map(|i| (i + 1) as f64)

@@ -154,6 +154,7 @@ impl Layout {
                 inputs,
                 outputs,
                 linear,
+                transposed: false,
                 scale: None,
                 kind,
             });
@@ -290,8 +291,13 @@ mod tests {
         let head = panels.blocks[1].heads().nth(1).unwrap().weight;
         let second = layout.blocks[1].heads().nth(1).unwrap().weight;
         assert_eq!(
-            packed[head.start..][..2],
-            [second.start, second.start + 5].map(|i| (i + 1) as f64)
+            packed[head.start..][..6],
+            // They lie transposed: 5 inputs of its first output side by side.
+            [1, 2, 3, 4, 5, 0].map(|i| if i == 0 {
+                0.0
+            } else {
+                (second.start + i) as f64
+            })
         );
     }
 

@@ -49,6 +49,17 @@ impl SquareSum {
         }
     }
 
+    /// Adds panels of 16 inputs, `[panels, units, 16]`.
+    pub fn add_transposed<R: Real>(&mut self, gradients: &[R], units: usize) {
+        for (row, inputs) in gradients.chunks_exact(Self::LANES).enumerate() {
+            let lane = &mut self.lanes[row % units];
+            for g in inputs {
+                let g = g.to_f64();
+                *lane += g * g;
+            }
+        }
+    }
+
     /// The norm of what was added.
     pub fn norm(&self) -> f64 {
         let mut lanes = self.lanes;
@@ -110,6 +121,24 @@ mod tests {
         let (mut a, mut b) = (SquareSum::default(), SquareSum::default());
         a.add_rows(&rows, 3);
         b.add_lanes(&lanes);
+        assert_eq!(a.norm().to_bits(), b.norm().to_bits());
+    }
+
+    /// 3 units of 19 inputs, row-major, and in panels of 16 inputs: the same bits.
+    #[test]
+    fn a_transposed_matrix_has_the_same_bits() {
+        let g = |unit: usize, input: usize| ((unit * 19 + input) as f64 * 0.7).sin();
+        let rows: Vec<f64> = (0..3 * 19).map(|i| g(i / 19, i % 19)).collect();
+        let panels: Vec<f64> = (0..2 * 3 * SquareSum::LANES)
+            .map(|i| {
+                let (panel, unit) = (i / (3 * SquareSum::LANES), i / SquareSum::LANES % 3);
+                (panel * SquareSum::LANES + i % SquareSum::LANES, unit)
+            })
+            .map(|(input, unit)| if input < 19 { g(unit, input) } else { 0.0 })
+            .collect();
+        let (mut a, mut b) = (SquareSum::default(), SquareSum::default());
+        a.add_rows(&rows, 19);
+        b.add_transposed(&panels, 3);
         assert_eq!(a.norm().to_bits(), b.norm().to_bits());
     }
 

@@ -160,7 +160,11 @@ impl Backend for Fused {
             stem.add_squares(&mut sum, &state.grads);
         }
         for block in blocks {
-            sum.add_lanes(&state.grads[block.linear.weight.clone()]);
+            let weights = &state.grads[block.linear.weight.clone()];
+            match block.transposed {
+                true => sum.add_transposed(weights, block.outputs),
+                false => sum.add_lanes(weights),
+            }
             for vector in block.vectors() {
                 sum.add_lanes(&state.grads[vector]);
             }

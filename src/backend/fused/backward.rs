@@ -10,11 +10,12 @@ use super::buffer::Buffer;
 use super::engine::{Fused, PanelKernels};
 use super::input::{PANELS_A_LINE, prefetch_pixels};
 use super::layout::{by_columns, from_panels, panels, to_panels};
+use super::products::BlockProducts;
 use super::rounded::{Rounded, SharedCopies};
 use super::saved::{FusedSaved, SavedValues};
 use super::update::apply;
 use crate::backend::{Block, Input, Mode, Order, Sink, State};
-use crate::gemm::{Operand, PANEL, Pair, PanelProducts, WeightTile};
+use crate::gemm::{ForwardProduct, Operand, PANEL, Pair, PanelProducts, WeightTile};
 use crate::ops::activation::activation_backward;
 use crate::ops::batch_norm::batch_norm_backward;
 use crate::ops::dropout;
@@ -66,7 +67,7 @@ struct Ahead<'a> {
 /// What the two products multiply.
 #[derive(Clone, Copy)]
 struct BackwardOperands<'a, E> {
-    products: PanelProducts<E>,
+    products: BlockProducts<E>,
     /// X, for sums over rows; the members only read it.
     x: SharedSlice<'a, E>,
     /// dY, for sums over its columns.
@@ -216,7 +217,10 @@ impl BackwardPass<'_> {
     }
 
     /// Both products, once all of dY is complete.
-    fn multiply<E: Operand>(&self, member: Member<'_>, operands: &BackwardOperands<'_, E>) {
+    fn multiply<E: Operand>(&self, member: Member<'_>, operands: &BackwardOperands<'_, E>)
+    where
+        PanelProducts<E>: ForwardProduct<E>,
+    {
         let by_inputs = self.by_inputs(&member);
         if let Some(dx) = self.dx {
             let w = match self.block.scale {
@@ -306,7 +310,9 @@ impl BackwardPass<'_> {
         operands: &BackwardOperands<'_, E>,
         member: Member<'_>,
         by_inputs: bool,
-    ) {
+    ) where
+        PanelProducts<E>: ForwardProduct<E>,
+    {
         let (inputs, outputs) = (panels(self.block.inputs), panels(self.block.outputs));
         let (inputs, outputs) = match by_inputs {
             true => (member.share(inputs), 0..outputs),

@@ -1,9 +1,9 @@
 //! The backend's threads and kernels.
 
+use crate::backend::ProductPrecision;
 use crate::backend::pending::PendingLosses;
-use crate::backend::{Block, ProductPrecision};
 use crate::error::Result;
-use crate::gemm::{Kernel, Pair, PanelProducts};
+use crate::gemm::{Kernel, Pair};
 use crate::threads::Teams;
 use crate::threads::team::Team;
 
@@ -58,17 +58,5 @@ impl Fused {
     #[doc(hidden)]
     pub fn slow_down(&self, thread: usize) {
         self.team().slow_down(thread);
-    }
-}
-
-impl Block {
-    /// The products of its linear map, for this number of rows.
-    pub(super) fn products<E>(&self, kernel: Kernel<E>, rows: usize) -> PanelProducts<E> {
-        PanelProducts {
-            kernel,
-            rows,
-            inputs: self.inputs,
-            outputs: self.outputs,
-        }
     }
 }

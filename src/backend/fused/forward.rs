@@ -6,10 +6,11 @@ use super::buffer::Buffer;
 use super::engine::{Fused, PanelKernels};
 use super::input::convert;
 use super::layout::{by_columns, from_panels, panels};
+use super::products::BlockProducts;
 use super::rounded::SharedCopies;
 use super::saved::{FusedSaved, SavedValues};
 use crate::backend::{Block, Hidden, Input, Mode, Order, Source, State};
-use crate::gemm::{PANEL, Pair, PanelProducts};
+use crate::gemm::{PANEL, Pair};
 use crate::ops::activation::activation_forward;
 use crate::ops::batch_norm::{batch_norm_evaluate, batch_norm_forward};
 use crate::ops::dropout::{self, Mask};
@@ -35,9 +36,9 @@ struct ForwardPass<'a> {
 
 /// What multiplies.
 enum ForwardProducts<'a> {
-    F32(PanelProducts),
+    F32(BlockProducts<f32>),
     /// With X in bf16, to be made.
-    Bf16(PanelProducts<Pair>, SharedCopies<'a>),
+    Bf16(BlockProducts<Pair>, SharedCopies<'a>),
 }
 
 /// [`SavedValues`] that the members of a team share.

@@ -3,7 +3,7 @@
 //! # Panels
 //!
 //! Every matrix with one row a sample is kept in *panels* of 16 columns, `[⌈columns/16⌉][rows][16]`.
-//! W `[outputs, inputs]` is kept in panels of 16 outputs, `[⌈outputs/16⌉][inputs][16]`.
+//! W `[outputs, inputs]` is kept in panels of 16 outputs, `[⌈outputs/16⌉][inputs][16]`, or transposed if it has few.
 //! That is the layout that the kernels of [`gemm`](crate::gemm) read, so products copy next to nothing.
 //! A last panel is padded with zeros in W, in its gradient and in every gradient of an activation.
 //! So the padding never changes a result.
@@ -35,6 +35,7 @@
 //! | `engine.rs` | [`Fused`]: threads and kernels |
 //! | `backend.rs` | the calls of [`Backend`](super::Backend) |
 //! | `forward.rs`, `backward.rs` | a block, and its reverse |
+//! | `products.rs` | its products, whichever way its W lies |
 //! | `input.rs` | pixels to numbers in panels |
 //! | `update.rs` | the optimiser's step |
 //! | `saved.rs`, `rounded.rs`, `buffer.rs`, `layout.rs` | what is kept, and how it lies |
@@ -46,6 +47,7 @@ mod engine;
 mod forward;
 mod input;
 mod layout;
+mod products;
 mod rounded;
 mod saved;
 mod update;
