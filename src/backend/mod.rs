@@ -155,6 +155,9 @@ pub trait Backend: Send + 'static {
     /// A training step of this number of rows begins.
     fn begin_step(&self, _rows: usize) {}
 
+    /// The training step has ended.
+    fn end_step(&self) {}
+
     /// A buffer of `len` zeros.
     fn alloc(&self, len: usize) -> Result<Self::Buf>;
 

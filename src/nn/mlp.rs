@@ -440,6 +440,21 @@ impl<B: Backend> Mlp<B> {
         targets: BatchTargets<'_, B::Dataset>,
         update: &Update<'_>,
     ) -> Result<()> {
+        check_len("targets", targets.host().len(), x.rows())?;
+        update.loss.check(self.spec.outputs, targets.host())?;
+        self.backend.begin_step(x.rows());
+        self.step(x, targets, update)?;
+        self.backend.end_step();
+        Ok(())
+    }
+
+    /// [`Mlp::start_step`], checked.
+    fn step(
+        &mut self,
+        x: Batch<'_, B>,
+        targets: BatchTargets<'_, B::Dataset>,
+        update: &Update<'_>,
+    ) -> Result<()> {
         let mode = Mode::Train {
             seed: update.seed,
             step: update.number,
@@ -450,9 +465,6 @@ impl<B: Backend> Mlp<B> {
             gradient_scale: 1.0,
         };
         let optimizer = update.optimizer;
-        check_len("targets", targets.host().len(), x.rows())?;
-        update.loss.check(self.spec.outputs, targets.host())?;
-        self.backend.begin_step(x.rows());
         let sink = match update.clip_norm > 0.0 {
             // The scale is known only when every gradient is.
             true => Sink::Store,

@@ -20,6 +20,11 @@ const WINDOW: u64 = 50_000_000;
 /// Equal cores differ by a few percent from one window to the next.
 const TOLERANCE: f64 = 0.08;
 
+/// What takes longer than this many times the mean time between two barriers was interrupted.
+///
+/// A part that followed the time for which another program had the processor would not get smaller waits by it.
+const INTERRUPTED: u64 = 10;
+
 /// The most that a part changes at a time, as a factor.
 const MOST: f64 = 2.0;
 
@@ -47,8 +52,11 @@ struct Account {
     start: AtomicU64,
     /// When it began to work, in nanoseconds.
     since: AtomicU64,
-    /// Nanoseconds of work in this window.
+    /// Nanoseconds of work in this window, and between how many barriers.
     busy: AtomicU64,
+    intervals: AtomicU64,
+    /// More nanoseconds between two barriers are not counted; 0 until they are known.
+    longest: AtomicU64,
 }
 
 impl Balance {
@@ -111,9 +119,13 @@ impl Balance {
                 now = nanoseconds(clock);
             }
         }
-        account
-            .busy
-            .store(account.busy.load(Relaxed) + (now - since), Relaxed);
+        let longest = match account.longest.load(Relaxed) {
+            0 => u64::MAX,
+            longest => longest,
+        };
+        let add = |to: &AtomicU64, more| to.store(to.load(Relaxed) + more, Relaxed);
+        add(&account.busy, (now - since).min(longest));
+        add(&account.intervals, 1);
     }
 
     /// Changes the parts if the members' times call for it. No member may be at work.
@@ -133,7 +145,9 @@ impl Balance {
             self.resize(mean);
         }
         for account in &self.members {
-            account.busy.store(0, Relaxed);
+            let intervals = account.intervals.swap(0, Relaxed).max(1);
+            let mean = account.busy.swap(0, Relaxed) / intervals;
+            account.longest.store(INTERRUPTED * mean, Relaxed);
         }
     }
 

@@ -24,6 +24,13 @@ struct Tuning {
     clock: Instant,
 }
 
+impl Tuning {
+    /// Nanoseconds.
+    fn now(&self) -> u64 {
+        self.clock.elapsed().as_nanos() as u64
+    }
+}
+
 impl Teams {
     /// A single team.
     ///
@@ -77,10 +84,16 @@ impl Teams {
 
     /// A training step of this number of rows begins. Here another team may take over.
     pub(crate) fn begin_step(&self, rows: usize) {
-        if let Some(Tuning { tuner, clock }) = &self.tuning {
-            let now = clock.elapsed().as_nanos() as u64;
-            let team = lock(tuner).begin_step(now, rows);
+        if let Some(tuning) = &self.tuning {
+            let team = lock(&tuning.tuner).begin_step(tuning.now(), rows);
             self.current.store(team, Relaxed);
+        }
+    }
+
+    /// The training step has ended.
+    pub(crate) fn end_step(&self) {
+        if let Some(tuning) = &self.tuning {
+            lock(&tuning.tuner).end_step(tuning.now());
         }
     }
 }
@@ -124,11 +137,12 @@ mod tests {
     fn steps_run_on_whichever_team() {
         let teams = Teams::of_up_to(3).unwrap();
         for step in 0..2000 {
-            teams.begin_step(step % 7 % 2);
+            teams.begin_step(1 + step % 7 % 2);
             let done = AtomicUsize::new(0);
             teams.current().run(|member| {
                 done.fetch_add(member.share(100).len(), Relaxed);
             });
+            teams.end_step();
             assert_eq!(done.into_inner(), 100);
         }
     }

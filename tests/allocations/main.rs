@@ -61,7 +61,7 @@ fn spec(hidden: Vec<usize>, dropout: f64, batch_norm: bool) -> NetworkSpec {
 /// Allocations in steps 3 to 50.
 fn count(spec: NetworkSpec, batch: usize, threads: usize, precision: ProductPrecision) -> usize {
     let (params, running) = init::draw(&spec, Init::default(), 0);
-    let mut mlp = Mlp::new(Fused::new(threads, precision).unwrap(), spec, batch).unwrap();
+    let mut mlp = Mlp::new(Fused::on_up_to(threads, precision).unwrap(), spec, batch).unwrap();
     mlp.load(&params, &running).unwrap();
     let data: Vec<u8> = (0..batch * 784).map(|i| (i * 37 % 251) as u8).collect();
     let rows: Vec<u32> = (0..batch as u32).collect();

@@ -46,6 +46,10 @@ impl Backend for Fused {
         self.teams.begin_step(rows);
     }
 
+    fn end_step(&self) {
+        self.teams.end_step();
+    }
+
     fn alloc(&self, len: usize) -> Result<Buffer> {
         Ok(Buffer::zeros(len))
     }

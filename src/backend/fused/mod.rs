@@ -15,10 +15,11 @@
 //! It multiplies, adds the bias, normalises with batch statistics, applies dropout and the activation.
 //! All this time the panel stays in the member's cache, and no other member is waited for.
 //! A barrier is needed only before a product that reads the columns of all members.
+//! How many threads a step is worth is tried while training, see [`Fused::on_up_to`].
 //!
 //! In the backward, a tile of 16 inputs × 16 outputs of dW goes straight into the optimiser.
 //! The optimiser finds w, m and v of the tile side by side in memory.
-//! Gradients of weights are written down only for clipping.
+//! Gradients of weights are written down only for clipping, and to add up those of an ensemble's members.
 //!
 //! # bf16
 //!

@@ -27,8 +27,9 @@ whole training steps on random pixels. Beside each is a lower bound: the time of
 the peak plus the time of the optimiser's memory traffic at the measured bandwidth. The last
 column is each thread's part of the work in percent: it follows the speeds of the cores. So by
 default every core has a thread, slow ones too. A second core of half the speed makes steps 1.2 to
-1.4 times as fast. On a GPU products and steps are timed without a comparison. Nothing else should
-run at the same time.
+1.4 times as fast. Where fewer threads are faster, as for very small networks, only they have a
+part. On a GPU products and steps are timed without a comparison. Nothing else should run at the
+same time.
 
 Examples:
   chainrule bench
