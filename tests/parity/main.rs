@@ -1,5 +1,6 @@
 //! The fused backend compared with the plain one: the same bits for every network, batch size and number of threads.
 
+mod batches;
 mod bf16;
 mod hashes;
 mod losses;
