@@ -16,8 +16,9 @@ const REPEATS: Repeats = Repeats {
     duration: Duration::from_millis(40),
 };
 
-/// Kinds of teams: threads, and whether the last one is slow. More threads than two do as in training: smaller teams may
-/// do their work.
+/// Kinds of teams: threads, and whether the last one is slow.
+///
+/// More threads than two are as in training: smaller teams may do their work.
 const TEAMS: [(usize, bool); 4] = [(1, false), (2, false), (2, true), (4, false)];
 
 fn main() {

@@ -111,8 +111,8 @@ impl<E: Operand> PanelProducts<E> {
     /// W's second index must run along the panels, so it is transposed on the way, [`DEPTH`] outputs at a time.
     ///
     /// # Safety
-    /// The matrices are as large as the sizes say. Until the function returns, no thread writes dY or these columns of W,
-    /// and no other thread reads or writes this part of dX.
+    /// The matrices are as large as the sizes say. Until the function returns, no thread writes dY or these columns of
+    /// W, and no other thread reads or writes this part of dX.
     pub(crate) unsafe fn input_gradient(
         &self,
         dy: SharedSlice<'_, E>,

@@ -11,9 +11,11 @@ use crate::real::Real;
 /// The parameters and running statistics in panels of [`Backend::PANEL`](crate::backend::Backend::PANEL) output units.
 ///
 /// Output unit o, input k of W lies at `$(\lfloor o/P \rfloor \cdot in + k)\, P + o \bmod P$`. With panels of 1 that is
-/// the order of [`Layout`]. With so few outputs that they fill up to half of a panel, the last layer's W lies transposed:
-/// o and k change places, and outputs with inputs. What fills up a last panel is 0 and stays 0, as its gradient is 0. Each head of an ensemble
-/// has panels of its own. The stem's tensors stay row-major, and are filled up to whole panels together.
+/// the order of [`Layout`]. If its outputs fill at most half of a panel, the last layer's W lies transposed: o and k
+/// change places, and outputs with inputs.
+///
+/// What fills up a last panel is 0 and stays 0, as its gradient is 0. Each head of an ensemble has panels of its own.
+/// The stem's tensors stay row-major, and are filled up to whole panels together.
 #[derive(Clone, Debug)]
 pub struct Panels {
     /// What comes before the blocks, if anything.
@@ -195,7 +197,9 @@ impl Panels {
     }
 }
 
-/// Whether a block's W takes less room transposed. A first block's does not: X is not in panels then.
+/// Whether a block's W lies transposed, which takes less room.
+///
+/// That of a first block does not: members scale its inputs, and pixels are read panel by panel.
 fn has_few_outputs(block: &Block, width: usize) -> bool {
     block.is_output() && !block.is_first() && 2 * block.outputs <= width
 }

@@ -239,7 +239,8 @@ pub struct TrainSettings {
     /// Seed of initial weights, split, sample order, dropout and augmentation [default: 0]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub seed: Option<u64>,
-    /// Most threads; training uses fewer where that is faster, and the result is the same [default: $RAYON_NUM_THREADS, else one per core]
+    /// Most threads; a run uses fewer where that is faster, with the same result [default: $RAYON_NUM_THREADS, else one
+    /// per core]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub threads: Option<usize>,
     /// Number format [default: f32]

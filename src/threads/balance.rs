@@ -241,6 +241,27 @@ mod tests {
     }
 
     #[test]
+    fn an_interruption_counts_as_little() {
+        let balance = Balance::new(2, true);
+        let account = &balance.members[0];
+        account.intervals.store(4, Relaxed);
+        work(&balance, &[2.0, 2.0]);
+        let longest = account.longest.load(Relaxed);
+        assert_eq!(longest, INTERRUPTED * WINDOW / 2);
+        account.longest.store(1000, Relaxed);
+        balance.begin(0);
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        balance.finish(0);
+        assert_eq!(account.busy.load(Relaxed), 1000);
+        // A member that has had no interval yet counts in full.
+        balance.begin(1);
+        balance.members[1].longest.store(0, Relaxed);
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        balance.finish(1);
+        assert!(balance.members[1].busy.load(Relaxed) >= 2_000_000);
+    }
+
+    #[test]
     fn bounds_cover_everything_once() {
         let balance = Balance::new(3, true);
         work(&balance, &[1.0, 4.0, 1.5]);
