@@ -52,8 +52,9 @@ struct Account {
     start: AtomicU64,
     /// When it began to work, in nanoseconds.
     since: AtomicU64,
-    /// Nanoseconds of work in this window, and between how many barriers.
+    /// Nanoseconds of work in this window.
     busy: AtomicU64,
+    /// How many times in this window it went to work.
     intervals: AtomicU64,
     /// More nanoseconds between two barriers are not counted; 0 until they are known.
     longest: AtomicU64,
