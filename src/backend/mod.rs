@@ -147,6 +147,9 @@ pub trait Backend: Send + 'static {
     /// What computes, in words.
     fn describe(&self) -> String;
 
+    /// On what it gives the same bits, in words: "x86_64, avx512". `None` if it does so on every processor.
+    fn reproducible_on(&self) -> Option<String>;
+
     /// Each thread's part of the work, of 1; empty where threads do not divide it by their speeds.
     fn parts(&self) -> Vec<f64> {
         Vec::new()

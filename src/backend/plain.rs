@@ -124,6 +124,11 @@ impl<R: Element> Backend for Plain<R> {
         format!("{}, {} threads", R::NAME, self.threads)
     }
 
+    fn reproducible_on(&self) -> Option<String> {
+        // Products in f64 are those of the crate matrixmultiply, which chooses a kernel for the processor.
+        (R::NAME != "f32").then(simd::processor)
+    }
+
     fn alloc(&self, len: usize) -> Result<Vec<R>> {
         Ok(vec![R::ZERO; len])
     }

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use super::{
     analyze, bench, completions, data, eval, gradcheck, predict, report, runs, search, study,
-    sweep, train,
+    sweep, train, verify,
 };
 
 /// Train multilayer perceptrons, fast on a CPU, with backpropagation written by hand and every gradient checked.
@@ -40,6 +40,8 @@ pub enum Command {
     Report(report::ReportArgs),
     /// List and compare runs
     Runs(runs::RunsArgs),
+    /// Train a run again, and say whether every weight has the same bits
+    Verify(verify::VerifyArgs),
     /// Check every gradient of a network against central differences
     Gradcheck(Box<gradcheck::GradcheckArgs>),
     /// Measure this machine's peak, and the share of it that matrix products and training steps reach

@@ -25,6 +25,7 @@ mod search_progress;
 mod study;
 mod sweep;
 mod train;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -68,6 +69,7 @@ fn run(command: Command) -> Result<()> {
         Command::Study(args) => study::run(&args),
         Command::Search(args) => search::run(&args),
         Command::Runs(args) => runs::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Data { command } => data::run(command),
         Command::Gradcheck(args) => gradcheck::run(*args),
         Command::Bench(args) => bench::run(&args),

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::{Dataset, Features, ImageShape, Labels, Samples, Table, Task, known};
+use super::{Dataset, Features, ImageShape, Labels, Samples, Table, Task};
 use crate::error::{Error, Result};
+use crate::text::hex;
 
 /// The parts of a data set, as its reader returns them.
 pub(super) struct Parts {
@@ -169,7 +170,7 @@ fn fingerprint(
             update(&mut hasher, weights, |x| x.to_le_bytes());
         }
     }
-    known::hex(hasher)
+    hex(hasher.finalize())
 }
 
 fn update<T: Copy, const N: usize>(

@@ -12,6 +12,7 @@ use super::open::InputFile;
 use super::{Dataset, DatasetDescription, Fitted, LoadOptions, load, locate};
 use crate::error::{Error, Result};
 use crate::input::{self, BoundedFile};
+use crate::text::hex;
 
 const SUMS: &str = "SHA256SUMS";
 /// The largest list of checksums, in bytes: a line takes about a hundred.
@@ -128,7 +129,7 @@ fn packed_digest(path: &Path) -> Result<String> {
     let mut chunk = vec![0; CHUNK];
     loop {
         match file.read(&mut chunk) {
-            Ok(0) => return Ok(known::hex(hasher)),
+            Ok(0) => return Ok(hex(hasher.finalize())),
             Ok(count) => hasher.update(&chunk[..count]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(file.error(error)),

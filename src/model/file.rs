@@ -89,6 +89,29 @@ impl Model {
         tensors::write_to(file, path, &arrays, Some(json))
     }
 
+    /// The names of the tensors whose bits are not those of another model, from the network's input to its output. Of
+    /// another network all are named.
+    pub fn differing_tensors(&self, other: &Model) -> Vec<String> {
+        let spec = &self.description.spec;
+        let is_same_network = *spec == other.description.spec;
+        let layout = Layout::new(spec);
+        let parts = [
+            (&layout.params, &self.params, &other.params),
+            (&layout.running, &self.running, &other.running),
+        ];
+        let differs =
+            |a: &[f64], b: &[f64]| a.iter().zip(b).any(|(a, b)| a.to_bits() != b.to_bits());
+        let mut names = Vec::new();
+        for (tensors, ours, theirs) in parts {
+            let named = tensors.iter().filter(|tensor| {
+                let range = tensor.range.clone();
+                !is_same_network || differs(&ours[range.clone()], &theirs[range])
+            });
+            names.extend(named.map(|tensor| tensor.name.clone()));
+        }
+        names
+    }
+
     /// The settings of its run, checked.
     pub fn config(&self) -> Result<Config> {
         Config::new(&self.description.settings)

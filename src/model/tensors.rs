@@ -7,6 +7,7 @@ use std::path::Path;
 
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
+use sha2::{Digest, Sha256};
 
 use super::header::TensorHeader;
 use crate::data::MAX_CLASSES;
@@ -16,6 +17,7 @@ use crate::input::BoundedFile;
 use crate::nn::Layout;
 use crate::nn::params::Tensor;
 use crate::real::Real;
+use crate::text::hex;
 
 /// The one key of a file's metadata that is ours; its value is JSON. One key only: several would be written in no fixed
 /// order.
@@ -41,11 +43,17 @@ impl<'a> Array<'a> {
     pub fn new<R: Real>(name: impl Into<String>, shape: &[usize], values: &'a [R]) -> Self {
         let numbers = values.iter().map(|x| x.to_f64());
         let (dtype, bytes): (_, Box<dyn Fn() -> Vec<u8> + 'a>) = if R::NAME == "f32" {
-            let single = move || numbers.clone().flat_map(|x| (x as f32).to_le_bytes());
-            (Dtype::F32, Box::new(move || single().collect()))
+            let single = move || numbers.clone().map(|x| (x as f32).to_le_bytes());
+            (
+                Dtype::F32,
+                Box::new(move || single().collect::<Vec<_>>().into_flattened()),
+            )
         } else {
-            let double = move || numbers.clone().flat_map(f64::to_le_bytes);
-            (Dtype::F64, Box::new(move || double().collect()))
+            let double = move || numbers.clone().map(f64::to_le_bytes);
+            (
+                Dtype::F64,
+                Box::new(move || double().collect::<Vec<_>>().into_flattened()),
+            )
         };
         Array {
             name: name.into(),
@@ -54,6 +62,12 @@ impl<'a> Array<'a> {
             bytes,
         }
     }
+
+    /// Its name, and the SHA-256 of its bytes in a file, in hexadecimal.
+    pub(crate) fn hash(&self) -> (String, String) {
+        (self.name.clone(), hex(Sha256::digest((self.bytes)())))
+    }
+
     /// The number of its bytes.
     fn data_len(&self) -> usize {
         self.shape.iter().product::<usize>() * self.dtype.bitsize() / 8

@@ -125,6 +125,15 @@ impl InstructionSet {
     }
 }
 
+/// This kind of processor: its architecture and its fastest set, as in "x86_64, avx512".
+pub fn processor() -> String {
+    format!(
+        "{}, {}",
+        std::env::consts::ARCH,
+        InstructionSet::detect().name()
+    )
+}
+
 /// Numbers that loops over columns take together, and lanes of sums whose order is fixed.
 ///
 /// It is a multiple of the f32 lanes of every set: two registers of AVX2, one of AVX-512.

@@ -21,7 +21,7 @@ const FORMAT: u32 = 1;
 pub(super) struct Header {
     format: u32,
     spec: NetworkSpec,
-    data_hash: String,
+    pub data_hash: String,
     /// The columns of its table. Earlier versions did not write them down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     schema: Option<Schema>,

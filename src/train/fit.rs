@@ -1,5 +1,6 @@
 //! The loop over epochs: records, checkpoints, the test at the end.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,12 +13,16 @@ use crate::backend::Backend;
 use crate::data::{Dataset, Split};
 use crate::error::Result;
 use crate::metrics::{Evaluation, Metric};
+use crate::model::tensors::{self, Array};
 use crate::nn::NetworkSpec;
 use crate::settings::Config;
 use crate::simd;
 
 /// Epochs shorter than this share a checkpoint.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How many samples are learnt from before the tensors are hashed again.
+const SAMPLES_PER_HASH: u64 = 8192;
 
 /// What the caller wants after an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +105,11 @@ pub trait Observer: Send {
         false
     }
 
+    /// Whether the record of an epoch shall have the hashes of all tensors though the run keeps no files.
+    fn wants_hashes(&self, _epoch: u32) -> bool {
+        false
+    }
+
     /// After every batch of an epoch of `batches`.
     fn batch(&mut self, _progress: &Progress, _batches: usize) {}
 
@@ -137,7 +147,7 @@ pub fn fit<B: Backend>(
         && !trainer.progress.stopped_early
         && !trainer.progress.diverged
     {
-        let (record, finished) = match trainer.epoch(observer)? {
+        let (mut record, finished) = match trainer.epoch(observer)? {
             EpochEnd::Interrupted => {
                 interrupted = true;
                 break;
@@ -145,6 +155,15 @@ pub fn fit<B: Backend>(
             EpochEnd::Finished(record) => (record, true),
             EpochEnd::Diverged(record) => (record, false),
         };
+        let wants_hashes = finished
+            && match run_dir {
+                Some(_) => is_hashed(trainer, record.epoch),
+                None => observer.wants_hashes(record.epoch),
+            };
+        if wants_hashes {
+            record.sha256 = hashes(trainer)?;
+            record.computed_on = trainer.mlp().backend().reproducible_on();
+        }
         if let Some(run_dir) = run_dir {
             run_dir.append(&record)?;
             if finished && checkpointed.elapsed() >= CHECKPOINT_INTERVAL {
@@ -171,6 +190,22 @@ pub fn fit<B: Backend>(
         run_dir.summarise(&summary)?;
     }
     Ok(History { records, summary })
+}
+
+/// Whether the tensors of an epoch are hashed: of epochs 1, 2, 4, 8 and so on, and once in so many samples. So hashing
+/// takes under 1 % of the time, and a run that was resumed, or got more epochs, has the same records.
+fn is_hashed<B: Backend>(trainer: &Trainer<B>, epoch: u32) -> bool {
+    let samples = trainer.split().train.len() as u64;
+    let times = |epochs: u32| u64::from(epochs) * samples / SAMPLES_PER_HASH;
+    epoch.is_power_of_two() || times(epoch) > times(epoch - 1)
+}
+
+/// The hash of each tensor, by name.
+fn hashes<B: Backend>(trainer: &Trainer<B>) -> Result<BTreeMap<String, String>> {
+    let mlp = trainer.mlp();
+    let (params, running) = (mlp.read(|s| &s.params)?, mlp.read_running()?);
+    let arrays = tensors::network(mlp.layout(), &params, &running, trainer.progress.update);
+    Ok(arrays.iter().map(Array::hash).collect())
 }
 
 fn summarise<B: Backend>(

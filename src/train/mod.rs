@@ -17,6 +17,7 @@ mod run_dir;
 mod run_writer;
 mod stopwatch;
 mod trainer;
+mod verify;
 
 pub use fit::{Control, History, Observer, Start, fit};
 pub use folds::{FoldsDir, FoldsSummary, fold_settings};
@@ -28,3 +29,4 @@ pub use run::{Folder, Outcome, RunOptions, run, run_with};
 pub use run_dir::{RunDir, differences};
 pub use run_writer::RunWriter;
 pub use trainer::{EpochEnd, Partial, Progress, Trainer, Weights, check_fit};
+pub use verify::{Difference, MetricDifference, Verification, config_to_verify, verify};

@@ -128,6 +128,8 @@ fn status(summary: &Summary) -> Status {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::metrics::Metric;
     use crate::train::OtherMetrics;
@@ -146,6 +148,8 @@ mod tests {
             lr: 0.1,
             train_seconds: 0.25,
             samples_per_second: 10.0,
+            sha256: BTreeMap::new(),
+            computed_on: None,
         };
         serde_json::to_string(&record).unwrap() + "\n"
     }

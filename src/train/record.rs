@@ -1,5 +1,7 @@
 //! What is written down of a run: a record of each epoch, and a summary.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::other_metrics::{OtherMetrics, of_test, of_validation};
@@ -33,6 +35,15 @@ pub struct EpochRecord {
     pub train_seconds: f64,
     /// Training samples a second; 0 where the system has no clock.
     pub samples_per_second: f64,
+    /// The SHA-256 of each tensor at the epoch's end, in hexadecimal, by its name in `model.safetensors`: of the bytes
+    /// that such a file holds. A run that keeps files has them for every epoch of 8192 training samples or more; with
+    /// fewer samples for one epoch in so many samples, and for epochs 1, 2, 4, 8 and so on.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sha256: BTreeMap<String, String>,
+    /// What computed the hashed tensors ([`Backend::reproducible_on`](crate::backend::Backend::reproducible_on)), if
+    /// another kind of machine may give other bits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub computed_on: Option<String>,
 }
 
 impl EpochRecord {

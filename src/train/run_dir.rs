@@ -8,6 +8,7 @@ use super::record::{EpochRecord, Summary};
 use crate::error::{Error, Result};
 use crate::input;
 use crate::lock;
+use crate::model::Model;
 use crate::settings::Settings;
 
 pub(super) const CONFIG: &str = "config.toml";
@@ -112,6 +113,21 @@ impl RunDir {
         serde_json::from_str(&text)
             .map(Some)
             .map_err(|e| Error::format(&path, "file", "the summary of a run", e.to_string()))
+    }
+
+    /// The hash of the data set that it was trained on, once a file holds it.
+    ///
+    /// # Errors
+    /// If the checkpoint, or without one the model, cannot be read.
+    pub fn data_hash(&self) -> Result<Option<String>> {
+        if self.has_checkpoint() {
+            let header = checkpoint::header(&self.file(CHECKPOINT))?;
+            return Ok(Some(header.data_hash));
+        }
+        match Model::read(&self.path) {
+            Err(Error::Missing { .. }) => Ok(None),
+            read => Ok(Some(read?.description.data_hash)),
+        }
     }
 
     /// Whether there is a checkpoint to resume from.

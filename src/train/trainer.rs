@@ -1,6 +1,6 @@
 //! One run's state, and one epoch of the loop.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -430,6 +430,8 @@ impl<B: Backend> Trainer<B> {
                 true => p.samples as f64 / p.seconds,
                 false => 0.0,
             },
+            sha256: BTreeMap::new(),
+            computed_on: None,
         }
     }
 

@@ -33,3 +33,4 @@ mod table_settings;
 mod tables;
 mod tasks;
 mod train;
+mod verify;

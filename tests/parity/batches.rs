@@ -1,9 +1,16 @@
 //! In evaluation a row's outputs are the same bits in every batch, wherever in it the row stands.
 
+use std::sync::Arc;
+
+use chainrule::backend::select::Device;
 use chainrule::backend::{Backend, Fused, Input, Mode, Plain, ProductPrecision};
+use chainrule::data::{Dataset, Samples};
 use chainrule::nn::Mlp;
 use chainrule::nn::init::{self, Init};
 use chainrule::ops::activation::Activation;
+use chainrule::settings::{Config, Settings};
+use chainrule::train;
+use ndarray::{Array2, ArrayView2, s};
 
 use super::Case;
 
@@ -67,6 +74,43 @@ fn a_batch_changes_no_bit_of_its_rows() {
                         found == expected,
                         "{activation:?}, {outputs} outputs, {threads} threads: row {i} of {rows}"
                     );
+                }
+            }
+        }
+    }
+}
+
+/// Probabilities come in batches of at most 250 rows, whatever is asked for at once.
+#[test]
+fn a_batch_changes_no_bit_of_probabilities() {
+    const INPUTS: usize = 13;
+    let number = |(row, column): (usize, usize)| ((row % ROWS * INPUTS + column) as f64).sin();
+    let x = Array2::from_shape_fn((ROWS + 251, INPUTS), number);
+    let labels: Vec<u32> = (0..x.nrows() as u32).map(|row| row % 5).collect();
+    let data = Arc::new(Dataset::from_arrays(x.view(), &labels).unwrap());
+    for activation in Activation::ALL {
+        let mut settings = Settings::default();
+        settings.model.widths = Some(vec![19, 7]);
+        settings.model.activation = Some(activation);
+        settings.model.batch_norm = Some(true);
+        settings.train.epochs = Some(1);
+        let config = Config::new(&settings).unwrap();
+        let trained = train::run(config, data.clone(), None, &mut ()).unwrap();
+        let model = trained.model.unwrap();
+        for threads in [1, 2] {
+            let mut predictor = model.predictor(Device::Cpu, threads).unwrap();
+            let mut predict = |x: ArrayView2<'_, f64>| -> Vec<u64> {
+                let found = predictor.predict(&Samples::from_array(x).unwrap()).unwrap();
+                found.outputs.iter().map(|p| p.to_bits()).collect()
+            };
+            let alone: Vec<Vec<u64>> = (0..ROWS)
+                .map(|row| predict(x.slice(s![row..=row, ..])))
+                .collect();
+            for (rows, first) in batches() {
+                let found = predict(x.slice(s![first..first + rows, ..]));
+                for (i, found) in found.chunks_exact(5).enumerate() {
+                    let expected = &alone[(first + i) % ROWS];
+                    assert!(found == expected, "{activation:?}: row {i} of {rows}");
                 }
             }
         }

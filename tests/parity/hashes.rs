@@ -13,6 +13,7 @@ use chainrule::nn::{Mlp, Update};
 use chainrule::ops::loss::Loss;
 use chainrule::optim::Optimizer;
 use chainrule::simd::{self, InstructionSet};
+use chainrule::text::hex;
 use sha2::{Digest, Sha256};
 
 use crate::output_with;
@@ -78,10 +79,7 @@ fn hash<B: Backend<Real = f32>>(network: &BenchNetwork, init: Init, backend: B) 
             sha.update(value.to_le_bytes());
         }
     }
-    sha.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(sha.finalize())
 }
 
 #[track_caller]

@@ -4,6 +4,7 @@ mod batches;
 mod bf16;
 mod hashes;
 mod losses;
+mod matrix;
 mod members;
 
 use std::process::Command;

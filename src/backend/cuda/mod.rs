@@ -262,6 +262,10 @@ impl Backend for Cuda {
         format!("f32 on {}", self.device)
     }
 
+    fn reproducible_on(&self) -> Option<String> {
+        Some(self.device.name().to_owned())
+    }
+
     fn alloc(&self, len: usize) -> Result<Memory<f32>> {
         self.device.alloc(len)
     }

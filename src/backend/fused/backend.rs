@@ -15,6 +15,7 @@ use crate::ops::loss::{BatchLoss, Loss};
 use crate::ops::reduce;
 use crate::optim::clip::SquareSum;
 use crate::optim::{Optimizer, Step};
+use crate::simd;
 use crate::threads::SharedSlice;
 
 // The rows of a panel are added to a norm as they lie.
@@ -36,6 +37,13 @@ impl Backend for Fused {
             ""
         };
         format!("f32, {up_to}{} threads", self.teams.most_members())
+    }
+
+    fn reproducible_on(&self) -> Option<String> {
+        match self.kernels {
+            PanelKernels::F32(_) => None,
+            PanelKernels::Bf16(_) => Some(simd::processor()),
+        }
     }
 
     fn parts(&self) -> Vec<f64> {

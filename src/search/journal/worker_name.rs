@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::durable::unique;
 use crate::lock::host;
+use crate::text::hex;
 
 /// The prefix of the names of this program's workers.
 const NAME_PREFIX: &str = "chainrule-";
@@ -34,10 +35,7 @@ static PLACE: LazyLock<String> = LazyLock::new(|| {
     let namespace = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
     let text = format!("{} {} {}", host(), boot.trim(), namespace.display());
     let digest = Sha256::digest(text.as_bytes());
-    digest[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&digest[..8])
 });
 
 /// Whether the character may stand in a worker's name.

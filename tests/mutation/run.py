@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""Plants the mistakes of mutants.toml, one at a time, and runs the tests that must notice each.
+
+    tests/mutation/run.py FOLDER [WORD ...]
+
+FOLDER is made, and holds a copy of what is committed; nothing here is changed. Words choose the mutants whose name or
+file has one of them. Prints a line for each mutant and a closing table; exit code 1 if one is not noticed.
+"""
+
+import pathlib
+import subprocess
+import sys
+import time
+import tomllib
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+# A test that hangs is noticed too, as the time limit of continuous integration is.
+TIMEOUT = 900
+
+
+def run(arguments, folder, timeout=None):
+    """Whether a command succeeds, and what it prints; None if it takes too long."""
+    try:
+        done = subprocess.run(arguments, cwd=folder, timeout=timeout, capture_output=True, text=True, errors="replace")
+    except subprocess.TimeoutExpired:
+        return None, ""
+    return done.returncode == 0, done.stdout + done.stderr
+
+
+def noticed(mutant, folder):
+    """How the tests notice a mutant: in words, or None."""
+    path = folder / mutant["file"]
+    text = path.read_text()
+    if text.count(mutant["from"]) != 1:
+        sys.exit(f"{mutant['name']}: expected the text once in {mutant['file']}, found it {text.count(mutant['from'])} times")
+    path.write_text(text.replace(mutant["from"], mutant["to"]))
+    try:
+        arguments = mutant["tests"].split()
+        built, printed = run(["cargo", "test", "--locked", *arguments[:2], "--no-run"], folder)
+        if not built:
+            # A mistake that does not compile shows nothing about the tests.
+            sys.exit(f"{mutant['name']}: does not compile\n{printed[-3000:]}")
+        kind = arguments[:2] if arguments[0] == "--test" else arguments[:1]
+        rest = arguments[len(kind):]
+        passed, printed = run(["cargo", "test", "--locked", *kind, "--", *rest], folder, mutant.get("timeout", TIMEOUT))
+    finally:
+        path.write_text(text)
+    if passed is None:
+        return "hangs"
+    if passed:
+        return None
+    failed = sorted({line.split()[1] for line in printed.splitlines() if line.startswith("test ") and "FAILED" in line})
+    return f"{len(failed)} tests, first {failed[0]}" if failed else "the tests crash"
+
+
+def main():
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    folder, words = pathlib.Path(sys.argv[1]), sys.argv[2:]
+    mutants = tomllib.loads((HERE / "mutants.toml").read_text())["mutant"]
+    mutants = [m for m in mutants if not words or any(w in m["name"] or w in m["file"] for w in words)]
+    if not folder.exists():
+        subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
+    survivors = []
+    for mutant in mutants:
+        start = time.monotonic()
+        how = noticed(mutant, folder)
+        if how is None:
+            survivors.append(mutant)
+        print(f"{mutant['file']:<42} {mutant['name']}: {how or 'NOT NOTICED'} ({time.monotonic() - start:.0f} s)", flush=True)
+    print(f"{len(mutants)} mutants, {len(mutants) - len(survivors)} noticed, {len(survivors)} not noticed")
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
