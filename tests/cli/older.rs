@@ -192,3 +192,19 @@ fn studies_are_joined_and_come_to_the_same_end() {
         }
     }
 }
+
+/// Version 0.1 recorded no hashes. Its normal numbers were others, so the run with such initial weights differs.
+#[test]
+fn runs_of_version_0_1_have_the_same_bits_again() {
+    let program = program();
+    for run in ["runs/default", "runs/adamw", "runs/stopped"] {
+        let found = program.json(&["verify", run, "--json", "--quiet"]);
+        let found = &found["runs"][0];
+        assert_eq!(found["hashed_epochs"], 0, "{found}");
+        assert_eq!(found["is_same_model"], true, "{found}");
+    }
+    let output = program.run(&["verify", "runs/f64", "--json", "--quiet"]);
+    let found: Value = serde_json::from_str(&output.stdout).unwrap();
+    let epoch = &found["runs"][0]["difference"]["epoch"];
+    assert_eq!((output.code, epoch), (1, &Value::from(1)));
+}
