@@ -5,6 +5,7 @@ mod bf16;
 mod hashes;
 mod losses;
 mod members;
+mod tiny;
 
 use std::process::Command;
 
