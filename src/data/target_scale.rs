@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Labels;
+use crate::real::square;
 
 /// What standardises the numbers to predict: a column y becomes `$(y - \mathrm{mean}) / \mathrm{scale}$`.
 ///
@@ -33,7 +34,7 @@ impl TargetScale {
             let mean = first + values().map(|y| y - first).sum::<f64>() / n;
             // Relative to the largest deviation, so that no square overflows or vanishes.
             let largest = values().fold(0.0, |most: f64, y| most.max((y - mean).abs()));
-            let squares = values().map(|y| ((y - mean) / largest).powi(2));
+            let squares = values().map(|y| square((y - mean) / largest));
             let is_constant = values().all(|y| y == first);
             match !is_constant && largest > 0.0 {
                 true => (mean, largest * (squares.sum::<f64>() / n).sqrt()),

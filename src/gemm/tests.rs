@@ -12,14 +12,12 @@ fn integers<R: Real>(rows: usize, columns: usize, salt: usize) -> Array2<R> {
 }
 
 fn sizes() -> Vec<(usize, usize, usize)> {
-    let mut all = vec![
-        (1, 1, 1),
-        (1, 7, 1),
-        (7, 1, 3),
-        (3, 5, 0),
-        (100, 10, 500),
-        (131, 257, 61),
-    ];
+    let mut all = vec![(1, 1, 1), (1, 7, 1), (7, 1, 3), (3, 5, 0), (17, 19, 33)];
+    // Interpreted code takes a thousand times as long.
+    if cfg!(miri) {
+        return all;
+    }
+    all.extend([(100, 10, 500), (131, 257, 61)]);
     for m in [1, 2, 5, 8, 17, 49] {
         for n in [1, 3, 8, 19, 65] {
             all.push((m, n, 1 + (m * n) % 29));

@@ -22,6 +22,7 @@
 use serde::Serialize;
 
 use super::Metric;
+use crate::real::square;
 
 /// True and predicted numbers of some samples, both row-major `[samples, targets]`, in the targets' own units.
 #[derive(Clone, Copy, Debug)]
@@ -118,7 +119,7 @@ fn determination(rmse: f64, truth: impl Iterator<Item = f64> + Clone) -> f64 {
     match is_constant || spread == 0.0 {
         true if !rmse.is_finite() => f64::NAN,
         true => f64::from(rmse == 0.0),
-        false => 1.0 - (rmse / spread).powi(2),
+        false => 1.0 - square(rmse / spread),
     }
 }
 
@@ -126,7 +127,7 @@ fn determination(rmse: f64, truth: impl Iterator<Item = f64> + Clone) -> f64 {
 fn root_mean_square(values: impl Iterator<Item = f64> + Clone) -> f64 {
     let largest = values.clone().fold(0.0, |most: f64, x| most.max(x.abs()));
     match largest > 0.0 {
-        true => largest * mean(values.map(|x| (x / largest).powi(2))).sqrt(),
+        true => largest * mean(values.map(|x| square(x / largest))).sqrt(),
         false => mean(values),
     }
 }

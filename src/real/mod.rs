@@ -177,6 +177,12 @@ macro_rules! real {
     };
 }
 
+/// x², rounded once. Of `powi` Rust promises no particular bits.
+#[inline(always)]
+pub(crate) fn square(x: f64) -> f64 {
+    x * x
+}
+
 /// 1/(1 + e⁻ˣ) in double precision.
 #[inline(always)]
 fn sigmoid_f64(x: f64) -> f64 {

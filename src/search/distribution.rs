@@ -242,7 +242,7 @@ impl Distribution {
                 high,
                 log: true,
                 ..
-            } => (low.ln(), high.ln(), internal.ln()),
+            } => (libm::log(low), libm::log(high), libm::log(internal)),
             Distribution::Float {
                 low, high, step, ..
             } => {
@@ -258,7 +258,7 @@ impl Distribution {
                 let half = step as f64 / 2.0;
                 let (low, high) = (low as f64 - half, high as f64 + half);
                 match log {
-                    true => (low.ln(), high.ln(), internal.ln()),
+                    true => (libm::log(low), libm::log(high), libm::log(internal)),
                     false => (low, high, internal),
                 }
             }

@@ -20,6 +20,7 @@
 use chacha20::ChaCha8Rng;
 use rand::Rng;
 
+use crate::real::square;
 use crate::rng::{self, Purpose};
 
 /// The number of trees of the forest.
@@ -153,7 +154,7 @@ fn cuts<'a>(
         below += values[sorted[count - 1]];
         let (low, high) = (place(sorted[count - 1]), place(sorted[count]));
         let (n_low, n_high) = (count as f64, (sorted.len() - count) as f64);
-        let gain = below * below / n_low + (total - below).powi(2) / n_high;
+        let gain = below * below / n_low + square(total - below) / n_high;
         // Between neighbours among the numbers there is none.
         let at = Some(0.5 * (low + high)).filter(|&at| at > low);
         (low < high).then_some((gain, at.unwrap_or(high)))
@@ -165,7 +166,7 @@ fn shares(leaves: &[Leaf], settings: usize) -> Option<Vec<f64>> {
     let mean: f64 = leaves.iter().map(|l| l.value * l.volume()).sum();
     let variance: f64 = leaves
         .iter()
-        .map(|l| (l.value - mean).powi(2) * l.volume())
+        .map(|l| square(l.value - mean) * l.volume())
         .sum();
     let alone = |setting: usize| {
         let mut bounds: Vec<f64> = leaves
@@ -182,7 +183,7 @@ fn shares(leaves: &[Leaf], settings: usize) -> Option<Vec<f64>> {
                 .filter(inside)
                 .map(|l| l.value * l.volume_without(setting))
                 .sum();
-            (average - mean).powi(2) * (ends[1] - ends[0])
+            square(average - mean) * (ends[1] - ends[0])
         };
         bounds.windows(2).map(piece).sum::<f64>() / variance
     };

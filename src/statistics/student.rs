@@ -25,6 +25,7 @@
 //! Annals of Eugenics 11, 1941).
 
 use super::Interval;
+use crate::real::square;
 
 /// Mean, spread and interval of some measurements.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
@@ -87,7 +88,7 @@ struct Spread {
 fn alike(groups: &[&[f64]]) -> Vec<Spread> {
     let spread = |(group, values): (usize, &&[f64])| {
         let freedom = values.len().checked_sub(1)?;
-        let squares = mean(values)?.deviation?.powi(2) * freedom as f64;
+        let squares = square(mean(values)?.deviation?) * freedom as f64;
         squares.is_finite().then_some(Spread {
             group,
             squares,
@@ -164,7 +165,7 @@ fn mean(values: &[f64]) -> Option<Mean> {
             pooled: None,
         });
     }
-    let squares: f64 = values.iter().map(|x| (x - mean).powi(2)).sum();
+    let squares: f64 = values.iter().map(|x| square(x - mean)).sum();
     let deviation = (squares / (n - 1.0)).sqrt();
     let half = quantile(0.975, n - 1.0) * deviation / n.sqrt();
     Some(Mean {
@@ -204,10 +205,8 @@ fn incomplete_beta(x: f64, a: f64, b: f64) -> f64 {
     if x > (a + 1.0) / (a + b + 2.0) {
         return 1.0 - incomplete_beta(1.0 - x, b, a);
     }
-    let front =
-        (libm::lgamma(a + b) - libm::lgamma(a) - libm::lgamma(b) + a * x.ln() + b * (1.0 - x).ln())
-            .exp()
-            / a;
+    let beta = libm::lgamma(a) + libm::lgamma(b) - libm::lgamma(a + b);
+    let front = libm::exp(a * libm::log(x) + b * libm::log(1.0 - x) - beta) / a;
     // From the innermost term outwards: 1 / (1 + d₁ / (1 + d₂ / (1 + …))).
     let coefficient = |i: u32| {
         let m = f64::from(i / 2);

@@ -1,11 +1,10 @@
 //! A counter that threads wait for. The members of a [team](super::team) synchronise with it and with nothing else.
 
 use std::hint::spin_loop;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
+
+use super::sync::{AtomicU64, Condvar, MODEL, Mutex, thread, unpoisoned};
 
 /// Counts arrivals in groups, and lets threads wait until a group is complete.
 ///
@@ -27,7 +26,7 @@ pub(super) struct EventCount {
 /// The scheduler may put a woken thread on the processor of the thread that woke it, although another one is idle.
 /// A thread that is parked at each barrier never looks busy enough to be moved away.
 /// Two threads would then stay on one processor.
-const YIELDING: Duration = Duration::from_millis(5);
+const YIELDING: Duration = Duration::from_millis(if MODEL { 0 } else { 5 });
 
 /// In the word: a thread may be parked.
 const SLEEPERS: u64 = 1;
@@ -75,14 +74,13 @@ impl EventCount {
             }
             thread::yield_now();
         }
-        let mut guard = lock(&self.lock);
+        let mut guard = unpoisoned(self.lock.lock());
         loop {
             let word = self.word.fetch_or(SLEEPERS, AcqRel);
             if word >= goal {
                 return word < POISON;
             }
-            let woken = self.wake.wait(guard);
-            guard = woken.unwrap_or_else(PoisonError::into_inner);
+            guard = unpoisoned(self.wake.wait(guard));
         }
     }
 
@@ -101,15 +99,10 @@ impl EventCount {
 
     /// Wakes all parked threads.
     fn wake(&self) {
-        let guard = lock(&self.lock);
+        let guard = unpoisoned(self.lock.lock());
         self.word.fetch_and(!SLEEPERS, AcqRel);
         // Woken threads take the lock, so it is released first.
         drop(guard);
         self.wake.notify_all();
     }
-}
-
-/// For locks that are not held over code that could panic, such as those of a team: none is ever poisoned.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

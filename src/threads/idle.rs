@@ -7,7 +7,7 @@
 
 use std::sync::Mutex;
 
-use super::event_count::lock;
+use super::sync::unpoisoned;
 use super::team::{Member, Team};
 
 /// Teams that no call is using.
@@ -25,7 +25,7 @@ pub(crate) fn on_team(threads: usize, body: impl Fn(Member<'_>) + Sync) {
     match team {
         Some(team) => {
             team.run(body);
-            lock(&IDLE).push(team);
+            unpoisoned(IDLE.lock()).push(team);
         }
         None => Team::alone().run(body),
     }
@@ -33,7 +33,7 @@ pub(crate) fn on_team(threads: usize, body: impl Fn(Member<'_>) + Sync) {
 
 /// Takes a team of this size out of [`IDLE`].
 fn take(threads: usize) -> Option<Team> {
-    let mut idle = lock(&IDLE);
+    let mut idle = unpoisoned(IDLE.lock());
     let place = idle.iter().position(|team| team.size() == threads)?;
     Some(idle.swap_remove(place))
 }

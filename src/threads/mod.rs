@@ -11,17 +11,24 @@
 //! | `shared.rs` | a slice whose parts the members of a team write |
 //! | `balance.rs` | the members' parts of the work, by their speeds |
 //! | `event_count.rs` | how threads wait for each other |
+//! | `countdown.rs` | who comes last, without waiting |
+//! | `sync.rs` | the types that threads meet by, which models replace |
 //! | `placement.rs` | on which processors the members run |
 
 mod balance;
+mod countdown;
 mod event_count;
 mod idle;
+#[cfg(all(test, loom))]
+mod interleaving_tests;
 mod placement;
 mod shared;
+mod sync;
 pub mod team;
 mod teams;
 mod tuner;
 
+pub(crate) use countdown::Countdown;
 pub(crate) use idle::on_team;
 pub(crate) use shared::{SharedSlice, on_parts};
 pub(crate) use teams::Teams;
@@ -50,8 +57,9 @@ pub fn thread_count(given: Option<usize>) -> Result<usize> {
     }
     let variable = std::env::var("RAYON_NUM_THREADS");
     let named = variable.ok().and_then(|text| text.parse().ok());
-    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = named.filter(|&n: &usize| n > 0).unwrap_or_else(cores);
+    let threads = named
+        .filter(|&n: &usize| n > 0)
+        .unwrap_or_else(sync::processors);
     Ok(threads.min(MAX_THREADS))
 }
 

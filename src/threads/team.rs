@@ -16,13 +16,13 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::balance::Balance;
-use super::event_count::{EventCount, lock};
+use super::event_count::EventCount;
 use super::placement::Placement;
+use super::sync::{AtomicPtr, Mutex, processors, thread, thread_local, unpoisoned};
 use crate::error::{Error, Result};
 
 /// How often a waiting thread looks at a count before it yields.
@@ -35,12 +35,16 @@ thread_local! {
     static IN_REGION: Cell<bool> = const { Cell::new(false) };
 }
 
+fn set_in_region(inside: bool) {
+    IN_REGION.with(|in_region| in_region.set(inside));
+}
+
 /// A fixed set of threads that run one closure together.
 pub struct Team {
     shared: Arc<Shared>,
     /// Held during a region.
     turn: Mutex<()>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Vec<thread::JoinHandle<()>>,
 }
 
 /// One thread's part in a region. It stays on its thread, because a barrier counts each thread once.
@@ -86,7 +90,7 @@ impl Team {
     /// If `members` is 0.
     pub fn new(members: usize) -> Result<Self> {
         assert!(members > 0, "expected a team of at least 1, found 0");
-        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let processors = processors();
         let shared = Arc::new(Shared {
             size: members,
             spins: if members <= processors { SPINS } else { 0 },
@@ -141,7 +145,7 @@ impl Team {
 
     /// Whether the calling thread is inside a region of any team.
     pub fn in_region() -> bool {
-        IN_REGION.get()
+        IN_REGION.with(Cell::get)
     }
 
     /// Runs `body` once on each member, and returns when all have finished.
@@ -164,8 +168,8 @@ impl Team {
     }
 
     fn run_job(&self, job: &Job) {
-        let (turn, shared) = (lock(&self.turn), &*self.shared);
-        IN_REGION.set(true);
+        let (turn, shared) = (unpoisoned(self.turn.lock()), &*self.shared);
+        set_in_region(true);
         shared.job.store(ptr::from_ref(job).cast_mut(), Relaxed);
         shared.placement.tell(0);
         shared.start.arrive(1);
@@ -175,9 +179,9 @@ impl Team {
         // all members have arrived at `end`.
         unsafe { shared.take_part(job, 0) };
         shared.pass(&shared.end);
-        IN_REGION.set(false);
+        set_in_region(false);
         shared.balance.adapt();
-        let mut panics = lock(&shared.panics);
+        let mut panics = unpoisoned(shared.panics.lock());
         if panics.is_empty() {
             return;
         }
@@ -218,7 +222,7 @@ impl Job {
 impl Shared {
     /// The life of a started thread.
     fn serve(&self, index: usize) {
-        IN_REGION.set(true);
+        set_in_region(true);
         let (mut regions, mut tried) = (0, None);
         loop {
             regions += 1;
@@ -249,7 +253,7 @@ impl Shared {
         // The caller of `run` gets the panic, as if it had called the closure itself: unwind safety is its business.
         if let Err(payload) = catch_unwind(AssertUnwindSafe(body)) {
             // Before the poison, so that the first in the list is no mere consequence of another.
-            lock(&self.panics).push(payload);
+            unpoisoned(self.panics.lock()).push(payload);
             self.barrier.poison();
         }
         self.balance.finish(index);
@@ -310,7 +314,9 @@ impl<'t> Member<'t> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
     use std::sync::atomic::AtomicUsize;
+    use std::thread;
     use std::time::Duration;
 
     use super::*;
@@ -364,7 +370,7 @@ mod tests {
                 let bounds = Mutex::new(vec![(0, 0); size]);
                 team.run(|member| {
                     let share = member.share(count);
-                    lock(&bounds)[member.index()] = (share.start, share.end);
+                    unpoisoned(bounds.lock())[member.index()] = (share.start, share.end);
                 });
                 let mut end = 0;
                 for (start, next) in bounds.into_inner().unwrap() {

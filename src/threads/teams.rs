@@ -2,10 +2,9 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::thread;
 use std::time::Instant;
 
-use super::event_count::lock;
+use super::sync::{processors, unpoisoned};
 use super::team::Team;
 use super::tuner::Tuner;
 use crate::error::Result;
@@ -54,7 +53,7 @@ impl Teams {
         if members == 1 {
             return Teams::of_one_size(1);
         }
-        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let processors = processors();
         let sizes = sizes(members, processors);
         let first = sizes.iter().take_while(|&&size| size > processors).count();
         Ok(Teams {
@@ -85,7 +84,7 @@ impl Teams {
     /// A training step of this number of rows begins. Here another team may take over.
     pub(crate) fn begin_step(&self, rows: usize) {
         if let Some(tuning) = &self.tuning {
-            let team = lock(&tuning.tuner).begin_step(tuning.now(), rows);
+            let team = unpoisoned(tuning.tuner.lock()).begin_step(tuning.now(), rows);
             self.current.store(team, Relaxed);
         }
     }
@@ -93,7 +92,7 @@ impl Teams {
     /// The training step has ended.
     pub(crate) fn end_step(&self) {
         if let Some(tuning) = &self.tuning {
-            lock(&tuning.tuner).end_step(tuning.now());
+            unpoisoned(tuning.tuner.lock()).end_step(tuning.now());
         }
     }
 }
@@ -125,7 +124,7 @@ mod tests {
 
     #[test]
     fn the_first_team_has_at_most_one_member_a_processor() {
-        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let processors = processors();
         let teams = Teams::of_up_to(2 * processors).unwrap();
         assert_eq!(teams.most_members(), 2 * processors);
         assert_eq!(teams.current().size(), processors);

@@ -2,10 +2,12 @@
 
 mod batches;
 mod bf16;
+#[cfg(feature = "cli")]
 mod hashes;
 mod losses;
 mod matrix;
 mod members;
+mod tiny;
 
 use std::process::Command;
 

@@ -259,3 +259,29 @@ fn lines_of_prose_and_files_are_short() {
         "longer than {COLUMNS} columns or {LINES} lines: {long:#?}"
     );
 }
+
+/// The last bits of the system's functions differ between machines, and Rust promises none of `powi`.
+#[test]
+fn no_bit_depends_on_the_system_s_functions() {
+    // Charts and times are not the same everywhere anyway.
+    let free = ["bench", "report"];
+    // Generic code calls the functions of `Real`, which have the same names.
+    let generic = ["backend", "nn", "ops", "real"];
+    let mut found = Vec::new();
+    for (path, text) in sources("src").iter().filter(|(path, _)| !is_test(path)) {
+        let module = path.iter().next().unwrap().to_str().unwrap();
+        if free.contains(&module) {
+            continue;
+        }
+        let code = code(text);
+        let mut calls = vec![".powi(", ".powf(", ".sin()", ".cos()"];
+        if !generic.contains(&module) {
+            calls.extend([".exp()", ".exp_m1()", ".ln()", ".ln_1p()", ".tanh()"]);
+        }
+        calls.retain(|call| code.contains(call));
+        if !calls.is_empty() {
+            found.push(format!("{}: {}", path.display(), calls.join(" ")));
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}

@@ -3,8 +3,6 @@
 //! dW goes into the optimiser as it is made.
 
 use std::ops::Range;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::AcqRel;
 
 use super::buffer::Buffer;
 use super::engine::{Fused, PanelKernels};
@@ -22,8 +20,8 @@ use crate::ops::dropout;
 use crate::ops::member_scale::{self, join_lanes, scale_panel_backward};
 use crate::ops::reduce;
 use crate::optim::StepRule;
-use crate::threads::SharedSlice;
 use crate::threads::team::Member;
+use crate::threads::{Countdown, SharedSlice};
 
 /// Up to this many rows a member keeps its columns of W in the backward.
 ///
@@ -43,7 +41,7 @@ struct BackwardPass<'a> {
     saved: &'a SavedValues,
     lanes: SharedSlice<'a>,
     /// Members that have not yet computed their part of dW.
-    at_work: AtomicUsize,
+    at_work: Countdown,
     params: SharedSlice<'a>,
     grads: SharedSlice<'a>,
     m: SharedSlice<'a>,
@@ -169,7 +167,7 @@ impl Fused {
             dx: dx.map(|dx| SharedSlice::new(dx)),
             saved: values,
             lanes: SharedSlice::new(lanes),
-            at_work: AtomicUsize::new(team.size()),
+            at_work: Countdown::new(team.size()),
             params: SharedSlice::new(&mut state.params),
             grads: SharedSlice::new(&mut state.grads),
             m: SharedSlice::new(&mut state.m),
@@ -240,7 +238,7 @@ impl BackwardPass<'_> {
         self.weights(operands, member, by_inputs);
         // The last member to come here finds the sums of all, and no one has to wait.
         if let Some(scale) = &self.block.scale
-            && self.at_work.fetch_sub(1, AcqRel) == 1
+            && self.at_work.is_last()
         {
             self.scale(scale);
         }
