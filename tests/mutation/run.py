@@ -50,8 +50,8 @@ def noticed(mutant, folder):
         return "hangs"
     if passed:
         return None
-    failed = sorted({line.split()[1] for line in printed.splitlines() if line.startswith("test ") and "FAILED" in line})
-    return f"{len(failed)} tests, first {failed[0]}" if failed else "the tests crash"
+    failed = sorted(line.split()[1] for line in printed.splitlines() if line.startswith("test ") and line.endswith("... FAILED"))
+    return f"{len(failed)} failed, as {failed[0]}" if failed else "the tests crash"
 
 
 def main():
