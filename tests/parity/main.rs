@@ -2,6 +2,7 @@
 
 mod batches;
 mod bf16;
+#[cfg(feature = "cli")]
 mod hashes;
 mod losses;
 mod members;
