@@ -12,7 +12,7 @@ use super::products::BlockProducts;
 use super::rounded::{Rounded, SharedCopies};
 use super::saved::{FusedSaved, SavedValues};
 use super::update::apply;
-use crate::backend::{Block, Input, Mode, Order, Sink, State};
+use crate::backend::{Block, Hidden, Input, Mode, Order, Sink, State};
 use crate::gemm::{ForwardProduct, Operand, PANEL, Pair, PanelProducts, WeightTile};
 use crate::ops::activation::activation_backward;
 use crate::ops::batch_norm::batch_norm_backward;
@@ -193,11 +193,14 @@ impl Fused {
 impl BackwardPass<'_> {
     fn run(&self, member: Member<'_>) {
         let own = member.share(panels(self.block.outputs));
-        own.clone().for_each(|panel| self.epilogue_backward(panel));
+        // Without an epilogue dY is as the caller gave it, and all members may read it at once.
+        let epilogue = self.block.hidden();
+        if let Some(hidden) = epilogue {
+            (own.clone()).for_each(|panel| self.epilogue_backward(hidden, panel));
+        }
         match &self.products {
             BackwardProducts::F32(operands) => {
-                // Without an epilogue dY is as the caller gave it.
-                if self.block.hidden().is_some() {
+                if epilogue.is_some() {
                     member.barrier();
                 }
                 self.multiply(member, operands);
@@ -250,29 +253,27 @@ impl BackwardPass<'_> {
     }
 
     /// A panel of dY through what follows the product: from the block's output back to the product's.
-    fn epilogue_backward(&self, panel: usize) {
+    fn epilogue_backward(&self, hidden: &Hidden, panel: usize) {
         let (block, saved) = (self.block, self.saved);
         let part = self.part(panel);
         // SAFETY: a panel of this member alone.
         let dy = unsafe { self.dy.part(part.clone()) };
-        if let Some(hidden) = block.hidden() {
-            let kind = hidden.activation;
-            let pre = &saved.pre[part.clone()];
-            let dropped = block.mask(self.mode).is_some();
-            let factors = dropped.then(|| &saved.mask[part.clone()]);
-            match (hidden.order, factors) {
-                (Order::DropoutActivation, Some(factors)) => {
-                    activation_backward(kind, dy, pre, &saved.out[part.clone()]);
-                    dropout::multiply(dy, factors);
-                }
-                (Order::ActivationDropout, Some(factors)) => {
-                    dropout::multiply(dy, factors);
-                    activation_backward(kind, dy, pre, &saved.activated[part.clone()]);
-                }
-                (_, None) => activation_backward(kind, dy, pre, &saved.out[part.clone()]),
+        let kind = hidden.activation;
+        let pre = &saved.pre[part.clone()];
+        let dropped = block.mask(self.mode).is_some();
+        let factors = dropped.then(|| &saved.mask[part.clone()]);
+        match (hidden.order, factors) {
+            (Order::DropoutActivation, Some(factors)) => {
+                activation_backward(kind, dy, pre, &saved.out[part.clone()]);
+                dropout::multiply(dy, factors);
             }
+            (Order::ActivationDropout, Some(factors)) => {
+                dropout::multiply(dy, factors);
+                activation_backward(kind, dy, pre, &saved.activated[part.clone()]);
+            }
+            (_, None) => activation_backward(kind, dy, pre, &saved.out[part.clone()]),
         }
-        if let Some(bn) = block.batch_norm() {
+        if let Some(bn) = &hidden.batch_norm {
             let at = |slice: &Range<usize>| {
                 let start = slice.start + panel * PANEL;
                 start..start + PANEL
