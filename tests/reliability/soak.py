@@ -87,7 +87,6 @@ class Process:
 
     def start(self):
         self.signals, self.early_signals, self.resume_at, self.met_full_disk = set(), set(), None, self.round.is_full
-        self.begin = time.monotonic()
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(
                 [self.round.program, *self.round.arguments()], cwd=self.round.place, stdout=subprocess.DEVNULL, stderr=log
@@ -96,10 +95,15 @@ class Process:
 
     def send(self, number):
         self.signals.add(number)
-        # An interruption ends a process at once that has not begun to listen yet.
-        if time.monotonic() - self.begin < 1:
+        # An interruption ends a process at once that has not begun to listen yet, as one that still reads its data.
+        if not self.catches(number):
             self.early_signals.add(number)
         self.process.send_signal(number)
+
+    def catches(self, number):
+        with open(f"/proc/{self.process.pid}/status") as file:
+            caught = next((line.split()[1] for line in file if line.startswith("SigCgt:")), "0")
+        return int(caught, 16) >> (number - 1) & 1
 
     def runs(self):
         return not self.done and self.resume_at is None
@@ -288,7 +292,8 @@ class Soak:
 
     def __init__(self, program, folder, hours, seed):
         self.program, self.folder, self.seed = os.path.abspath(program), os.path.abspath(folder), seed
-        self.end = time.monotonic() + hours * 3600
+        self.begin = time.monotonic()
+        self.end = self.begin + hours * 3600
         shutil.rmtree(self.folder, ignore_errors=True)
         os.makedirs(self.folder)
         self.can_mount = os.geteuid() == 0
@@ -372,7 +377,8 @@ class Soak:
         counts = {what: sum(round_.counts[what] for round_ in self.rounds) for what in Round.COUNTS}
         bad = any(counts[what] for what in Round.BAD) or any(process.is_bad() for process in grown)
         pause = max((round_.longest_pause for round_ in self.rounds), default=0)
-        rows = [("rounds", len(self.rounds)), *counts.items(), ("longest pause, s", f"{pause:.0f}")]
+        hours = (time.monotonic() - self.begin) / 3600
+        rows = [("hours", f"{hours:.2f}"), ("rounds", len(self.rounds)), *counts.items(), ("longest pause, s", f"{pause:.0f}")]
         for process in grown:
             rows += process.rows()
         for what, count in rows:
