@@ -31,12 +31,12 @@ COMMANDS = {
 }
 
 
-def write_data(path):
-    """340 samples of two classes that overlap."""
+def write_data(path, rows=340):
+    """Samples of two classes that overlap."""
     generator = random.Random(1)
     with open(path, "w") as file:
         file.write("a,b,label\n")
-        for _ in range(340):
+        for _ in range(rows):
             label = generator.randrange(2)
             a, b = generator.gauss(2 * label, 1), generator.gauss(-label, 1)
             file.write(f"{a:.4f},{b:.4f},{label}\n")

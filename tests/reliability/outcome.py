@@ -16,12 +16,20 @@ def lasting(value):
     """A JSON value without what passes."""
     if isinstance(value, dict):
         return {key: lasting(v) for key, v in value.items() if key not in PASSING}
+    if isinstance(value, list):
+        return [lasting(v) for v in value]
     return value
 
 
 def lines(path):
     with open(path) as file:
         return [json.loads(line) for line in file]
+
+
+def whole_lines(path):
+    """The records of a file that may end in the middle of a line, because its writer was killed or is at work."""
+    with open(path) as file:
+        return [json.loads(line) for line in file if line.endswith("\n")]
 
 
 def run(folder):
@@ -34,10 +42,10 @@ def run(folder):
     return {"summary": summary, "config": config, "metrics": metrics, "model": digest(folder + "/model.safetensors")}
 
 
-def journal(path):
+def journal(records):
     """The trials of a study file that have a result, by study, point and seeds. Each counts once."""
     studies, trials = [], []
-    for record in lines(path):
+    for record in records:
         code = record["op_code"]
         if code == 0:
             studies.append(record["study_name"])
@@ -93,7 +101,10 @@ def everything(folder):
             path = os.path.join(parent, name)
             assert not name.endswith(".tmp"), "left over: " + path
             if name.endswith(".journal"):
-                found[os.path.join(place, name)] = journal(path)
+                found[os.path.join(place, name)] = journal(lines(path))
+            elif name == "folds.json":
+                with open(path) as file:
+                    found[os.path.join(place, name)] = lasting(json.load(file))
             elif name.endswith((".html", ".csv", ".svg")):
                 found[os.path.join(place, name)] = report_file(path)
             else:
