@@ -4,6 +4,7 @@
 //! [`run()`], which chooses a backend for [`Trainer`] (one run's state) and [`fit()`] (the loop with its run
 //! directory).
 
+mod check;
 mod checkpoint;
 mod fit;
 mod folds;
@@ -19,6 +20,7 @@ mod stopwatch;
 mod trainer;
 mod verify;
 
+pub use check::check_fit;
 pub use fit::{Control, History, Observer, Start, fit};
 pub use folds::{FoldsDir, FoldsSummary, fold_settings};
 pub use monitor::Best;
@@ -28,5 +30,5 @@ pub use record::{EpochRecord, Summary};
 pub use run::{Folder, Outcome, RunOptions, run, run_with};
 pub use run_dir::{RunDir, differences};
 pub use run_writer::RunWriter;
-pub use trainer::{EpochEnd, Partial, Progress, Trainer, Weights, check_fit};
+pub use trainer::{EpochEnd, Partial, Progress, Trainer, Weights};
 pub use verify::{Difference, MetricDifference, Verification, config_to_verify, verify};

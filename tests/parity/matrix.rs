@@ -2,7 +2,7 @@
 //!
 //! All combinations would be millions. The rows of [`rows`] hold every pair of values of every two factors.
 //! Each row trains on pictures of 12 x 12 pixels, and is compared with the same run on the plain backend, one thread,
-//! undisturbed: losses and metrics of each epoch to the last digit, and the SHA-256 of each tensor after epochs 1, 2, 4.
+//! undisturbed: losses and metrics of each epoch to the last digit, and SHA-256 of each tensor after epochs 1, 2 and 4.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};

@@ -9,8 +9,8 @@ use crate::study::read_twice;
 use crate::well_formed::check_report;
 
 /// The input is a study file. Reading it twice gives the same state; each of its records is the same after it was
-/// written and parsed again, if its numbers are finite; and its report is well-formed, with every number finite and every mark inside of its
-/// picture.
+/// written and parsed again, if its numbers are finite; and its report is well-formed, with every number finite and
+/// every mark inside of its picture.
 pub fn report(input: &[u8]) -> bool {
     let files = Files::new();
     let path = files.write("study.journal", input);
