@@ -45,7 +45,7 @@ pub(super) fn classes(config: &Config, init_from: Option<&TensorFile<'_>>) -> us
     weights.max(outputs.unwrap_or(0))
 }
 
-/// Checks that a run with these settings can learn from the data, as [`Trainer::new`] does.
+/// Checks that a run with these settings can learn from the data, as [`Trainer::new`](super::Trainer::new) does.
 ///
 /// # Errors
 /// If it cannot.
