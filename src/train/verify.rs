@@ -302,7 +302,10 @@ fn difference(recorded: &EpochRecord, found: &EpochRecord) -> Option<Difference>
             found: now[name].clone(),
         })
         .collect();
-    (!tensors.is_empty() || !metrics.is_empty()).then(|| Difference {
+    if tensors.is_empty() && metrics.is_empty() {
+        return None;
+    }
+    Some(Difference {
         epoch: found.epoch,
         tensors,
         metrics,
