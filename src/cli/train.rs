@@ -148,7 +148,7 @@ fn in_words(summary: &Summary) -> String {
     let mut text = String::new();
     if summary.diverged {
         text += &format!(
-            "diverged in epoch {}: the loss is not a number\n",
+            "diverged in epoch {}: the loss, a weight or a running statistic is no finite number\n",
             summary.epochs_run + 1
         );
     }

@@ -65,8 +65,8 @@ impl Normalizer {
     /// Fits on the samples with the indices `train`. [`Normalize::Auto`] depends on the number type only.
     ///
     /// Standard: scale = 1/σ and shift = −μ/σ, where σ is the population standard deviation, computed in two
-    /// passes in `f64`. A constant feature gets scale 1. A deviation that rounding of the mean alone can make counts as
-    /// none.
+    /// passes in `f64`. A constant feature gets scale 1, and becomes exactly 0. A deviation that rounding of the mean
+    /// alone can make counts as none.
     pub fn fit(kind: Normalize, samples: &Samples, train: &[u32]) -> Self {
         match (kind, &samples.features) {
             (Normalize::Auto, Features::U8(_)) => Normalizer {
@@ -122,16 +122,36 @@ fn standard<T: Copy>(
             *sum += deviation * deviation;
         }
     }
-    let scale_of = |(&sum, &mean): (&f64, &f64)| {
-        let (deviation, rounding) = ((sum / count).sqrt(), count * f64::EPSILON * mean.abs());
-        match deviation > rounding && deviation >= f64::MIN_POSITIVE {
-            true => 1.0 / deviation,
-            false => 1.0,
+    let column = |(feature, (&sum, &mean)): (usize, (&f64, &f64))| {
+        let deviation = (sum / count).sqrt();
+        match sum.is_normal() && deviation > count * f64::EPSILON * mean.abs() {
+            true => (mean, 1.0 / deviation),
+            false => careful(|| rows.iter().map(|&index| to_f64(row(index)[feature]))),
         }
     };
-    let scale: Vec<f64> = variance.iter().zip(&mean).map(scale_of).collect();
-    let shift = mean.iter().zip(&scale).map(|(m, s)| -m * s).collect();
+    let columns = variance.iter().zip(&mean).enumerate().map(column);
+    let (scale, shift) = columns.map(|(mean, scale)| (scale, -mean * scale)).unzip();
     Normalizer { scale, shift }
+}
+
+/// The mean of a feature and the factor 1/σ. Each value counts by its share, and each deviation relative to the
+/// largest one. So no sum and no square overflows, and no square vanishes.
+fn careful<V: Iterator<Item = f64>>(values: impl Fn() -> V) -> (f64, f64) {
+    let count = values().count().max(1) as f64;
+    let first = values().next().unwrap_or(0.0);
+    if values().all(|x| x == first) {
+        return (first, 1.0);
+    }
+    let mean: f64 = values().map(|x| x / count).sum();
+    // Half of it, since a difference of two numbers may be twice as large as the largest one.
+    let half = |x: f64| x / 2.0 - mean / 2.0;
+    let largest = values().fold(0.0, |most: f64, x| most.max(half(x).abs()));
+    let squares: f64 = values().map(|x| (half(x) / largest).powi(2)).sum();
+    let deviation = largest * (squares / count).sqrt();
+    match deviation > count * f64::EPSILON * (mean / 2.0).abs() {
+        true => (mean, 0.5 / deviation),
+        false => (mean, 1.0),
+    }
 }
 
 #[cfg(test)]
@@ -158,6 +178,33 @@ mod tests {
         n.apply_row(&mut row);
         assert_eq!(row, [1.0, 0.0]);
         assert!(!n.is_identity());
+    }
+
+    /// −1, 0, 1 times a number whose square, or whose sum, no f64 holds.
+    #[test]
+    fn features_of_any_size_are_standardised() {
+        for size in [1e-200, 1e-158, 1.0, 1e155, 1e200, 1.7e308] {
+            let values = (0..300).map(|i| f64::from(i % 3 - 1) * size).collect();
+            let s = samples(Features::F64(values), 1);
+            let rows: Vec<u32> = (0..300).collect();
+            let n = Normalizer::fit(Normalize::Standard, &s, &rows);
+            let mut row = [size];
+            n.apply_row(&mut row);
+            let expected = 1.5_f64.sqrt();
+            assert!((row[0] - expected).abs() < 1e-12, "{size}: {row:?}");
+        }
+    }
+
+    #[test]
+    fn a_constant_feature_of_any_size_becomes_0() {
+        for size in [0.0, 5e-324, 0.1, 7.3, 1e30, -1.7e308] {
+            let s = samples(Features::F64(vec![size; 300]), 1);
+            let rows: Vec<u32> = (0..300).collect();
+            let n = Normalizer::fit(Normalize::Standard, &s, &rows);
+            let mut row = [size];
+            n.apply_row(&mut row);
+            assert_eq!((row, n.scale[0]), ([0.0], 1.0), "{size}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! [`run()`], which chooses a backend for [`Trainer`] (one run's state) and [`fit()`] (the loop with its run
 //! directory).
 
+mod check;
 mod checkpoint;
 mod fit;
 mod folds;
@@ -18,6 +19,7 @@ mod run_writer;
 mod stopwatch;
 mod trainer;
 
+pub use check::check_fit;
 pub use fit::{Control, History, Observer, Start, fit};
 pub use folds::{FoldsDir, FoldsSummary, fold_settings};
 pub use monitor::Best;
@@ -27,4 +29,4 @@ pub use record::{EpochRecord, Summary};
 pub use run::{Folder, Outcome, RunOptions, run, run_with};
 pub use run_dir::{RunDir, differences};
 pub use run_writer::RunWriter;
-pub use trainer::{EpochEnd, Partial, Progress, Trainer, Weights, check_fit};
+pub use trainer::{EpochEnd, Partial, Progress, Trainer, Weights};

@@ -106,7 +106,7 @@ pub struct Summary {
     /// What else of the model was measured on the test part.
     #[serde(flatten, with = "of_test")]
     pub test_others: OtherMetrics,
-    /// The loss stopped being a number.
+    /// The loss, a weight or a running statistic stopped being a finite number.
     pub diverged: bool,
     /// Patience ran out before the last epoch.
     pub stopped_early: bool,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::check::{check_normalizer, check_sizes, check_weights, classes};
 use super::measure::{always_measured, measure};
 use super::monitor::{self, Best, Patience, is_better};
 use super::other_metrics::OtherMetrics;
@@ -19,7 +20,7 @@ use crate::model::Model;
 use crate::model::tensors::TensorFile;
 use crate::model::{Description, EVALUATION_ROWS, known_rows, with_errors};
 use crate::nn::{Feed, Rows};
-use crate::nn::{Mlp, NetworkSpec, Update, init};
+use crate::nn::{Mlp, Update, init};
 use crate::ops::loss::BatchLoss;
 use crate::optim::{By, Plateau};
 use crate::real::Real;
@@ -43,7 +44,7 @@ pub struct Progress {
     patience: Patience,
     /// Patience ran out.
     pub stopped_early: bool,
-    /// The loss stopped being a number.
+    /// The loss, a weight or a running statistic stopped being a finite number.
     pub diverged: bool,
 }
 
@@ -103,7 +104,8 @@ pub enum EpochEnd {
     Finished(EpochRecord),
     /// The observer asked to stop; the state is that after the last batch.
     Interrupted,
-    /// The loss is not a number; the record covers what there was of the epoch.
+    /// The loss, a weight or a running statistic is no finite number. The record covers what there was of the epoch,
+    /// and has no loss.
     Diverged(EpochRecord),
 }
 
@@ -161,6 +163,7 @@ impl<B: Backend> Trainer<B> {
         let spec = config.network_for(&data)?;
         check_sizes(&config, &spec, &split)?;
         let normalizer = data.normalizer(config.normalize, &split.train);
+        check_normalizer(&normalizer, &data, config.precision)?;
         let capacity = config.batch_size.max(EVALUATION_ROWS);
         let mut mlp = Mlp::new(backend, spec, capacity)?;
         let (params, running) = match init_from {
@@ -319,20 +322,33 @@ impl<B: Backend> Trainer<B> {
             }
             let seconds = before + start.elapsed().as_secs_f64();
             if !self.count(seconds, observer, batches) {
-                let record = self.record(None);
-                self.progress.diverged = true;
-                // The sums hold a NaN now, which no checkpoint could.
-                self.progress.partial = Partial::default();
-                return Ok(EpochEnd::Diverged(record));
+                return Ok(self.diverge());
             }
             if interrupted {
                 return Ok(EpochEnd::Interrupted);
             }
         }
+        let weights = (self.mlp.read(|s| &s.params)?, self.mlp.read_running()?);
+        if !is_finite(&weights) {
+            return Ok(self.diverge());
+        }
         let evaluation = self.validate()?;
         let record = self.record(evaluation);
-        self.finish_epoch(evaluation)?;
+        self.finish_epoch(evaluation, weights);
         Ok(EpochEnd::Finished(record))
+    }
+
+    /// Ends the run in the epoch under way. The last update's loss may have been finite: it is that of the weights
+    /// before. The record's loss is none, by which a reader of the records knows that the epoch diverged.
+    fn diverge(&mut self) -> EpochEnd {
+        let record = EpochRecord {
+            train_loss: f64::NAN,
+            ..self.record(None)
+        };
+        self.progress.diverged = true;
+        // The sums may hold a NaN now, which no checkpoint could.
+        self.progress.partial = Partial::default();
+        EpochEnd::Diverged(record)
     }
 
     /// Counts the steps whose losses were collected, `seconds` into the epoch. False after one that is not finite, with
@@ -434,7 +450,7 @@ impl<B: Backend> Trainer<B> {
     }
 
     /// Counts the epoch, keeps the weights if they are the best, and moves plateau and patience.
-    fn finish_epoch(&mut self, evaluation: Option<Evaluation>) -> Result<()> {
+    fn finish_epoch(&mut self, evaluation: Option<Evaluation>, weights: Weights<B::Real>) {
         let c = &self.config;
         let monitor = c.monitor.metric();
         let progress = &mut self.progress;
@@ -458,9 +474,8 @@ impl<B: Backend> Trainer<B> {
             .is_none_or(|best| is_better(monitor, new.validation(), best.validation()))
         {
             progress.best = Some(new);
-            self.best = Some((self.mlp.read(|s| &s.params)?, self.mlp.read_running()?));
+            self.best = Some(weights);
         }
-        Ok(())
     }
 
     /// Evaluates the best weights on the test part, if there is one. The network holds its last weights again
@@ -492,16 +507,9 @@ impl<B: Backend> Trainer<B> {
     }
 }
 
-/// Checks that a sample of the training part counts.
-fn check_weights(data: &Dataset, split: &Split) -> Result<()> {
-    let counts = |weights: &[f64]| split.train.iter().any(|&row| weights[row as usize] > 0.0);
-    match &data.train.weights {
-        Some(weights) if !counts(weights) => {
-            let message = "expected a weight above 0 in the training part, found none";
-            Err(setting_error("data.weight", message))
-        }
-        _ => Ok(()),
-    }
+/// Whether a network with these weights can compute anything: what is infinite or NaN stays so.
+fn is_finite<R: Real>((params, running): &Weights<R>) -> bool {
+    params.iter().chain(running).all(|x| x.is_finite())
 }
 
 /// What standardises the numbers to predict; `None` in other tasks.
@@ -528,46 +536,4 @@ fn widened<R: Real>(description: Description, (params, running): &Weights<R>) ->
         params: widen(params),
         running: widen(running),
     }
-}
-
-/// The classes that the class weights or the given initial weights have, where they are more than those of the data.
-fn classes(config: &Config, init_from: Option<&TensorFile<'_>>) -> usize {
-    let weights = config.loss.class_weights().map_or(0, <[f64]>::len);
-    let outputs = init_from.and_then(TensorFile::last_layer_outputs);
-    weights.max(outputs.unwrap_or(0))
-}
-
-/// Checks that a run with these settings can learn from the data, as [`Trainer::new`] does.
-///
-/// # Errors
-/// If it cannot.
-pub fn check_fit(config: &Config, data: &Dataset) -> Result<()> {
-    let config = &config.clone().for_data(data)?;
-    let classes = data.classes().max(classes(config, None));
-    let spec = config.network(data.train.width, classes)?;
-    let split = config.split(data);
-    check_sizes(config, &spec, &split)?;
-    monitor::check(config, data, &split)
-}
-
-fn check_sizes(config: &Config, spec: &NetworkSpec, split: &Split) -> Result<()> {
-    if config.batch_size == 1 && spec.has_batch_norm() {
-        let message =
-            "expected at least 2: batch normalisation has no variance of one sample; found 1";
-        return Err(setting_error("train.batch_size", message));
-    }
-    if split.validation.is_empty() {
-        for (key, given) in [
-            ("train.patience", config.patience.is_some()),
-            (
-                "schedule.name = plateau",
-                config.schedule.plateau().is_some(),
-            ),
-        ] {
-            if given {
-                return Err(setting_error(key, "expected validation data, found none"));
-            }
-        }
-    }
-    Ok(())
 }

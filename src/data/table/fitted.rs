@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Schema;
 use crate::data::{Dataset, Normalize, Normalizer, Samples};
 use crate::error::Result;
+use crate::text::printable::printable;
 
 /// A data set, encoded by a schema that was fitted on its training rows alone. Data that are no table stay as they are.
 #[derive(Debug)]
@@ -71,6 +72,14 @@ impl Fitted {
             normalizer.keep(&schema.scaled());
         }
         normalizer
+    }
+
+    /// What an input of the network is called: the column that it comes from, without a table its number.
+    pub fn input_name(&self, input: usize) -> String {
+        match &self.schema {
+            Some(schema) => format!("column {}", printable(schema.column_of(input))),
+            None => format!("feature {input}"),
+        }
     }
 
     /// What the user should know about the columns.

@@ -298,6 +298,19 @@ impl Schema {
             .sum()
     }
 
+    /// The name of the column that an input of the network comes from.
+    ///
+    /// # Panics
+    /// If there is no such input.
+    pub fn column_of(&self, input: usize) -> &str {
+        let mut end = 0;
+        let column = self.columns.iter().find(|column| {
+            end += column.treatment.inputs();
+            input < end
+        });
+        &column.expect("an input").name
+    }
+
     /// For each number that is encoded piecewise linearly the inputs that are its bins.
     pub fn binned_inputs(&self) -> Vec<Range<usize>> {
         let mut first = 0;
