@@ -134,8 +134,8 @@ fn standard<T: Copy>(
     Normalizer { scale, shift }
 }
 
-/// The mean of a feature and the factor 1/σ. No sum and no square overflows, because each value counts by its share,
-/// and each deviation relative to the largest. No square vanishes either.
+/// The mean of a feature and the factor 1/σ. Each value counts by its share, and each deviation relative to the
+/// largest one. So no sum and no square overflows, and no square vanishes.
 fn careful<V: Iterator<Item = f64>>(values: impl Fn() -> V) -> (f64, f64) {
     let count = values().count().max(1) as f64;
     let first = values().next().unwrap_or(0.0);

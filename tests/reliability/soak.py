@@ -4,7 +4,7 @@ each command leaves in the end with what an undisturbed one leaves.
 
 usage: soak.py PROGRAM FOLDER --hours H [--seed S]     (Linux; as root, or no disk gets full)
 
-A round is a job of `JOBS`: its processes are disturbed at random moments and started again until each is done. Two rounds
+A round is a job of `jobs()`: its processes are disturbed at random moments and started again until each is done. Two rounds
 run at a time. Beside them a training and a search live from the beginning to the end (see `long_lived.py`). FOLDER gets
 `rounds.csv`, `memory.csv` and `log`. The table at the end counts what must not happen: exit code 1 unless each count is 0.
 """
@@ -361,7 +361,10 @@ class Soak:
         data = ["--data", os.path.abspath(IMAGES)]
         train = ["train", "--out", "run", "--epochs", "1000000", "--width", "500", "--depth", "4", *data, *ONE]
         search = ["search", "--trials", "1000000", *RANGES, *data, "--epochs", "60", *ONE]
-        lived = [LongLived(self, "train", train), LongLived(self, "search", search)]
+        lived = [
+            LongLived(self, "train", train, "run/metrics.jsonl"),
+            LongLived(self, "search", search, "search.journal"),
+        ]
         for name in self.jobs:
             self.undisturbed(name)
         lanes = [threading.Thread(target=self.lane) for _ in range(LANES)]
