@@ -15,7 +15,7 @@ impl Schema {
     /// know, too.
     ///
     /// # Errors
-    /// Names row and column of a word or an infinite number in a column of numbers.
+    /// Names row and column of a word or an infinite number in a column of numbers, and of a number that bins make one.
     pub(crate) fn encode(
         &self,
         samples: &Samples,
@@ -27,8 +27,12 @@ impl Schema {
         let width = self.inputs();
         let mut values = vec![0.0; samples.len() * width];
         let (mut notices, mut first) = (Vec::new(), 0);
+        let largest = match samples.features {
+            Features::F32(_) => f32::MAX.into(),
+            _ => f64::MAX,
+        };
         for (index, column) in self.columns.iter().enumerate() {
-            let mut encoder = ColumnEncoder::new(self, column, source);
+            let mut encoder = ColumnEncoder::new(self, column, source, largest);
             for row in 0..samples.len() {
                 let cell = TableCell::at(&samples.features, row * samples.width + index);
                 let out = &mut values[row * width + first..][..column.treatment.inputs()];
@@ -64,6 +68,8 @@ struct ColumnEncoder<'a> {
     schema: &'a Schema,
     column: &'a SchemaColumn,
     source: &'a RowSource,
+    /// The largest input that its number type holds.
+    largest: f64,
     /// The place of each category of the schema.
     categories: HashMap<&'a str, usize>,
     /// The place of each category that occurred, by the bits of its cell.
@@ -75,7 +81,12 @@ struct ColumnEncoder<'a> {
 }
 
 impl<'a> ColumnEncoder<'a> {
-    fn new(schema: &'a Schema, column: &'a SchemaColumn, source: &'a RowSource) -> Self {
+    fn new(
+        schema: &'a Schema,
+        column: &'a SchemaColumn,
+        source: &'a RowSource,
+        largest: f64,
+    ) -> Self {
         let names = match &column.treatment {
             Treatment::Category { categories, .. } => &categories[..],
             _ => &[],
@@ -84,6 +95,7 @@ impl<'a> ColumnEncoder<'a> {
             schema,
             column,
             source,
+            largest,
             categories: names.iter().map(String::as_str).zip(0..).collect(),
             places: HashMap::new(),
             imputed: 0,
@@ -110,7 +122,13 @@ impl<'a> ColumnEncoder<'a> {
                 };
                 match &edges[..] {
                     [] => inputs[0] = number,
-                    edges => piecewise::encode(number, edges, inputs),
+                    edges => {
+                        piecewise::encode(number, edges, inputs);
+                        if !inputs.iter().all(|x| x.abs() <= self.largest) {
+                            let expected = "a number that is not so far from those of the training rows, or no --embed";
+                            return Err(self.wrong(row, expected, number.to_string()));
+                        }
+                    }
                 }
             }
             Treatment::Boolean { median, .. } => {

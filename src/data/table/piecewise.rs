@@ -46,6 +46,7 @@ pub(super) fn inputs(edges: &[f64]) -> usize {
 }
 
 /// Writes what `x` becomes. A column with one edge, whose training rows had one number, becomes the distance to it.
+/// A number far outside of narrow bins may become an infinite one.
 pub(super) fn encode(x: f64, edges: &[f64], out: &mut [f64]) {
     let &[first, _, ..] = edges else {
         out[0] = x - edges[0];
@@ -56,8 +57,12 @@ pub(super) fn encode(x: f64, edges: &[f64], out: &mut [f64]) {
     let bin = edges[1..=last].partition_point(|&edge| edge <= x);
     out[..bin].fill(1.0);
     let start = if bin == 0 { first } else { edges[bin] };
-    // Halves, so that the difference of large numbers is finite.
-    out[bin] = (x / 2.0 - start / 2.0) / (edges[bin + 1] / 2.0 - start / 2.0);
+    let (way, whole) = (x - start, edges[bin + 1] - start);
+    out[bin] = match way.is_finite() && whole.is_finite() {
+        true => way / whole,
+        // Halves of large numbers have a finite difference; those of the smallest ones may have none.
+        false => (x / 2.0 - start / 2.0) / (edges[bin + 1] / 2.0 - start / 2.0),
+    };
     out[bin + 1..].fill(0.0);
 }
 
@@ -88,6 +93,17 @@ mod tests {
         assert_eq!(encoded(6.0, &edges), [1.0, 2.5]);
         assert_eq!(encoded(-2.0, &[0.0, 4.0]), [-0.5]);
         assert_eq!(encoded(6.0, &[0.0, 4.0]), [1.5]);
+    }
+
+    #[test]
+    fn bins_may_be_as_wide_and_as_narrow_as_numbers_allow() {
+        let smallest = f64::from_bits(1);
+        assert_eq!(encoded(0.0, &[0.0, smallest]), [0.0]);
+        assert_eq!(encoded(smallest, &[0.0, smallest]), [1.0]);
+        assert_eq!(encoded(3.0 * smallest, &[smallest, 2.0 * smallest]), [2.0]);
+        assert_eq!(encoded(f64::MAX, &[-f64::MAX, f64::MAX]), [1.0]);
+        assert_eq!(encoded(0.0, &[-f64::MAX, f64::MAX]), [0.5]);
+        assert_eq!(encoded(1e300, &[0.0, 1e-300]), [f64::INFINITY]);
     }
 
     #[test]

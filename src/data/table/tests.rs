@@ -242,6 +242,38 @@ fn numbers_fill_bins() {
     schema.check().unwrap();
 }
 
+/// Bins as narrow as numbers allow have finite inputs for the training rows. Other rows may lie too far outside.
+#[test]
+fn numbers_too_far_from_narrow_bins_are_refused() {
+    let (fitted, samples) = table("a", &["0", "5e-324", "1e-300", "1"]);
+    let (schema, _) = Schema::fit(&fitted, &samples, &[0, 1], Some(8)).unwrap();
+    let encode = |part: &Samples| schema.encode(part, &fitted.train);
+    let within = Samples {
+        features: Features::F64(vec![0.0, 5e-324]),
+        ..samples.clone()
+    };
+    let encoded = encode(&within).unwrap().0.unwrap();
+    assert_eq!(encoded.features, Features::F64(vec![0.0, 1.0]));
+    let error = encode(&samples).unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+    let error = error.to_string();
+    assert!(
+        error.contains("line 5") && error.contains("found 1 "),
+        "{error}"
+    );
+    // What f64 holds, f32 may not.
+    let single = |x: f32| Samples {
+        features: Features::F32(vec![x; 4]),
+        ..samples.clone()
+    };
+    let (schema, _) = Schema::fit(&fitted, &samples, &[0, 2], Some(8)).unwrap();
+    let encode = |part: &Samples| schema.encode(part, &fitted.train);
+    assert!(encode(&single(1e7)).is_err());
+    let mut double = single(0.0);
+    double.features = Features::F64(vec![0.0, 1e-300, 0.0, 1e7]);
+    assert!(encode(&double).is_ok());
+}
+
 #[test]
 fn cells_become_numbers() {
     let (schema, _) = fit("n,c,b,k", &["1,red,yes,4", ",blue,no,5", "3,,yes,6"]).unwrap();
