@@ -182,7 +182,7 @@ impl<'a> StudyWork<'a> {
         }
     }
 
-    /// Reports a value after an epoch.
+    /// Reports a value after an epoch. One that is not finite is not written down.
     ///
     /// # Errors
     /// If the file cannot be read or written.
@@ -195,6 +195,9 @@ impl<'a> StudyWork<'a> {
     ) -> Result<Reported> {
         let trial = claim.id;
         let reported = self.change(claim, |storage, study, found| {
+            if !value.is_finite() {
+                return (Vec::new(), Reported::Continue);
+            }
             let mut operations = vec![Operation::Report { trial, step, value }];
             let mut reported = found.clone();
             reported.content.reports.insert(step, value);
@@ -214,11 +217,15 @@ impl<'a> StudyWork<'a> {
         Ok(reported.unwrap_or(Reported::Lost))
     }
 
-    /// Ends a trial with its value and attributes. Returns whether it was still this worker's.
+    /// Ends a trial with its value and attributes; one whose value is not finite has diverged ([`StudyWork::diverge`]).
+    /// Returns whether it was still this worker's.
     ///
     /// # Errors
     /// As for [`StudyWork::report`].
     pub fn complete(&mut self, claim: &Claim, value: f64, notes: Attributes) -> Result<bool> {
+        if !value.is_finite() {
+            return self.diverge(claim, notes);
+        }
         self.finish(claim, notes, |_| {
             end(claim.id, TrialState::Complete, Some(value))
         })

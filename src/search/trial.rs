@@ -105,7 +105,8 @@ impl Worker<'_> {
             if summary.interrupted {
                 return Ok(End::Interrupted);
             }
-            let value = summary.get(objective).filter(|_| !summary.diverged);
+            let value = summary.get(objective);
+            let value = value.filter(|x| x.is_finite() && !summary.diverged);
             summaries.push(summary);
             let Some(value) = value else {
                 let was_own = work.diverge(claim, notes(&summaries, task, batch_size))?;

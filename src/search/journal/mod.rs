@@ -202,7 +202,8 @@ impl Journal {
     /// in which its beginning alone does no harm.
     ///
     /// # Errors
-    /// If `decide` fails, an operation would be ignored, or the file cannot be written.
+    /// If `decide` fails, an operation would be ignored or has a number that is not finite, or the file cannot be
+    /// written.
     pub fn transaction<T>(
         &mut self,
         mut decide: impl FnMut(&Storage) -> Result<(Vec<Operation>, T)>,
@@ -269,11 +270,17 @@ impl Journal {
     /// The lines of operations.
     ///
     /// # Errors
-    /// If one of them would be ignored.
+    /// If one of them would be ignored, or has a number that is not finite: nobody could read the file any more.
     fn encode(&self, operations: Vec<Operation>) -> Result<String> {
         let mut after = self.storage.clone();
         let mut text = String::new();
         for operation in operations {
+            if !operation.is_finite() {
+                let path = self.path.display();
+                return Err(Error::Check(format!(
+                    "{path}: expected finite numbers to write, found {operation:?}"
+                )));
+            }
             let record = Record {
                 worker: self.worker.clone(),
                 operation,

@@ -147,6 +147,24 @@ pub enum Operation {
     Discard,
 }
 
+impl Operation {
+    /// Whether all its numbers are finite. JSON has no others: they would be written as null, which is no number.
+    pub(super) fn is_finite(&self) -> bool {
+        let all = |values: &Option<Vec<f64>>| values.iter().flatten().all(|x| x.is_finite());
+        match self {
+            Operation::CreateTrial { trial, .. } => {
+                all(&trial.values)
+                    && trial.reports.values().all(|x| x.is_finite())
+                    && trial.params.values().all(|p| p.internal.is_finite())
+            }
+            Operation::SetParameter { parameter, .. } => parameter.internal.is_finite(),
+            Operation::SetState { values, .. } => all(values),
+            Operation::Report { value, .. } => value.is_finite(),
+            _ => true,
+        }
+    }
+}
+
 /// A line of the file: an operation and the worker that did it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
@@ -171,7 +189,7 @@ impl Record {
         })
     }
 
-    /// The line of this record, without its line end.
+    /// The line of this record, without its line end. Its numbers are finite; others would become null.
     pub fn to_line(&self) -> String {
         let mut fields = Map::new();
         let (code, rest) = encode(&self.operation);
@@ -347,6 +365,7 @@ fn operation(fields: &Fields<'_>) -> Result<Operation, String> {
             let state = fields.state("state")?;
             let at = match state {
                 TrialState::Running => fields.optional_text("datetime_start")?,
+                TrialState::Waiting => None,
                 _ => fields.optional_text("datetime_complete")?,
             };
             Operation::SetState {
@@ -543,7 +562,7 @@ fn encode_trial(study: usize, trial: &NewTrial) -> Value {
         "value": value,
         "values": values,
     });
-    if trial.state.is_finished() {
+    if trial.state.is_finished() || trial.complete.is_some() {
         fields["datetime_complete"] = json!(trial.complete);
     }
     fields["distributions"] = Value::Object(distributions);

@@ -235,6 +235,39 @@ fn what_would_be_ignored_is_not_written() {
 }
 
 #[test]
+fn a_number_that_is_not_finite_is_not_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("study.journal");
+    let mut journal = Journal::join(&path).unwrap();
+    append(&mut journal, vec![create("a"), running(0.5)]).unwrap();
+    let before = fs::read(&path).unwrap();
+    let mut created = NewTrial::new(TrialState::Pruned, None);
+    created.reports.insert(1, f64::NAN);
+    let created = Operation::CreateTrial {
+        study: 0,
+        trial: Box::new(created),
+    };
+    let reported = Operation::Report {
+        trial: 0,
+        step: 1,
+        value: f64::NEG_INFINITY,
+    };
+    for operation in [
+        created,
+        reported,
+        running(f64::NAN),
+        complete(0, f64::INFINITY),
+    ] {
+        let error = append(&mut journal, vec![operation]).unwrap_err();
+        assert!(
+            error.to_string().contains("expected finite numbers"),
+            "{error}"
+        );
+    }
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
 fn a_missing_or_replaced_file_is_bad_input() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("study.journal");

@@ -68,6 +68,31 @@ fn the_budget_is_exact_and_a_second_run_finds_nothing_to_do() {
     assert!(results.iter().all(|r| r.2 <= best));
 }
 
+/// A complete trial without a value is none that Optuna knows, and null is no number of a report.
+#[test]
+fn a_value_that_is_not_finite_is_a_divergence() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("study.journal");
+    let plan = plan(SamplerName::Random);
+    let mut work = join(&path, &plan).unwrap();
+    for value in [f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
+        let Next::Run(claim) = work.claim(3).unwrap() else {
+            panic!()
+        };
+        work.report(&claim, 1, 0.25, &Never).unwrap();
+        let reported = work.report(&claim, 2, value, &Never).unwrap();
+        assert_eq!(reported, Reported::Continue);
+        assert!(work.complete(&claim, value, Attributes::new()).unwrap());
+        let journal = Journal::open(&path).unwrap();
+        let trial = journal.storage().trial(claim.id).unwrap();
+        assert_eq!(
+            (trial.state(), trial.value()),
+            (TrialState::Pruned, Some(0.25))
+        );
+        assert_eq!(trial.content.user_attrs["diverged"], true);
+    }
+}
+
 /// Trials are given back, or left by dead workers, at any moment. In the end the same slots have the same
 /// points and values.
 #[test]
