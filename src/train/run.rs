@@ -245,6 +245,40 @@ mod tests {
         assert_eq!(again.model, resumed.model);
     }
 
+    /// They would be continued in the middle of a line, or with an epoch twice.
+    #[test]
+    fn records_that_are_not_those_of_the_checkpoint_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let metrics = dir.path().join("metrics.jsonl");
+        let go = |epochs| run(config(epochs), data(), Some(dir.path()), &mut ());
+        go(2).unwrap();
+        let whole = std::fs::read_to_string(&metrics).unwrap();
+        let line = whole.lines().next().unwrap();
+        let shorter = &whole[..whole.len() - 9];
+        let one_line = format!("{line}{}\n", " ".repeat(whole.len() - line.len() - 1));
+        let joined = whole.replacen('\n', " ", 2) + "more\n";
+        let multibyte = shorter.to_owned() + "12345678é";
+        for (text, found) in [
+            (shorter, format!("{} bytes", shorter.len())),
+            (&one_line, "1".to_owned()),
+            (&joined, "a part of one".to_owned()),
+            (&multibyte, format!("{} bytes", multibyte.len())),
+        ] {
+            std::fs::write(&metrics, text).unwrap();
+            let error = go(3).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{error}");
+            let expected = format!("2 records in {} bytes", whole.len());
+            assert!(error.to_string().contains(&expected), "{error}");
+            assert!(
+                error.to_string().contains(&format!("found {found}")),
+                "{error}"
+            );
+            assert_eq!(&std::fs::read_to_string(&metrics).unwrap(), text);
+        }
+        std::fs::write(&metrics, whole + "{\"epoch\": 3").unwrap();
+        assert_eq!(go(3).unwrap().records.len(), 3);
+    }
+
     #[test]
     fn numbers_and_labels_from_memory() {
         let x = Array2::from_shape_fn((90, 1), |(i, _)| i as f32 / 90.0);

@@ -79,14 +79,42 @@ impl RunDir {
         Settings::from_file(&self.file(CONFIG))
     }
 
+    /// The file of records; empty if there is none.
+    fn records_text(&self) -> Result<String> {
+        // A process that works on the run may append to it.
+        match input::read_growing_text(&self.file(METRICS), MAX_RECORDS) {
+            Err(Error::Missing { .. }) => Ok(String::new()),
+            read => read,
+        }
+    }
+
+    /// Checks that the first `length` bytes of the records are a whole line for each of so many epochs.
+    ///
+    /// # Errors
+    /// Says what was found instead: checkpoint or records are damaged, or of another run.
+    pub(super) fn check_records(&self, length: u64, epochs: u64) -> Result<()> {
+        let text = self.records_text()?;
+        let wrong = |found: String| {
+            let expected = format!("{epochs} records in {length} bytes, as at the checkpoint");
+            Err(Error::format(&self.file(METRICS), "end", expected, found))
+        };
+        let kept = usize::try_from(length).ok().and_then(|end| text.get(..end));
+        match kept {
+            None => wrong(format!("{} bytes", text.len())),
+            Some(kept) if !kept.is_empty() && !kept.ends_with('\n') => {
+                wrong("a part of one".into())
+            }
+            Some(kept) if kept.lines().count() as u64 != epochs => {
+                wrong(kept.lines().count().to_string())
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
     /// The records of its finished epochs.
     pub fn records(&self) -> Result<Vec<EpochRecord>> {
         let path = self.file(METRICS);
-        // A process that works on the run may append to it.
-        let text = match input::read_growing_text(&path, MAX_RECORDS) {
-            Err(Error::Missing { .. }) => return Ok(Vec::new()),
-            read => read?,
-        };
+        let text = self.records_text()?;
         // Only a last line without its newline can be torn: it was being written.
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         let parse = |(i, line): (usize, &str)| {

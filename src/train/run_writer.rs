@@ -102,15 +102,10 @@ impl RunWriter {
         };
         let path = self.run.file(METRICS);
         let found = fs::metadata(&path).map_or(0, |m| m.len());
-        if found < metrics_len {
-            let expected = format!("at least {metrics_len} bytes, as at the checkpoint");
-            return Err(Error::format(
-                &path,
-                "end",
-                expected,
-                format!("{found} bytes"),
-            ));
-        }
+        // The epoch in which a run diverges has a record, but is not finished.
+        let progress = &trainer.progress;
+        let epochs = u64::from(progress.epoch) + u64::from(progress.diverged);
+        self.run.check_records(metrics_len, epochs)?;
         if found > metrics_len {
             let cut = OpenOptions::new().write(true).open(&path).and_then(|f| {
                 f.set_len(metrics_len)?;
