@@ -119,3 +119,5 @@ mod hostile_tests;
 mod task_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod well_formed_tests;

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::hostile_tests::{HOSTILE, check_report, float, journal};
+use super::hostile_tests::{HOSTILE, float, journal};
+use super::well_formed_tests::check_report;
 use super::*;
 use crate::data::{Features, Labels, Samples, Task};
 use crate::metrics::{Evaluation, Metric};
