@@ -28,11 +28,12 @@ impl Notes {
     }
 
     fn write(&self, thread: usize, value: usize) {
-        // SAFETY: as above; likewise below.
+        // SAFETY: as above.
         self.0[thread].with_mut(|note| unsafe { *note = value });
     }
 
     fn read(&self, thread: usize) -> usize {
+        // SAFETY: as above.
         self.0[thread].with(|note| unsafe { *note })
     }
 

@@ -1,6 +1,5 @@
 //! The loop over epochs: records, checkpoints, the test at the end.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,7 +12,6 @@ use crate::backend::Backend;
 use crate::data::{Dataset, Split};
 use crate::error::Result;
 use crate::metrics::{Evaluation, Metric};
-use crate::model::tensors::{self, Array};
 use crate::nn::NetworkSpec;
 use crate::settings::Config;
 use crate::simd;
@@ -147,7 +145,12 @@ pub fn fit<B: Backend>(
         && !trainer.progress.stopped_early
         && !trainer.progress.diverged
     {
-        let (mut record, finished) = match trainer.epoch(observer)? {
+        let epoch = trainer.progress.epoch + 1;
+        let hashed = match run_dir {
+            Some(_) => is_hashed(trainer, epoch),
+            None => observer.wants_hashes(epoch),
+        };
+        let (record, finished) = match trainer.epoch(hashed, observer)? {
             EpochEnd::Interrupted => {
                 interrupted = true;
                 break;
@@ -155,15 +158,6 @@ pub fn fit<B: Backend>(
             EpochEnd::Finished(record) => (record, true),
             EpochEnd::Diverged(record) => (record, false),
         };
-        let wants_hashes = finished
-            && match run_dir {
-                Some(_) => is_hashed(trainer, record.epoch),
-                None => observer.wants_hashes(record.epoch),
-            };
-        if wants_hashes {
-            record.sha256 = hashes(trainer)?;
-            record.computed_on = trainer.mlp().backend().reproducible_on();
-        }
         if let Some(run_dir) = run_dir {
             run_dir.append(&record)?;
             if finished && checkpointed.elapsed() >= CHECKPOINT_INTERVAL {
@@ -198,14 +192,6 @@ fn is_hashed<B: Backend>(trainer: &Trainer<B>, epoch: u32) -> bool {
     let samples = trainer.split().train.len() as u64;
     let times = |epochs: u32| u64::from(epochs) * samples / SAMPLES_PER_HASH;
     epoch.is_power_of_two() || times(epoch) > times(epoch - 1)
-}
-
-/// The hash of each tensor, by name.
-fn hashes<B: Backend>(trainer: &Trainer<B>) -> Result<BTreeMap<String, String>> {
-    let mlp = trainer.mlp();
-    let (params, running) = (mlp.read(|s| &s.params)?, mlp.read_running()?);
-    let arrays = tensors::network(mlp.layout(), &params, &running, trainer.progress.update);
-    Ok(arrays.iter().map(Array::hash).collect())
 }
 
 fn summarise<B: Backend>(

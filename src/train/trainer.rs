@@ -17,7 +17,7 @@ use crate::data::{Dataset, Fitted, Split, TargetScale, Task};
 use crate::error::Result;
 use crate::metrics::{Evaluation, Metric};
 use crate::model::Model;
-use crate::model::tensors::TensorFile;
+use crate::model::tensors::{self, Array, TensorFile};
 use crate::model::{Description, EVALUATION_ROWS, known_rows, with_errors};
 use crate::nn::{Feed, Rows};
 use crate::nn::{Mlp, Update, init};
@@ -305,8 +305,9 @@ impl<B: Backend> Trainer<B> {
         c.schedule.rate(c.lr, c.warmup, t, self.schedule_steps()) * scale
     }
 
-    /// Runs what is left of the current epoch, then validates.
-    pub fn epoch(&mut self, observer: &mut dyn Observer) -> Result<EpochEnd> {
+    /// Runs what is left of the current epoch, then validates. The record has the hashes of all tensors if they are
+    /// wanted (`hashed`).
+    pub fn epoch(&mut self, hashed: bool, observer: &mut dyn Observer) -> Result<EpochEnd> {
         self.set_order()?;
         let batches = self.batches();
         let (start, before) = (Stopwatch::start(), self.progress.partial.seconds);
@@ -333,9 +334,20 @@ impl<B: Backend> Trainer<B> {
             return Ok(self.diverge());
         }
         let evaluation = self.validate()?;
-        let record = self.record(evaluation);
+        let mut record = self.record(evaluation);
+        if hashed {
+            record.sha256 = self.hashes(&weights);
+            record.computed_on = self.mlp.backend().reproducible_on();
+        }
         self.finish_epoch(evaluation, weights);
         Ok(EpochEnd::Finished(record))
+    }
+
+    /// The hash of each tensor, by name.
+    fn hashes(&self, (params, running): &Weights<B::Real>) -> BTreeMap<String, String> {
+        let update = self.progress.update;
+        let arrays = tensors::network(self.mlp.layout(), params, running, update);
+        arrays.iter().map(Array::hash).collect()
     }
 
     /// Ends the run in the epoch under way. The last update's loss may have been finite: it is that of the weights

@@ -158,7 +158,7 @@ fn a_diverging_run_ends_where_the_cpus_does() {
             left: Cell::new(usize::MAX - 1),
             seen: 0,
         };
-        let EpochEnd::Diverged(record) = trainer.epoch(&mut stopper).unwrap() else {
+        let EpochEnd::Diverged(record) = trainer.epoch(false, &mut stopper).unwrap() else {
             panic!("it converges");
         };
         assert!(!record.train_loss.is_finite());
