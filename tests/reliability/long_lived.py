@@ -1,8 +1,10 @@
-"""A process that lives for hours and is paused now and then: its memory and its open files must not grow.
+"""A process that lives for hours and is paused now and then: it must not need more memory than it needs for its work, and
+its open files must not grow.
 
-It keeps what it has recorded in memory too, so its memory may grow as its file of records does. What it takes and gives
-back again counts as nothing: the least memory and the fewest open files of each window of 5 minutes count, in the second
-half of its life, when the allocator has its blocks.
+It keeps what it has recorded in memory, so its memory may grow as its records do. So a fresh process goes on from its
+files in the end, and is what its memory is compared with. What it takes and gives back again counts as nothing: the least
+memory and the fewest open files of each window of 5 minutes count, in the second half of its life, when the allocator has
+its blocks.
 """
 import csv
 import math
@@ -15,7 +17,8 @@ import time
 
 EVERY = 5.0  # Seconds between two samples.
 WINDOW = 300.0  # Seconds.
-STEEPEST = 512.0  # KiB an hour beyond the records.
+FRESH = 180.0  # Seconds for which a fresh process works, before its memory is compared.
+MORE = 1.1  # Times the memory of a fresh process.
 LONGEST_PAUSE = 90.0
 
 
@@ -29,7 +32,7 @@ def slope(points):
 
 
 def least(samples):
-    """Hour, memory, open files and records of each window of the second half, each the least in it."""
+    """Hour, memory and open files of each window of the second half, each the least in it."""
     windows = {}
     for second, *sample in samples:
         if second >= samples[-1][0] / 2:
@@ -38,30 +41,31 @@ def least(samples):
 
 
 class LongLived:
-    """The process, and samples of its memory and its file of records, both in KiB, and of its open files."""
+    """The process, and samples of its memory in KiB and of its open files. `again` is what a person types to go on."""
 
-    def __init__(self, soak, name, arguments, records):
-        self.soak, self.name, self.pauses, self.samples = soak, name, 0, []
+    def __init__(self, soak, name, arguments, again):
+        self.soak, self.name, self.again, self.pauses, self.samples = soak, name, again, 0, []
         self.place = os.path.join(soak.folder, "long-" + name)
         os.mkdir(self.place)
-        self.records = os.path.join(self.place, records)
-        self.log = open(os.path.join(self.place, "log"), "w")
-        self.process = subprocess.Popen(
-            [soak.program, *arguments], cwd=self.place, stdout=subprocess.DEVNULL, stderr=self.log
-        )
+        self.process = self.start(arguments)
         self.begin = time.monotonic()
         self.ending = threading.Event()
         self.thread = threading.Thread(target=self.watch)
         self.thread.start()
 
-    def sample(self):
+    def start(self, arguments):
+        with open(os.path.join(self.place, "log"), "a") as log:
+            return subprocess.Popen([self.soak.program, *arguments], cwd=self.place, stdout=subprocess.DEVNULL, stderr=log)
+
+    def memory(self):
         with open(f"/proc/{self.process.pid}/status") as file:
-            memory = next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
+            return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
+
+    def sample(self):
         files = len(os.listdir(f"/proc/{self.process.pid}/fd"))
-        records = os.path.getsize(self.records) / 1024 if os.path.exists(self.records) else 0
-        self.samples.append((time.monotonic() - self.begin, memory, files, records))
+        self.samples.append((time.monotonic() - self.begin, self.memory(), files))
         with open(os.path.join(self.soak.folder, "memory.csv"), "a", newline="") as file:
-            csv.writer(file).writerow([self.name, f"{self.samples[-1][0]:.0f}", memory, files, f"{records:.0f}"])
+            csv.writer(file).writerow([self.name, *map(round, self.samples[-1])])
 
     def watch(self):
         dice = random.Random(f"{self.soak.seed} {self.name}")
@@ -75,30 +79,38 @@ class LongLived:
         if not self.ending.is_set():
             self.soak.say(f"long {self.name} ended by itself: exit code {self.process.poll()}")
 
+    def interrupt(self):
+        """As Ctrl-C does. Its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        return self.process.wait()
+
     def end(self):
-        """Interrupts it as Ctrl-C does, and looks at what it leaves."""
+        """Interrupts it, and compares it with a fresh process that goes on from its files."""
         self.ending.set()
         self.thread.join()
         self.lived = time.monotonic() - self.begin
-        early = self.process.poll()
-        if early is None:
-            self.process.send_signal(signal.SIGINT)
-        self.code = self.process.wait()
+        self.codes = [self.interrupt()]
         windows = least(self.samples)
-        self.slope, self.records_slope = (slope([(at, w[column]) for at, *w in windows]) for column in (0, 2))
-        self.files = windows[-1][2] - windows[0][2] if windows else math.nan
+        self.slope = slope([(hour, memory) for hour, memory, _ in windows])
+        self.last, self.files = (windows[-1][1], windows[-1][2] - windows[0][2]) if windows else (math.nan, math.nan)
+        self.process = self.start(self.again)
+        time.sleep(FRESH)
+        self.fresh = self.memory()
+        self.codes.append(self.interrupt())
         return self
 
     def is_bad(self):
-        return self.code != 130 or not self.slope - self.records_slope <= STEEPEST or not self.files <= 0
+        return self.codes != [130, 130] or not self.last <= MORE * self.fresh or not self.files <= 0
 
     def rows(self):
-        kib = [memory for _, memory, *_ in self.samples]
+        kib = [memory for _, memory, _ in self.samples]
         return [
             (f"long {self.name}: hours, pauses", f"{self.lived / 3600:.2f}, {self.pauses}"),
             (f"long {self.name}: memory, KiB", f"{min(kib)} to {max(kib)}"),
             (f"long {self.name}: memory, KiB an hour", f"{self.slope:.0f}"),
-            (f"long {self.name}: records, KiB an hour", f"{self.records_slope:.0f}"),
+            (f"long {self.name}: memory at the end, KiB", self.last),
+            (f"long {self.name}: memory of a fresh process, KiB", self.fresh),
             (f"long {self.name}: growth of open files", self.files),
-            (f"long {self.name}: exit code", self.code),
+            (f"long {self.name}: exit codes", self.codes),
         ]

@@ -362,8 +362,8 @@ class Soak:
         train = ["train", "--out", "run", "--epochs", "1000000", "--width", "500", "--depth", "4", *data, *ONE]
         search = ["search", "--trials", "1000000", *RANGES, *data, "--epochs", "60", *ONE]
         lived = [
-            LongLived(self, "train", train, "run/metrics.jsonl"),
-            LongLived(self, "search", search, "search.journal"),
+            LongLived(self, "train", train, ["train", "--resume", "run", *ONE]),
+            LongLived(self, "search", search, search),
         ]
         for name in self.jobs:
             self.undisturbed(name)
@@ -385,7 +385,7 @@ class Soak:
         for process in grown:
             rows += process.rows()
         for what, count in rows:
-            self.say(f"{what:<40} {count}")
+            self.say(f"{what:<50} {count}")
         return not bad
 
 
