@@ -32,7 +32,7 @@
 //!
 //! ```text
 //! cli
-//! report bench
+//! report bench explain
 //! search
 //! train
 //! model
@@ -145,6 +145,8 @@ pub mod cli;
 pub mod data;
 pub(crate) mod durable;
 pub mod error;
+#[cfg(feature = "cli")]
+pub mod explain;
 pub mod gemm;
 pub(crate) mod input;
 pub(crate) mod lock;
