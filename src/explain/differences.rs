@@ -1,11 +1,13 @@
 //! Central differences: the gradient of every number of a step by moving it a little and computing the loss again.
 //!
-//! `$\frac{\partial L}{\partial x} \approx \frac{L(x + h) - L(x - h)}{2h}$`, with an error of order h² and a rounding error
-//! of order 1/h. A number on the way, as an entry of Y, is moved too: what comes after it is computed from the moved one.
+//! `$\frac{\partial L}{\partial x} \approx \frac{L(x + h) - L(x - h)}{2h}$`, with an error of order h² and a rounding
+//! error of order 1/h. A number on the way, as an entry of Y, is moved too: what comes after it is computed from the
+//! moved one.
 
 use std::collections::BTreeMap;
 
-use super::tape::{Id, Node, Part, Tape, evaluate};
+use super::expression::Id;
+use super::tape::{Node, Part, Tape, evaluate};
 
 /// How far a number of size 1 is moved.
 const STEP: f64 = 1e-5;

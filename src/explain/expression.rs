@@ -1,11 +1,26 @@
 //! The formula of one cell, as data: it is computed, printed, plugged in with numbers, and written as numpy.
 //!
-//! Indices have fixed meanings, as in the docs of [`ops`](crate::ops): i is a sample, j a unit that a layer computes, k a
-//! unit that it reads. Where a sum needs another index over the same range, it takes one that the cell does not use.
+//! Indices have fixed meanings, as in the docs of [`ops`](crate::ops): i is a sample, j a unit that a layer computes, k
+//! a unit that it reads. Where a sum needs another index over the same range, it takes one that the cell does not use.
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use super::tape::{Id, Node};
+/// A tensor's place on a [tape](super::tape).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Id(pub(super) usize);
+
+impl Id {
+    /// Its cell in this row and column.
+    pub fn at(self, row: Index, column: Index) -> Expr {
+        Expr::Cell(self, [row, column])
+    }
+}
+
+/// Tensors whose cells a formula reads.
+pub(super) trait Cells {
+    /// The number in this row and column.
+    fn cell(&self, id: Id, row: usize, column: usize) -> f64;
+}
 
 /// An index of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +98,7 @@ impl Function {
 
 /// How two numbers are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Comparison {
+pub enum Relation {
     /// >
     Greater,
     /// ≥
@@ -92,12 +107,12 @@ pub enum Comparison {
     Equal,
 }
 
-impl Comparison {
+impl Relation {
     fn holds(self, left: f64, right: f64) -> bool {
         match self {
-            Comparison::Greater => left > right,
-            Comparison::AtLeast => left >= right,
-            Comparison::Equal => left == right,
+            Relation::Greater => left > right,
+            Relation::AtLeast => left >= right,
+            Relation::Equal => left == right,
         }
     }
 }
@@ -108,7 +123,7 @@ pub struct Choice {
     /// What is compared.
     pub left: Expr,
     /// How.
-    pub comparison: Comparison,
+    pub comparison: Relation,
     /// With what.
     pub right: Expr,
     /// If it holds.
@@ -164,7 +179,7 @@ pub fn of(function: Function, x: Expr) -> Expr {
 /// `then` where the comparison holds, else `otherwise`.
 pub fn choose(
     left: Expr,
-    comparison: Comparison,
+    comparison: Relation,
     right: impl Into<Expr>,
     then: impl Into<Expr>,
     otherwise: impl Into<Expr>,
@@ -214,17 +229,17 @@ impl Neg for Expr {
 }
 
 /// Where an expression is computed: the tensors before it, the indices, and which way its choices went.
-pub(super) struct Place<'a> {
-    nodes: &'a [Node],
+pub(super) struct Cursor<'a> {
+    tensors: &'a dyn Cells,
     indices: [usize; 3],
     /// A hash of which way all choices went: two points with different ones have a kink between them.
     pub(super) choices: u64,
 }
 
-impl<'a> Place<'a> {
-    pub(super) fn new(nodes: &'a [Node]) -> Self {
-        Place {
-            nodes,
+impl<'a> Cursor<'a> {
+    pub(super) fn new(tensors: &'a dyn Cells) -> Self {
+        Cursor {
+            tensors,
             indices: [0; 3],
             choices: 0,
         }
@@ -258,13 +273,10 @@ impl<'a> Place<'a> {
 
 impl Expr {
     /// Its value.
-    pub(super) fn value(&self, at: &mut Place<'_>) -> f64 {
+    pub(super) fn value(&self, at: &mut Cursor<'_>) -> f64 {
         match self {
             Expr::Number(x) | Expr::Named(_, x) => *x,
-            Expr::Cell(id, [row, column]) => {
-                let node = &at.nodes[id.0];
-                node.values[at.get(*row) * node.shape[1] + at.get(*column)]
-            }
+            Expr::Cell(id, [row, column]) => at.tensors.cell(*id, at.get(*row), at.get(*column)),
             Expr::Sum(index, count, body) => {
                 let before = at.get(*index);
                 let mut sum = 0.0;
@@ -314,7 +326,7 @@ impl Expr {
     }
 
     /// The same with every term counted as positive: how large the numbers are whose rounding its value carries.
-    pub(super) fn magnitude(&self, at: &mut Place<'_>) -> f64 {
+    pub(super) fn magnitude(&self, at: &mut Cursor<'_>) -> f64 {
         match self {
             Expr::Neg(a) => a.magnitude(at),
             Expr::Add(a, b) | Expr::Sub(a, b) => a.magnitude(at) + b.magnitude(at),

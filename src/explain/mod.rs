@@ -1,8 +1,8 @@
 //! One training step, every number of it: what each operation computes, its formula, and where each cell comes from.
 //!
 //! A step is a [`Tape`]: tensors in the order in which they are computed, each with the formula of its cells as data
-//! ([`expression`]). From this one description everything else is made: the page, the text, the numpy script, the quiz and
-//! the central differences. The formulas of the backward are written by hand, beside those of the forward
+//! ([`expression`]). From this one description everything else is made: the page, the text, the numpy script, the quiz
+//! and the central differences. The formulas of the backward are written by hand, beside those of the forward
 //! (`operations/`); nothing here derives them.
 //!
 //! | file | holds |
@@ -19,8 +19,8 @@
 //! # Two grains
 //!
 //! In the atomic grain each tensor is computed by its formula here. In the fused grain the functions of
-//! [`ops`](crate::ops) and [`optim`](crate::optim) compute it, as in training. Both give the same numbers up to rounding,
-//! and [`Step`] says how far they are apart. All is f64.
+//! [`ops`](crate::ops) and [`optim`](crate::optim) compute it, as in training. Both give the same numbers up to
+//! rounding, and [`ExplainedStep`] says how far they are apart. All is f64.
 
 mod differences;
 pub mod expression;
@@ -34,11 +34,11 @@ mod source;
 mod symbol;
 pub mod tape;
 
-pub use run::{Explanation, MOST_CELLS, Step, explain};
+pub use run::{ExplainedStep, Explanation, MOST_CELLS, explain};
 pub use sample::sample_data;
-pub use source::Source;
+pub use source::SourceFunction;
 pub use symbol::Symbol;
-pub use tape::{Grain, Node, Operation, Part, Tape};
+pub use tape::{Grain, Node, Part, Tape, TapedOperation};
 
 #[cfg(test)]
 mod tests;

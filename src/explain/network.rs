@@ -1,12 +1,13 @@
 //! A step of a network on a tape: its operations in order, and reversed.
 
+use super::expression::Id;
 use super::expression::Index::{I, J, K, Zero};
-use super::operations::batch_norm::{BatchNorm, Normalised};
+use super::operations::batch_norm::{BatchNormStep, Normalised};
 use super::operations::linear::Linear;
 use super::operations::loss::Objective;
-use super::operations::optimizer::{Update, put_clip};
+use super::operations::optimizer::{ParameterUpdate, put_clip};
 use super::operations::{activation, dropout};
-use super::tape::{Grain, Id, Part, Tape};
+use super::tape::{Grain, Part, Tape};
 use crate::backend::{Block, Hidden, Mode, Order};
 use crate::nn::Layout;
 use crate::optim::{Optimizer, Step};
@@ -35,7 +36,7 @@ pub(super) struct Setting<'a> {
 /// What a hidden block's forward leaves for its backward.
 struct Saved {
     linear: Linear,
-    normalised: Option<(BatchNorm, Normalised)>,
+    normalised: Option<(BatchNormStep, Normalised)>,
     mask: Option<Id>,
     /// What goes into the activation, and what comes out.
     activated: [Id; 2],
@@ -121,7 +122,7 @@ impl Setting<'_> {
                 .expect("a parameter is given")
         };
         let normalised = hidden.batch_norm.as_ref().map(|_| {
-            let batch_norm = BatchNorm {
+            let batch_norm = BatchNormStep {
                 number,
                 y,
                 gamma: find(tape, "gamma"),
@@ -175,7 +176,7 @@ impl Setting<'_> {
             t: self.next.update + 1,
             gradient_scale: 1.0,
         };
-        let update = Update {
+        let update = ParameterUpdate {
             optimizer: self.optimizer,
             step,
             clip,

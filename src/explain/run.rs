@@ -29,12 +29,12 @@ pub struct Explanation {
     /// Names of the classes, or of what is predicted.
     pub outputs: Vec<String>,
     /// The steps, in the order in which they were asked for.
-    pub steps: Vec<Step>,
+    pub steps: Vec<ExplainedStep>,
 }
 
 /// One training step.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub struct ExplainedStep {
     /// Its batch, rate and number.
     pub next: NextStep,
     /// In both grains, the atomic one first.
@@ -48,7 +48,7 @@ pub struct Step {
     pub from_training: f64,
 }
 
-impl Step {
+impl ExplainedStep {
     /// Its tape in a grain.
     pub fn tape(&self, grain: Grain) -> &Tape {
         &self.tapes[grain as usize]
@@ -150,7 +150,7 @@ fn too_many(cells: usize) -> Error {
 }
 
 /// Trains up to a step, takes it apart, and does it.
-fn step(trainer: &mut Trainer<Plain<f64>>, number: u64) -> Result<Step> {
+fn step(trainer: &mut Trainer<Plain<f64>>, number: u64) -> Result<ExplainedStep> {
     trainer.train_until(number)?;
     let next = trainer.next_step()?;
     let numbers = numbers(trainer)?;
@@ -175,7 +175,7 @@ fn step(trainer: &mut Trainer<Plain<f64>>, number: u64) -> Result<Step> {
     trainer.train_until(number + 1)?;
     let after = self::numbers(trainer)?;
     let from_training = from_training(&tapes[1], &layout, &after);
-    Ok(Step {
+    Ok(ExplainedStep {
         next,
         tapes,
         differences,

@@ -1,4 +1,5 @@
-//! A small data set for those who have none at hand: few features, and numbers of two digits, which a pencil can follow.
+//! A small data set for those who have none at hand: few features, and numbers of two digits, which a pencil can
+//! follow.
 
 use ndarray::Array2;
 

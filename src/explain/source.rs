@@ -2,7 +2,7 @@
 
 /// A function of this program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Source {
+pub struct SourceFunction {
     /// Its file below `src/`.
     pub file: &'static str,
     /// The file.
@@ -14,7 +14,7 @@ pub struct Source {
 /// The function of a file below `src/` whose first line begins so.
 macro_rules! source {
     ($file:literal, $begins:literal) => {
-        $crate::explain::source::Source::new(
+        $crate::explain::source::SourceFunction::new(
             $file,
             include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/", $file)),
             $begins,
@@ -23,9 +23,9 @@ macro_rules! source {
 }
 pub(super) use source;
 
-impl Source {
+impl SourceFunction {
     pub(super) const fn new(file: &'static str, text: &'static str, begins: &'static str) -> Self {
-        Source { file, text, begins }
+        SourceFunction { file, text, begins }
     }
 
     /// The function's lines, with the documentation before it.

@@ -3,19 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::expression::{Expr, Index, Place};
-use super::source::Source;
-
-/// A tensor's place on a tape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Id(pub(super) usize);
-
-impl Id {
-    /// Its cell in this row and column.
-    pub fn at(self, row: Index, column: Index) -> Expr {
-        Expr::Cell(self, [row, column])
-    }
-}
+use super::expression::{Cells, Cursor, Expr, Id, Index};
+use super::source::SourceFunction;
 
 /// How finely a step is taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -73,7 +62,7 @@ pub struct Node {
 
 /// Tensors that belong together: one operation, forward or backward.
 #[derive(Clone, Debug)]
-pub struct Operation {
+pub struct TapedOperation {
     /// Where it stands.
     pub part: Part,
     /// As "Linear 1".
@@ -83,9 +72,16 @@ pub struct Operation {
     /// What of it is kept for the backward, and why.
     pub keeps: String,
     /// The function of this program that computes it.
-    pub source: Option<Source>,
+    pub source: Option<SourceFunction>,
     /// Its tensors.
     pub nodes: Range<usize>,
+}
+
+impl Cells for &[Node] {
+    fn cell(&self, id: Id, row: usize, column: usize) -> f64 {
+        let node = &self[id.0];
+        node.values[row * node.shape[1] + column]
+    }
 }
 
 /// All tensors and operations of one step in one grain.
@@ -96,7 +92,7 @@ pub struct Tape {
     /// Tensors: each formula reads those before it.
     pub nodes: Vec<Node>,
     /// Operations, one after the other.
-    pub operations: Vec<Operation>,
+    pub operations: Vec<TapedOperation>,
     by_name: BTreeMap<String, usize>,
 }
 
@@ -113,7 +109,7 @@ impl Tape {
     /// Begins an operation, to which the tensors that follow belong.
     pub(super) fn begin(&mut self, part: Part, title: impl Into<String>, says: impl Into<String>) {
         let end = self.nodes.len();
-        self.operations.push(Operation {
+        self.operations.push(TapedOperation {
             part,
             title: title.into(),
             says: says.into(),
@@ -123,7 +119,7 @@ impl Tape {
         });
     }
 
-    fn operation(&mut self) -> &mut Operation {
+    fn operation(&mut self) -> &mut TapedOperation {
         self.operations.last_mut().expect("an operation has begun")
     }
 
@@ -133,7 +129,7 @@ impl Tape {
     }
 
     /// Says which function of this program computes the operation.
-    pub(super) fn source(&mut self, source: Source) {
+    pub(super) fn source(&mut self, source: SourceFunction) {
         self.operation().source = Some(source);
     }
 
@@ -240,7 +236,8 @@ impl Tape {
     /// How large the terms of a tensor's formula are, at most: rounding errors are a small part of this.
     pub fn scale(&self, node: &Node) -> f64 {
         let Some(expr) = &node.expr else { return 0.0 };
-        let mut place = Place::new(&self.nodes);
+        let nodes = &self.nodes[..];
+        let mut place = Cursor::new(&nodes);
         let mut largest = 0.0;
         for row in 0..node.shape[0] {
             for column in 0..node.shape[1] {
@@ -259,7 +256,7 @@ pub(super) fn evaluate(
     shape: [usize; 2],
     expr: &Expr,
 ) -> (Vec<f64>, u64) {
-    let mut place = Place::new(nodes);
+    let mut place = Cursor::new(&nodes);
     let mut values = Vec::with_capacity(shape[0] * shape[1]);
     for row in 0..shape[0] {
         for column in 0..shape[1] {
@@ -273,8 +270,8 @@ pub(super) fn evaluate(
 /// The largest number of a tensor that counts as nothing: it may be rounding alone.
 const NOTHING: f64 = 1e-6;
 
-/// The largest difference of two tensors, relative to the largest number in them, or to [`NOTHING`] where that is smaller.
-/// NaN if either has one.
+/// The largest difference of two tensors, relative to the largest number in them, or to [`NOTHING`] where that is
+/// smaller. NaN if either has one.
 pub(super) fn difference(a: &[f64], b: &[f64]) -> f64 {
     if a == b {
         return 0.0;

@@ -3,7 +3,7 @@
 //! Every tensor is a matrix there too, so one that has one row or column spreads over the other's by numpy's own rules.
 
 use super::product::{Factor, Product};
-use crate::explain::expression::{Comparison, Expr, Function, Index};
+use crate::explain::expression::{Expr, Function, Index, Relation};
 use crate::explain::tape::{Node, Tape};
 
 /// The right side of the assignment that computes a tensor; `None` if the step starts with it.
@@ -57,9 +57,9 @@ fn array(tape: &Tape, expr: &Expr, axes: [Index; 2]) -> String {
         Expr::Of(function, a) => applied(*function, &part(a)),
         Expr::If(c) => {
             let sign = match c.comparison {
-                Comparison::Greater => ">",
-                Comparison::AtLeast => ">=",
-                Comparison::Equal => "==",
+                Relation::Greater => ">",
+                Relation::AtLeast => ">=",
+                Relation::Equal => "==",
             };
             let [left, right] = [part(&c.left), part(&c.right)];
             format!(

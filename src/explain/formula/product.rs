@@ -1,7 +1,7 @@
 //! A sum over products of two tensors' cells, read as a product of matrices.
 
+use crate::explain::expression::Id;
 use crate::explain::expression::{Expr, Index};
-use crate::explain::tape::Id;
 
 /// One factor: a tensor, transposed or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

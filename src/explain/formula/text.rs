@@ -1,7 +1,7 @@
 //! Formulas as one line of text: `dW1[j,k] = Σᵢ dY1[i,j]·X[i,k]`.
 
 use super::number;
-use crate::explain::expression::{Comparison, Expr, Function, Index};
+use crate::explain::expression::{Expr, Function, Index, Relation};
 use crate::explain::tape::{Node, Tape};
 
 /// How strongly the parts of an expression hold together.
@@ -93,11 +93,11 @@ fn text(tape: &Tape, expr: &Expr, around: Binding) -> String {
 }
 
 /// The sign of a comparison.
-pub(super) fn comparison(comparison: Comparison) -> &'static str {
+pub(super) fn comparison(comparison: Relation) -> &'static str {
     match comparison {
-        Comparison::Greater => ">",
-        Comparison::AtLeast => "≥",
-        Comparison::Equal => "=",
+        Relation::Greater => ">",
+        Relation::AtLeast => "≥",
+        Relation::Equal => "=",
     }
 }
 

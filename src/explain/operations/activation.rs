@@ -1,15 +1,16 @@
 //! Activations and their derivatives ([`crate::ops::activation`]).
 
 use super::SAMPLES;
-use crate::explain::expression::Comparison::Greater;
 use crate::explain::expression::Expr;
 use crate::explain::expression::Function::{
     Exp, ExpM1, NormalCdf, NormalDensity, Sigmoid, Square, Tanh,
 };
+use crate::explain::expression::Id;
 use crate::explain::expression::Index::{I, J};
+use crate::explain::expression::Relation::Greater;
 use crate::explain::expression::{choose, of};
 use crate::explain::source::source;
-use crate::explain::tape::{Grain, Id, Part, Tape};
+use crate::explain::tape::{Grain, Part, Tape};
 use crate::ops::activation::{Activation, LEAKY_SLOPE, activation_backward, activation_forward};
 
 /// f(x)

@@ -3,15 +3,16 @@
 use super::{SAMPLES, UNITS};
 use crate::explain::expression::Expr;
 use crate::explain::expression::Function::{Sqrt, Square};
+use crate::explain::expression::Id;
 use crate::explain::expression::Index::{I, J, K, Zero};
 use crate::explain::expression::{of, sum};
 use crate::explain::source::source;
-use crate::explain::tape::{Grain, Id, Part, Tape};
+use crate::explain::tape::{Grain, Part, Tape};
 use crate::ops::batch_norm::{EPSILON, MOMENTUM, batch_norm_backward, batch_norm_forward};
 
 /// A batch norm on a tape.
 #[derive(Clone, Debug)]
-pub(in crate::explain) struct BatchNorm {
+pub(in crate::explain) struct BatchNormStep {
     /// The block's number, from 1.
     pub(in crate::explain) number: usize,
     /// What it normalises `[n, out]`.
@@ -36,7 +37,7 @@ pub(in crate::explain) struct Normalised {
     centred: Option<Id>,
 }
 
-impl BatchNorm {
+impl BatchNormStep {
     fn epsilon() -> Expr {
         Expr::Named("ε", EPSILON)
     }

@@ -1,12 +1,13 @@
 //! Dropout: the mask, and the product with it ([`crate::ops::dropout`]).
 
 use super::SAMPLES;
-use crate::explain::expression::Comparison::AtLeast;
 use crate::explain::expression::Expr;
+use crate::explain::expression::Id;
 use crate::explain::expression::Index::{I, J};
+use crate::explain::expression::Relation::AtLeast;
 use crate::explain::expression::choose;
 use crate::explain::source::source;
-use crate::explain::tape::{Grain, Id, Part, Tape};
+use crate::explain::tape::{Grain, Part, Tape};
 use crate::ops::dropout::{Mask, multiply};
 use crate::rng;
 

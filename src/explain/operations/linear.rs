@@ -3,10 +3,11 @@
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 use super::{SAMPLES, UNITS, WEIGHTS};
+use crate::explain::expression::Id;
 use crate::explain::expression::Index::{I, J, K, Zero};
 use crate::explain::expression::sum;
 use crate::explain::source::source;
-use crate::explain::tape::{Grain, Id, Part, Tape};
+use crate::explain::tape::{Grain, Part, Tape};
 use crate::ops::linear::{linear_backward_input, linear_backward_parameters, linear_forward};
 
 /// A linear map on a tape.

@@ -1,7 +1,7 @@
 //! The operations of a step, a file each: their formulas forward and backward, in both grains.
 //!
-//! In the fused grain the engine's own functions ([`crate::ops`], [`crate::optim`]) compute the numbers, and the formula
-//! beside them is the one of their documentation. In the atomic grain each tensor is computed by its formula.
+//! In the fused grain the engine's own functions ([`crate::ops`], [`crate::optim`]) compute the numbers, and the
+//! formula beside them is the one of their documentation. In the atomic grain each tensor is computed by its formula.
 
 pub(super) mod activation;
 pub(super) mod batch_norm;

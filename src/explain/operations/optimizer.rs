@@ -1,19 +1,20 @@
 //! Optimisers: from gradients to new parameters ([`crate::optim`]).
 
-use crate::explain::expression::Comparison::Greater;
 use crate::explain::expression::Expr;
 use crate::explain::expression::Function::{Sign, Sqrt, Square};
+use crate::explain::expression::Id;
 use crate::explain::expression::Index::Zero;
+use crate::explain::expression::Relation::Greater;
 use crate::explain::expression::{choose, of, sum};
 use crate::explain::operations::ONE;
-use crate::explain::source::{Source, source};
-use crate::explain::tape::{Grain, Id, Part, Tape};
+use crate::explain::source::{SourceFunction, source};
+use crate::explain::tape::{Grain, Part, Tape};
 use crate::optim::clip::{self, SquareSum};
 use crate::optim::{Adam, AdamW, Optimizer, RmsProp, Rprop, Sgd, Step};
 
 /// One parameter's update.
 #[derive(Clone, Debug)]
-pub(in crate::explain) struct Update<'a> {
+pub(in crate::explain) struct ParameterUpdate<'a> {
     /// The rule.
     pub(in crate::explain) optimizer: &'a Optimizer,
     /// Rate and number of the update.
@@ -78,7 +79,7 @@ fn gradient_of(tape: &Tape, w: Id) -> Id {
 }
 
 /// One parameter tensor on the tape, and the symbols of its cells.
-struct Tensor<'t> {
+struct Updated<'t> {
     tape: &'t mut Tape,
     name: String,
     w: Id,
@@ -87,7 +88,7 @@ struct Tensor<'t> {
     v: Id,
 }
 
-impl Tensor<'_> {
+impl Updated<'_> {
     fn cell(&self, id: Id) -> Expr {
         let axes = self.tape.node(self.w).axes;
         id.at(axes[0], axes[1])
@@ -117,7 +118,7 @@ impl Tensor<'_> {
     }
 }
 
-impl Update<'_> {
+impl ParameterUpdate<'_> {
     /// Puts a parameter's new values on the tape, with its new moments. m and v are its moments before.
     pub(in crate::explain) fn put(&self, tape: &mut Tape, w: Id, m: &[f64], v: &[f64]) {
         let name = tape.node(w).name.clone();
@@ -138,7 +139,7 @@ impl Update<'_> {
         let (m_id, v_id) = (given("m_", has_m, m), given("v_", has_v, v));
         let is_fused = tape.grain == Grain::Fused;
         let start = tape.nodes.len();
-        let mut tensor = Tensor {
+        let mut parameter = Updated {
             tape,
             name,
             w,
@@ -146,7 +147,7 @@ impl Update<'_> {
             m: m_id,
             v: v_id,
         };
-        self.rule(&mut tensor);
+        self.rule(&mut parameter);
         if is_fused {
             self.compute(tape, start, w, [m, v]);
         }
@@ -176,7 +177,7 @@ impl Update<'_> {
         }
     }
 
-    fn rule(&self, t: &mut Tensor<'_>) {
+    fn rule(&self, t: &mut Updated<'_>) {
         let fused = t.tape.grain == Grain::Fused;
         match self.optimizer {
             Optimizer::Sgd(sgd) => self.sgd(t, sgd),
@@ -209,7 +210,7 @@ impl Update<'_> {
     }
 
     /// The gradient that the rule takes: shortened by clipping, with λw added.
-    fn gradient(&self, t: &mut Tensor<'_>, weight_decay: f64) -> Expr {
+    fn gradient(&self, t: &mut Updated<'_>, weight_decay: f64) -> Expr {
         let mut g = t.cell(t.g);
         if self.clip.is_none() && weight_decay == 0.0 {
             return g;
@@ -223,7 +224,7 @@ impl Update<'_> {
         t.step("g_", "", g)
     }
 
-    fn sgd(&self, t: &mut Tensor<'_>, sgd: &Sgd) {
+    fn sgd(&self, t: &mut Updated<'_>, sgd: &Sgd) {
         let g = self.gradient(t, sgd.weight_decay);
         let mut direction = g.clone();
         if sgd.momentum != 0.0 {
@@ -237,7 +238,7 @@ impl Update<'_> {
         t.step("", "_new", t.w() - self.rate() * direction);
     }
 
-    fn adam(&self, t: &mut Tensor<'_>, g: Expr, adam: &Adam, decoupled: Option<f64>, fused: bool) {
+    fn adam(&self, t: &mut Updated<'_>, g: Expr, adam: &Adam, decoupled: Option<f64>, fused: bool) {
         let (beta1, beta2) = (
             || Expr::Named("β₁", adam.beta1),
             || Expr::Named("β₂", adam.beta2),
@@ -267,7 +268,7 @@ impl Update<'_> {
         t.step("", "_new", w - step);
     }
 
-    fn rmsprop(&self, t: &mut Tensor<'_>, rmsprop: &RmsProp) {
+    fn rmsprop(&self, t: &mut Updated<'_>, rmsprop: &RmsProp) {
         let g = self.gradient(t, rmsprop.weight_decay);
         let alpha = || Expr::Named("α", rmsprop.alpha);
         let v = t.step(
@@ -284,7 +285,7 @@ impl Update<'_> {
         t.step("", "_new", t.w() - self.rate() * m);
     }
 
-    fn rprop(&self, t: &mut Tensor<'_>) {
+    fn rprop(&self, t: &mut Updated<'_>) {
         let g = self.gradient(t, 0.0);
         let size = match self.step.t {
             1 => self.rate(),
@@ -315,7 +316,7 @@ fn moments(optimizer: &Optimizer) -> (bool, bool) {
     }
 }
 
-fn rule(optimizer: &Optimizer) -> (&'static str, Source) {
+fn rule(optimizer: &Optimizer) -> (&'static str, SourceFunction) {
     match optimizer {
         Optimizer::Sgd(_) => (
             "sgd",

@@ -10,7 +10,7 @@ pub use numpy::script;
 pub use page::page;
 pub use text::text;
 
-use super::run::{Explanation, Step};
+use super::run::{ExplainedStep, Explanation};
 use crate::ops::loss::Loss;
 use crate::optim::Optimizer;
 
@@ -34,7 +34,7 @@ impl Explanation {
     }
 }
 
-impl Step {
+impl ExplainedStep {
     /// How well the step's numbers agree, a sentence each.
     pub fn agreement(&self) -> [String; 3] {
         let (worst, name) = self.from_differences();

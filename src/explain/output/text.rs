@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::explain::formula::{self, short};
-use crate::explain::run::{Explanation, Step};
+use crate::explain::run::{ExplainedStep, Explanation};
 use crate::explain::tape::{Grain, Node, Part};
 
 /// Rows and columns of a matrix beyond which it is cut.
@@ -18,7 +18,7 @@ pub fn text(explanation: &Explanation, grain: Grain) -> String {
     text
 }
 
-fn step_text(text: &mut String, step: &Step, grain: Grain) {
+fn step_text(text: &mut String, step: &ExplainedStep, grain: Grain) {
     let next = &step.next;
     let samples: Vec<String> = next.samples.iter().map(u32::to_string).collect();
     let _ = writeln!(

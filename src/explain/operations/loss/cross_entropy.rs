@@ -2,17 +2,18 @@
 
 use super::Objective;
 use crate::data::Labels;
-use crate::explain::expression::Comparison::Equal;
 use crate::explain::expression::Expr;
 use crate::explain::expression::Function::{Exp, Log, Square};
+use crate::explain::expression::Id;
 use crate::explain::expression::Index::{I, J, K, Zero};
+use crate::explain::expression::Relation::Equal;
 use crate::explain::expression::{choose, max, of, sum};
 use crate::explain::operations::{ONE, ROWS, SAMPLES, UNITS};
-use crate::explain::source::{Source, source};
-use crate::explain::tape::{Grain, Id, Part, Tape};
+use crate::explain::source::{SourceFunction, source};
+use crate::explain::tape::{Grain, Part, Tape};
 use crate::ops::loss::cross_entropy::CrossEntropy;
 
-const SOURCE: Source = source!("ops/loss/cross_entropy.rs", "fn loss_of_rows");
+const SOURCE: SourceFunction = source!("ops/loss/cross_entropy.rs", "fn loss_of_rows");
 
 /// Puts the loss of the outputs z on the tape, then their gradient, which it returns.
 pub(super) fn put(tape: &mut Tape, objective: &Objective<'_>, options: &CrossEntropy, z: Id) -> Id {

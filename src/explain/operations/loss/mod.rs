@@ -4,7 +4,8 @@ mod cross_entropy;
 mod values;
 
 use crate::data::Labels;
-use crate::explain::tape::{Grain, Id, Part, Tape};
+use crate::explain::expression::Id;
+use crate::explain::tape::{Grain, Part, Tape};
 use crate::ops::loss::{Loss, TargetKind, Targets};
 
 /// What the outputs are compared with, and how.

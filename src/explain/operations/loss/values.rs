@@ -2,14 +2,15 @@
 
 use super::Objective;
 use crate::data::Labels;
-use crate::explain::expression::Comparison::Greater;
 use crate::explain::expression::Expr;
 use crate::explain::expression::Function::{Abs, Exp, Log, Sigmoid, Sign, Square};
+use crate::explain::expression::Id;
 use crate::explain::expression::Index::{I, J, Zero};
+use crate::explain::expression::Relation::Greater;
 use crate::explain::expression::{choose, of, sum};
 use crate::explain::operations::{ONE, ROWS, SAMPLES, UNITS};
-use crate::explain::source::{Source, source};
-use crate::explain::tape::{Grain, Id, Part, Tape};
+use crate::explain::source::{SourceFunction, source};
+use crate::explain::tape::{Grain, Part, Tape};
 use crate::ops::loss::Loss;
 use crate::ops::loss::binary_cross_entropy::BinaryCrossEntropy;
 
@@ -216,7 +217,7 @@ fn slope(loss: &Loss, r: Expr) -> Expr {
     }
 }
 
-fn source(loss: &Loss) -> Source {
+fn source(loss: &Loss) -> SourceFunction {
     match loss {
         Loss::BinaryCrossEntropy(_) => {
             source!(

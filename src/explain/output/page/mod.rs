@@ -1,5 +1,5 @@
-//! The page: one HTML file with everything in it, without network. It can be read from top to bottom without script; the
-//! script adds the sum behind each cell, and shows one step and one grain at a time.
+//! The page: one HTML file with everything in it, without network. It can be read from top to bottom without script;
+//! the script adds the sum behind each cell, and shows one step and one grain at a time.
 
 mod operation;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::text::title;
 use crate::explain::formula;
-use crate::explain::run::{Explanation, MOST_CELLS, Step};
+use crate::explain::run::{ExplainedStep, Explanation, MOST_CELLS};
 use crate::explain::tape::{Grain, Part, Tape};
 use crate::text::escape::escape;
 
@@ -79,7 +79,7 @@ fn controls(body: &mut String, explanation: &Explanation) {
     *body += "<div class=\"stepper\"><button type=\"button\" data-operation=\"-1\" aria-label=\"Operation before\">◀</button><label>Operation <output id=\"operation-title\"></output><input type=\"range\" id=\"operation\" min=\"0\" max=\"0\" value=\"0\"/></label><button type=\"button\" data-operation=\"1\" aria-label=\"Operation after\">▶</button></div>\n</nav>\n";
 }
 
-fn step_section(body: &mut String, step: &Step) {
+fn step_section(body: &mut String, step: &ExplainedStep) {
     let next = &step.next;
     let samples: Vec<String> = next.samples.iter().map(u32::to_string).collect();
     let _ = write!(
@@ -101,7 +101,7 @@ fn step_section(body: &mut String, step: &Step) {
     *body += "</section>\n";
 }
 
-fn grain_section(body: &mut String, step: &Step, grain: Grain) {
+fn grain_section(body: &mut String, step: &ExplainedStep, grain: Grain) {
     let tape = step.tape(grain);
     let says = match grain {
         Grain::Atomic => {

@@ -4,12 +4,17 @@ use std::fmt::Write;
 
 use crate::explain::expression::Index;
 use crate::explain::formula::{self, number, short};
-use crate::explain::run::Step;
-use crate::explain::tape::{Node, Operation, Tape};
+use crate::explain::run::ExplainedStep;
+use crate::explain::tape::{Node, Tape, TapedOperation};
 use crate::text::escape::escape;
 
 /// One operation.
-pub(super) fn article(body: &mut String, step: &Step, tape: &Tape, operation: &Operation) {
+pub(super) fn article(
+    body: &mut String,
+    step: &ExplainedStep,
+    tape: &Tape,
+    operation: &TapedOperation,
+) {
     let title = escape(&operation.title);
     let _ = write!(
         body,
@@ -43,7 +48,7 @@ fn escape_lines(text: &str) -> String {
     lines.join("\n")
 }
 
-fn tensor(body: &mut String, step: &Step, tape: &Tape, id: usize) {
+fn tensor(body: &mut String, step: &ExplainedStep, tape: &Tape, id: usize) {
     let node = &tape.nodes[id];
     let [rows, columns] = node.shape;
     let _ = write!(
