@@ -7,10 +7,10 @@ use clap::Args;
 
 use super::output;
 use crate::data::normalize::Normalize;
-use crate::data::{self, Dataset, Task};
+use crate::data::{self, Dataset, Task, read_matrices};
 use crate::durable;
 use crate::error::{Error, Result};
-use crate::explain::{Explanation, Grain, explain, output as paper, sample_data};
+use crate::explain::{Explanation, Grain, Mark, Quiz, explain, output as paper, sample_data};
 use crate::model::tensors::TensorFile;
 use crate::settings::{Config, Settings, utf8_path};
 
@@ -30,7 +30,9 @@ Examples:
   chainrule explain --widths 4,3 --batch-norm --dropout 0.2 --optimizer adamw --batch-size 2
   chainrule explain --data iris.csv --label species --widths 4 --step 0,1,100
   chainrule explain --batch-size 2 --text
-  chainrule explain --numpy step.py && python3 step.py")]
+  chainrule explain --numpy step.py && python3 step.py
+  chainrule explain --quiz --blank dW2,db1
+  chainrule explain --quiz --answers dW2.csv")]
 pub struct ExplainArgs {
     /// Read settings from a TOML file, as train does
     #[arg(long, value_name = "FILE")]
@@ -68,6 +70,15 @@ pub struct ExplainArgs {
     /// One simple operation at a time, or as the engine computes; for --csv, --numpy and --text. The page has both
     #[arg(long, value_name = "GRAIN", value_enum, default_value_t = Grain::Atomic)]
     grain: Grain,
+    /// Leave numbers blank on the page, to be filled in, and say what is wrong with an answer
+    #[arg(long)]
+    quiz: bool,
+    /// The tensors to leave blank [default: dZ and the gradients of the last and the first weights]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "quiz")]
+    blank: Vec<String>,
+    /// Compare answers instead of writing the page: an NPZ file with arrays of these names, or dW2.csv, dW2.npy
+    #[arg(long, value_name = "FILES", value_delimiter = ',', requires = "quiz", conflicts_with_all = ["out", "csv", "numpy", "text"], value_parser = utf8_path())]
+    answers: Vec<PathBuf>,
     #[command(flatten)]
     settings: Settings,
 }
@@ -97,7 +108,64 @@ pub(super) fn run(args: &ExplainArgs) -> Result<()> {
         .map(TensorFile::read)
         .transpose()?;
     let explanation = explain(&config, data, init_from.as_ref(), &args.step)?;
-    write(args, &explanation)
+    let quiz = args
+        .quiz
+        .then(|| Quiz::new(&explanation, &names(args)?))
+        .transpose()?;
+    match &quiz {
+        Some(quiz) if !args.answers.is_empty() => mark(quiz, &args.answers),
+        quiz => write(args, &explanation, quiz.as_ref()),
+    }
+}
+
+/// The tensors to leave blank: those that are asked for, or those of the files with answers.
+fn names(args: &ExplainArgs) -> Result<Vec<String>> {
+    if !args.blank.is_empty() {
+        return Ok(args.blank.clone());
+    }
+    let mut names = Vec::new();
+    for file in &args.answers {
+        names.extend(read_matrices(file)?.into_iter().map(|matrix| matrix.name));
+    }
+    Ok(names)
+}
+
+/// Says of each answer whether it is right, and if not what may be wrong.
+fn mark(quiz: &Quiz, files: &[PathBuf]) -> Result<()> {
+    let mut wrong = 0;
+    for answer in files
+        .iter()
+        .map(|file| read_matrices(file))
+        .collect::<Result<Vec<_>>>()?
+        .concat()
+    {
+        let Some(blank) = quiz.find(&answer.name) else {
+            output::note(&format!("{}: not asked for", answer.name));
+            continue;
+        };
+        let [rows, columns] = answer.shape;
+        let verdict = blank.verdict(answer.shape, &answer.values);
+        wrong += usize::from(matches!(verdict, Mark::Wrong(_)));
+        let says = match verdict {
+            Mark::Right => "right".to_owned(),
+            Mark::RightToRounding => "right to rounding".to_owned(),
+            Mark::Wrong(mistakes) if mistakes.is_empty() => {
+                let [right_rows, right_columns] = blank.right().shape;
+                match answer.shape == blank.right().shape {
+                    true => "wrong, by no known mistake".to_owned(),
+                    false => format!(
+                        "wrong: expected {right_rows}×{right_columns}, found {rows}×{columns}"
+                    ),
+                }
+            }
+            Mark::Wrong(mistakes) => format!("wrong: {}", mistakes.join("; or ")),
+        };
+        output::print(&format!("{}: {says}\n", answer.name))?;
+    }
+    match wrong {
+        0 => Ok(()),
+        wrong => Err(Error::Check(format!("{wrong} of the answers are wrong"))),
+    }
 }
 
 fn dataset(args: &ExplainArgs, config: &Config) -> Result<Dataset> {
@@ -119,7 +187,7 @@ fn dataset(args: &ExplainArgs, config: &Config) -> Result<Dataset> {
     sample_data(config.task, args.inputs.into(), outputs.into(), config.seed)
 }
 
-fn write(args: &ExplainArgs, explanation: &Explanation) -> Result<()> {
+fn write(args: &ExplainArgs, explanation: &Explanation, quiz: Option<&Quiz>) -> Result<()> {
     let others = args.csv.is_some() || args.numpy.is_some() || args.text;
     let default = (!others).then(|| Path::new("explain"));
     if let Some(folder) = &args.csv {
@@ -135,8 +203,12 @@ fn write(args: &ExplainArgs, explanation: &Explanation) -> Result<()> {
         output::note(&format!("wrote {}", file.display()));
     }
     if let Some(folder) = args.out.as_deref().or(default) {
-        let file = folder.join("explain.html");
-        write_file(&file, &paper::page(explanation))?;
+        let file = folder.join(if quiz.is_some() {
+            "quiz.html"
+        } else {
+            "explain.html"
+        });
+        write_file(&file, &paper::page(explanation, quiz))?;
         output::note(&format!("wrote {}", file.display()));
     }
     if args.text {

@@ -14,6 +14,7 @@
 //! | `differences.rs` | central differences of the loss by every number |
 //! | `source.rs` | the functions of this program, shown from the source |
 //! | `formula/` | a formula as text, MathML, numpy and JSON |
+//! | `quiz.rs` | blanks, and what common mistakes make of them |
 //! | `output/` | the page, the text, CSV files and the numpy script |
 //!
 //! # Two grains
@@ -28,12 +29,14 @@ pub mod formula;
 mod network;
 mod operations;
 pub mod output;
+mod quiz;
 mod run;
 mod sample;
 mod source;
 mod symbol;
 pub mod tape;
 
+pub use quiz::{Blank, Candidate, Mark, Quiz};
 pub use run::{ExplainedStep, Explanation, MOST_CELLS, explain};
 pub use sample::sample_data;
 pub use source::SourceFunction;

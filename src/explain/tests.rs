@@ -5,7 +5,10 @@ use crate::data::Task;
 use crate::settings::{Config, Settings};
 
 /// A step of the run that these settings describe, on drawn data.
-fn explained(change: impl FnOnce(&mut Settings), steps: &[u64]) -> crate::Result<Explanation> {
+pub(super) fn explained(
+    change: impl FnOnce(&mut Settings),
+    steps: &[u64],
+) -> crate::Result<Explanation> {
     let mut settings = Settings::default();
     settings.model.widths = Some(vec![4, 3]);
     settings.train.batch_size = Some(5);
@@ -21,7 +24,7 @@ fn explained(change: impl FnOnce(&mut Settings), steps: &[u64]) -> crate::Result
 }
 
 /// Settings by their keys, as in a file.
-fn with(toml: &str) -> impl FnOnce(&mut Settings) {
+pub(super) fn with(toml: &str) -> impl FnOnce(&mut Settings) {
     let given: Settings = toml::from_str(toml).unwrap();
     move |settings| *settings = given.over(settings)
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::text::title;
 use crate::explain::formula;
+use crate::explain::quiz::{EXACT, Quiz, ROUNDED};
 use crate::explain::run::{ExplainedStep, Explanation, MOST_CELLS};
 use crate::explain::tape::{Grain, Part, Tape};
 use crate::text::escape::escape;
@@ -26,8 +27,8 @@ const WITH_SCRIPT: &str = "\
 Point at a cell, or move to it with Tab and the arrow keys: its sum is shown with numbers, and what it was made from is \
 marked.";
 
-/// The page of all steps.
-pub fn page(explanation: &Explanation) -> String {
+/// The page of all steps. With a quiz, its tensors are blank, and so is the update if it would give them away.
+pub fn page(explanation: &Explanation, quiz: Option<&Quiz>) -> String {
     let mut body = String::new();
     let description = escape(&explanation.describe());
     let _ = write!(
@@ -41,12 +42,13 @@ pub fn page(explanation: &Explanation) -> String {
     controls(&mut body, explanation);
     body += "<main>\n";
     for step in &explanation.steps {
-        step_section(&mut body, step);
+        step_section(&mut body, step, quiz);
     }
     body += "</main>\n<aside id=\"panel\" aria-live=\"polite\" aria-label=\"The cell\" hidden></aside>\n";
-    let data = data(explanation).to_string().replace("</", "<\\/");
+    let json = |value: Value| value.to_string().replace("</", "<\\/");
+    let (data, blanks) = (json(data(explanation)), json(blanks(quiz)));
     format!(
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"/><title>A training step, number by number</title><style>{STYLE}</style></head>\n<body>\n{body}<footer>chainrule {}</footer>\n<script type=\"application/json\" id=\"tape\">{data}</script>\n<script>{SCRIPT}</script>\n</body></html>\n",
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"/><title>A training step, number by number</title><style>{STYLE}</style></head>\n<body>\n{body}<footer>chainrule {}</footer>\n<script type=\"application/json\" id=\"tape\">{data}</script>\n<script type=\"application/json\" id=\"quiz\">{blanks}</script>\n<script>{SCRIPT}</script>\n</body></html>\n",
         env!("CARGO_PKG_VERSION")
     )
 }
@@ -79,7 +81,7 @@ fn controls(body: &mut String, explanation: &Explanation) {
     *body += "<div class=\"stepper\"><button type=\"button\" data-operation=\"-1\" aria-label=\"Operation before\">◀</button><label>Operation <output id=\"operation-title\"></output><input type=\"range\" id=\"operation\" min=\"0\" max=\"0\" value=\"0\"/></label><button type=\"button\" data-operation=\"1\" aria-label=\"Operation after\">▶</button></div>\n</nav>\n";
 }
 
-fn step_section(body: &mut String, step: &ExplainedStep) {
+fn step_section(body: &mut String, step: &ExplainedStep, quiz: Option<&Quiz>) {
     let next = &step.next;
     let samples: Vec<String> = next.samples.iter().map(u32::to_string).collect();
     let _ = write!(
@@ -96,12 +98,12 @@ fn step_section(body: &mut String, step: &ExplainedStep) {
     }
     *body += "</ul>\n";
     for grain in Grain::ALL {
-        grain_section(body, step, grain);
+        grain_section(body, step, grain, quiz);
     }
     *body += "</section>\n";
 }
 
-fn grain_section(body: &mut String, step: &ExplainedStep, grain: Grain) {
+fn grain_section(body: &mut String, step: &ExplainedStep, grain: Grain, quiz: Option<&Quiz>) {
     let tape = step.tape(grain);
     let says = match grain {
         Grain::Atomic => {
@@ -120,11 +122,14 @@ fn grain_section(body: &mut String, step: &ExplainedStep, grain: Grain) {
     );
     let mut part: Option<Part> = None;
     for operation in &tape.operations {
+        if operation.part == Part::Update && quiz.is_some_and(|quiz| !quiz.asks_for_update(step)) {
+            continue;
+        }
         if part != Some(operation.part) {
             part = Some(operation.part);
             let _ = writeln!(body, "<h4>{}</h4>", title(operation.part));
         }
-        operation::article(body, step, tape, operation);
+        operation::article(body, step, tape, operation, quiz);
     }
     *body += "</section>\n";
 }
@@ -144,4 +149,17 @@ fn data(explanation: &Explanation) -> Value {
         json!({"step": step.next.update, "atomic": atomic, "fused": fused})
     });
     Value::Array(steps.collect())
+}
+
+/// What the script needs to compare answers.
+fn blanks(quiz: Option<&Quiz>) -> Value {
+    let Some(quiz) = quiz else { return Value::Null };
+    let blanks = quiz.blanks.iter().map(|blank| {
+        let candidates = blank.candidates.iter().map(
+            |c| json!({"mistake": c.mistake, "shape": c.shape, "values": c.values, "size": c.size}),
+        );
+        (blank.name.clone(), Value::Array(candidates.collect()))
+    });
+    let blanks: serde_json::Map<String, Value> = blanks.collect();
+    json!({"exact": EXACT, "rounded": ROUNDED, "blanks": blanks})
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::explain::expression::Index;
 use crate::explain::formula::{self, number, short};
+use crate::explain::quiz::Quiz;
 use crate::explain::run::ExplainedStep;
 use crate::explain::tape::{Node, Tape, TapedOperation};
 use crate::text::escape::escape;
@@ -14,6 +15,7 @@ pub(super) fn article(
     step: &ExplainedStep,
     tape: &Tape,
     operation: &TapedOperation,
+    quiz: Option<&Quiz>,
 ) {
     let title = escape(&operation.title);
     let _ = write!(
@@ -29,7 +31,10 @@ pub(super) fn article(
         );
     }
     for id in operation.nodes.clone() {
-        tensor(body, step, tape, id);
+        match quiz.is_some_and(|quiz| quiz.find(&tape.nodes[id].name).is_some()) {
+            true => blank(body, tape, id),
+            false => tensor(body, step, tape, id),
+        }
     }
     if let Some(source) = &operation.source {
         let _ = writeln!(
@@ -82,6 +87,33 @@ fn tensor(body: &mut String, step: &ExplainedStep, tape: &Tape, id: usize) {
         checked(body, node, differences);
     }
     *body += "</figure>\n";
+}
+
+/// A tensor to be filled in: its formula is folded away.
+fn blank(body: &mut String, tape: &Tape, id: usize) {
+    let node = &tape.nodes[id];
+    let (name, [rows, columns]) = (&node.name, node.shape);
+    let _ = write!(
+        body,
+        "<figure class=\"tensor blank\" data-node=\"{id}\" data-blank=\"{name}\"><figcaption><code class=\"name\">{name}</code> {} = ? <span class=\"shape\">{}</span></figcaption>\n<div class=\"scroll\"><table aria-label=\"{name}, to be filled in\"><tbody>",
+        formula::mathml::name(name),
+        shape(node)
+    );
+    for row in 0..rows {
+        *body += "<tr>";
+        for column in 0..columns {
+            let _ = write!(
+                body,
+                "<td><input type=\"text\" inputmode=\"decimal\" size=\"8\" autocomplete=\"off\" aria-label=\"{name}, row {row}, column {column}\"/></td>"
+            );
+        }
+        *body += "</tr>";
+    }
+    let _ = write!(
+        body,
+        "</tbody></table></div>\n<p class=\"scripted\" hidden><button type=\"button\" class=\"check\">Check {name}</button></p><div class=\"verdict\" role=\"status\"></div>\n<details><summary>The formula</summary><p>{}</p></details></figure>\n",
+        formula::mathml::formula(tape, node)
+    );
 }
 
 /// "2×4, samples × units"

@@ -8,8 +8,14 @@
   let shownStep = 0, grain = "atomic", operation = 0;
 
   // ---- Numbers -----------------------------------------------------------------------------------------------------
-  const exact = (td) => Number(td.dataset.v ?? td.textContent);
+  // What the learner has not filled in yet is no number.
+  const typed = (input) => (input.value.trim() === "" ? NaN : Number(input.value.trim().replace(",", ".")));
+  const exact = (td) => {
+    const input = td.querySelector("input");
+    return input ? typed(input) : Number(td.dataset.v ?? td.textContent);
+  };
   const short = (x) => {
+    if (Number.isNaN(x)) return "?";
     if (!Number.isFinite(x) || Number.isInteger(x) && Math.abs(x) < 1e10) return String(x);
     const size = Math.abs(x);
     return size >= 1e-3 && size < 1e5 ? String(Number(x.toPrecision(5))) : x.toExponential(3);
@@ -148,6 +154,7 @@
     return figure;
   };
   const explain = (td) => {
+    if (td.closest("[data-blank]")) return;
     const id = Number(td.closest("[data-node]").dataset.node);
     const node = nodes()[id], [row, column] = position(td);
     clear();
@@ -185,7 +192,7 @@
   };
 
   // ---- Cells: pointer and keyboard ---------------------------------------------------------------------------------
-  for (const each of document.querySelectorAll("main table")) {
+  for (const each of document.querySelectorAll("figure:not([data-blank]) table")) {
     for (const td of each.querySelectorAll("td")) td.tabIndex = -1;
     each.rows[0].cells[0].tabIndex = 0;
   }
@@ -204,7 +211,7 @@
   const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
   main.addEventListener("keydown", (event) => {
     const td = cellOf(event), move = MOVES[event.key];
-    if (!td || !move) return;
+    if (!td || !move || td.closest("[data-blank]")) return;
     const [row, column] = position(td);
     const next = td.closest("table").rows[row + move[0]]?.cells[column + move[1]];
     if (!next) return;
@@ -218,6 +225,33 @@
     clear();
     panel.hidden = true;
   });
+
+  // ---- Quiz --------------------------------------------------------------------------------------------------------
+  const quiz = JSON.parse(document.getElementById("quiz").textContent);
+  // The largest difference of an answer from a candidate of the same shape, relative to the candidate's size.
+  const distance = (candidate, answer) => {
+    const apart = Math.max(...candidate.values.map((x, at) => Math.abs(x - answer[at])));
+    return apart === 0 ? 0 : apart / candidate.size;
+  };
+  const verdict = (name, shape, answer) => {
+    const missing = answer.filter((x) => !Number.isFinite(x)).length;
+    if (missing > 0) return `${missing} of ${answer.length} cells hold no number yet.`;
+    const [right, ...wrong] = quiz.blanks[name];
+    const away = distance(right, answer);
+    if (away <= quiz.exact) return "Right.";
+    if (away <= quiz.rounded) return "Right to rounding.";
+    const same = wrong.filter((c) => c.shape.join() === shape.join());
+    const mistakes = same.filter((c) => distance(c, answer) <= quiz.rounded).map((c) => c.mistake);
+    return mistakes.length ? `Not yet: ${[...new Set(mistakes)].join("; or ")}.` : "Not yet, by no known mistake.";
+  };
+  for (const figure of document.querySelectorAll("[data-blank]")) {
+    const name = figure.dataset.blank;
+    figure.querySelector(".check").addEventListener("click", () => {
+      const rows = [...figure.querySelector("table").rows];
+      const answer = [...figure.querySelectorAll("input")].map(typed);
+      figure.querySelector(".verdict").textContent = verdict(name, [rows.length, rows[0].cells.length], answer);
+    });
+  }
 
   // ---- Steps, grains, operations -----------------------------------------------------------------------------------
   const operations = () => [
