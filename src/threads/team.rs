@@ -440,6 +440,24 @@ mod tests {
         }
     }
 
+    /// What follows a barrier may rely on what every member did before it.
+    #[test]
+    fn no_member_passes_a_barrier_that_another_one_never_reaches() {
+        for size in SIZES.into_iter().filter(|&size| size > 1) {
+            let team = Team::new(size).unwrap();
+            let passed = AtomicUsize::new(0);
+            let run = || {
+                team.run(|member| {
+                    assert_ne!(member.index(), size - 1, "the last one");
+                    member.barrier();
+                    passed.fetch_add(1, Relaxed);
+                });
+            };
+            catch_unwind(AssertUnwindSafe(run)).unwrap_err();
+            assert_eq!(passed.into_inner(), 0, "{size}");
+        }
+    }
+
     #[test]
     fn callers_from_several_threads_take_turns() {
         let team = Team::new(2).unwrap();
