@@ -6,13 +6,14 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::output;
+use crate::backend::select::{Device, Precision};
 use crate::data::normalize::Normalize;
 use crate::data::{self, Dataset, Task, read_matrices};
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::explain::{Explanation, Grain, Mark, Quiz, explain, output as paper, sample_data};
 use crate::model::tensors::TensorFile;
-use crate::settings::{Config, Settings, utf8_path};
+use crate::settings::{Config, Settings, setting_error, utf8_path};
 
 /// Hidden layers and rows where no setting says how many: so few that all numbers fit on a page.
 const WIDTHS: [usize; 1] = [4];
@@ -101,6 +102,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<()> {
         settings.data.normalize.get_or_insert(Normalize::Auto);
     }
     let config = Config::new(&settings)?;
+    check_computed_here(&config)?;
     let data = Arc::new(dataset(args, &config)?);
     let init_from = args
         .init_from
@@ -166,6 +168,19 @@ fn mark(quiz: &Quiz, files: &[PathBuf]) -> Result<()> {
         0 => Ok(()),
         wrong => Err(Error::Check(format!("{wrong} of the answers are wrong"))),
     }
+}
+
+/// A step is computed in f64 on the processor. f32 is the default of train, and no wish.
+fn check_computed_here(config: &Config) -> Result<()> {
+    if config.device != Device::Cpu {
+        let message = "explain computes on the cpu, where all numbers can be looked at";
+        return Err(setting_error("train.device", message));
+    }
+    if config.precision == Precision::Bf16 {
+        let message = "explain computes in f64, found bf16";
+        return Err(setting_error("train.precision", message));
+    }
+    Ok(())
 }
 
 fn dataset(args: &ExplainArgs, config: &Config) -> Result<Dataset> {

@@ -5,6 +5,7 @@ mod bad_input;
 mod bench;
 mod completions;
 mod eval;
+mod explain;
 mod file_forms;
 mod folds;
 mod foreign_journals;
