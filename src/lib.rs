@@ -8,6 +8,7 @@
 //! | the mathematics, one operation at a time | [`ops`] |
 //! | how the chain rule joins them into a network | [`nn::Mlp`], [`backend::Plain`] |
 //! | how a gradient is checked | [`nn::gradcheck`] |
+//! | a step with all its numbers | `explain` (feature `cli`) |
 //! | how weights change | [`optim`] |
 //! | the same network on a GPU | `kernels/`, `backend::cuda` (feature `cuda`) |
 //! | a whole run, from data to checkpoint | [`train`] |
@@ -19,7 +20,7 @@
 //!
 //! | feature | holds |
 //! |---|---|
-//! | `cli` (default) | the program and what only it needs: `cli`, `search`, `report`, `bench`; and the readers below |
+//! | `cli` (default) | the program and what only it needs: `cli`, `explain`, `search`, `report`, `bench`; and the readers below |
 //! | `gzip`, `png`, `zip` | readers of packed files, of PNG images and of NPZ files |
 //! | `cuda` | the CUDA backend |
 //!

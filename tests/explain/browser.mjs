@@ -89,7 +89,8 @@ async function sums(page, name) {
   const wrong = await page.evaluate(() => {
     const wrong = [];
     let count = 0;
-    for (const td of document.querySelectorAll("section.step:not([hidden]) section.grain:not([hidden]) td")) {
+    const cells = "section.step:not([hidden]) section.grain:not([hidden]) figure:not([data-blank]) td";
+    for (const td of document.querySelectorAll(cells)) {
       td.focus();
       const line = document.querySelector("#panel .sum").textContent;
       count += 1;
@@ -99,6 +100,31 @@ async function sums(page, name) {
   });
   for (const line of wrong.wrong) problems.push(`${name}: sum: ${line}`);
   console.log(`${name}: ${wrong.count} cells show their sums`);
+}
+
+// Every candidate of a quiz is typed in, and its mistake must be among those that are named.
+async function quiz(page, name) {
+  const found = await page.evaluate(() => {
+    const quiz = JSON.parse(document.getElementById("quiz").textContent);
+    if (!quiz) return { wrong: [], count: 0 };
+    const wrong = [];
+    let count = 0;
+    for (const figure of document.querySelectorAll("section.grain:not([hidden]) [data-blank]")) {
+      const inputs = [...figure.querySelectorAll("input")], table = figure.querySelector("table");
+      const shape = [table.rows.length, table.rows[0].cells.length].join();
+      for (const { mistake, shape: its, values } of quiz.blanks[figure.dataset.blank]) {
+        if (its.join() !== shape) continue;
+        inputs.forEach((input, at) => { input.value = values[at].toPrecision(4); });
+        figure.querySelector(".check").click();
+        const verdict = figure.querySelector(".verdict").textContent;
+        if (!verdict.includes(mistake ?? "Right")) wrong.push(`${mistake}: ${verdict}`);
+        count += 1;
+      }
+    }
+    return { wrong, count };
+  });
+  for (const line of found.wrong) problems.push(`${name}: quiz: ${line}`);
+  if (found.count > 0) console.log(`${name}: ${found.count} answers of the quiz were marked`);
 }
 
 async function accessible(page, name) {
@@ -120,6 +146,7 @@ for (const width of WIDTHS) {
       if (script) {
         await accessible(page, name);
         await byKeyboard(page, name);
+        if (width === 1440 && scheme === "light") await quiz(page, name);
         if (width === 1440 && scheme === "light") await sums(page, name);
         const cell = await page.$$("section.step:not([hidden]) section.grain:not([hidden]) td");
         await cell[Math.floor(cell.length / 2)].focus();

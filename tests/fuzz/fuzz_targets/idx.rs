@@ -1,3 +1,5 @@
+//! Fuzzes `chainrule_fuzz::idx`.
+
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

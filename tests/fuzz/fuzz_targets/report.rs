@@ -1,3 +1,5 @@
+//! Fuzzes `chainrule_fuzz::report`.
+
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
