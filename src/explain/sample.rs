@@ -28,7 +28,7 @@ pub fn sample_data(task: Task, inputs: usize, outputs: usize, seed: u64) -> Resu
         let x = Array2::from_shape_fn((SAMPLES, inputs), |(i, k)| {
             round(centres[(i % outputs, k)], 0.5)
         });
-        return Dataset::from_arrays(x.view(), &labels);
+        return Dataset::from_arrays(x.view(), &labels).map(named);
     }
     let weights = Array2::from_shape_fn((inputs, outputs), |_| round(0.0, 1.0));
     let x = Array2::from_shape_fn((SAMPLES, inputs), |_| round(0.0, 1.0));
@@ -37,5 +37,12 @@ pub fn sample_data(task: Task, inputs: usize, outputs: usize, seed: u64) -> Resu
         Task::Multilabel => y.mapv(|y| f64::from(u8::from(y > 0.0))),
         _ => y,
     };
-    Dataset::from_values(x.view(), y.view(), task)
+    Dataset::from_values(x.view(), y.view(), task).map(named)
+}
+
+fn named(data: Dataset) -> Dataset {
+    Dataset {
+        name: format!("{SAMPLES} drawn samples"),
+        ..data
+    }
 }

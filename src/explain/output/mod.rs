@@ -43,10 +43,12 @@ impl ExplainedStep {
                 "The two grains differ by at most {:.1e}, relative to a tensor's largest number.",
                 self.between_grains
             ),
-            format!(
-                "The new parameters of the fused grain differ from those of training itself by at most {:.1e}.",
-                self.from_training
-            ),
+            match self.from_training {
+                0.0 => "The new parameters of the fused grain are those of training itself, bit for bit.".to_owned(),
+                apart => format!(
+                    "The new parameters of the fused grain differ from those of training itself by at most {apart:.1e}."
+                ),
+            },
             match name {
                 "" => "No gradient differs from its central difference.".to_owned(),
                 name => format!(
