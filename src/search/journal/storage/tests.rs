@@ -45,6 +45,23 @@ fn optuna_s_file_gives_the_state_that_optuna_reads() {
     );
 }
 
+/// Another program may have recorded a value that is no number, as the first one too.
+#[test]
+fn what_is_no_number_is_not_the_best() {
+    let (storage, _) = replay(
+        r#"{"op_code":0,"worker_id":"w","study_name":"s","directions":[2]}
+{"op_code":4,"worker_id":"w","study_id":0,"datetime_start":null,"state":0}
+{"op_code":4,"worker_id":"w","study_id":0,"datetime_start":null,"state":0}
+{"op_code":6,"worker_id":"w","trial_id":0,"state":1,"values":[NaN],"datetime_complete":"x"}
+{"op_code":6,"worker_id":"w","trial_id":1,"state":1,"values":[0.5],"datetime_complete":"x"}
+"#,
+    );
+    let study = storage.study("s").unwrap();
+    let values: Vec<_> = storage.trials(study).map(Trial::value).collect();
+    assert!(values[0].unwrap().is_nan());
+    assert_eq!(storage.best(study).unwrap().number, 1);
+}
+
 /// Lines are written as they were read. Optuna's own lines differ only in the spaces inside of a distribution
 /// and in `64.0`.
 #[test]
