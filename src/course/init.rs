@@ -153,8 +153,8 @@
 //!
 //! # Exercise
 //!
-//! Compute dH1 with Kaiming's weights, and once more with the default. How much smaller should it be? Then let the
-//! gradients of a deep network be checked:
+//! Compute dH1 with Kaiming's weights, and once more with the default. How much smaller should it be on average? Then
+//! let the gradients of a deep network be checked:
 //!
 //! ```text
 //! chainrule explain --widths 4,3 --batch-norm false --init kaiming_normal --batch-size 2 --quiz --blank dH1

@@ -28,7 +28,8 @@
 //! * By hand: an example that computes the formulas on numbers, and compares with this crate's functions. It is a
 //!   test. Gradients are also compared with central differences, which chapter 3 explains. The functions `differences`,
 //!   `dot` and `assert_close` are in `src/course/check.rs`.
-//! * An exercise with its command. The program marks it, or measures what was to be predicted.
+//! * An exercise with its command. `explain --quiz` writes a page, `explain/quiz.html`, with blanks for the answers,
+//!   and says which are right. Where there is nothing to fill in, another command measures what was to be predicted.
 //! * Sources.
 //!
 //! # Notation

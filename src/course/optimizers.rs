@@ -135,11 +135,11 @@
 //!
 //! # Exercise
 //!
-//! Compute the gradients dW2 and db2. Then take the first step of AdamW with a pencil: each weight is shrunk by
+//! Compute the gradient dW2, and from it the weights after the first step of AdamW, `W2_new`: each weight is shrunk by
 //! 1 − ηλ, and moved by η against the sign of its gradient.
 //!
 //! ```text
-//! chainrule explain --widths 4,3 --batch-norm false --optimizer adamw --batch-size 2 --quiz --blank dW2,db2
+//! chainrule explain --widths 4,3 --batch-norm false --optimizer adamw --batch-size 2 --quiz --blank dW2,W2_new
 //! ```
 //!
 //! # Sources
