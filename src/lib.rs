@@ -34,7 +34,7 @@
 //! ```text
 //! course
 //! cli
-//! report bench
+//! report bench explain
 //! search
 //! train
 //! model
@@ -148,6 +148,8 @@ pub mod course;
 pub mod data;
 pub(crate) mod durable;
 pub mod error;
+#[cfg(feature = "cli")]
+pub mod explain;
 pub mod gemm;
 pub(crate) mod input;
 pub(crate) mod lock;

@@ -184,7 +184,7 @@ impl Block {
     }
 
     /// The dropout mask of this step; `None` without dropout and in evaluation.
-    pub(super) fn mask(&self, mode: Mode) -> Option<Mask> {
+    pub(crate) fn mask(&self, mode: Mode) -> Option<Mask> {
         let p = self.hidden().map_or(0.0, |hidden| hidden.dropout);
         match mode {
             Mode::Train { seed, step } if p > 0.0 => Some(Mask {

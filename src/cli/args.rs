@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use super::{
-    analyze, bench, completions, data, eval, gradcheck, predict, report, runs, search, study,
-    sweep, train, verify,
+    analyze, bench, completions, data, eval, explain, gradcheck, predict, report, runs, search,
+    study, sweep, train, verify,
 };
 
 /// Train multilayer perceptrons, fast on a CPU, with backpropagation written by hand and every gradient checked.
@@ -42,6 +42,8 @@ pub enum Command {
     Runs(runs::RunsArgs),
     /// Train a run again, and say whether every weight has the same bits
     Verify(verify::VerifyArgs),
+    /// Show every number of a training step, with the sum that made it
+    Explain(Box<explain::ExplainArgs>),
     /// Check every gradient of a network against central differences
     Gradcheck(Box<gradcheck::GradcheckArgs>),
     /// Measure this machine's peak, and the share of it that matrix products and training steps reach

@@ -8,6 +8,7 @@ mod completions;
 mod data;
 mod eval;
 mod evaluated;
+mod explain;
 mod final_model;
 mod folds;
 mod gradcheck;
@@ -71,6 +72,7 @@ fn run(command: Command) -> Result<()> {
         Command::Runs(args) => runs::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Data { command } => data::run(command),
+        Command::Explain(args) => explain::run(&args),
         Command::Gradcheck(args) => gradcheck::run(*args),
         Command::Bench(args) => bench::run(&args),
         Command::Completions(args) => completions::run(&args),

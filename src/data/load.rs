@@ -34,7 +34,7 @@ pub enum FileKind {
     Png,
 }
 
-fn kind_of(head: &[u8]) -> FileKind {
+pub(super) fn kind_of(head: &[u8]) -> FileKind {
     if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
         FileKind::Npz
     } else if head.starts_with(npy::MAGIC) {

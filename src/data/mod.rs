@@ -34,6 +34,8 @@ mod labels;
 mod left_out;
 mod load;
 mod locate;
+#[cfg(feature = "cli")]
+mod matrices;
 mod memory;
 pub mod normalize;
 mod npy;
@@ -64,6 +66,8 @@ pub use describe::{DatasetDescription, PartDescription, TargetDescription};
 pub use labels::Labels;
 pub use load::{FileKind, read_input};
 pub use locate::{VARIABLE, locate};
+#[cfg(feature = "cli")]
+pub use matrices::{NamedMatrix, read_matrices};
 pub use normalize::{Normalize, Normalizer};
 pub use options::{LoadOptions, TableOptions};
 #[cfg(feature = "cli")]

@@ -145,6 +145,37 @@ impl<'a> NpyArray<'a> {
         Ok(values)
     }
 
+    /// Reads numbers of any shape of at most two dimensions: one number is a matrix too, and a list is one row.
+    pub(super) fn read_matrix(mut self) -> Result<([usize; 2], Vec<f64>)> {
+        let header = self.read_header()?;
+        let shape = match header.shape[..] {
+            [] => [1, 1],
+            [columns] => [1, columns],
+            [rows, columns] => [rows, columns],
+            _ => {
+                let found = format!("{:?}", header.shape);
+                return Err(self.wrong("shape", "at most two dimensions", found));
+            }
+        };
+        let matrix = NpyHeader {
+            shape: shape.to_vec(),
+            ..header
+        };
+        let count = self.checked_count(&matrix)?;
+        let Some(number) = number_reader(&matrix) else {
+            let found = matrix.dtype_name();
+            return Err(self.wrong("dtype", "numbers", found));
+        };
+        let values = self.read_sized(count, matrix.size, number)?;
+        self.expect_end()?;
+        let [rows, columns] = shape;
+        let in_rows = (0..rows).flat_map(|r| (0..columns).map(move |c| (r, c)));
+        Ok(match matrix.fortran_order {
+            true => (shape, in_rows.map(|(r, c)| values[c * rows + r]).collect()),
+            false => (shape, values),
+        })
+    }
+
     /// Reads what the header of samples says of their size.
     pub(super) fn read_size(mut self) -> Result<NpySize> {
         let header = self.read_header()?;

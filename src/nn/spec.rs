@@ -195,9 +195,7 @@ impl NetworkSpec {
         if self.batch_norm {
             text += ", batch norm";
         }
-        if let Ok(serde_json::Value::String(name)) = serde_json::to_value(self.activation) {
-            text += &format!(", {name}");
-        }
+        text += &format!(", {}", self.activation.name());
         if self.dropout > 0.0 {
             text += &format!(", dropout {}", self.dropout);
         }

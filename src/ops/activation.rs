@@ -60,6 +60,20 @@ impl Activation {
         Activation::Identity,
     ];
 
+    /// Its name in settings and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Activation::Relu => "relu",
+            Activation::LeakyRelu => "leaky_relu",
+            Activation::Sigmoid => "sigmoid",
+            Activation::Tanh => "tanh",
+            Activation::Gelu => "gelu",
+            Activation::Silu => "silu",
+            Activation::Elu => "elu",
+            Activation::Identity => "identity",
+        }
+    }
+
     /// Whether the derivative jumps at 0, where central differences measure nothing useful.
     pub fn has_kink(self) -> bool {
         matches!(self, Activation::Relu | Activation::LeakyRelu)

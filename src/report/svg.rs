@@ -1,6 +1,7 @@
 //! What all pictures share: the frame, the colours, and escaped text. Colours follow the reader's light or dark scheme,
 //! also where the picture is a file of its own.
 
+pub(super) use crate::text::escape::escape;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::text::printable::printable;
@@ -23,23 +24,6 @@ pub(super) fn svg(title: &str, (width, height): (f64, f64), body: &str) -> Strin
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"chart\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{title}\"><title>{title}</title><style>{STYLE}</style>\n{body}</svg>\n"
     )
-}
-
-/// Text that stays text in HTML and SVG. Control characters, most of which XML cannot hold, are escaped as on a
-/// terminal.
-pub(super) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in printable(text).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            _ => out.push(c),
-        }
-    }
-    out
 }
 
 /// Text for which there is only so much room, cut at the end. A wide character takes the room of two.

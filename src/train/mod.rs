@@ -30,5 +30,5 @@ pub use record::{EpochRecord, Summary};
 pub use run::{Folder, Outcome, RunOptions, run, run_with};
 pub use run_dir::{RunDir, differences};
 pub use run_writer::RunWriter;
-pub use trainer::{EpochEnd, Partial, Progress, Trainer, Weights};
+pub use trainer::{EpochEnd, NextStep, Partial, Progress, Trainer, Weights};
 pub use verify::{Difference, MetricDifference, Verification, config_to_verify, verify};

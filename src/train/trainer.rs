@@ -1,5 +1,7 @@
 //! One run's state, and one epoch of the loop.
 
+mod next_step;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -25,6 +27,8 @@ use crate::ops::loss::BatchLoss;
 use crate::optim::{By, Plateau};
 use crate::real::Real;
 use crate::settings::{Config, setting_error};
+
+pub use next_step::NextStep;
 
 /// Where a run stands: all that resuming needs besides the numbers in the network.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -386,16 +390,10 @@ impl<B: Backend> Trainer<B> {
         let lr = self.rate();
         let c = &self.config;
         let ahead = self.in_flight.len();
-        let first = (self.progress.partial.batches + ahead) * c.batch_size;
-        let batch = first..self.training.len().min(first + c.batch_size);
-        let augmentation = (!c.augment.is_none()).then_some(Augmentation {
-            augment: &c.augment,
-            image: self.data.data().image,
-            seed: c.seed,
-            epoch: self.progress.epoch,
-        });
+        let batch = self.next_batch();
         let samples = batch.len();
         let targets = self.training.targets(batch.clone())?;
+        let augmentation = augmentation(c, &self.data, self.progress.epoch);
         let x = self.feed.batch(
             self.mlp.backend(),
             self.data.train(),
@@ -519,6 +517,16 @@ impl<B: Backend> Trainer<B> {
         self.best = Some(best);
         Ok(Some(evaluation))
     }
+}
+
+/// How an epoch changes its images, if it does.
+fn augmentation<'a>(config: &'a Config, data: &Fitted, epoch: u32) -> Option<Augmentation<'a>> {
+    (!config.augment.is_none()).then_some(Augmentation {
+        augment: &config.augment,
+        image: data.data().image,
+        seed: config.seed,
+        epoch,
+    })
 }
 
 /// Whether a network with these weights can compute anything: what is infinite or NaN stays so.

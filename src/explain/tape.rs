@@ -1,0 +1,290 @@
+//! The tape: all tensors of one step in the order in which they are computed, each with the formula of its cells.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::expression::{Cells, Cursor, Expr, Id, Index};
+use super::source::SourceFunction;
+
+/// How finely a step is taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Grain {
+    /// One simple operation at a time: an exponential, a mean, a product.
+    Atomic,
+    /// As the engine computes: softmax and cross-entropy, or a whole batch norm, as one operation with one derivative.
+    Fused,
+}
+
+impl Grain {
+    /// Both.
+    pub const ALL: [Grain; 2] = [Grain::Atomic, Grain::Fused];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Grain::Atomic => "atomic",
+            Grain::Fused => "fused",
+        }
+    }
+}
+
+/// Where a step stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// What the step starts with.
+    Given,
+    /// From the batch to the outputs.
+    Forward,
+    /// From the outputs to one number.
+    Loss,
+    /// From the loss back to every parameter.
+    Backward,
+    /// From gradients to new parameters.
+    Update,
+}
+
+/// One tensor, a matrix. A vector is a matrix with one row or column, a number one with both.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Its name: `dW2` is the gradient of `W2`, `W2_new` is W2 after the update.
+    pub name: String,
+    /// Rows and columns.
+    pub shape: [usize; 2],
+    /// What its rows and columns are.
+    pub axes: [Index; 2],
+    /// Row-major.
+    pub values: Vec<f64>,
+    /// The formula of its cells; `None` for what the step starts with.
+    pub expr: Option<Expr>,
+    /// Something to be known about each cell, if there is.
+    pub notes: Vec<String>,
+}
+
+/// Tensors that belong together: one operation, forward or backward.
+#[derive(Clone, Debug)]
+pub struct TapedOperation {
+    /// Where it stands.
+    pub part: Part,
+    /// As "Linear 1".
+    pub title: String,
+    /// What it does, in a sentence or two.
+    pub says: String,
+    /// What of it is kept for the backward, and why.
+    pub keeps: String,
+    /// The function of this program that computes it.
+    pub source: Option<SourceFunction>,
+    /// Its tensors.
+    pub nodes: Range<usize>,
+}
+
+impl Cells for &[Node] {
+    fn cell(&self, id: Id, row: usize, column: usize) -> f64 {
+        let node = &self[id.0];
+        node.values[row * node.shape[1] + column]
+    }
+}
+
+/// All tensors and operations of one step in one grain.
+#[derive(Clone, Debug)]
+pub struct Tape {
+    /// How finely the step is taken apart.
+    pub grain: Grain,
+    /// Tensors: each formula reads those before it.
+    pub nodes: Vec<Node>,
+    /// Operations, one after the other.
+    pub operations: Vec<TapedOperation>,
+    by_name: BTreeMap<String, usize>,
+}
+
+impl Tape {
+    pub(super) fn new(grain: Grain) -> Self {
+        Tape {
+            grain,
+            nodes: Vec::new(),
+            operations: Vec::new(),
+            by_name: BTreeMap::new(),
+        }
+    }
+
+    /// Begins an operation, to which the tensors that follow belong.
+    pub(super) fn begin(&mut self, part: Part, title: impl Into<String>, says: impl Into<String>) {
+        let end = self.nodes.len();
+        self.operations.push(TapedOperation {
+            part,
+            title: title.into(),
+            says: says.into(),
+            keeps: String::new(),
+            source: None,
+            nodes: end..end,
+        });
+    }
+
+    fn operation(&mut self) -> &mut TapedOperation {
+        self.operations.last_mut().expect("an operation has begun")
+    }
+
+    /// Says what of the operation is kept, and why.
+    pub(super) fn keeps(&mut self, keeps: impl Into<String>) {
+        self.operation().keeps = keeps.into();
+    }
+
+    /// Says which function of this program computes the operation.
+    pub(super) fn source(&mut self, source: SourceFunction) {
+        self.operation().source = Some(source);
+    }
+
+    fn push(&mut self, node: Node) -> Id {
+        assert_eq!(
+            node.values.len(),
+            node.shape[0] * node.shape[1],
+            "{}",
+            node.name
+        );
+        let id = self.nodes.len();
+        let twice = self.by_name.insert(node.name.clone(), id);
+        assert!(twice.is_none(), "{} is on the tape already", node.name);
+        self.nodes.push(node);
+        self.operation().nodes.end = id + 1;
+        Id(id)
+    }
+
+    /// A tensor that the step starts with.
+    pub(super) fn given(
+        &mut self,
+        name: impl Into<String>,
+        axes: [Index; 2],
+        shape: [usize; 2],
+        values: Vec<f64>,
+    ) -> Id {
+        self.push(Node {
+            name: name.into(),
+            shape,
+            axes,
+            values,
+            expr: None,
+            notes: Vec::new(),
+        })
+    }
+
+    /// A tensor whose cells have a formula, by which they are computed.
+    pub(super) fn put(
+        &mut self,
+        name: impl Into<String>,
+        axes: [Index; 2],
+        shape: [usize; 2],
+        expr: Expr,
+    ) -> Id {
+        let values = evaluate(&self.nodes, axes, shape, &expr).0;
+        self.put_computed(name, axes, shape, expr, values)
+    }
+
+    /// A tensor whose cells have a formula, but were computed by the engine.
+    pub(super) fn put_computed(
+        &mut self,
+        name: impl Into<String>,
+        axes: [Index; 2],
+        shape: [usize; 2],
+        expr: Expr,
+        values: Vec<f64>,
+    ) -> Id {
+        self.push(Node {
+            name: name.into(),
+            shape,
+            axes,
+            values,
+            expr: Some(expr),
+            notes: Vec::new(),
+        })
+    }
+
+    /// Something to be known about each cell of a tensor.
+    pub(super) fn note(&mut self, id: Id, notes: Vec<String>) {
+        self.nodes[id.0].notes = notes;
+    }
+
+    /// The tensor of this name.
+    pub fn find(&self, name: &str) -> Option<&Node> {
+        self.id(name).map(|id| self.node(id))
+    }
+
+    /// The place of the tensor of this name.
+    pub fn id(&self, name: &str) -> Option<Id> {
+        self.by_name.get(name).copied().map(Id)
+    }
+
+    /// A tensor.
+    pub fn node(&self, id: Id) -> &Node {
+        &self.nodes[id.0]
+    }
+
+    /// Rows and columns of a tensor.
+    pub(super) fn shape(&self, id: Id) -> [usize; 2] {
+        self.nodes[id.0].shape
+    }
+
+    /// How many numbers it has.
+    pub fn cells(&self) -> usize {
+        self.nodes.iter().map(|node| node.values.len()).sum()
+    }
+
+    /// Which part of the step a tensor belongs to.
+    pub fn part(&self, id: Id) -> Part {
+        let holder = self.operations.iter().find(|o| o.nodes.contains(&id.0));
+        holder.map_or(Part::Given, |operation| operation.part)
+    }
+
+    /// How large the terms of a tensor's formula are, at most: rounding errors are a small part of this.
+    pub fn scale(&self, node: &Node) -> f64 {
+        let Some(expr) = &node.expr else { return 0.0 };
+        let nodes = &self.nodes[..];
+        let mut place = Cursor::new(&nodes);
+        let mut largest = 0.0;
+        for row in 0..node.shape[0] {
+            for column in 0..node.shape[1] {
+                place.go_to(node.axes, [row, column]);
+                largest = larger(largest, expr.magnitude(&mut place));
+            }
+        }
+        largest
+    }
+}
+
+/// All cells of a tensor by its formula, and which way the choices went.
+pub(super) fn evaluate(
+    nodes: &[Node],
+    axes: [Index; 2],
+    shape: [usize; 2],
+    expr: &Expr,
+) -> (Vec<f64>, u64) {
+    let mut place = Cursor::new(&nodes);
+    let mut values = Vec::with_capacity(shape[0] * shape[1]);
+    for row in 0..shape[0] {
+        for column in 0..shape[1] {
+            place.go_to(axes, [row, column]);
+            values.push(expr.value(&mut place));
+        }
+    }
+    (values, place.choices)
+}
+
+/// The largest number of a tensor that counts as nothing: it may be rounding alone.
+const NOTHING: f64 = 1e-6;
+
+/// The largest difference of two tensors, relative to the largest number in them, or to [`NOTHING`] where that is
+/// smaller. NaN if either has one.
+pub(super) fn difference(a: &[f64], b: &[f64]) -> f64 {
+    if a == b {
+        return 0.0;
+    }
+    let largest = a
+        .iter()
+        .chain(b)
+        .fold(NOTHING, |largest, x| larger(largest, x.abs()));
+    let apart = (a.iter().zip(b)).fold(0.0, |apart, (a, b)| larger(apart, (a - b).abs()));
+    apart / largest
+}
+
+/// The larger of two numbers; NaN is the largest.
+pub(super) fn larger(a: f64, b: f64) -> f64 {
+    if a.is_nan() || a > b { a } else { b }
+}
