@@ -5,6 +5,7 @@
 //!
 //! | to see | read |
 //! |---|---|
+//! | it all derived, in thirteen chapters with exercises | [`course`] |
 //! | the mathematics, one operation at a time | [`ops`] |
 //! | how the chain rule joins them into a network | [`nn::Mlp`], [`backend::Plain`] |
 //! | how a gradient is checked | [`nn::gradcheck`] |
@@ -32,6 +33,7 @@
 //! A module uses only what stands below it; modules on one line do not use each other. A test holds this.
 //!
 //! ```text
+//! course
 //! cli
 //! report bench explain
 //! search
@@ -143,6 +145,7 @@ pub mod backend;
 pub mod bench;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod course;
 pub mod data;
 pub(crate) mod durable;
 pub mod error;

@@ -36,6 +36,8 @@
 //! ```
 //!
 //! So forward saves `$\hat x$` and s, and backward needs nothing else.
+//!
+//! [Chapter 7](crate::course::batch_norm) of the course derives the same with projections.
 
 use crate::real::Real;
 use crate::simd::{self, LANES};

@@ -1,5 +1,7 @@
 //! The mathematics: each operation's forward with its backward beside it, as plain functions over slices and views.
 //!
+//! The [course](crate::course) derives them at more length, in an order that can be read from top to bottom.
+//!
 //! # Conventions
 //!
 //! * `n` is the number of samples (rows of a batch); a layer has `in` inputs and `out` outputs.

@@ -4,6 +4,7 @@ mod analyze;
 mod bad_input;
 mod bench;
 mod completions;
+mod course;
 mod eval;
 mod explain;
 mod file_forms;
