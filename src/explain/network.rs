@@ -1,5 +1,7 @@
 //! A step of a network on a tape: its operations in order, and reversed.
 
+use std::ops::Range;
+
 use super::expression::Id;
 use super::expression::Index::{I, J, K, Zero};
 use super::operations::batch_norm::{BatchNormStep, Normalised};
@@ -90,7 +92,7 @@ impl Setting<'_> {
                 format!("Parameters of block {number}"),
                 "What the step starts with, and changes in the end.",
             );
-            let mut put = |name: &str, axes, shape, range: std::ops::Range<usize>| {
+            let mut put = |name: &str, axes, shape, range: Range<usize>| {
                 let values = self.numbers.params[range.clone()].to_vec();
                 parameters.push((
                     tape.given(format!("{name}{number}"), axes, shape, values),
@@ -103,8 +105,7 @@ impl Setting<'_> {
             if let Some(bn) = block.batch_norm() {
                 put("gamma", [Zero, J], [1, outputs], bn.gamma.clone());
                 put("beta", [Zero, J], [1, outputs], bn.beta.clone());
-                let running =
-                    |range: &std::ops::Range<usize>| self.numbers.running[range.clone()].to_vec();
+                let running = |range: &Range<usize>| self.numbers.running[range.clone()].to_vec();
                 let (mean, var) = (running(&bn.running_mean), running(&bn.running_var));
                 tape.given(format!("rmean{number}"), [Zero, J], [1, outputs], mean);
                 tape.given(format!("rvar{number}"), [Zero, J], [1, outputs], var);

@@ -10,7 +10,7 @@ use crate::backend::Plain;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::model::tensors::TensorFile;
-use crate::nn::NetworkSpec;
+use crate::nn::{Layout, NetworkSpec};
 use crate::settings::{Config, setting_error};
 use crate::train::{NextStep, Trainer};
 
@@ -206,7 +206,7 @@ fn between([atomic, fused]: &[Tape; 2]) -> f64 {
 }
 
 /// The largest difference of a tape's new parameters and running statistics from these.
-fn from_training(tape: &Tape, layout: &crate::nn::Layout, after: &Numbers) -> f64 {
+fn from_training(tape: &Tape, layout: &Layout, after: &Numbers) -> f64 {
     let mut worst = 0.0;
     for block in &layout.blocks {
         let number = block.layer + 1;

@@ -62,7 +62,6 @@ impl Objective<'_> {
         Some(tape.given("s", super::ROWS, shape, weights))
     }
 
-    /// Begins the loss, and puts L by the formula, or by the engine if that computes it in one go.
     fn begin(&self, tape: &mut Tape, says: &str, keeps: &str) {
         tape.begin(Part::Loss, format!("Loss: {}", self.loss.name()), says);
         tape.keeps(keeps);
