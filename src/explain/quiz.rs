@@ -181,8 +181,6 @@ fn candidates(step: &ExplainedStep, id: Id, changed: &Changed) -> Vec<Candidate>
             found.push(candidate);
         }
     };
-    let n = step.next.samples.len() as f64;
-    let columns = tape.find("Z").map_or(1.0, |z| z.shape[1] as f64);
     add("the sign is wrong".into(), node.shape, scaled(node, -1.0));
     let [rows, cols] = node.shape;
     if rows > 1 && cols > 1 {
@@ -193,17 +191,7 @@ fn candidates(step: &ExplainedStep, id: Id, changed: &Changed) -> Vec<Candidate>
             transposed.collect(),
         );
     }
-    let mut factors: Vec<(f64, &str)> = Vec::new();
-    for (factor, of) in [
-        (n, "the batch size"),
-        (columns, "the number of outputs"),
-        (2.0, "a square's derivative"),
-    ] {
-        if factor > 1.0 && !factors.iter().any(|(other, _)| *other == factor) {
-            factors.push((factor, of));
-        }
-    }
-    for (factor, of) in factors {
+    for (factor, of) in factors(step) {
         add(
             format!("a factor of {factor} too much ({of})"),
             node.shape,
@@ -240,6 +228,24 @@ fn candidates(step: &ExplainedStep, id: Id, changed: &Changed) -> Vec<Candidate>
         );
     }
     found
+}
+
+/// Factors that are easily forgotten, each once, and of what they are.
+fn factors(step: &ExplainedStep) -> Vec<(f64, &'static str)> {
+    let n = step.next.samples.len() as f64;
+    let z = step.tape(Grain::Atomic).find("Z");
+    let outputs = z.map_or(1.0, |z| z.shape[1] as f64);
+    let mut factors: Vec<(f64, &str)> = Vec::new();
+    for (factor, of) in [
+        (n, "the batch size"),
+        (outputs, "the number of outputs"),
+        (2.0, "a square's derivative"),
+    ] {
+        if factor > 1.0 && !factors.iter().any(|(other, _)| *other == factor) {
+            factors.push((factor, of));
+        }
+    }
+    factors
 }
 
 fn scaled(node: &Node, factor: f64) -> Vec<f64> {
