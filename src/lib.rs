@@ -13,13 +13,14 @@
 //! | a whole run, from data to checkpoint | [`train`] |
 //! | a trained network, its file and its use | [`model`] |
 //! | how good settings are searched for | `search`, `report` (feature `cli`) |
+//! | what is wrong with a run | `doctor` (feature `cli`) |
 //! | how fast it is, and against what | `bench` (feature `cli`) |
 //!
 //! # Features
 //!
 //! | feature | holds |
 //! |---|---|
-//! | `cli` (default) | the program and what only it needs: `cli`, `search`, `report`, `bench`; and the readers below |
+//! | `cli` (default) | the program and what only it needs: `cli`, `search`, `report`, `doctor`, `bench`; and the readers below |
 //! | `gzip`, `png`, `zip` | readers of packed files, of PNG images and of NPZ files |
 //! | `cuda` | the CUDA backend |
 //!
@@ -32,7 +33,7 @@
 //!
 //! ```text
 //! cli
-//! report bench
+//! report bench doctor
 //! search
 //! train
 //! model
@@ -143,6 +144,8 @@ pub mod bench;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod data;
+#[cfg(feature = "cli")]
+pub mod doctor;
 pub(crate) mod durable;
 pub mod error;
 pub mod gemm;

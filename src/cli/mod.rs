@@ -6,12 +6,14 @@ mod args;
 mod bench;
 mod completions;
 mod data;
+mod doctor;
 mod eval;
 mod evaluated;
 mod final_model;
 mod folds;
 mod gradcheck;
 mod interrupt;
+mod lr_find;
 mod model;
 mod output;
 mod predict;
@@ -70,6 +72,8 @@ fn run(command: Command) -> Result<()> {
         Command::Search(args) => search::run(&args),
         Command::Runs(args) => runs::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::LrFind(args) => lr_find::run(&args),
         Command::Data { command } => data::run(command),
         Command::Gradcheck(args) => gradcheck::run(*args),
         Command::Bench(args) => bench::run(&args),
