@@ -15,13 +15,14 @@
 //! | a whole run, from data to checkpoint | [`train`] |
 //! | a trained network, its file and its use | [`model`] |
 //! | how good settings are searched for | `search`, `report` (feature `cli`) |
+//! | what is wrong with a run | `doctor` (feature `cli`) |
 //! | how fast it is, and against what | `bench` (feature `cli`) |
 //!
 //! # Features
 //!
 //! | feature | holds |
 //! |---|---|
-//! | `cli` (default) | the program and what only it needs: `cli`, `explain`, `search`, `report`, `bench`; and the readers below |
+//! | `cli` (default) | the program and what only it needs: `cli`, `explain`, `search`, `report`, `doctor`, `bench`; and the readers below |
 //! | `gzip`, `png`, `zip` | readers of packed files, of PNG images and of NPZ files |
 //! | `cuda` | the CUDA backend |
 //!
@@ -35,7 +36,7 @@
 //! ```text
 //! course
 //! cli
-//! report bench explain
+//! report bench doctor explain
 //! search
 //! train
 //! model
@@ -147,6 +148,8 @@ pub mod bench;
 pub mod cli;
 pub mod course;
 pub mod data;
+#[cfg(feature = "cli")]
+pub mod doctor;
 pub(crate) mod durable;
 pub mod error;
 #[cfg(feature = "cli")]

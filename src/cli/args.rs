@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use super::{
-    analyze, bench, completions, data, eval, explain, gradcheck, predict, report, runs, search,
-    study, sweep, train, verify,
+    analyze, bench, completions, data, doctor, eval, explain, gradcheck, lr_find, predict, report,
+    runs, search, study, sweep, train, verify,
 };
 
 /// Train multilayer perceptrons, fast on a CPU, with backpropagation written by hand and every gradient checked.
@@ -36,12 +36,16 @@ pub enum Command {
     Sweep(Box<sweep::SweepArgs>),
     /// Search for good settings: give ranges instead of values; several processes can share one study file
     Search(Box<search::SearchArgs>),
-    /// Write a report of a study as a web page with charts and tables
+    /// Write a report of a study or a run as a web page with charts and tables
     Report(report::ReportArgs),
     /// List and compare runs
     Runs(runs::RunsArgs),
     /// Train a run again, and say whether every weight has the same bits
     Verify(verify::VerifyArgs),
+    /// Say what is wrong with a run, by which figures, and which flag to try
+    Doctor(doctor::DoctorArgs),
+    /// Find a learning rate: one short training in which the rate rises from batch to batch
+    LrFind(Box<lr_find::LrFindArgs>),
     /// Show every number of a training step, with the sum that made it
     Explain(Box<explain::ExplainArgs>),
     /// Check every gradient of a network against central differences

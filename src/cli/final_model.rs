@@ -1,4 +1,4 @@
-//! The report page of a study with the test results of its final model, for `study` and `report`.
+//! The report page of a study or a run with the test results of its final model, for `study` and `report`.
 
 use std::path::{Path, PathBuf};
 
@@ -11,9 +11,9 @@ use crate::report::{self, TestResult};
 use crate::threads::thread_count;
 use crate::train::RunDir;
 
-/// Writes the page of a study with its final model's predictions for the test set.
+/// Writes the page of a study or a run with its final model's predictions for the test set.
 pub(super) fn write_report(study: &Path, out: &Path) -> Result<PathBuf> {
-    let folder = study.join(report::FINAL);
+    let folder = report::final_folder(study);
     let tested = match is_tested(&folder)? {
         true => Some(predict_test_set(&folder).map_err(|e| e.to_string())),
         false => None,

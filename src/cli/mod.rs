@@ -6,6 +6,7 @@ mod args;
 mod bench;
 mod completions;
 mod data;
+mod doctor;
 mod eval;
 mod evaluated;
 mod explain;
@@ -13,6 +14,7 @@ mod final_model;
 mod folds;
 mod gradcheck;
 mod interrupt;
+mod lr_find;
 mod model;
 mod output;
 mod predict;
@@ -71,6 +73,8 @@ fn run(command: Command) -> Result<()> {
         Command::Search(args) => search::run(&args),
         Command::Runs(args) => runs::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::LrFind(args) => lr_find::run(&args),
         Command::Data { command } => data::run(command),
         Command::Explain(args) => explain::run(&args),
         Command::Gradcheck(args) => gradcheck::run(*args),

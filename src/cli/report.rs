@@ -1,4 +1,4 @@
-//! `report`: a study as a page.
+//! `report`: a study or a run as a page.
 
 use std::path::PathBuf;
 
@@ -17,12 +17,13 @@ Writes report.html, which works without network and scripts, and figures/ with e
 
 Examples:
   chainrule report studies/full                  # the folder of a study
+  chainrule report runs/run-0001                 # the folder of a run; --watch adds charts of its layers
   chainrule report search.journal --out report   # a study file of sweep or search")]
 pub struct ReportArgs {
-    /// Folder of a study, or a study file of sweep or search
+    /// Folder of a study or of a run, or a study file of sweep or search
     #[arg(value_name = "STUDY")]
     study: PathBuf,
-    /// Folder to write to [default: report/ in the study's folder, or the study file's name with .report]
+    /// Folder to write to [default: report/ in the study's or run's folder, or the study file's name with .report]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }

@@ -55,14 +55,18 @@ pub enum LineStyle {
     Faint,
     /// The one to look at.
     Best,
+    /// One of several in a row: 0 looks like [`LineStyle::Plain`], 100 like [`LineStyle::Best`].
+    Between(u8),
 }
 
 impl LineStyle {
-    fn class(self) -> &'static str {
+    /// Its attributes in the picture.
+    fn attributes(self) -> String {
         match self {
-            LineStyle::Plain => "line",
-            LineStyle::Faint => "faint",
-            LineStyle::Best => "bestline",
+            LineStyle::Plain => "class=\"line\"".into(),
+            LineStyle::Faint => "class=\"faint\"".into(),
+            LineStyle::Best => "class=\"bestline\"".into(),
+            LineStyle::Between(share) => format!("class=\"between\" style=\"--at:{share}%\""),
         }
     }
 }
@@ -189,10 +193,10 @@ impl Chart {
             .filter_map(|(x, y)| self.at(x, y))
             .map(|(x, y)| format!("{x:.1},{y:.1}"))
             .collect();
-        let class = kind.class();
+        let attributes = kind.attributes();
         let _ = writeln!(
             self.body,
-            "<polyline class=\"{class}\" points=\"{}\"/>",
+            "<polyline {attributes} points=\"{}\"/>",
             places.join(" ")
         );
     }
@@ -235,9 +239,9 @@ impl Chart {
             let start = right - width(name);
             let _ = writeln!(
                 self.axes,
-                "<text x=\"{start:.1}\" y=\"{y}\">{}</text><path class=\"{}\" d=\"M{:.1} {}h16\"/>",
+                "<text x=\"{start:.1}\" y=\"{y}\">{}</text><path {} d=\"M{:.1} {}h16\"/>",
                 escape(name),
-                kind.class(),
+                kind.attributes(),
                 start - 22.0,
                 y - 4.0
             );

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::section::StudySection;
 use crate::metrics::ValidationMetric;
 use crate::search::{SEARCH, Space};
-use crate::settings::Key;
+use crate::settings::{Key, plain, quoted};
 
 /// The command that does a study again, with the same points and seeds; none if its plan is not ours.
 pub(super) fn command(section: &StudySection<'_>) -> Option<String> {
@@ -53,57 +53,4 @@ pub(super) fn command(section: &StudySection<'_>) -> Option<String> {
         .iter()
         .map(|(name, value)| format!(" --{name} {}", quoted(value)));
     Some(start + &flags.collect::<String>())
-}
-
-/// A TOML value as its flag takes it: text without quotes, lists and tables joined by commas.
-fn plain(value: &str) -> String {
-    match value.parse::<toml::Value>() {
-        Ok(toml::Value::String(text)) => text,
-        Ok(toml::Value::Array(list)) => {
-            let list: Vec<String> = list.iter().map(ToString::to_string).collect();
-            list.join(",")
-        }
-        Ok(toml::Value::Table(table)) => {
-            let list: Vec<String> = table.iter().map(|(k, v)| format!("{k}={v}")).collect();
-            list.join(",")
-        }
-        _ => value.to_owned(),
-    }
-}
-
-/// For a shell.
-fn quoted(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_.,:/=-+".contains(c);
-    match !text.is_empty() && text.chars().all(is_plain) {
-        true => text.to_owned(),
-        false => format!("'{}'", text.replace('\'', "'\\''")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn settings_are_flags() {
-        for (key, value, expected) in [
-            ("train.batch_size", "64", "--batch-size 64"),
-            ("optimizer.name", "\"adamw\"", "--optimizer adamw"),
-            ("optimizer.lr", "0.001", "--lr 0.001"),
-            ("schedule.by", "\"update\"", "--schedule-by update"),
-            ("schedule.patience", "3", "--schedule-patience 3"),
-            ("model.widths", "[128, 64]", "--widths 128,64"),
-            ("model.taper", "false", "--taper false"),
-            ("data.label", "\"it's a b\"", "--label 'it'\\''s a b'"),
-        ] {
-            assert_eq!(
-                format!(
-                    "--{} {}",
-                    Key::at(key).unwrap().flag(),
-                    quoted(&plain(value))
-                ),
-                expected
-            );
-        }
-    }
 }

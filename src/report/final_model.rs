@@ -1,9 +1,10 @@
-//! The final model: how it learnt, and what it says of the test set.
+//! The final model of a study, or of a run: how it learnt, and what it says of the test set.
 
 use std::path::Path;
 
 use super::chart::{Chart, DotStyle, LineStyle};
 use super::figure::Figure;
+use super::layer_figures;
 use super::measure::Measure;
 use super::scale::Scale;
 use super::test_result::TestResult;
@@ -13,7 +14,7 @@ use crate::metrics::{DataPart, Metric};
 use crate::text::csv;
 use crate::train::{EpochRecord, RunDir, Summary};
 
-/// The run of a study's final model.
+/// The run of a study's final model, or a run by itself.
 pub(super) struct FinalModel {
     pub(super) records: Vec<EpochRecord>,
     /// Once it has ended.
@@ -55,6 +56,7 @@ impl FinalModel {
             let measured = metrics.filter(|&metric| self.is_measured(metric));
             figures.extend(measured.map(|metric| self.curve(metric)));
         }
+        figures.extend(layer_figures::figures(&self.records));
         if let Some(Ok(tested)) = &self.tested {
             figures.extend(tested.figures());
         }

@@ -13,7 +13,10 @@ use crate::train::Summary;
 
 /// The top of the page.
 pub(super) fn headline(sections: &[StudySection<'_>], model: Option<&FinalModel>) -> String {
-    let mut out = question(model);
+    let mut out = match sections {
+        [] => String::new(),
+        _ => question(model),
+    };
     let searches = sections.iter().filter(|s| s.series().is_none());
     for section in searches {
         out += &best(section);

@@ -1,4 +1,4 @@
-//! The report of a study, as a page and as files: [`write()`].
+//! The report of a study or a run, as a page and as files: [`write()`].
 
 mod bars;
 mod chart;
@@ -8,10 +8,12 @@ mod file_names;
 mod final_model;
 mod headline;
 mod html;
+mod layer_figures;
 mod matrix;
 mod measure;
 mod page;
 mod parallel_coordinates;
+mod range_test_page;
 mod scale;
 mod search_figures;
 mod section;
@@ -36,6 +38,7 @@ use section::StudySection;
 
 pub use chart::{Chart, DotStyle, LineStyle};
 pub use figure::Figure;
+pub use range_test_page::write_range_test;
 pub use scale::{Scale, Tick};
 pub use test_result::TestResult;
 
@@ -48,9 +51,21 @@ pub const FINAL: &str = "final";
 /// The report in a study's folder.
 pub const REPORT: &str = "report";
 
+/// The folder of the run that a report shows as the final model: that of a study, or the run itself.
+pub fn final_folder(study: &Path) -> PathBuf {
+    match is_run(study) {
+        true => study.to_owned(),
+        false => study.join(FINAL),
+    }
+}
+
+fn is_run(study: &Path) -> bool {
+    study.join("config.toml").is_file() && !study.join(JOURNAL).exists()
+}
+
 /// Writes `report.html` and, in `figures/`, each chart as SVG and its numbers as CSV. Returns the page's path.
 ///
-/// `study` is a study file, or the folder of a study, where the final model is beside the file.
+/// `study` is a study file, the folder of a study, where the final model is beside the file, or the folder of a run.
 /// `tested` has the predictions of that model for the test set, or the reason why there are none. It is `None` if
 /// there is no model, or if it was not tested.
 ///
@@ -61,18 +76,20 @@ pub fn write(
     out: &Path,
     tested: Option<std::result::Result<TestResult, String>>,
 ) -> Result<PathBuf> {
-    let journal = &match study.is_dir() {
+    let is_run = is_run(study);
+    let journal = match study.is_dir() {
         true => study.join(JOURNAL),
         false => study.to_owned(),
     };
-    let opened = Journal::open(journal)?;
-    let sections = StudySection::all(opened.storage());
-    if sections.is_empty() {
+    let opened = (!is_run).then(|| Journal::open(&journal)).transpose()?;
+    let sections =
+        (opened.as_ref()).map_or_else(Vec::new, |opened| StudySection::all(opened.storage()));
+    if sections.is_empty() && !is_run {
         let expected = "a study with trials";
-        return Err(Error::format(journal, "file", expected, "none"));
+        return Err(Error::format(&journal, "file", expected, "none"));
     }
     let final_model = match study.is_dir() {
-        true => FinalModel::read(&study.join(FINAL), tested)?,
+        true => FinalModel::read(&final_folder(study), tested)?,
         false => None,
     };
     let name = study.file_stem().unwrap_or_default().to_string_lossy();
@@ -83,8 +100,9 @@ pub fn write(
             .for_each(|f| f.name = names.take(&f.name));
         figures
     };
+    let kind = if is_run { "Run" } else { "Study" };
     let page = Page {
-        title: &format!("Study {name}"),
+        title: &format!("{kind} {name}"),
         studies: sections
             .into_iter()
             .map(|s| (s, named(figures(&s))))
@@ -94,14 +112,23 @@ pub fn write(
             (model, figures)
         }),
     };
+    write_files(out, page.figures(), &page.html())
+}
+
+/// Writes a page and the files of its charts. Returns the page's path.
+fn write_files<'a>(
+    out: &Path,
+    figures: impl Iterator<Item = &'a Figure>,
+    html: &str,
+) -> Result<PathBuf> {
     let folder = out.join("figures");
     durable::create_dir_all(&folder)?;
-    for Figure { name, svg, csv, .. } in page.figures() {
+    for Figure { name, svg, csv, .. } in figures {
         durable::write(&folder.join(format!("{name}.svg")), svg.as_bytes())?;
         durable::write(&folder.join(format!("{name}.csv")), csv.as_bytes())?;
     }
     let path = out.join("report.html");
-    durable::write(&path, page.html().as_bytes())?;
+    durable::write(&path, html.as_bytes())?;
     Ok(path)
 }
 

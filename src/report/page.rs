@@ -55,9 +55,8 @@ impl Page<'_> {
     pub(super) fn html(&self) -> String {
         let sections: Vec<StudySection<'_>> = self.studies.iter().map(|(s, _)| *s).collect();
         let model = self.final_model.as_ref().map(|(model, _)| model);
-        let title = escape(self.title);
         let body = format!(
-            "<h1>{title}</h1>\n{}{}{}{}{}",
+            "{}{}{}{}{}",
             headline(&sections, model),
             self.series(),
             self.searches(),
@@ -68,10 +67,7 @@ impl Page<'_> {
                 )),
             repeat(&sections, model)
         );
-        format!(
-            "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"/><title>{title}</title><style>{STYLE}</style></head>\n<body>\n{body}<footer>chainrule {}</footer>\n</body></html>\n",
-            env!("CARGO_PKG_VERSION")
-        )
+        document(self.title, &body)
     }
 
     fn series(&self) -> String {
@@ -105,6 +101,15 @@ impl Page<'_> {
         }
         out
     }
+}
+
+/// A whole page with a title.
+pub(super) fn document(title: &str, body: &str) -> String {
+    let title = escape(title);
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"/><title>{title}</title><style>{STYLE}</style></head>\n<body>\n<h1>{title}</h1>\n{body}<footer>chainrule {}</footer>\n</body></html>\n",
+        env!("CARGO_PKG_VERSION")
+    )
 }
 
 /// The values of a series.

@@ -13,6 +13,7 @@ const STYLE: &str = "\
 .chart text{fill:var(--muted)}.chart .name{fill:var(--ink)}.chart .on{fill:var(--paper)}.chart .grid{stroke:var(--grid)}.chart .axis{stroke:var(--muted)}\
 .chart .dot{fill:var(--data);fill-opacity:.55}.chart .mean,.chart .bar{fill:var(--data)}.chart .line{stroke:var(--data);fill:none;stroke-width:1.5}\
 .chart .faint{stroke:var(--data);fill:none;stroke-opacity:.3}.chart .best{fill:var(--best)}.chart .bestline{stroke:var(--best);fill:none;stroke-width:2}\
+.chart .between{stroke:color-mix(in srgb,var(--best) var(--at),var(--data));fill:none;stroke-width:1.5}\
 .chart .over{paint-order:stroke;stroke:var(--paper);stroke-width:3}";
 
 /// About the width in pixels of a character of 12 pixels.

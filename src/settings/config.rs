@@ -61,6 +61,8 @@ pub struct Config {
     pub patience: Option<u32>,
     pub min_delta: f64,
     pub monitor: ValidationMetric,
+    /// Whether the layers are looked at after each epoch.
+    pub watch: bool,
     pub optimizer: Optimizer,
     pub lr: f64,
     pub schedule: Schedule,
@@ -133,6 +135,7 @@ impl Config {
                 Task::Classification => ValidationMetric::default(),
                 Task::Regression | Task::Multilabel => ValidationMetric::ValLoss,
             }),
+            watch: train.watch.unwrap_or(false),
             optimizer: rules::optimizer(optimizer)?,
             lr: optimizer.lr.unwrap_or(0.001),
             schedule: rules::schedule(schedule)?,
@@ -246,6 +249,7 @@ impl Config {
         s.train.patience = self.patience;
         s.train.min_delta = Some(self.min_delta);
         s.train.monitor = Some(self.monitor);
+        s.train.watch = self.watch.then_some(true);
         s.optimizer = rules::optimizer_settings(&self.optimizer, self.lr);
         s.schedule = rules::schedule_settings(self);
         s

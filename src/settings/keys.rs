@@ -125,6 +125,7 @@ pub(super) static KEYS: &[Key] = &[
     key!(train.patience).whole(1, u32::MAX as u64),
     key!(train.min_delta).real(FROM_ZERO),
     key!(train.monitor),
+    key!(train.watch).fixed(),
     key!(optimizer.name).named("optimizer"),
     key!(optimizer.lr).real(FROM_ZERO),
     key!(optimizer.momentum).real(FROM_ZERO),

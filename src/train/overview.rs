@@ -150,6 +150,7 @@ mod tests {
             samples_per_second: 10.0,
             sha256: BTreeMap::new(),
             computed_on: None,
+            layers: Vec::new(),
         };
         serde_json::to_string(&record).unwrap() + "\n"
     }

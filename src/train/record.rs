@@ -44,6 +44,31 @@ pub struct EpochRecord {
     /// another kind of machine may give other bits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub computed_on: Option<String>,
+    /// What the layers did, the first one first, in a run that is watched.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<LayerRecord>,
+}
+
+/// A Linear with its activation, after an epoch. W is its matrix, of members all their output layers together. What is
+/// no finite number, or has no meaning, is null.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LayerRecord {
+    /// From 1; the last one is the output layer.
+    pub layer: usize,
+    /// The root mean square of the layer's outputs, those of the activation, in evaluation.
+    pub activations: Option<f64>,
+    /// The root mean square of ∂L/∂W.
+    pub gradients: Option<f64>,
+    /// The root mean square of W's change in one update.
+    pub updates: Option<f64>,
+    /// The root mean square of W.
+    pub weights: Option<f64>,
+    /// `updates / weights`.
+    pub update_ratio: Option<f64>,
+    /// The share of units whose activation is flat for every sample, and which therefore learn nothing: the output is 0
+    /// (relu), or the slope at most a twentieth of the steepest (sigmoid, tanh). Other activations, and the output
+    /// layer, have none.
+    pub dead_units: Option<f64>,
 }
 
 impl EpochRecord {

@@ -18,12 +18,13 @@ pub(super) const SUMMARY: &str = "summary.json";
 pub(super) const LOCK: &str = "run.lock";
 
 /// Settings that a resumed run may change: they do not change what was computed so far.
-const FREE: [&str; 7] = [
+const FREE: [&str; 8] = [
     "train.epochs",
     "train.threads",
     "train.device",
     "train.patience",
     "train.min_delta",
+    "train.watch",
     "data.path",
     "data.test",
 ];

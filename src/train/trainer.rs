@@ -12,6 +12,7 @@ use super::measure::{always_measured, measure};
 use super::monitor::{self, Best, Patience, is_better};
 use super::other_metrics::OtherMetrics;
 use super::stopwatch::Stopwatch;
+use super::watch::{Moment, Watch};
 use super::{EpochRecord, Observer};
 use crate::backend::Backend;
 use crate::data::batches::{self, Augmentation};
@@ -72,9 +73,19 @@ pub struct Partial {
 }
 
 impl Partial {
+    /// The batches' mean objectives so far, summed.
+    pub fn loss_sum(&self) -> f64 {
+        self.loss_sum
+    }
+
     /// Mean objective so far.
     pub fn loss(&self) -> f64 {
         self.loss / self.samples as f64
+    }
+
+    /// The rate of the last update.
+    pub fn lr(&self) -> f64 {
+        self.lr
     }
 
     /// A metric so far, on the training samples before their updates, if it is measured there; the loss is the
@@ -129,6 +140,8 @@ pub struct Trainer<B: Backend> {
     pub best: Option<Weights<B::Real>>,
     training: Rows<B>,
     validation: Option<Rows<B>>,
+    /// Looks at the layers after each epoch, if the settings ask for it.
+    watch: Option<Watch<B::Real>>,
     /// Steps whose losses are pending or not counted yet.
     in_flight: VecDeque<StepInFlight>,
     /// Losses that were collected, and are to be counted.
@@ -184,6 +197,9 @@ impl<B: Backend> Trainer<B> {
             Some(_) => Some(feed.rows(mlp.backend(), data.validation(), known)?),
             None => Some(training.share(data.train(), known)?),
         };
+        let watch = (config.watch)
+            .then(|| Watch::new(&config, &data, mlp.spec(), &feed, &split.train))
+            .transpose()?;
         let progress = Progress {
             plateau: config.schedule.plateau(),
             ..Progress::default()
@@ -198,6 +214,7 @@ impl<B: Backend> Trainer<B> {
             best: None,
             training,
             validation,
+            watch,
             in_flight: VecDeque::with_capacity(B::PENDING_LOSSES),
             losses: Vec::with_capacity(B::PENDING_LOSSES),
         };
@@ -243,7 +260,9 @@ impl<B: Backend> Trainer<B> {
     pub fn description(&self) -> Description {
         let data = self.data.data();
         let origin = (data.name.clone(), data.hash.clone());
-        let settings = self.config.resolved.clone();
+        let mut settings = self.config.resolved.clone();
+        // A model is the same whether its training was watched or not.
+        settings.train.watch = None;
         let normalizer = self.feed.normalizer().clone();
         let (spec, names) = (self.mlp.spec().clone(), data.class_names.clone());
         let image = data.image;
@@ -342,6 +361,16 @@ impl<B: Backend> Trainer<B> {
         if hashed {
             record.sha256 = self.hashes(&weights);
             record.computed_on = self.mlp.backend().reproducible_on();
+        }
+        if let Some(watch) = &mut self.watch {
+            let moment = Moment {
+                params: &weights.0,
+                running: &weights.1,
+                moments: [self.mlp.read(|s| &s.m)?, self.mlp.read(|s| &s.v)?],
+                update: self.progress.update,
+                lr: record.lr,
+            };
+            record.layers = watch.look(&self.config, self.data.train(), &moment)?;
         }
         self.finish_epoch(evaluation, weights);
         Ok(EpochEnd::Finished(record))
@@ -458,6 +487,7 @@ impl<B: Backend> Trainer<B> {
             },
             sha256: BTreeMap::new(),
             computed_on: None,
+            layers: Vec::new(),
         }
     }
 

@@ -19,12 +19,14 @@ use crate::error::{Error, Result};
 use crate::model::{Model, model_path};
 use crate::settings::{Config, setting_error};
 
-/// Fields of a record that are not compared as numbers: its times, and what is looked at by itself.
-const NOT_NUMBERS: [&str; 4] = [
+/// Fields of a record that are not compared as numbers: its times, what is looked at by itself, and what follows from
+/// the weights.
+const NOT_NUMBERS: [&str; 5] = [
     "train_seconds",
     "samples_per_second",
     "sha256",
     "computed_on",
+    "layers",
 ];
 
 /// What training a run again has shown.
@@ -77,6 +79,7 @@ pub fn config_to_verify(run: &RunDir) -> Result<Config> {
     // It may have changed when the run was resumed; it changes no weight.
     config.patience = config.patience.map(|_| config.epochs);
     config.source.test = false;
+    config.watch = false;
     Ok(config)
 }
 

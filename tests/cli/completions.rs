@@ -13,7 +13,7 @@ fn every_shell_gets_a_script_with_the_commands() {
         ("elvish", "edit:completion:arg-completer[chainrule]"),
     ] {
         let script = program.stdout(&["completions", shell]);
-        for word in [word, "train", "predict", "batch-size"] {
+        for word in [word, "train", "predict", "doctor", "lr-find", "batch-size"] {
             assert!(script.contains(word), "{shell}: {word}");
         }
     }

@@ -57,6 +57,25 @@ impl<B: Backend> Mlp<B> {
         Ok(())
     }
 
+    /// Runs every member's blocks in evaluation, and shows each block's output to `look`, with the block's place.
+    ///
+    /// # Errors
+    /// As [`Mlp::forward`].
+    pub(crate) fn look_at_outputs(
+        &mut self,
+        x: Batch<'_, B>,
+        mut look: impl FnMut(usize, &B::Buf),
+    ) -> Result<()> {
+        self.begin_forward(x, Mode::Eval)?;
+        for member in 0..self.spec.members {
+            self.forward_member(member, x, Mode::Eval)?;
+            for (place, saved) in self.saved.iter().enumerate() {
+                look(place, self.backend.output(saved));
+            }
+        }
+        Ok(())
+    }
+
     /// Runs the blocks of a member in reverse; a plain network is member 0.
     ///
     /// Of several members, what they share has the sum of their gradients.
