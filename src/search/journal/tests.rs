@@ -285,6 +285,26 @@ fn a_missing_or_replaced_file_is_bad_input() {
     );
 }
 
+/// Another process may have taken the lock file for abandoned. Then the worker decides again, on what is there now.
+#[test]
+fn a_worker_that_has_lost_its_lock_decides_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("study.journal");
+    let mut journal = Journal::join(&path).unwrap();
+    append(&mut journal, vec![create("s")]).unwrap();
+    let mut decisions = 0;
+    let decided = journal.transaction(|_| {
+        decisions += 1;
+        if decisions == 1 {
+            fs::remove_file(dir.path().join("study.journal.lock")).unwrap();
+        }
+        Ok((vec![running(0.01)], decisions))
+    });
+    assert_eq!(decided.unwrap(), 2);
+    let lines = fs::read_to_string(&path).unwrap().lines().count();
+    assert_eq!(lines, 2, "nothing was written without the lock");
+}
+
 /// Many threads share one file: every trial is claimed once, and nothing is lost.
 #[test]
 fn a_queue_is_shared_without_losses() {
