@@ -188,7 +188,7 @@ fn features_that_say_nothing_and_rare_classes_are_named() {
     write_npz(&program.path("blank.npz"), &arrays);
     finds(
         &program,
-        "--data blank.npz --width 16 --epochs 3",
+        "--data blank.npz --width 16 --epochs 20 --batch-size 20 --lr 0.01",
         &["constant_features"],
     );
 }
