@@ -58,7 +58,7 @@ fn tensor(body: &mut String, step: &ExplainedStep, tape: &Tape, id: usize) {
     let [rows, columns] = node.shape;
     let _ = write!(
         body,
-        "<figure class=\"tensor\" data-node=\"{id}\"><figcaption><code class=\"name\">{}</code> <span class=\"formula\">{}</span> <span class=\"shape\">{}</span>",
+        "<figure class=\"tensor\" data-node=\"{id}\"><figcaption><code class=\"name\">{}</code> <span class=\"formula\" role=\"math\" tabindex=\"0\">{}</span> <span class=\"shape\">{}</span>",
         node.name,
         formula::mathml::formula(tape, node),
         shape(node)
