@@ -265,6 +265,16 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Calls `body` with each of `count` values of an index, which then has its old value again.
+    fn for_each(&mut self, index: Index, count: usize, mut body: impl FnMut(&mut Self, usize)) {
+        let before = self.get(index);
+        for q in 0..count {
+            self.set(index, q);
+            body(self, q);
+        }
+        self.set(index, before);
+    }
+
     fn chose(&mut self, way: usize) {
         self.choices =
             (self.choices.rotate_left(7) ^ way as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -278,26 +288,18 @@ impl Expr {
             Expr::Number(x) | Expr::Named(_, x) => *x,
             Expr::Cell(id, [row, column]) => at.tensors.cell(*id, at.get(*row), at.get(*column)),
             Expr::Sum(index, count, body) => {
-                let before = at.get(*index);
                 let mut sum = 0.0;
-                for q in 0..*count {
-                    at.set(*index, q);
-                    sum += body.value(at);
-                }
-                at.set(*index, before);
+                at.for_each(*index, *count, |at, _| sum += body.value(at));
                 sum
             }
             Expr::Max(index, count, body) => {
-                let before = at.get(*index);
                 let (mut best, mut largest) = (0, f64::NEG_INFINITY);
-                for q in 0..*count {
-                    at.set(*index, q);
+                at.for_each(*index, *count, |at, q| {
                     let x = body.value(at);
                     if x > largest || x.is_nan() {
                         (best, largest) = (q, x);
                     }
-                }
-                at.set(*index, before);
+                });
                 at.chose(best + 1);
                 largest
             }
@@ -333,13 +335,8 @@ impl Expr {
             Expr::Mul(a, b) => a.magnitude(at) * b.magnitude(at),
             Expr::Div(a, b) => a.magnitude(at) / b.value(at).abs(),
             Expr::Sum(index, count, body) => {
-                let before = at.get(*index);
                 let mut sum = 0.0;
-                for q in 0..*count {
-                    at.set(*index, q);
-                    sum += body.magnitude(at);
-                }
-                at.set(*index, before);
+                at.for_each(*index, *count, |at, _| sum += body.magnitude(at));
                 sum
             }
             Expr::Of(Function::Square, a) => {

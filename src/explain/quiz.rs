@@ -291,18 +291,11 @@ fn changed_tapes(tape: &Tape) -> Changed {
             let (base, number) = split(&node.name);
             let Some(expr) = &node.expr else { continue };
             match (base, expr) {
-                ("dY", Expr::Add(direct, _)) => {
+                ("dY" | "dcentred", Expr::Add(direct, _)) => {
+                    let statistic = if base == "dY" { "mean" } else { "variance" };
                     let change = (id, (**direct).clone());
                     forget(
-                        format!("the path through the mean of batch norm {number}"),
-                        std::slice::from_ref(&change),
-                    );
-                    both.push(change);
-                }
-                ("dcentred", Expr::Add(direct, _)) => {
-                    let change = (id, (**direct).clone());
-                    forget(
-                        format!("the path through the variance of batch norm {number}"),
+                        format!("the path through the {statistic} of batch norm {number}"),
                         std::slice::from_ref(&change),
                     );
                     both.push(change);

@@ -133,21 +133,6 @@ impl Tape {
         self.operation().source = Some(source);
     }
 
-    fn push(&mut self, node: Node) -> Id {
-        assert_eq!(
-            node.values.len(),
-            node.shape[0] * node.shape[1],
-            "{}",
-            node.name
-        );
-        let id = self.nodes.len();
-        let twice = self.by_name.insert(node.name.clone(), id);
-        assert!(twice.is_none(), "{} is on the tape already", node.name);
-        self.nodes.push(node);
-        self.operation().nodes.end = id + 1;
-        Id(id)
-    }
-
     /// A tensor that the step starts with.
     pub(super) fn given(
         &mut self,
@@ -156,14 +141,20 @@ impl Tape {
         shape: [usize; 2],
         values: Vec<f64>,
     ) -> Id {
-        self.push(Node {
-            name: name.into(),
+        let (name, id) = (name.into(), self.nodes.len());
+        assert_eq!(values.len(), shape[0] * shape[1], "{name}");
+        let twice = self.by_name.insert(name.clone(), id);
+        assert!(twice.is_none(), "{name} is on the tape already");
+        self.nodes.push(Node {
+            name,
             shape,
             axes,
             values,
             expr: None,
             notes: Vec::new(),
-        })
+        });
+        self.operation().nodes.end = id + 1;
+        Id(id)
     }
 
     /// A tensor whose cells have a formula, by which they are computed.
@@ -187,14 +178,9 @@ impl Tape {
         expr: Expr,
         values: Vec<f64>,
     ) -> Id {
-        self.push(Node {
-            name: name.into(),
-            shape,
-            axes,
-            values,
-            expr: Some(expr),
-            notes: Vec::new(),
-        })
+        let id = self.given(name, axes, shape, values);
+        self.nodes[id.0].expr = Some(expr);
+        id
     }
 
     /// Something to be known about each cell of a tensor.
