@@ -273,7 +273,15 @@
     operationSlider.max = operations().length - 1;
     operation = Math.min(operation, operations().length - 1);
     name();
+    reachLongFormulas();
   };
+  // The keyboard stops at a formula only where it must be scrolled to be read.
+  const reachLongFormulas = () => {
+    for (const formula of sections[shownStep].querySelectorAll(`[data-grain="${grain}"] .formula`)) {
+      formula.tabIndex = formula.scrollWidth > formula.clientWidth ? 0 : -1;
+    }
+  };
+  window.addEventListener("resize", reachLongFormulas);
   const name = () => {
     operationSlider.value = operation;
     const title = operations()[operation].getAttribute("aria-label");
