@@ -1,7 +1,7 @@
 //! The workers of a process. Each takes a trial, runs it, and takes the next one, until the budget of all
 //! workers is spent.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -273,14 +273,19 @@ impl Search<'_> {
     }
 }
 
-/// Removes the runs of complete trials that are not among the best. The unfinished runs of other workers stay.
+/// Removes the runs of ended trials that are not among the best. The unfinished runs of other workers stay.
 fn tidy(task: StudyTask<'_>, folder: &Path, storage: &Storage, study: &Study) {
     let slots = Slots::of(storage, study);
-    let rest = ranking(storage, study).into_iter().skip(task.keep);
-    for slot in rest.filter_map(|trial| slots.slot(trial)) {
+    let best = ranking(storage, study).into_iter().take(task.keep);
+    let kept: HashSet<u32> = best
+        .filter_map(|t| slots.slot(t))
+        .chain(slots.open(storage, study))
+        .collect();
+    let ended = storage.trials(study).filter_map(|t| slots.slot(t));
+    for slot in ended.collect::<HashSet<u32>>().difference(&kept) {
         for repeat in 0..task.plan.repeats {
             // Another worker may have removed it already. A folder that stays only takes space.
-            let _ = std::fs::remove_dir_all(run_folder(folder, slot, repeat));
+            let _ = std::fs::remove_dir_all(run_folder(folder, *slot, repeat));
         }
     }
 }
@@ -353,5 +358,75 @@ impl Watcher for Stoppable<'_> {
         study: &Study,
     ) {
         self.watcher.ended(assignment, claim, end, storage, study);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::journal::{NewTrial, Operation, Record};
+    use super::super::plan::{PrunerName, SamplerName};
+    use super::super::space::Space;
+    use super::*;
+    use crate::metrics::{Direction, ValidationMetric};
+    use crate::settings::Settings;
+
+    #[test]
+    fn only_runs_of_the_best_and_of_open_trials_stay() {
+        use TrialState::{Complete, Fail, Pruned, Running, Waiting};
+        let plan = Plan {
+            name: "s".into(),
+            space: Space::default(),
+            base: Settings::default(),
+            unsaid: Settings::default(),
+            seed: 1,
+            repeats: 1,
+            objective: ValidationMetric::default(),
+            sampler: SamplerName::Random,
+            pruner: PrunerName::None,
+        };
+        let requeued = json!({"chainrule:requeued": 1});
+        let late = json!({"failed_trial": 2, "retry_history": [2]});
+        let trials = [
+            (Complete, Some(0.2), json!({}), false),
+            (Complete, Some(0.1), json!({}), true),
+            // Pruned by another worker while the retry runs.
+            (Pruned, None, json!({}), true),
+            (Pruned, None, json!({}), false),
+            // Given up; to be tried again; not begun; begun.
+            (Fail, None, json!({}), false),
+            (Fail, None, requeued, true),
+            (Waiting, None, json!({}), true),
+            (Running, None, json!({}), true),
+            (Running, None, late, true),
+        ];
+        let mut storage = Storage::default();
+        let mut apply = |operation| {
+            let worker = "w".into();
+            storage.apply(Record { worker, operation }).unwrap();
+        };
+        apply(Operation::CreateStudy {
+            name: "s".into(),
+            directions: vec![Direction::Minimize],
+        });
+        let dir = tempfile::tempdir().unwrap();
+        for (number, (state, value, attributes, _)) in trials.iter().enumerate() {
+            let mut trial = NewTrial::new(*state, None);
+            trial.values = value.map(|x| vec![x]);
+            trial.system_attrs = attributes.as_object().unwrap().clone();
+            let trial = Box::new(trial);
+            apply(Operation::CreateTrial { study: 0, trial });
+            std::fs::create_dir(run_folder(dir.path(), number as u32, 0)).unwrap();
+        }
+        let task = StudyTask {
+            keep: 1,
+            ..StudyTask::series(&plan)
+        };
+        tidy(task, dir.path(), &storage, storage.study("s").unwrap());
+        for (slot, (state, _, _, stays)) in trials.iter().take(8).enumerate() {
+            let found = run_folder(dir.path(), slot as u32, 0).exists();
+            assert_eq!(found, *stays, "{slot}: {state:?}");
+        }
     }
 }

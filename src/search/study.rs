@@ -17,15 +17,11 @@ use super::pruner::Pruner;
 use super::sampler::Sampler;
 use super::space::Point;
 use crate::error::{Error, Result};
-use decide::{Seeker, end, fail, requeue, retry};
+use decide::{Seeker, deaths, end, fail, requeue, retry};
 pub use slots::Slots;
 
 /// The attribute of a study that holds its plan.
 pub(super) const PLAN: &str = "chainrule";
-
-/// The largest number of attempts for a slot. Without a limit a trial that kills its process would do so for
-/// ever.
-const ATTEMPTS: usize = 10;
 
 /// A trial that this worker has claimed.
 #[derive(Clone, Debug, PartialEq)]
@@ -264,7 +260,7 @@ impl<'a> StudyWork<'a> {
     pub fn give_back(&mut self, claim: &Claim) -> Result<bool> {
         let given = self.change(claim, |storage, study, trial| {
             let slots = Slots::of(storage, study);
-            (requeue(study, &slots, trial, usize::MAX), ())
+            (requeue(study, &slots, trial, deaths(trial)), ())
         })?;
         Ok(given.is_some())
     }
@@ -324,8 +320,9 @@ impl<'a> StudyWork<'a> {
         })
     }
 
-    /// Fails the trials of dead workers and puts them back into the queue. A trial of another program of which there
-    /// was no news for long gets a retry too, but is not ended: its program may be alive.
+    /// Fails the trials of dead workers and puts them back into the queue, unless too many workers have died of them. A
+    /// trial of another program of which there was no news for long gets a retry too, but is not ended: its program may
+    /// be alive.
     fn requeue_orphans(&mut self) -> Result<()> {
         self.journal.refresh()?;
         let study = find(self.journal.storage(), self.plan)?;
@@ -358,9 +355,9 @@ impl<'a> StudyWork<'a> {
             // Another worker may have requeued them meanwhile.
             let still = |t: &Trial| running(t.id).filter(|now| now.owner == t.owner);
             let orphans = orphans.iter().filter_map(still);
-            let orphans = orphans.flat_map(|t| requeue(study, &slots, t, ATTEMPTS));
+            let orphans = orphans.flat_map(|t| requeue(study, &slots, t, deaths(t) + 1));
             let silent = silent.iter().filter_map(|&id| running(id));
-            let silent = silent.filter_map(|t| retry(study, &slots, t, ATTEMPTS));
+            let silent = silent.filter_map(|t| retry(study, &slots, t, deaths(t) + 1));
             Ok((orphans.chain(silent).collect(), ()))
         })?;
         orphans

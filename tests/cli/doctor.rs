@@ -43,7 +43,8 @@ fn write_digits(program: &Chainrule) {
     let text = String::from_utf8(text).unwrap();
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for line in text.lines().skip(1) {
-        let mut cells: Vec<u8> = line.split(',').map(|cell| cell.parse().unwrap()).collect();
+        let cells = line.split(',').map(|cell| cell.parse::<u8>().unwrap());
+        let mut cells: Vec<u8> = cells.collect();
         labels.push(cells.pop().unwrap());
         pixels.extend(cells.iter().map(|x| x * 15));
     }

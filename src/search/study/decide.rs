@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::slots::{RETRY_HISTORY, Slots, note_slot};
+use super::slots::{REQUEUED, RETRY_HISTORY, Slots, is_requeued, note_slot};
 use super::{Awaited, Claim, Next};
 use crate::search::distribution::Distribution;
 use crate::search::journal::{
@@ -18,8 +18,13 @@ use crate::search::space::Point;
 /// Why a void trial fails.
 const VOID: &str = "another trial has this place in the budget";
 
-/// The attribute of a trial that is failed to be queued again.
-const REQUEUED: &str = "chainrule:requeued";
+/// The attribute of a retry that holds the number of workers that died in the attempts before it. A trial that its
+/// worker gave back, after an interruption or because the disk was full, has killed nobody.
+const DEATHS: &str = "chainrule:deaths";
+
+/// The number of deaths after which a trial is given up. Without a limit a trial that kills its process would do so for
+/// ever.
+pub(super) const MAX_DEATHS: u64 = 10;
 
 /// Operations to append, and what follows once they are in the file. `None`: look again.
 pub(super) type Decision = (Vec<Operation>, Option<Next>);
@@ -52,7 +57,7 @@ impl Seeker<'_> {
         }
         // A worker died after it had failed a trial and before the retry was written.
         let failed = in_state(TrialState::Fail).filter(|t| is_requeued(t));
-        let torn = failed.filter_map(|t| retry(study, &slots, t, usize::MAX));
+        let torn = failed.filter_map(|t| retry(study, &slots, t, number(t, REQUEUED)));
         let torn: Vec<Operation> = torn.collect();
         if !torn.is_empty() {
             return (torn, None);
@@ -219,20 +224,25 @@ pub(super) fn fail(trial: usize, why: &str) -> Vec<Operation> {
     vec![reason, end(trial, TrialState::Fail, None)]
 }
 
-/// Queues a trial again, unless it is void, has a retry already, or has had `attempts` attempts.
-pub(super) fn retry(
-    study: &Study,
-    slots: &Slots,
-    trial: &Trial,
-    attempts: usize,
-) -> Option<Operation> {
+/// The number of workers that have died of a trial in the attempts before this one.
+pub(super) fn deaths(trial: &Trial) -> u64 {
+    number(trial, DEATHS)
+}
+
+fn number(trial: &Trial, attribute: &str) -> u64 {
+    let value = trial.content.system_attrs.get(attribute);
+    value.and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// Queues a trial again, unless it is void, has a retry already, or has killed its workers too often.
+pub(super) fn retry(study: &Study, slots: &Slots, trial: &Trial, deaths: u64) -> Option<Operation> {
     let history = trial.content.system_attrs.get(RETRY_HISTORY);
     let mut history = history
         .and_then(Value::as_array)
         .cloned()
         .unwrap_or_default();
     history.push(json!(trial.number));
-    if slots.slot(trial).is_none() || slots.has_retry(trial) || history.len() >= attempts {
+    if slots.slot(trial).is_none() || slots.has_retry(trial) || deaths >= MAX_DEATHS {
         return None;
     }
     let mut again = NewTrial::new(TrialState::Waiting, None);
@@ -250,6 +260,7 @@ pub(super) fn retry(
         ("fixed_params".to_owned(), Value::Object(fixed)),
         ("failed_trial".to_owned(), json!(trial.first_attempt())),
         (RETRY_HISTORY.to_owned(), Value::Array(history)),
+        (DEATHS.to_owned(), json!(deaths)),
     ]);
     Some(Operation::CreateTrial {
         study: study.id,
@@ -259,25 +270,19 @@ pub(super) fn retry(
 
 /// Fails a running trial and queues it again. The trial fails first: then a late record of its worker changes nothing.
 /// If the retry is missing after that, the note on the trial tells that it was to come.
-pub(super) fn requeue(
-    study: &Study,
-    slots: &Slots,
-    trial: &Trial,
-    attempts: usize,
-) -> Vec<Operation> {
-    let retry = retry(study, slots, trial, attempts);
+pub(super) fn requeue(study: &Study, slots: &Slots, trial: &Trial, deaths: u64) -> Vec<Operation> {
+    if deaths >= MAX_DEATHS {
+        let why = format!("given up: the programs that ran it have died {deaths} times");
+        return fail(trial.id, &why);
+    }
+    let retry = retry(study, slots, trial, deaths);
     let note = retry.is_some().then(|| Operation::TrialSystemAttr {
         trial: trial.id,
         key: REQUEUED.into(),
-        value: json!(true),
+        value: json!(deaths),
     });
     let fail = end(trial.id, TrialState::Fail, None);
     note.into_iter().chain([fail]).chain(retry).collect()
-}
-
-/// Whether the trial was failed to be queued again.
-fn is_requeued(trial: &Trial) -> bool {
-    trial.content.system_attrs.contains_key(REQUEUED)
 }
 
 /// The trials that samplers learn from: those that have every parameter of the space.

@@ -20,6 +20,9 @@ const SLOT: &str = "chainrule:slot";
 /// The attribute of a retry that holds the numbers of all attempts before it.
 pub(super) const RETRY_HISTORY: &str = "retry_history";
 
+/// The attribute of a trial that is failed to be queued again: the number of workers that have died of it.
+pub(super) const REQUEUED: &str = "chainrule:requeued";
+
 /// The slots of a study's trials.
 #[derive(Clone, Debug)]
 pub struct Slots {
@@ -77,6 +80,18 @@ impl Slots {
         self.slots.get(trial.number).copied().flatten()
     }
 
+    /// The slots of trials that run, wait, or are to be tried again. Running void trials count too: their workers do
+    /// not know it yet.
+    pub(in crate::search) fn open(&self, storage: &Storage, study: &Study) -> HashSet<u32> {
+        let open = storage.trials(study).filter(|t| match t.state() {
+            TrialState::Running | TrialState::Waiting => true,
+            TrialState::Fail => is_requeued(t) && !self.has_retry(t),
+            TrialState::Complete | TrialState::Pruned => false,
+        });
+        let first = |t: &Trial| self.slots[t.first_attempt().min(t.number)];
+        open.filter_map(first).collect()
+    }
+
     /// Whether another attempt has taken the place of this one.
     pub(super) fn has_retry(&self, trial: &Trial) -> bool {
         self.retried.contains(&trial.number)
@@ -86,6 +101,11 @@ impl Slots {
     pub(super) fn is_under_way(&self, trial: &Trial) -> bool {
         trial.state() == TrialState::Running && self.slot(trial).is_some() && !self.has_retry(trial)
     }
+}
+
+/// Whether the trial was failed to be queued again.
+pub(super) fn is_requeued(trial: &Trial) -> bool {
+    trial.content.system_attrs.contains_key(REQUEUED)
 }
 
 /// The number of the attempt before a retry.

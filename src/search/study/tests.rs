@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use super::decide::MAX_DEATHS;
 use super::simulation::{plan, value};
 use super::*;
 use crate::search::journal::NewTrial;
@@ -177,23 +178,34 @@ fn a_dead_worker_s_trial_is_taken_up_but_not_for_ever() {
     );
     child.wait().unwrap();
     let mut slots = Vec::new();
-    for _ in 0..=ATTEMPTS {
-        let Next::Run(claim) = work.claim(2).unwrap() else {
+    for _ in 0..=MAX_DEATHS {
+        let Next::Run(mut claim) = work.claim(2).unwrap() else {
             panic!()
         };
         slots.push(claim.slot);
+        // An attempt that was given back does not count.
+        for _ in 0..2 {
+            work.give_back(&claim).unwrap();
+            let Next::Run(again) = work.claim(2).unwrap() else {
+                panic!()
+            };
+            assert_eq!(again.slot, claim.slot);
+            claim = again;
+        }
         // As if the process that claimed it had been killed.
         drop(work);
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, text.replace(&own, &gone)).unwrap();
         work = join(&path, &plan).unwrap();
     }
-    let mut expected = vec![0; ATTEMPTS];
+    let mut expected = vec![0; MAX_DEATHS as usize];
     expected.push(1);
-    assert_eq!(
-        slots, expected,
-        "after so many attempts the slot is given up"
-    );
+    assert_eq!(slots, expected, "after so many deaths the slot is given up");
+    let (storage, study) = work.look().unwrap();
+    let given_up = storage
+        .trials(study)
+        .filter(|t| t.content.user_attrs.contains_key("error"));
+    assert_eq!(given_up.count(), 1, "and says why");
 }
 
 #[test]
@@ -409,7 +421,7 @@ fn a_worker_that_was_silent_for_too_long_learns_that_its_trial_is_lost() {
         let study = find(storage, &plan)?;
         let slots = Slots::of(storage, study);
         let trial = storage.trial(lost.id).unwrap();
-        Ok((requeue(study, &slots, trial, ATTEMPTS), ()))
+        Ok((requeue(study, &slots, trial, 1), ()))
     };
     Journal::join(&path).unwrap().transaction(requeued).unwrap();
     let reported = silent.report(&lost, 1, 0.1, &Never).unwrap();
@@ -432,7 +444,7 @@ fn a_retry_that_is_missing_is_made_up_for() {
     };
     let (storage, study) = work.look().unwrap();
     let slots = Slots::of(storage, study);
-    let whole = requeue(study, &slots, storage.trial(first.id).unwrap(), ATTEMPTS);
+    let whole = requeue(study, &slots, storage.trial(first.id).unwrap(), 1);
     let [beginning @ .., Operation::CreateTrial { .. }] = &whole[..] else {
         panic!("{whole:?}")
     };
