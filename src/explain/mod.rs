@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `run.rs` | [`explain()`]: trains up to a step, and takes it apart |
 //! | `network.rs` | the operations of a network in order, and reversed |
+//! | `parameters.rs` | its parameters as matrices |
 //! | `operations/` | their formulas, a file each |
 //! | `expression.rs`, `tape.rs` | formulas as data; tensors and operations in order |
 //! | `differences.rs` | central differences of the loss by every number |
@@ -29,6 +30,7 @@ pub mod formula;
 mod network;
 mod operations;
 pub mod output;
+mod parameters;
 mod quiz;
 mod run;
 mod sample;

@@ -5,8 +5,10 @@
 //! answer to a later tensor shows it too. Where two mistakes give the same numbers, both are named.
 
 use super::expression::{Cursor, Expr, Id, Index, Relation, choose};
+use super::operations::member_scale::SUMS_OVER_MEMBERS;
 use super::run::{ExplainedStep, Explanation};
-use super::tape::{Grain, Node, Part, Tape, evaluate, larger};
+use super::symbol::split;
+use super::tape::{Grain, Node, Part, Tape, evaluate, larger, of_member};
 use crate::error::{Error, Result};
 
 /// An answer this far from a candidate, relative to its largest number, is the candidate with few digits.
@@ -57,7 +59,7 @@ pub enum Mark {
 
 impl Quiz {
     /// A quiz on the first step, with the tensors of these names left blank: without any, the gradients of the outputs
-    /// and of the first and the last weights.
+    /// and of the first and the last weights, of an ensemble's first member where members have their own.
     ///
     /// # Errors
     /// If several steps are explained, a name is none of a computed tensor, or no name is left.
@@ -70,7 +72,9 @@ impl Quiz {
         let tape = step.tape(Grain::Atomic);
         let last = format!("dW{}", explanation.spec.hidden.len() + 1);
         let names = match names {
-            [] => vec!["dZ".to_owned(), last, "dW1".to_owned()],
+            [] => ["dZ", &last, "dW1"]
+                .map(|name| first_member_s(tape, name))
+                .into(),
             names => names.to_vec(),
         };
         let mut ids = Vec::new();
@@ -104,6 +108,14 @@ impl Quiz {
     /// The blank of this name.
     pub fn find(&self, name: &str) -> Option<&Blank> {
         self.blanks.iter().find(|blank| blank.name == name)
+    }
+}
+
+/// A tensor's name: the first member's, if every member has one of its own.
+fn first_member_s(tape: &Tape, name: &str) -> String {
+    match tape.id(name) {
+        Some(_) => name.to_owned(),
+        None => of_member(name, 1),
     }
 }
 
@@ -191,6 +203,15 @@ fn candidates(step: &ExplainedStep, id: Id, changed: &Changed) -> Vec<Candidate>
             transposed.collect(),
         );
     }
+    for (member, part) in member_parts(tape, id).into_iter().enumerate() {
+        let (values, _) = evaluate(&tape.nodes, node.axes, node.shape, part);
+        let member = member + 1;
+        add(
+            format!("the sum over the members is missing: it is the part of member {member}"),
+            node.shape,
+            values,
+        );
+    }
     for (factor, of) in factors(step) {
         add(
             format!("a factor of {factor} too much ({of})"),
@@ -233,12 +254,19 @@ fn candidates(step: &ExplainedStep, id: Id, changed: &Changed) -> Vec<Candidate>
 /// Factors that are easily forgotten, each once, and of what they are.
 fn factors(step: &ExplainedStep) -> Vec<(f64, &'static str)> {
     let n = step.next.samples.len() as f64;
-    let z = step.tape(Grain::Atomic).find("Z");
+    let tape = step.tape(Grain::Atomic);
+    let z = tape.find(&first_member_s(tape, "Z"));
     let outputs = z.map_or(1.0, |z| z.shape[1] as f64);
+    let own_losses = tape
+        .nodes
+        .iter()
+        .filter(|node| node.name.starts_with("L_m"));
+    let members = own_losses.count() as f64;
     let mut factors: Vec<(f64, &str)> = Vec::new();
     for (factor, of) in [
         (n, "the batch size"),
         (outputs, "the number of outputs"),
+        (members, "the number of members"),
         (2.0, "a square's derivative"),
     ] {
         if factor > 1.0 && !factors.iter().any(|(other, _)| *other == factor) {
@@ -246,6 +274,21 @@ fn factors(step: &ExplainedStep) -> Vec<(f64, &'static str)> {
         }
     }
     factors
+}
+
+/// The parts of a gradient that are added over an ensemble's members; none if it is no such sum.
+fn member_parts(tape: &Tape, id: Id) -> Vec<&Expr> {
+    let sums = (tape.operations.iter()).find(|operation| operation.title == SUMS_OVER_MEMBERS);
+    let is_sum = sums.is_some_and(|sums| sums.nodes.contains(&id.0));
+    let mut parts = Vec::new();
+    let mut rest = tape.node(id).expr.as_ref().filter(|_| is_sum);
+    while let Some(Expr::Add(before, last)) = rest {
+        parts.push(&**last);
+        rest = Some(before);
+    }
+    parts.extend(rest);
+    parts.reverse();
+    parts
 }
 
 fn scaled(node: &Node, factor: f64) -> Vec<f64> {
@@ -288,7 +331,8 @@ fn changed_tapes(tape: &Tape) -> Changed {
         let mut both = Vec::new();
         for id in operation.nodes.clone().map(Id) {
             let node = tape.node(id);
-            let (base, number) = split(&node.name);
+            let (base, number, member) = split(&node.name);
+            let number = numbered(number, member);
             let Some(expr) = &node.expr else { continue };
             match (base, expr) {
                 ("dY" | "dcentred", Expr::Add(direct, _)) => {
@@ -305,7 +349,8 @@ fn changed_tapes(tape: &Tape) -> Changed {
                     let what = "the path through the sum of the exponentials";
                     forget(what.into(), std::slice::from_ref(&change));
                     // Then the path through the maximum, which is 0 otherwise, may be left out too.
-                    if let Some(zmax) = tape.id("dzmax") {
+                    let zmax = node.name.replacen("dE", "dzmax", 1);
+                    if let Some(zmax) = tape.id(&zmax) {
                         forget(what.into(), &[change, (zmax, Expr::Number(0.0))]);
                     }
                 }
@@ -336,7 +381,8 @@ fn changed_tapes(tape: &Tape) -> Changed {
             }
         }
         if let [_, (id, _)] = &both[..] {
-            let (_, number) = split(&tape.node(*id).name);
+            let (_, number, member) = split(&tape.node(*id).name);
+            let number = numbered(number, member);
             forget(
                 format!("every path through the statistics of batch norm {number}"),
                 &both,
@@ -346,9 +392,12 @@ fn changed_tapes(tape: &Tape) -> Changed {
     found
 }
 
-/// A name and its layer's number.
-fn split(name: &str) -> (&str, &str) {
-    name.split_at(name.trim_end_matches(|c: char| c.is_ascii_digit()).len())
+/// "1", or "1 of member 2".
+fn numbered(layer: &str, member: Option<&str>) -> String {
+    match member {
+        Some(member) => format!("{layer} of member {member}"),
+        None => layer.to_owned(),
+    }
 }
 
 /// All tensors, with some formulas changed.

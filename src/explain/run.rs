@@ -5,13 +5,14 @@ use std::sync::Arc;
 use super::differences::{Differences, differences};
 use super::network::{Numbers, Setting};
 use super::operations::loss::Objective;
+use super::parameters::parameter_groups;
 use super::tape::{Grain, Tape, difference, larger};
 use crate::backend::Plain;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::model::tensors::TensorFile;
 use crate::nn::{Layout, NetworkSpec};
-use crate::settings::{Config, setting_error};
+use crate::settings::Config;
 use crate::train::{NextStep, Trainer};
 
 /// The most cells that the tapes of all steps may have together.
@@ -119,19 +120,6 @@ pub fn explain(
 
 /// Refuses what no tape can hold, before anything is trained.
 fn check(trainer: &Trainer<Plain<f64>>, steps: usize) -> Result<()> {
-    let spec = trainer.mlp().spec();
-    if spec.members > 1 {
-        let message = format!(
-            "explain takes apart a single network, found {} members",
-            spec.members
-        );
-        return Err(setting_error("model.members", message));
-    }
-    if spec.embedding.is_some() {
-        let message =
-            "explain takes apart blocks alone, found embedded features (leave --embed out)";
-        return Err(setting_error("model.embed", message));
-    }
     // W, dW and W after the step, in both grains.
     let parameters = trainer.mlp().layout().parameter_count();
     let at_least = steps.saturating_mul(6 * parameters);
@@ -164,6 +152,7 @@ fn step(trainer: &mut Trainer<Plain<f64>>, number: u64) -> Result<ExplainedStep>
             loss: &config.loss,
             labels: &next.labels,
             weights: next.weights.as_deref(),
+            members: trainer.mlp().spec().members,
         },
         optimizer: &config.optimizer,
         clip_norm: config.clip_norm,
@@ -208,21 +197,18 @@ fn between([atomic, fused]: &[Tape; 2]) -> f64 {
 /// The largest difference of a tape's new parameters and running statistics from these.
 fn from_training(tape: &Tape, layout: &Layout, after: &Numbers) -> f64 {
     let mut worst = 0.0;
-    for block in &layout.blocks {
-        let number = block.layer + 1;
-        let mut compare = |name: &str, expected: &[f64]| {
-            let new = tape
-                .find(&format!("{name}{number}_new"))
-                .expect("every parameter is updated");
-            worst = larger(worst, difference(&new.values, expected));
-        };
-        compare("W", &after.params[block.linear.weight.clone()]);
-        compare("b", &after.params[block.linear.bias.clone()]);
-        if let Some(bn) = block.batch_norm() {
-            compare("gamma", &after.params[bn.gamma.clone()]);
-            compare("beta", &after.params[bn.beta.clone()]);
-            compare("rmean", &after.running[bn.running_mean.clone()]);
-            compare("rvar", &after.running[bn.running_var.clone()]);
+    let mut compare = |name: &str, expected: &[f64]| {
+        let new = tape
+            .find(&format!("{name}_new"))
+            .expect("every parameter is updated");
+        worst = larger(worst, difference(&new.values, expected));
+    };
+    for group in parameter_groups(layout) {
+        for tensor in &group.tensors {
+            compare(&tensor.name, &tensor.of(&after.params));
+        }
+        for (name, range) in group.running {
+            compare(&name, &after.running[range]);
         }
     }
     worst

@@ -6,6 +6,7 @@
 //! | `dW1` | dW⁽¹⁾ | the gradient of the loss by it |
 //! | `W1_new` | W⁽¹⁾′ | W after the update |
 //! | `m_W1`, `v_W1` | m, v of W⁽¹⁾ | the optimiser's moments |
+//! | `Y1_m2` | Y⁽¹·ᵐ²⁾ | Y of layer 1 of an ensemble's member 2 |
 
 /// A name, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Symbol {
     pub letter: String,
     /// The layer's number; `None` where there is one only.
     pub layer: Option<String>,
+    /// The member's number; `None` in a network of its own, and for what all members share.
+    pub member: Option<String>,
     /// Whether it is the value after the step.
     pub is_new: bool,
 }
@@ -70,15 +73,26 @@ impl Symbol {
             Some(rest) => (true, rest),
             None => (false, name),
         };
-        let digits = name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-        let (base, layer) = name.split_at(digits);
+        let (base, layer, member) = split(name);
         let letter = LETTERS.iter().find(|(word, _)| *word == base);
         Symbol {
             is_gradient,
             of_optimizer,
             letter: letter.map_or(base, |(_, letter)| letter).to_owned(),
             layer: (!layer.is_empty()).then(|| layer.to_owned()),
+            member: member.map(str::to_owned),
             is_new,
         }
     }
+}
+
+/// A name's word, the number of its layer, maybe none, and its member's.
+pub(super) fn split(name: &str) -> (&str, &str, Option<&str>) {
+    let word = |name: &str| name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    let (name, member) = match name.rsplit_once("_m") {
+        Some((rest, member)) if word(member) == 0 => (rest, Some(member)),
+        _ => (name, None),
+    };
+    let (word, layer) = name.split_at(word(name));
+    (word, layer, member)
 }

@@ -94,6 +94,13 @@ pub struct Tape {
     /// Operations, one after the other.
     pub operations: Vec<TapedOperation>,
     by_name: BTreeMap<String, usize>,
+    /// The member of an ensemble that computes now, from 1.
+    member: Option<usize>,
+}
+
+/// The name of a tensor that is one member's alone, who is counted from 1: `Y1_m2`.
+pub(super) fn of_member(name: &str, member: usize) -> String {
+    format!("{name}_m{member}")
 }
 
 impl Tape {
@@ -103,15 +110,42 @@ impl Tape {
             nodes: Vec::new(),
             operations: Vec::new(),
             by_name: BTreeMap::new(),
+            member: None,
+        }
+    }
+
+    /// Lets the operations that follow be a member's, counted from 1: their tensors' names and their titles say so.
+    /// `None`: they are everyone's.
+    pub(super) fn compute_as(&mut self, member: Option<usize>) {
+        self.member = member;
+    }
+
+    /// Puts on the tape what all members share, in the middle of one's operations.
+    pub(super) fn shared<T>(&mut self, put: impl FnOnce(&mut Self) -> T) -> T {
+        let member = self.member.take();
+        let result = put(self);
+        self.member = member;
+        result
+    }
+
+    /// A name, as that of the member's tensor.
+    fn scoped(&self, name: &str) -> String {
+        match self.member.map(|member| of_member(name, member)) {
+            Some(of_member) if !name.ends_with(&of_member[name.len()..]) => of_member,
+            _ => name.to_owned(),
         }
     }
 
     /// Begins an operation, to which the tensors that follow belong.
     pub(super) fn begin(&mut self, part: Part, title: impl Into<String>, says: impl Into<String>) {
         let end = self.nodes.len();
+        let mut title = title.into();
+        if let Some(member) = self.member {
+            title += &format!(", member {member}");
+        }
         self.operations.push(TapedOperation {
             part,
-            title: title.into(),
+            title,
             says: says.into(),
             keeps: String::new(),
             source: None,
@@ -141,7 +175,7 @@ impl Tape {
         shape: [usize; 2],
         values: Vec<f64>,
     ) -> Id {
-        let (name, id) = (name.into(), self.nodes.len());
+        let (name, id) = (self.scoped(&name.into()), self.nodes.len());
         assert_eq!(values.len(), shape[0] * shape[1], "{name}");
         let twice = self.by_name.insert(name.clone(), id);
         assert!(twice.is_none(), "{name} is on the tape already");
@@ -193,9 +227,10 @@ impl Tape {
         self.id(name).map(|id| self.node(id))
     }
 
-    /// The place of the tensor of this name.
+    /// The place of the tensor of this name; the member's, if it has one of its own.
     pub fn id(&self, name: &str) -> Option<Id> {
-        self.by_name.get(name).copied().map(Id)
+        let id = (self.by_name.get(&self.scoped(name))).or_else(|| self.by_name.get(name));
+        id.copied().map(Id)
     }
 
     /// A tensor.

@@ -30,7 +30,7 @@ pub(super) fn with(toml: &str) -> impl FnOnce(&mut Settings) {
 }
 
 /// Every part of a step, at least once.
-const SETTINGS: [&str; 12] = [
+const SETTINGS: [&str; 19] = [
     "[model]\nbatch_norm = true\ndropout = 0.2\n[optimizer]\nname = \"adamw\"",
     "[model]\nbatch_norm = false\nactivation = \"tanh\"\n[optimizer]\nname = \"sgd\"",
     "[model]\nactivation = \"sigmoid\"\ndropout = 0.3\norder = \"activation_dropout\"",
@@ -43,6 +43,13 @@ const SETTINGS: [&str; 12] = [
     "[data]\ntask = \"regression\"\n[train]\nloss = \"huber\"\ndelta = 0.5",
     "[data]\ntask = \"regression\"\n[train]\nloss = \"mae\"",
     "[data]\ntask = \"multilabel\"",
+    "[model]\nmembers = 3\ndropout = 0.2",
+    "[model]\nmembers = 2\nwidths = []\n[optimizer]\nname = \"rprop\"",
+    "[data]\ntask = \"regression\"\n[model]\nmembers = 2\nwidths = [3]\nactivation = \"gelu\"",
+    "[data]\ntask = \"multilabel\"\n[model]\nmembers = 2\n[optimizer]\nname = \"sgd\"\nmomentum = 0.9",
+    "[model]\nembed = \"piecewise\"\nbins = 3\nembed_width = 2\n[optimizer]\nname = \"adamw\"",
+    "[model]\nembed = \"piecewise\"\nbins = 3\nembed_width = 2\nbatch_norm = true\n[optimizer]\nname = \"adam\"",
+    "[model]\nembed = \"piecewise\"\nbins = 2\nembed_width = 2\nmembers = 2\n[optimizer]\nname = \"rmsprop\"",
 ];
 
 /// A tensor that is 0 up to rounding (the gradient of a bias before a batch norm) differs by 1e-16 or so: 1e-10 of the
@@ -79,10 +86,15 @@ fn formulas_are_what_the_engine_computes() {
         for node in &tape.nodes {
             let Some(expr) = &node.expr else { continue };
             let (values, _) = tape::evaluate(&tape.nodes, node.axes, node.shape, expr);
-            let limit = 1e-14 * tape.scale(node);
+            // Where a gradient of 0 is squared, the engine takes a number of this order: none becomes subnormal.
+            let limit = 1e-14 * tape.scale(node) + 1e-200;
             for (found, expected) in node.values.iter().zip(values) {
                 let apart = (found - expected).abs();
-                assert!(apart <= limit, "{toml}: {}: {found}, {expected}", node.name);
+                assert!(
+                    apart <= limit,
+                    "{toml}: {}: {found:e}, {expected:e}, {limit:e}",
+                    node.name
+                );
             }
         }
     }
@@ -114,8 +126,6 @@ fn too_large_a_network_is_refused() {
     let all: Vec<u64> = (0..60).collect();
     let message = refused("[model]\nwidths = [9, 9]", &all);
     assert!(message.contains("fewer steps"), "{message}");
-    let message = refused("[model]\nmembers = 4", &[0]);
-    assert!(message.contains("found 4 members"), "{message}");
     let message = refused("[train]\nepochs = 1", &[10]);
     assert!(message.contains("where the run ends"), "{message}");
     let message = refused("[optimizer]\nname = \"sgd\"\nlr = 1e300", &[9]);

@@ -138,6 +138,39 @@ fn a_step_of_somebody_s_own_run() {
     );
 }
 
+/// Numbers with bins and a map of their own, beside a column of words, which is not embedded.
+#[test]
+fn embedded_features_and_members_of_a_table() {
+    let program = Chainrule::new();
+    let row = |i: u32| {
+        format!(
+            "{},{},{}\n",
+            i * 7 % 11,
+            ["red", "blue"][i as usize % 2],
+            i % 3
+        )
+    };
+    let rows: String = (0..40).map(row).collect();
+    program.write("table.csv", format!("size,colour,class\n{rows}"));
+    let args = "explain --data table.csv --label class --embed piecewise --bins 3 --embed-width 2 --members 2";
+    let mut args: Vec<&str> = args.split(' ').collect();
+    args.extend(["--csv", "csv", "--text", "--optimizer", "sgd"]);
+    let text = program.stdout(&args);
+    assert!(
+        text.contains(
+            "The new parameters of the fused grain are those of training itself, bit for bit."
+        ),
+        "{text}"
+    );
+    let [stays, own, w, v] = ["stays0", "own0", "W0", "V0"].map(|name| tensor(&program, name));
+    assert!(stays.iter().flatten().any(|&x| x == 1.0));
+    assert!(own.iter().flatten().any(|&x| x == 1.0));
+    for (place, v) in v.iter().flatten().enumerate() {
+        let at = |matrix: &[Vec<f64>]| matrix.concat()[place];
+        assert_eq!(*v, at(&own) * at(&w) + at(&stays));
+    }
+}
+
 #[test]
 fn what_cannot_be_explained_is_refused() {
     let program = Chainrule::new();
@@ -145,10 +178,6 @@ fn what_cannot_be_explained_is_refused() {
     program.refused(
         &["explain", "--widths", "900"],
         &["40000 numbers", "--widths 4,3"],
-    );
-    program.refused(
-        &["explain", "--members", "3"],
-        &["--members", "single network"],
     );
     program.refused(&["explain", "--precision", "bf16"], &["--precision", "f64"]);
     program.refused(&["explain", "--classes", "1"], &["--classes", "at least 2"]);

@@ -5,7 +5,7 @@
 //
 // FOLDER gets a screenshot of each case. Fails at a console error, a request to the network, a finding of axe that is
 // serious or critical, a page that scrolls sideways, or a cell whose sum is not shown.
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -17,6 +17,7 @@ const [, , chromium, page_, folder] = process.argv;
 const url = pathToFileURL(resolve(page_)).href;
 const WIDTHS = [360, 800, 1440];
 const problems = [];
+mkdirSync(folder, { recursive: true });
 
 const browser = await puppeteer.launch({ executablePath: chromium, args: ["--no-sandbox"] });
 

@@ -210,7 +210,7 @@ fn recompute(page: &str) -> usize {
 
 #[test]
 fn every_cell_of_a_page_follows_from_its_formula() {
-    let cases: [&[&str]; 7] = [
+    let cases: [&[&str]; 9] = [
         &[
             "--widths",
             "4,3",
@@ -284,6 +284,21 @@ fn every_cell_of_a_page_follows_from_its_formula() {
             "leaky_relu",
             "--batch-size",
             "7",
+        ],
+        &["--members", "2", "--dropout", "0.2", "--clip-norm", "0.1"],
+        &[
+            "--embed",
+            "piecewise",
+            "--bins",
+            "2",
+            "--embed-width",
+            "2",
+            "--members",
+            "2",
+            "--batch-size",
+            "3",
+            "--step",
+            "3",
         ],
     ];
     for arguments in cases {

@@ -18,6 +18,8 @@ CASES = [
     "--task regression --loss mae --activation sigmoid",
     "--task regression --loss mse --activation identity --batch-size 7",
     "--task multilabel --activation leaky_relu",
+    "--members 3 --dropout 0.2 --optimizer adamw --clip-norm 0.1",
+    "--embed piecewise --bins 3 --embed-width 2 --members 2 --optimizer rprop --step 0,5",
 ]
 
 

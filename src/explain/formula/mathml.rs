@@ -61,9 +61,13 @@ fn symbol(name: &str, axes: [Index; 2]) -> String {
         true => format!("<mi>{}</mi>", s.letter),
         false => format!("<mi mathvariant=\"normal\">{}</mi>", s.letter),
     };
-    let layer = s
-        .layer
-        .map(|layer| format!("<mo>(</mo><mn>{layer}</mn><mo>)</mo>"));
+    let member = (s.member).map(|member| format!("<mi>m</mi><mn>{member}</mn>"));
+    let layer = s.layer.map(|layer| format!("<mn>{layer}</mn>"));
+    let owner: Vec<String> = layer.into_iter().chain(member).collect();
+    let owner = match owner.is_empty() {
+        true => String::new(),
+        false => format!("<mo>(</mo>{}<mo>)</mo>", owner.join("<mo>,</mo>")),
+    };
     let prime = if s.is_new { "<mo>′</mo>" } else { "" };
     let d = if s.is_gradient {
         "<mi mathvariant=\"normal\">d</mi>"
@@ -78,9 +82,9 @@ fn symbol(name: &str, axes: [Index; 2]) -> String {
     let (base, above) = match s.of_optimizer {
         Some(kept) => (
             format!("<mi>{kept}</mi>"),
-            format!("{d}{letter}{}{prime}", layer.unwrap_or_default()),
+            format!("{d}{letter}{owner}{prime}"),
         ),
-        None => (letter, format!("{}{prime}", layer.unwrap_or_default())),
+        None => (letter, format!("{owner}{prime}")),
     };
     let d = if s.of_optimizer.is_some() { "" } else { d };
     let scripted = match (indices.is_empty(), above.is_empty()) {

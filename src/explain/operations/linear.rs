@@ -13,7 +13,7 @@ use crate::ops::linear::{linear_backward_input, linear_backward_parameters, line
 /// A linear map on a tape.
 #[derive(Clone, Debug)]
 pub(in crate::explain) struct Linear {
-    /// Its number among the network's, from 1.
+    /// Its number among the network's, from 1; 0 for the features' embedding.
     pub(in crate::explain) number: usize,
     /// What it reads `[n, in]`.
     pub(in crate::explain) x: Id,
@@ -23,13 +23,23 @@ pub(in crate::explain) struct Linear {
     pub(in crate::explain) b: Id,
 }
 
+/// The gradients of a linear map on a tape.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::explain) struct LinearGradients {
+    pub(in crate::explain) dw: Id,
+    pub(in crate::explain) db: Id,
+    /// That of what it reads.
+    pub(in crate::explain) dx: Id,
+}
+
 impl Linear {
     /// Puts the output, of this name, on the tape.
     pub(in crate::explain) fn forward(&self, tape: &mut Tape, output: &str) -> Id {
         let Linear { number, x, w, b } = *self;
         let ([n, inputs], [outputs, _]) = (tape.shape(x), tape.shape(w));
-        let (x_name, says) = (
+        let (x_name, w_name, says) = (
             tape.node(x).name.clone(),
+            tape.node(w).name.clone(),
             format!(
                 "Each of {outputs} units adds up its {inputs} inputs, each times its weight, and its bias. A row of W \
                  is a unit, so Wᵀ brings the inputs of both side by side."
@@ -37,7 +47,7 @@ impl Linear {
         );
         tape.begin(Part::Forward, format!("Linear {number}"), says);
         tape.keeps(format!(
-            "{x_name} is kept: it is the factor of each weight, so dW{number} needs it. W{number} stands in memory \
+            "{x_name} is kept: it is the factor of each weight, so d{w_name} needs it. {w_name} stands in memory \
              anyway, and carries the gradient back."
         ));
         tape.source(source!("ops/linear.rs", "pub fn linear_forward"));
@@ -55,13 +65,13 @@ impl Linear {
     }
 
     /// Puts dW, db and dX on the tape, from dY.
-    pub(in crate::explain) fn backward(&self, tape: &mut Tape, dy: Id) -> Id {
-        let Linear { number, x, w, .. } = *self;
+    pub(in crate::explain) fn backward(&self, tape: &mut Tape, dy: Id) -> LinearGradients {
+        let Linear { number, x, w, b } = *self;
         let ([n, inputs], [outputs, _]) = (tape.shape(x), tape.shape(w));
-        let (x_name, dy_name) = (tape.node(x).name.clone(), tape.node(dy).name.clone());
+        let [x_name, w_name, b_name, dy_name] = [x, w, b, dy].map(|id| tape.node(id).name.clone());
         let dimensions = format!(
             "Why transposed: {dy_name} is {n}×{outputs} and {x_name} is {n}×{inputs}. Only {dy_name}ᵀ {x_name} has the \
-             shape {outputs}×{inputs} of W{number}: the samples, {n} of them, are what is summed over, because each \
+             shape {outputs}×{inputs} of {w_name}: the samples, {n} of them, are what is summed over, because each \
              sample used the same weight."
         );
         let says = format!(
@@ -78,22 +88,26 @@ impl Linear {
         ));
         let dw_expr = sum(I, n, dy.at(I, J) * x.at(I, K));
         let db_expr = sum(I, n, dy.at(I, J));
-        let (dw_name, db_name) = (format!("dW{number}"), format!("db{number}"));
+        let (dw_name, db_name) = (format!("d{w_name}"), format!("d{b_name}"));
         let computed = matches!(tape.grain, Grain::Fused);
-        if computed {
+        let (dw, db) = if computed {
             let (mut dw, mut db) = (vec![f64::NAN; outputs * inputs], vec![f64::NAN; outputs]);
             let out = ArrayViewMut2::from_shape((outputs, inputs), &mut dw).expect("[out, in]");
             linear_backward_parameters(out, &mut db, view(tape, dy), view(tape, x), 1);
-            tape.put_computed(dw_name, WEIGHTS, [outputs, inputs], dw_expr, dw);
-            tape.put_computed(db_name, UNITS, [1, outputs], db_expr, db);
+            (
+                tape.put_computed(dw_name, WEIGHTS, [outputs, inputs], dw_expr, dw),
+                tape.put_computed(db_name, UNITS, [1, outputs], db_expr, db),
+            )
         } else {
-            tape.put(dw_name, WEIGHTS, [outputs, inputs], dw_expr);
-            tape.put(db_name, UNITS, [1, outputs], db_expr);
-        }
+            (
+                tape.put(dw_name, WEIGHTS, [outputs, inputs], dw_expr),
+                tape.put(db_name, UNITS, [1, outputs], db_expr),
+            )
+        };
 
-        let first = match number {
-            1 => " Training needs no gradient of the batch, and leaves this product out.",
-            _ => "",
+        let first = match tape.node(x).expr {
+            None => " Training needs no gradient of the batch, and leaves this product out.",
+            Some(_) => "",
         };
         let says = format!(
             "Each input went into all {outputs} units, so its gradient is the sum over them, each times its weight.{first}"
@@ -102,14 +116,15 @@ impl Linear {
         tape.source(source!("ops/linear.rs", "pub fn linear_backward_input"));
         let expr = sum(J, outputs, dy.at(I, J) * w.at(J, K));
         let name = format!("d{x_name}");
-        if computed {
+        let dx = if computed {
             let mut dx = vec![f64::NAN; n * inputs];
             let out = ArrayViewMut2::from_shape((n, inputs), &mut dx).expect("[n, in]");
             linear_backward_input(out, view(tape, dy), view(tape, w), 1);
             tape.put_computed(name, [I, K], [n, inputs], expr, dx)
         } else {
             tape.put(name, [I, K], [n, inputs], expr)
-        }
+        };
+        LinearGradients { dw, db, dx }
     }
 }
 

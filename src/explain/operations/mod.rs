@@ -6,8 +6,10 @@
 pub(super) mod activation;
 pub(super) mod batch_norm;
 pub(super) mod dropout;
+pub(super) mod embedding;
 pub(super) mod linear;
 pub(super) mod loss;
+pub(super) mod member_scale;
 pub(super) mod optimizer;
 
 use super::expression::Index;
@@ -15,10 +17,10 @@ use super::expression::Index;
 /// `[n, out]`: samples and units.
 const SAMPLES: [Index; 2] = [Index::I, Index::J];
 /// `[1, out]`: one number a unit.
-const UNITS: [Index; 2] = [Index::Zero, Index::J];
+pub(super) const UNITS: [Index; 2] = [Index::Zero, Index::J];
 /// `[n, 1]`: one number a sample.
 const ROWS: [Index; 2] = [Index::I, Index::Zero];
 /// One number.
 const ONE: [Index; 2] = [Index::Zero, Index::Zero];
 /// `[out, in]`: weights.
-const WEIGHTS: [Index; 2] = [Index::J, Index::K];
+pub(super) const WEIGHTS: [Index; 2] = [Index::J, Index::K];

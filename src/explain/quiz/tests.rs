@@ -239,3 +239,42 @@ fn names_are_checked() {
     let names: Vec<&str> = default.blanks.iter().map(|b| b.name.as_str()).collect();
     assert_eq!(names, ["dZ", "dW3", "dW1"]);
 }
+
+/// What the members of an ensemble share, and what is one's alone.
+#[test]
+fn members_of_an_ensemble() {
+    let e = explained(
+        with("[model]\nmembers = 3\nactivation = \"tanh\"\n[train]\nbatch_size = 7"),
+        &[0],
+    )
+    .unwrap();
+    let quiz = Quiz::new(&e, &[]).unwrap();
+    let names: Vec<&str> = quiz.blanks.iter().map(|b| b.name.as_str()).collect();
+    assert_eq!(names, ["dZ_m1", "dW3_m1", "dW1"]);
+    for name in ["Y1_m2", "dr_m3", "V1_m1", "dW1", "db2", "r_m1_new", "L"] {
+        assert_eq!(verdict(&e, name, &tensor(&e, name)), Mark::Right, "{name}");
+    }
+    assert_named(
+        &e,
+        "dW2",
+        &tensor(&e, "dW2_m2"),
+        "the sum over the members is missing: it is the part of member 2",
+    );
+    let part = tensor(&e, "dV1_m3") * tensor(&e, "r_m3");
+    assert_named(&e, "dW1", &part, "the part of member 3");
+    // The loss is the members' mean.
+    let own = 3.0 * tensor(&e, "dZ_m1");
+    let found = verdict(&e, "dZ_m1", &own);
+    let expected = "a factor of 3 too much";
+    assert!(
+        matches!(&found, Mark::Wrong(mistakes) if mistakes.iter().any(|m| m.contains(expected))),
+        "{found:?}"
+    );
+    let slope = tensor(&e, "dH1_m2");
+    assert_named(
+        &e,
+        "dY1_m2",
+        &slope,
+        "the derivative of activation 1 of member 2",
+    );
+}

@@ -16,8 +16,7 @@ use crate::ops::loss::cross_entropy::CrossEntropy;
 const SOURCE: SourceFunction = source!("ops/loss/cross_entropy.rs", "fn loss_of_rows");
 
 /// Puts the loss of the outputs z on the tape, then their gradient, which it returns.
-pub(super) fn put(tape: &mut Tape, objective: &Objective<'_>, options: &CrossEntropy, z: Id) -> Id {
-    let u = targets(tape, objective, options, tape.shape(z));
+pub(super) fn put(tape: &mut Tape, objective: &Objective<'_>, u: Id, z: Id) -> Id {
     match tape.grain {
         Grain::Atomic => atomic(tape, objective, u, z),
         Grain::Fused => fused(tape, objective, u, z),
@@ -25,7 +24,7 @@ pub(super) fn put(tape: &mut Tape, objective: &Objective<'_>, options: &CrossEnt
 }
 
 /// U `[n, classes]`: how much each log-probability counts in the loss.
-fn targets(
+pub(super) fn targets(
     tape: &mut Tape,
     objective: &Objective<'_>,
     options: &CrossEntropy,
@@ -105,7 +104,7 @@ fn atomic(tape: &mut Tape, objective: &Objective<'_>, u: Id, z: Id) -> Id {
          went two ways gets two terms.",
     );
     tape.source(SOURCE);
-    let dlogp = tape.put("dlogP", SAMPLES, shape, -u.at(I, J));
+    let dlogp = tape.put("dlogP", SAMPLES, shape, objective.of_mean(-u.at(I, J)));
     let dp = tape.put("dP", SAMPLES, shape, dlogp.at(I, J) / p.at(I, J));
     let desum = dp.at(I, J) * e.at(I, J) / of(Square, esum.at(I, Zero));
     let desum = tape.put("dEsum", ROWS, rows, -sum(J, classes, desum));
@@ -141,5 +140,5 @@ fn fused(tape: &mut Tape, objective: &Objective<'_>, u: Id, z: Id) -> Id {
     tape.source(SOURCE);
     let p = of(Exp, z.at(I, J) - zmax.at(I, Zero)) / exp_sum();
     let expr = p * sum(K, classes, u.at(I, K)) - u.at(I, J);
-    tape.put_computed("dZ", SAMPLES, shape, expr, gradient)
+    tape.put_computed("dZ", SAMPLES, shape, objective.of_mean(expr), gradient)
 }

@@ -4,9 +4,13 @@ mod cross_entropy;
 mod values;
 
 use crate::data::Labels;
+use crate::explain::expression::Expr;
 use crate::explain::expression::Id;
-use crate::explain::tape::{Grain, Part, Tape};
+use crate::explain::expression::Index::Zero;
+use crate::explain::source::source;
+use crate::explain::tape::{Grain, Part, Tape, of_member};
 use crate::ops::loss::{Loss, TargetKind, Targets};
+use values::Terms;
 
 /// What the outputs are compared with, and how.
 #[derive(Clone, Debug)]
@@ -17,6 +21,16 @@ pub(in crate::explain) struct Objective<'a> {
     pub(in crate::explain) labels: &'a Labels,
     /// A weight a sample.
     pub(in crate::explain) weights: Option<&'a [f64]>,
+    /// The members of the ensemble; 1 for a network of its own. What is minimised is the mean of their losses.
+    pub(in crate::explain) members: usize,
+}
+
+/// The targets on a tape.
+pub(in crate::explain) enum TapedTargets {
+    /// How much each log-probability counts.
+    Classes(Id),
+    /// Numbers or labels.
+    Values(Terms),
 }
 
 impl Objective<'_> {
@@ -38,20 +52,58 @@ impl Objective<'_> {
     fn compute(&self, outputs: &[f64]) -> (f64, Vec<f64>) {
         let mut gradient = vec![f64::NAN; outputs.len()];
         let loss = (self.loss).compute(Some(&mut gradient), outputs, self.targets());
+        if self.members > 1 {
+            let share = 1.0 / self.members as f64;
+            gradient.iter_mut().for_each(|g| *g *= share);
+        }
         (loss.objective, gradient)
     }
 
-    /// Puts the loss of the outputs z on the tape, called L, then the outputs' gradient, which it returns.
-    pub(in crate::explain) fn put(&self, tape: &mut Tape, z: Id) -> Id {
+    /// A gradient of a member's loss, as one of the mean of all members' losses.
+    fn of_mean(&self, gradient: Expr) -> Expr {
+        match self.members {
+            1 => gradient,
+            members => gradient / Expr::Named("M", members as f64),
+        }
+    }
+
+    /// Puts the mean of the members' losses on the tape, called L.
+    pub(in crate::explain) fn put_mean(&self, tape: &mut Tape) {
+        let own = (1..=self.members).map(|member| tape.id(&of_member("L", member)));
+        let own = own.map(|id| id.expect("every member has a loss").at(Zero, Zero));
+        let sum = own.reduce(|a, b| a + b).expect("there are members");
+        let says = "What is minimised is the mean of the members' losses, so each gradient above has the factor 1/M. \
+                    Every member learns by its own loss: a loss of their average would let them lean on each other.";
+        tape.begin(Part::Loss, "Loss: the members' mean", says);
+        tape.source(source!("nn/mlp/ensemble.rs", "fn mean"));
+        let mean = self.of_mean(sum);
+        tape.put("L", super::ONE, [1, 1], mean);
+    }
+
+    /// Puts what outputs of this shape are compared with on the tape.
+    pub(in crate::explain) fn put_targets(
+        &self,
+        tape: &mut Tape,
+        shape: [usize; 2],
+    ) -> TapedTargets {
         match self.loss {
-            Loss::CrossEntropy(options) => cross_entropy::put(tape, self, options, z),
+            Loss::CrossEntropy(options) => {
+                TapedTargets::Classes(cross_entropy::targets(tape, self, options, shape))
+            }
             Loss::BinaryCrossEntropy(options) => {
-                let terms = values::Terms::of_labels(tape, self, options);
-                terms.put(tape, self, z)
+                TapedTargets::Values(Terms::of_labels(tape, self, options))
             }
             Loss::MeanSquaredError | Loss::Huber(_) | Loss::MeanAbsoluteError => {
-                values::Terms::of_numbers(tape, self).put(tape, self, z)
+                TapedTargets::Values(Terms::of_numbers(tape, self))
             }
+        }
+    }
+
+    /// Puts the loss of the outputs z on the tape, called L, then the outputs' gradient, which it returns.
+    pub(in crate::explain) fn put(&self, tape: &mut Tape, targets: &TapedTargets, z: Id) -> Id {
+        match targets {
+            TapedTargets::Classes(u) => cross_entropy::put(tape, self, *u, z),
+            TapedTargets::Values(terms) => terms.put(tape, self, z),
         }
     }
 

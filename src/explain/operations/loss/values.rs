@@ -15,7 +15,7 @@ use crate::ops::loss::Loss;
 use crate::ops::loss::binary_cross_entropy::BinaryCrossEntropy;
 
 /// The targets on a tape, and what weighs the terms.
-pub(super) struct Terms {
+pub(in crate::explain) struct Terms {
     t: Id,
     s: Option<Id>,
     positive: Option<Id>,
@@ -72,7 +72,7 @@ impl Terms {
     }
 
     /// Puts the loss of the outputs z on the tape, then their gradient, which it returns.
-    pub(super) fn put(self, tape: &mut Tape, objective: &Objective<'_>, z: Id) -> Id {
+    pub(super) fn put(&self, tape: &mut Tape, objective: &Objective<'_>, z: Id) -> Id {
         match tape.grain {
             Grain::Atomic => self.atomic(tape, objective, z),
             Grain::Fused => self.fused(tape, objective, z),
@@ -100,7 +100,7 @@ impl Terms {
             "Each line is the local derivative of one line of the forward, times the gradient that came in.",
         );
         tape.source(source(objective.loss));
-        let dlrow = tape.put("dlrow", ROWS, rows, share);
+        let dlrow = tape.put("dlrow", ROWS, rows, objective.of_mean(share));
         let dq = tape.put("dQ", SAMPLES, shape, dlrow.at(I, Zero) / count());
         self.backward(tape, objective.loss, z, dq)
     }
@@ -165,7 +165,7 @@ impl Terms {
             _ => (term(loss, x() - t()), slope(loss, x() - t())),
         };
         let value = sum(I, n, share() * sum(J, columns, term));
-        let slope = share() * slope;
+        let slope = objective.of_mean(share() * slope);
         objective.begin(
             tape,
             "The weighted mean of the terms in one formula.",
