@@ -1,5 +1,5 @@
 //! Piecewise-linear encoding of a number (Gorishniy, Rubachev, Babenko, “On Embeddings for Numerical Features in
-//! Tabular Deep Learning”, NeurIPS 2022, section 3.1).
+//! Tabular Deep Learning”, NeurIPS 2022, section 3.2).
 //!
 //! The values of the training rows are divided at their quantiles into T bins with the edges
 //! `$b_0 < b_1 < \dots < b_T$`. A number x becomes T inputs: how far it has come through each bin.
