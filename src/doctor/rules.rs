@@ -1,7 +1,7 @@
 //! The rules: each is a figure, and a limit beyond which it means something.
 //!
 //! Limits without another source are ours. They were set between the runs of `tests/cli/doctor.rs` that have a disease
-//! and eight healthy ones, and judged on four healthy ones that were held out.
+//! and nine healthy ones, and judged on four healthy ones that were held out.
 
 use super::case::{Case, Value};
 use super::{layers, losses, samples};
@@ -70,7 +70,7 @@ fn against_overfitting(case: &Case) -> String {
 }
 
 /// All rules, causes before what follows from them.
-pub(super) static RULES: [DoctorRule; 16] = [
+pub(super) static RULES: [DoctorRule; 17] = [
     DoctorRule {
         name: "diverged",
         figure: "epochs whose loss is no number",
@@ -81,6 +81,19 @@ pub(super) static RULES: [DoctorRule; 16] = [
         follows: &[],
         meaning: "the loss, a weight or a running statistic stopped being a finite number",
         advice: |case| format!("{}; or --clip-norm 1", lower_rate(case)),
+    },
+    DoctorRule {
+        name: "too_much_dropout",
+        figure: "dropout, if the training loss is not under 0.3 of knowing nothing",
+        value: losses::dropout,
+        bad: Bad::Above,
+        limit: 0.6,
+        source: "Srivastava et al. 2014, Dropout, section 7.3",
+        follows: &["diverged"],
+        meaning: "so few units are kept that the network cannot even learn its training samples",
+        advice: |_| {
+            "--dropout 0.5 or 0.2; a layer that keeps few units needs a larger --width".into()
+        },
     },
     DoctorRule {
         name: "dead_units",
@@ -129,7 +142,7 @@ pub(super) static RULES: [DoctorRule; 16] = [
         bad: Bad::Above,
         limit: 1.4,
         source: OURS,
-        follows: &["diverged", "exploding_gradients"],
+        follows: &["diverged", "too_much_dropout", "exploding_gradients"],
         meaning: "training made the network worse than one that looks at no input",
         advice: lower_rate,
     },
@@ -140,7 +153,7 @@ pub(super) static RULES: [DoctorRule; 16] = [
         bad: Bad::Above,
         limit: 0.1,
         source: OURS,
-        follows: &["diverged"],
+        follows: &["diverged", "too_much_dropout"],
         meaning: "the training loss went up again",
         advice: lower_rate,
     },
@@ -175,6 +188,7 @@ pub(super) static RULES: [DoctorRule; 16] = [
         source: OURS,
         follows: &[
             "diverged",
+            "too_much_dropout",
             "rate_too_high",
             "dead_units",
             "vanishing_gradients",
@@ -213,6 +227,7 @@ pub(super) static RULES: [DoctorRule; 16] = [
         source: OURS,
         follows: &[
             "diverged",
+            "too_much_dropout",
             "rate_too_high",
             "rate_too_low",
             "dead_units",
