@@ -1,7 +1,9 @@
 //! The rules: each is a figure, and a limit beyond which it means something.
 //!
 //! Limits without another source are ours. They were set between the runs of `tests/cli/doctor.rs` that have a disease
-//! and nine healthy ones, and judged on four healthy ones that were held out.
+//! and nine healthy ones, and judged on four healthy ones that were held out. That of the late fall was set between 72
+//! more, of eight kinds, with rates from a hundredth to a hundred times a good one. It was judged on 36 of six other
+//! kinds: no healthy one lay above it, and of 13 that were too slow and far from the end 10 did.
 
 use super::case::{Case, Value};
 use super::{layers, losses, samples};
@@ -175,7 +177,12 @@ pub(super) static RULES: [DoctorRule; 17] = [
         bad: Bad::Below,
         limit: 2e-5,
         source: RATIO,
-        follows: &["diverged", "dead_units", "vanishing_gradients"],
+        follows: &[
+            "diverged",
+            "dead_units",
+            "vanishing_gradients",
+            "rate_too_high",
+        ],
         meaning: "the updates hardly change the weights",
         advice: higher_rate,
     },
@@ -184,7 +191,7 @@ pub(super) static RULES: [DoctorRule; 17] = [
         figure: "share of the training loss's fall in the last quarter of the epochs",
         value: losses::late_fall,
         bad: Bad::Above,
-        limit: 0.17,
+        limit: 0.11,
         source: OURS,
         follows: &[
             "diverged",
@@ -288,3 +295,24 @@ pub(super) static RULES: [DoctorRule; 17] = [
         },
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_follow_what_was_judged_before() {
+        for (i, rule) in RULES.iter().enumerate() {
+            for cause in rule.follows {
+                let is_before = RULES[..i].iter().any(|r| r.name == *cause);
+                assert!(is_before, "{} follows {cause}", rule.name);
+            }
+        }
+    }
+
+    #[test]
+    fn no_rate_is_both_too_high_and_too_low() {
+        let mut low = RULES.iter().filter(|rule| rule.name == "rate_too_low");
+        assert!(low.all(|rule| rule.follows.contains(&"rate_too_high")));
+    }
+}

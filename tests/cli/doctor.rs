@@ -86,7 +86,7 @@ fn finds(program: &Chainrule, flags: &str, expected: &[&str]) {
 fn each_disease_of_training_is_named() {
     let program = Chainrule::new();
     write_fashion(&program, "fashion.npz", 1500);
-    let cases: [(&str, &[&str]); 9] = [
+    let cases: [(&str, &[&str]); 10] = [
         ("--widths 32 --optimizer sgd --lr 1e30", &["diverged"]),
         (
             "--widths 32 --epochs 5 --lr 1",
@@ -101,6 +101,7 @@ fn each_disease_of_training_is_named() {
             &["too_much_dropout", "rate_too_low"],
         ),
         ("--widths 32 --epochs 5 --lr 1e-7", &["rate_too_low"]),
+        ("--widths 32 --epochs 8 --lr 3e-5", &["rate_too_low"]),
         (
             "--widths 32 --epochs 8 --optimizer sgd --lr 3e-4",
             &["rate_too_low"],
