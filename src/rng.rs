@@ -15,7 +15,7 @@ const WEYL_1: u32 = 0xBB67_AE85;
 
 /// Philox 4x32 with 10 rounds: four independent uniform `u32` from a 128-bit counter and a 64-bit key.
 ///
-/// Salmon, Moraes, Dror, Shaw, “Parallel Random Numbers: As Easy as 1, 2, 3”, SC 2011, section 3.3.
+/// Salmon, Moraes, Dror, Shaw, “Parallel Random Numbers: As Easy as 1, 2, 3”, SC 2011.
 #[inline(always)]
 pub fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
     let [mut c0, mut c1, mut c2, mut c3] = counter;

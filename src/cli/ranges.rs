@@ -45,8 +45,14 @@ impl Args for Ranges {
                 .long(long)
                 .value_names(name)
                 .action(ArgAction::Set)
-                .value_parser(utf8_text())
-                .allow_hyphen_values(true);
+                .value_parser(utf8_text());
+            copy = match flag.get_num_args() {
+                // A truth value: it may be left out.
+                Some(count) if count.min_values() == 0 => {
+                    copy.num_args(0..=1).default_missing_value("true")
+                }
+                _ => copy.allow_hyphen_values(true),
+            };
             if let Some(help) = flag.get_help() {
                 copy = copy.help(help.clone());
             }
@@ -141,6 +147,7 @@ mod tests {
             "relu,tanh",
             "--widths",
             "256,128",
+            "--batch-norm",
             "--data=here",
             "--seed",
             "4",
@@ -156,6 +163,7 @@ mod tests {
             (settings.model.widths, settings.data.path),
             (Some(vec![256, 128]), Some("here".into()))
         );
+        assert_eq!(settings.model.batch_norm, Some(true));
     }
 
     #[test]

@@ -84,6 +84,9 @@ fn name(text: &str) -> Result<String, String> {
 pub(super) fn run(args: &SearchArgs) -> Result<()> {
     let mut space = Space::default();
     let base = Base::new(args.common.searched(&mut space)?)?;
+    if args.keep == 0 {
+        base.expect_unwatched()?;
+    }
     let mut plan = Plan {
         name: args.name.clone(),
         space,

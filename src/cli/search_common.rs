@@ -17,7 +17,7 @@ use crate::metrics::ValidationMetric;
 use crate::search::{Finish, Search, Space, StudyTask};
 use crate::settings::{
     Config, DataSettings, ModelSettings, OptimizerSettings, ScheduleSettings, Settings,
-    TrainSettings, read_file,
+    TrainSettings, read_file, setting_error,
 };
 use crate::threads::thread_count;
 
@@ -137,6 +137,17 @@ impl Base {
             seed,
             threads,
         })
+    }
+
+    /// Refuses to watch runs of which none is kept: nobody could read what was written down.
+    pub(super) fn expect_unwatched(&self) -> Result<()> {
+        match self.settings.train.watch {
+            Some(true) => {
+                let message = "expected false, found true: no run is kept; for one of them: chainrule train --watch";
+                Err(setting_error("train.watch", message))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The task, as far as the settings say it.

@@ -60,6 +60,7 @@ enum SweepPreset {
 /// Runs the command.
 pub(super) fn run(args: &SweepArgs) -> Result<()> {
     let base = Base::new(args.common.fixed()?)?;
+    base.expect_unwatched()?;
     let series = series(args)?;
     let (repeats, objective) = (args.repeats, args.common.objective(base.task()));
     let plan = |s: &Series| s.plan(&base.settings, base.seed, repeats, objective);

@@ -141,7 +141,8 @@
 //! # Exercise
 //!
 //! Compute the least time of a product of 100 × 784 by 784 × 500 from your machine's peak and bandwidth. `bench`
-//! measures both, and then the products and whole steps with their lower bounds:
+//! measures both, as multiply-adds f32 and as the optimiser in memory. Then come products, of which yours is
+//! 100x500x784 NN (m, n, k), as a share of the peak, and whole steps as a share of their bound:
 //!
 //! ```text
 //! chainrule bench --quick

@@ -46,14 +46,33 @@ pub(super) fn rise(case: &Case) -> Value {
     ))
 }
 
+/// Says why a run shows no course, if it is too short.
+fn check_course(case: &Case) -> std::result::Result<(), String> {
+    case.last()?;
+    match case.records.len() {
+        count if count < LEAST_EPOCHS => {
+            Err(format!("{count} epochs show no course; {LEAST_EPOCHS} do"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The dropout of a network that did not learn its training samples under it. 0 if it did.
+pub(super) fn dropout(case: &Case) -> Value {
+    let (last, config) = (case.last()?, &case.config);
+    if config.dropout == 0.0 || config.hidden.is_empty() {
+        return Ok(Found::new(0.0));
+    }
+    check_course(case)?;
+    let has_learnt = last.train_loss < LOW * case.baseline()?;
+    Ok(Found::new(if has_learnt { 0.0 } else { config.dropout }))
+}
+
 /// The share of the training loss's fall that came in the last quarter of the epochs: ¼ along a line, little once the
 /// loss has settled. 0 if the loss is low.
 pub(super) fn late_fall(case: &Case) -> Value {
-    let last = case.last()?;
-    let count = case.records.len();
-    if count < LEAST_EPOCHS {
-        return Err(format!("{count} epochs show no course; {LEAST_EPOCHS} do"));
-    }
+    check_course(case)?;
+    let (last, count) = (case.last()?, case.records.len());
     let first = case.records[0].train_loss;
     let late = case.records[(3 * (count - 1)) / 4].train_loss;
     if last.train_loss < LOW * case.baseline()? || first <= last.train_loss {

@@ -204,13 +204,9 @@ impl Plan {
             .map(|(name, d)| (name.to_owned(), json!(d.to_json())))
             .collect();
         let mut base = self.base.clone();
-        // Where things are and how many do the work does not change what comes out.
-        (
-            base.data.path,
-            base.data.test,
-            base.train.threads,
-            base.train.seed,
-        ) = (None, None, None, None);
+        // Where things are, how many do the work and what is written down of it do not change what comes out.
+        (base.data.path, base.data.test) = (None, None);
+        (base.train.threads, base.train.seed, base.train.watch) = (None, None, None);
         json!({
             "format": 1,
             "seed": self.seed,
@@ -323,6 +319,7 @@ mod tests {
         let mut elsewhere = plan();
         elsewhere.base.data.path = Some("other/place".into());
         elsewhere.base.train.threads = Some(7);
+        elsewhere.base.train.watch = Some(true);
         assert_eq!(describe(&elsewhere), describe(&plan()));
         assert_ne!(
             describe(&Plan {

@@ -215,10 +215,13 @@ mod tests {
         let mut settings = Settings::default();
         settings.train.epochs = Some(2);
         settings.model.batch_norm = Some(false);
+        settings.train.watch = Some(true);
         let outline = outline(Preset::Quick, &settings);
         let config = outline.series[1].config(&[0.0], 0, 0).unwrap();
         assert_eq!((config.epochs, config.batch_norm), (2, false));
         let last = outline.middle().unwrap();
         assert_eq!((last.epochs, last.batch_norm), (2, false));
+        // Of a series no run is kept.
+        assert_eq!((config.watch, last.watch), (false, true));
     }
 }

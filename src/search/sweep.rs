@@ -54,11 +54,14 @@ impl Series {
     ) -> Result<Plan> {
         let mut space = Space::default();
         space.add_choices(&self.parameter, &self.values)?;
+        let mut base = base.clone();
+        // No run of it is kept.
+        base.train.watch = None;
         let name = format!("sweep-{}", self.parameter.replace('-', "_"));
         Ok(Plan {
             name,
             space,
-            base: base.clone(),
+            base,
             unsaid: Settings::default(),
             seed,
             repeats,

@@ -10,8 +10,10 @@
 //! | gradients, updates | the first of these, as many as a batch has | in training: dropout, the batch's statistics |
 //!
 //! The samples are drawn once, by the run's seed, and are not augmented: a change from epoch to epoch is the network's.
-//! They are more than a small batch, because a unit that is 0 for 16 samples need not be dead. What stands before the
-//! first layer (`--embed-width`, the members' scales) is no layer here.
+//! They are more than a small batch, because a unit that is 0 for 16 samples need not be dead. So an epoch of
+//! 48,000 samples takes 1 to 2 % longer, one of 1400 takes 40 % longer, and one of 140 more than twice as long.
+//!
+//! What stands before the first layer (`--embed-width`, the members' scales) is no layer here.
 
 use super::record::LayerRecord;
 use crate::backend::{Backend, Plain};

@@ -86,13 +86,22 @@ fn finds(program: &Chainrule, flags: &str, expected: &[&str]) {
 fn each_disease_of_training_is_named() {
     let program = Chainrule::new();
     write_fashion(&program, "fashion.npz", 1500);
-    let cases: [(&str, &[&str]); 7] = [
+    let cases: [(&str, &[&str]); 10] = [
         ("--widths 32 --optimizer sgd --lr 1e30", &["diverged"]),
         (
             "--widths 32 --epochs 5 --lr 1",
             &["dead_units", "rate_too_high"],
         ),
+        (
+            "--widths 32 --epochs 5 --dropout 0.95",
+            &["too_much_dropout"],
+        ),
+        (
+            "--widths 32 --epochs 5 --dropout 0.8 --lr 1e-7",
+            &["too_much_dropout", "rate_too_low"],
+        ),
         ("--widths 32 --epochs 5 --lr 1e-7", &["rate_too_low"]),
+        ("--widths 32 --epochs 8 --lr 3e-5", &["rate_too_low"]),
         (
             "--widths 32 --epochs 8 --optimizer sgd --lr 3e-4",
             &["rate_too_low"],
@@ -213,6 +222,7 @@ fn healthy_runs_have_nothing() {
         "--data fashion.npz --width 64 --depth 3 --batch-norm false --activation tanh --epochs 5",
         "--data fashion.npz --width 100 --dropout 0.2 --optimizer adamw --activation silu --epochs 5",
         "--data digits.npz --width 64 --epochs 8",
+        "--data digits.npz --width 64 --dropout 0.5 --epochs 8",
         "--data iris.csv.gz --width 64",
         "--data wine.csv.gz --width 64",
         "--data houses.csv --label price --task regression --width 32",

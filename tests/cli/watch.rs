@@ -1,6 +1,7 @@
 //! `train --watch`, and the page of a run.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -65,6 +66,119 @@ fn a_watched_run_has_the_same_model() {
         assert_eq!(again[3]["layers"], seen[3]["layers"], "{flags:?}");
     }
     program.stdout(&["verify", "--quiet", "watched0"]);
+}
+
+/// What stands before the first layer is no layer: embeddings, the members' scales.
+#[test]
+fn runs_of_tables_are_watched_whatever_they_are_made_of() {
+    let program = Chainrule::new();
+    for (from, name) in [
+        ("tests/cases/doctor/wine.csv.gz", "wine.csv.gz"),
+        ("tests/cases/houses.csv", "houses.csv"),
+    ] {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join(from);
+        fs::copy(from, program.path(name)).unwrap();
+    }
+    let wine = "--data wine.csv.gz --epochs 2 --width 9";
+    let houses = "--data houses.csv --epochs 2 --width 9";
+    let price = &format!("{houses} --label price --task regression");
+    let labels = &format!("{houses} --label driveway,recroom,airco");
+    for (i, (data, flags, layers)) in [
+        (wine, "--embed piecewise", 2),
+        (wine, "--embed piecewise --embed-width 3 --precision f64", 2),
+        (wine, "--embed piecewise --bins 5 --members 3 --depth 3", 3),
+        (wine, "--embed piecewise --members 2 --depth 1", 1),
+        (wine, "--precision bf16 --members 3", 2),
+        (wine, "--plain --batch-size 1000 --label-smoothing 0.1", 2),
+        (price, "--embed piecewise --loss huber --plain", 2),
+        (
+            price,
+            "--depth 4 --dropout 0.5 --optimizer rprop --clip-norm 1",
+            4,
+        ),
+        (labels, "--embed piecewise --embed-width 3 --members 2", 2),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let [plain, watched] = ["plain", "watched"].map(|name| format!("{name}{i}"));
+        for (run, watch) in [(&plain, "false"), (&watched, "true")] {
+            let words = format!("train --quiet {data} {flags} --watch {watch} --out {run}");
+            program.stdout(&words.split(' ').collect::<Vec<_>>());
+        }
+        assert!(
+            model(&program, &plain) == model(&program, &watched),
+            "{flags}"
+        );
+        for record in records(&program, &watched) {
+            let found = record["layers"].as_array().unwrap();
+            assert_eq!(found.len(), layers, "{flags}");
+            for (layer, place) in found.iter().zip(1..) {
+                assert_eq!(layer["layer"], place);
+                for name in [
+                    "activations",
+                    "gradients",
+                    "updates",
+                    "weights",
+                    "update_ratio",
+                ] {
+                    assert!(number(&layer[name]) > 0.0, "{flags}: {name} of {layer}");
+                }
+                assert_eq!(
+                    layer["dead_units"].is_null(),
+                    place == layers,
+                    "{flags}: {layer}"
+                );
+            }
+        }
+        program.stdout(&["verify", "--quiet", &watched]);
+        program.stdout(&["report", &watched]);
+        let doctor = program.json(&["doctor", &watched, "--json"]);
+        let said = doctor["runs"][0]["not_judged"].to_string();
+        assert!(!said.contains("--watch"), "{flags}: {said}");
+    }
+}
+
+#[test]
+fn a_watched_run_goes_on_unwatched() {
+    let program = Chainrule::new();
+    write_images(&program, "set.npz");
+    train(&program, "set.npz", "run", &["--epochs", "1", "--watch"]);
+    for flags in [&["2"][..], &["3", "--watch", "false"]] {
+        let resume = ["train", "--quiet", "--resume", "run", "--epochs"];
+        program.stdout(&[&resume[..], flags].concat());
+    }
+    train(&program, "set.npz", "plain", &["--epochs", "3"]);
+    assert!(model(&program, "run") == model(&program, "plain"));
+    let records = records(&program, "run");
+    let watched: Vec<bool> = records.iter().map(|r| r.get("layers").is_some()).collect();
+    assert_eq!(watched, [true, true, false]);
+    program.stdout(&["doctor", "run"]);
+    program.stdout(&["report", "run"]);
+}
+
+#[test]
+fn a_search_watches_what_it_keeps() {
+    let program = Chainrule::new();
+    write_images(&program, "set.npz");
+    program.write("watch.toml", "[train]\nwatch = true\n");
+    let line = |words: &str| format!("{words} --quiet --data set.npz --epochs 1 --width 7");
+    let run = |words: &str| program.stdout(&line(words).split(' ').collect::<Vec<_>>());
+    run("search --lr 0.01..0.1 --trials 1 --watch");
+    let kept = "search.journal.trials/search/0000-0";
+    assert!(records(&program, kept)[0]["layers"].is_array());
+    // It is the same search, whether it is watched or not.
+    run("search --lr 0.01..0.1 --trials 2");
+    for words in [
+        "search --lr 0.01..0.1 --trials 1 --watch --keep 0",
+        "sweep lr --values 0.1,0.01 --watch",
+        "sweep lr --values 0.1,0.01 --config watch.toml",
+    ] {
+        let line = line(words);
+        let args: Vec<&str> = line.split(' ').collect();
+        program.refused(&args, &["--watch", "no run is kept"]);
+    }
+    run("sweep lr --values 0.1 --repeats 1 --watch false --config watch.toml");
 }
 
 /// The update of plain SGD is the gradient times the rate, and clipping makes it shorter.

@@ -1,5 +1,5 @@
 //! Piecewise-linear encoding of a number (Gorishniy, Rubachev, Babenko, “On Embeddings for Numerical Features in
-//! Tabular Deep Learning”, NeurIPS 2022, section 3.1).
+//! Tabular Deep Learning”, NeurIPS 2022, section 3.2).
 //!
 //! The values of the training rows are divided at their quantiles into T bins with the edges
 //! `$b_0 < b_1 < \dots < b_T$`. A number x becomes T inputs: how far it has come through each bin.
@@ -30,13 +30,15 @@ pub(super) fn edges(numbers: &mut [f64], bins: u32) -> Vec<f64> {
     let quantile = |bin: u32| {
         let place = last * f64::from(bin) / f64::from(bins);
         let (below, share) = (place.floor() as usize, place.fract());
-        match share > 0.0 {
-            true => numbers[below] * (1.0 - share) + numbers[below + 1] * share,
-            false => numbers[below],
+        if share == 0.0 {
+            return numbers[below];
         }
+        let (low, high) = (numbers[below], numbers[below + 1]);
+        // Between equal numbers, too, the sum may be off by a last bit.
+        (low * (1.0 - share) + high * share).clamp(low, high)
     };
     let mut edges: Vec<f64> = (0..=bins).map(quantile).collect();
-    edges.dedup();
+    edges.dedup_by(|edge, before| *edge <= *before);
     edges
 }
 
@@ -113,6 +115,8 @@ mod tests {
         assert_eq!(edges(&mut [0.0, 1.0, 10.0], 4), [0.0, 0.5, 1.0, 5.5, 10.0]);
         assert_eq!(edges(&mut [5.0, 0.0, 0.0, 0.0, 0.0], 4), [0.0, 5.0]);
         assert_eq!(edges(&mut [7.0], 48), [7.0]);
+        // 0.01 · (1 − s) + 0.01 · s is not always 0.01.
+        assert_eq!(edges(&mut [0.01; 3], 6), [0.01]);
         assert_eq!(
             edges(&mut [f64::MAX, -f64::MAX], 2),
             [-f64::MAX, 0.0, f64::MAX]
