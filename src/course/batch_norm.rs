@@ -148,6 +148,7 @@
 //! * Ioffe, Szegedy, “Batch Normalization”, ICML 2015, section 3.
 //! * Goodfellow, Bengio, Courville, *Deep Learning*, 2016, section 8.7.1.
 //! * van Laarhoven, “L2 Regularization versus Batch and Weight Normalization”, 2017: lengths of rows.
-//! * Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd edition, 2002, section 1.9: one pass and two.
+//! * Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd edition, 2002, “Computing the sample
+//!   variance”: one pass and two.
 //!
 //! Next: [chapter 8](super::dropout).

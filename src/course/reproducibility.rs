@@ -130,7 +130,7 @@
 //!
 //! # Sources
 //!
-//! * Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd edition, 2002, section 4.2: errors of sums.
+//! * Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd edition, 2002, chapter 4: errors of sums.
 //! * Goldberg, “What Every Computer Scientist Should Know About Floating-Point Arithmetic”, *ACM Computing Surveys*
 //!   23(1), 1991.
 //! * IEEE 754-2019, sections 5.4 and 9.2: which operations are rounded correctly, and for which that is only advice.

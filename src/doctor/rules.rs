@@ -86,7 +86,7 @@ pub(super) static RULES: [DoctorRule; 17] = [
     },
     DoctorRule {
         name: "too_much_dropout",
-        figure: "dropout, if the training loss is not under 0.3 of knowing nothing",
+        figure: "dropout at a training loss that stays high",
         value: losses::dropout,
         bad: Bad::Above,
         limit: 0.6,

@@ -303,7 +303,7 @@ pub struct TrainSettings {
     pub monitor: Option<ValidationMetric>,
     /// After each epoch, write down of each layer how large its activations, gradients, updates and weights are, and
     /// how many of its units are dead; the weights stay the same. The default run takes 1 to 2 % longer, one of 1400
-    /// rows 40 % [default: false]
+    /// rows 40 % longer [default: false]
     #[serde(skip_serializing_if = "Option::is_none")]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub watch: Option<bool>,

@@ -1,5 +1,4 @@
-//! The median stopping rule (Golovin et al., “Google Vizier: A Service for Black-Box Optimization”, KDD 2017,
-//! section 3.2.2).
+//! The median stopping rule (Golovin et al., “Google Vizier: A Service for Black-Box Optimization”, KDD 2017).
 
 use super::{Pruner, Verdict};
 use crate::search::journal::{Storage, Study, Trial, TrialState};
