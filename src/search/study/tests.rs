@@ -1,6 +1,5 @@
 use std::path::Path;
 
-use super::decide::MAX_DEATHS;
 use super::simulation::{plan, value};
 use super::*;
 use crate::search::journal::NewTrial;
@@ -178,7 +177,7 @@ fn a_dead_worker_s_trial_is_taken_up_but_not_for_ever() {
     );
     child.wait().unwrap();
     let mut slots = Vec::new();
-    for _ in 0..=MAX_DEATHS {
+    for _ in 0..=decide::MAX_DEATHS {
         let Next::Run(mut claim) = work.claim(2).unwrap() else {
             panic!()
         };
@@ -198,7 +197,7 @@ fn a_dead_worker_s_trial_is_taken_up_but_not_for_ever() {
         std::fs::write(&path, text.replace(&own, &gone)).unwrap();
         work = join(&path, &plan).unwrap();
     }
-    let mut expected = vec![0; MAX_DEATHS as usize];
+    let mut expected = vec![0; decide::MAX_DEATHS as usize];
     expected.push(1);
     assert_eq!(slots, expected, "after so many deaths the slot is given up");
     let (storage, study) = work.look().unwrap();
