@@ -189,6 +189,8 @@
     }
     panel.append(operands);
     panel.hidden = false;
+    // The keyboard stops at the panel only where it must be scrolled.
+    panel.tabIndex = panel.scrollHeight > panel.clientHeight ? 0 : -1;
   };
 
   // ---- Cells: pointer and keyboard ---------------------------------------------------------------------------------
