@@ -365,27 +365,16 @@ impl Watcher for Stoppable<'_> {
 mod tests {
     use serde_json::json;
 
-    use super::super::journal::{NewTrial, Operation, Record};
-    use super::super::plan::{PrunerName, SamplerName};
-    use super::super::space::Space;
+    use super::super::journal::NewTrial;
+    use super::super::plan::SamplerName;
+    use super::super::study::simulation::plan;
     use super::*;
-    use crate::metrics::{Direction, ValidationMetric};
-    use crate::settings::Settings;
+    use crate::metrics::Direction;
 
     #[test]
     fn only_runs_of_the_best_and_of_open_trials_stay() {
         use TrialState::{Complete, Fail, Pruned, Running, Waiting};
-        let plan = Plan {
-            name: "s".into(),
-            space: Space::default(),
-            base: Settings::default(),
-            unsaid: Settings::default(),
-            seed: 1,
-            repeats: 1,
-            objective: ValidationMetric::default(),
-            sampler: SamplerName::Random,
-            pruner: PrunerName::None,
-        };
+        let plan = plan(SamplerName::Random);
         let requeued = json!({"chainrule:requeued": 1});
         let late = json!({"failed_trial": 2, "retry_history": [2]});
         let trials = [
@@ -401,29 +390,22 @@ mod tests {
             (Running, None, json!({}), true),
             (Running, None, late, true),
         ];
-        let mut storage = Storage::default();
-        let mut apply = |operation| {
-            let worker = "w".into();
-            storage.apply(Record { worker, operation }).unwrap();
-        };
-        apply(Operation::CreateStudy {
-            name: "s".into(),
-            directions: vec![Direction::Minimize],
-        });
-        let dir = tempfile::tempdir().unwrap();
-        for (number, (state, value, attributes, _)) in trials.iter().enumerate() {
+        let given = trials.iter().map(|(state, value, attributes, _)| {
             let mut trial = NewTrial::new(*state, None);
             trial.values = value.map(|x| vec![x]);
             trial.system_attrs = attributes.as_object().unwrap().clone();
-            let trial = Box::new(trial);
-            apply(Operation::CreateTrial { study: 0, trial });
+            trial
+        });
+        let storage = Storage::of_trials(Direction::Minimize, given);
+        let dir = tempfile::tempdir().unwrap();
+        for number in 0..trials.len() {
             std::fs::create_dir(run_folder(dir.path(), number as u32, 0)).unwrap();
         }
         let task = StudyTask {
             keep: 1,
             ..StudyTask::series(&plan)
         };
-        tidy(task, dir.path(), &storage, storage.study("s").unwrap());
+        tidy(task, dir.path(), &storage, storage.study("test").unwrap());
         for (slot, (state, _, _, stays)) in trials.iter().take(8).enumerate() {
             let found = run_folder(dir.path(), slot as u32, 0).exists();
             assert_eq!(found, *stays, "{slot}: {state:?}");

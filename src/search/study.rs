@@ -418,6 +418,6 @@ fn difference(wanted: &Value, found: Option<&Value>) -> (String, String) {
 }
 
 #[cfg(test)]
-mod simulation;
+pub(super) mod simulation;
 #[cfg(test)]
 mod tests;

@@ -137,6 +137,30 @@ pub struct Storage {
     next_trial: usize,
 }
 
+#[cfg(test)]
+impl Storage {
+    /// One study, called "test", of these trials.
+    pub(in crate::search) fn of_trials(
+        direction: Direction,
+        trials: impl IntoIterator<Item = NewTrial>,
+    ) -> Self {
+        let mut storage = Storage::default();
+        let create = Operation::CreateStudy {
+            name: "test".into(),
+            directions: vec![direction],
+        };
+        let trials = trials.into_iter().map(|trial| Operation::CreateTrial {
+            study: 0,
+            trial: Box::new(trial),
+        });
+        for operation in std::iter::once(create).chain(trials) {
+            let worker = "w".into();
+            storage.apply(Record { worker, operation }).unwrap();
+        }
+        storage
+    }
+}
+
 impl Storage {
     /// The live studies, oldest first.
     pub fn studies(&self) -> impl Iterator<Item = &Study> {

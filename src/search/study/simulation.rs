@@ -32,7 +32,7 @@ const WORKERS: usize = 3;
 const FOREIGN_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// A search over two parameters.
-pub(super) fn plan(sampler: SamplerName) -> Plan {
+pub(in crate::search) fn plan(sampler: SamplerName) -> Plan {
     let mut space = Space::default();
     space.add("lr", "0.001..0.01:log").unwrap();
     space.add("activation", "relu,tanh").unwrap();

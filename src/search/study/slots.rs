@@ -126,26 +126,16 @@ mod tests {
 
     use super::*;
     use crate::metrics::Direction;
-    use crate::search::journal::{Operation, Record};
 
     /// A study of these trials: state and attributes.
     fn slots(trials: &[(TrialState, Value)]) -> Slots {
-        let mut storage = Storage::default();
-        let mut apply = |operation| {
-            let worker = "w".into();
-            storage.apply(Record { worker, operation }).unwrap();
-        };
-        apply(Operation::CreateStudy {
-            name: "s".into(),
-            directions: vec![Direction::Maximize],
-        });
-        for (state, attributes) in trials {
+        let trials = trials.iter().map(|(state, attributes)| {
             let mut trial = NewTrial::new(*state, None);
             trial.system_attrs = attributes.as_object().unwrap().clone();
-            let trial = Box::new(trial);
-            apply(Operation::CreateTrial { study: 0, trial });
-        }
-        let study = storage.study("s").unwrap();
+            trial
+        });
+        let storage = Storage::of_trials(Direction::Maximize, trials);
+        let study = storage.study("test").unwrap();
         Slots::of(&storage, study)
     }
 
