@@ -89,7 +89,7 @@ impl Quiz {
         let changed = changed_tapes(tape);
         let blank = |id: &Id| Blank {
             name: tape.node(*id).name.clone(),
-            candidates: candidates(step, *id, &changed),
+            candidates: candidates(step, explanation.spec.members, *id, &changed),
         };
         Ok(Quiz {
             blanks: ids.iter().map(blank).collect(),
@@ -170,7 +170,7 @@ fn distance(candidate: &Candidate, shape: [usize; 2], answer: &[f64]) -> f64 {
 type Changed = Vec<(String, Vec<Node>)>;
 
 /// The right answer, and what each mistake makes of it where that is something else.
-fn candidates(step: &ExplainedStep, id: Id, changed: &Changed) -> Vec<Candidate> {
+fn candidates(step: &ExplainedStep, members: usize, id: Id, changed: &Changed) -> Vec<Candidate> {
     let tape = step.tape(Grain::Atomic);
     let node = tape.node(id);
     let cancelled = 1e-6 * tape.scale(node);
@@ -212,7 +212,7 @@ fn candidates(step: &ExplainedStep, id: Id, changed: &Changed) -> Vec<Candidate>
             values,
         );
     }
-    for (factor, of) in factors(step) {
+    for (factor, of) in factors(step, members) {
         add(
             format!("a factor of {factor} too much ({of})"),
             node.shape,
@@ -252,21 +252,16 @@ fn candidates(step: &ExplainedStep, id: Id, changed: &Changed) -> Vec<Candidate>
 }
 
 /// Factors that are easily forgotten, each once, and of what they are.
-fn factors(step: &ExplainedStep) -> Vec<(f64, &'static str)> {
+fn factors(step: &ExplainedStep, members: usize) -> Vec<(f64, &'static str)> {
     let n = step.next.samples.len() as f64;
     let tape = step.tape(Grain::Atomic);
     let z = tape.find(&first_member_s(tape, "Z"));
     let outputs = z.map_or(1.0, |z| z.shape[1] as f64);
-    let own_losses = tape
-        .nodes
-        .iter()
-        .filter(|node| node.name.starts_with("L_m"));
-    let members = own_losses.count() as f64;
     let mut factors: Vec<(f64, &str)> = Vec::new();
     for (factor, of) in [
         (n, "the batch size"),
         (outputs, "the number of outputs"),
-        (members, "the number of members"),
+        (members as f64, "the number of members"),
         (2.0, "a square's derivative"),
     ] {
         if factor > 1.0 && !factors.iter().any(|(other, _)| *other == factor) {
