@@ -45,7 +45,8 @@ pub struct FoldsSummary {
 }
 
 impl FoldsDir {
-    /// Makes a folder: `out`, which must not hold anything yet, or the next free `runs/run-0001`.
+    /// Makes a folder: `out`, which must not hold anything yet but what a killed process had begun to write, or the next
+    /// free `runs/run-0001`.
     ///
     /// # Errors
     /// If it cannot be made, or holds something.
@@ -54,10 +55,11 @@ impl FoldsDir {
             Some(path) => {
                 durable::create_dir_all(path)?;
                 let mut entries = fs::read_dir(path).map_err(|e| Error::io("list", path, e))?;
-                let is_empty = |entry: io::Result<DirEntry>| {
-                    entry.is_ok_and(|entry| is_of_file_manager(&entry.file_name()))
+                let is_nothing = |entry: io::Result<DirEntry>| {
+                    let name = entry.map(|entry| entry.file_name());
+                    name.is_ok_and(|name| is_of_file_manager(&name) || durable::is_temporary(&name))
                 };
-                if !entries.all(is_empty) {
+                if !entries.all(is_nothing) {
                     let message = format!(
                         "expected a new or empty folder, found {} in use; to go on with its folds: --resume {0}",
                         path.display()
@@ -162,6 +164,16 @@ mod tests {
             val_loss: loss,
             ..Summary::default()
         }
+    }
+
+    #[test]
+    fn what_was_killed_before_it_had_written_the_settings_begins_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let left = dir.path().join(".chainrule-0123.tmp");
+        fs::write(&left, "").unwrap();
+        FoldsDir::create(Some(dir.path()), &Settings::default()).unwrap();
+        assert!(!left.exists());
+        assert!(FoldsDir::open(dir.path()).is_some());
     }
 
     #[test]
