@@ -6,7 +6,7 @@
 use core::arch::x86_64::*;
 
 use super::call::{KernelCall, heights};
-use super::tile::{Accumulator, Multiplicand, rows_of_tiles, tile};
+use super::tile::{Accumulator, Multiplicand, rows_of_tiles};
 
 impl Accumulator for __m256 {
     const LANES: usize = 8;

@@ -8,7 +8,7 @@
 use core::arch::x86_64::*;
 
 use super::call::{KernelCall, heights};
-use super::tile::{Multiplicand, rows_of_tiles, tile};
+use super::tile::{Multiplicand, rows_of_tiles};
 use crate::gemm::bf16::Pair;
 
 /// Eight pairs.

@@ -52,6 +52,17 @@ impl Multiplicand for __m512 {
         // SAFETY: as above.
         unsafe { _mm512_fmadd_ps(self, x, sum) }
     }
+
+    #[target_feature(enable = "avx512f")]
+    #[inline(never)]
+    unsafe fn tile<const ROWS: usize, const VECTORS: usize>(
+        call: &KernelCall,
+        row: usize,
+        panel: usize,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe { tile::<Self, ROWS, VECTORS>(call, row, panel) }
+    }
 }
 
 /// # Safety

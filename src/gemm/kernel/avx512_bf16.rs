@@ -42,6 +42,17 @@ impl Multiplicand for Avx512Pairs {
             _mm512_dpbf16_ps(sum, b, a)
         }
     }
+
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    #[inline(never)]
+    unsafe fn tile<const ROWS: usize, const VECTORS: usize>(
+        call: &KernelCall<Pair>,
+        row: usize,
+        panel: usize,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe { tile::<Self, ROWS, VECTORS>(call, row, panel) }
+    }
 }
 
 /// # Safety

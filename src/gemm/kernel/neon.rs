@@ -8,7 +8,7 @@ use core::arch::aarch64::*;
 use core::arch::asm;
 
 use super::call::{KernelCall, heights};
-use super::tile::{Accumulator, Multiplicand, rows_of_tiles, tile};
+use super::tile::{Accumulator, Multiplicand, rows_of_tiles};
 
 impl Accumulator for float32x4_t {
     const LANES: usize = 4;

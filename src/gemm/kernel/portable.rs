@@ -3,7 +3,7 @@
 //! Without an instruction for fused multiply-adds each one is a call of the system's `fmaf`, about 20 times as slow.
 
 use super::call::{KernelCall, heights};
-use super::tile::{Accumulator, Multiplicand, rows_of_tiles, tile};
+use super::tile::{Accumulator, Multiplicand, rows_of_tiles};
 
 /// Numbers that a 128-bit register would hold.
 #[derive(Clone, Copy)]

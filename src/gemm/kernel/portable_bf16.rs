@@ -4,7 +4,7 @@
 
 use super::call::{KernelCall, heights};
 use super::portable::Quad;
-use super::tile::{Multiplicand, rows_of_tiles, tile};
+use super::tile::{Multiplicand, rows_of_tiles};
 use crate::gemm::bf16::Pair;
 
 /// Four pairs.
