@@ -2,11 +2,11 @@
 """Kills a command at each write, rename, fsync, ... that it makes, starts it again, and compares what it leaves with
 what an undisturbed command leaves: points, values, weights, metrics, reports.
 
-usage: kill_at_each_syscall.py PROGRAM WORKDIR {train,init-from,search,sweep,study} [--stride N]
+usage: kill_at_each_syscall.py PROGRAM WORKDIR {train,init-from,folds,search,sweep,study} [--stride N]
 
-With a stride of N it kills at every N-th call of each kind only. train takes a minute, search and sweep some minutes,
-study some minutes with a stride of 50. Needs strace. Prints how many kills ended in which way; exit code 1 if one did
-not end in the same outcome.
+With a stride of N it kills at every N-th call of each kind only. train takes a minute, folds, search and sweep some
+minutes, study some minutes with a stride of 50. Needs strace. Prints how many kills ended in which way; exit code 1 if
+one did not end in the same outcome.
 """
 import argparse
 import os
@@ -25,6 +25,7 @@ TRAIN = ["train", *SMALL, "--width", "8", "--out", "run", "--save", "last.st"]
 COMMANDS = {
     "train": TRAIN,
     "init-from": [*TRAIN, "--init-from", "../given.st"],
+    "folds": ["train", *SMALL, "--width", "8", "--out", "run", "--folds", "2"],
     "search": ["search", *SMALL, "--trials", "3", "--lr", "0.001..0.01", "--width", "6,8", "--keep", "1"],
     "sweep": ["sweep", "width", *SMALL, "--values", "6,8", "--repeats", "2"],
     "study": ["study", "--preset", "quick", "--data", "small.csv", "--out", "study", *ONE_THREAD],
@@ -69,6 +70,8 @@ class Killer:
         """The arguments with which a person goes on after the kill."""
         if self.command in ("train", "init-from") and os.path.exists(self.place + "/run/config.toml"):
             return ["train", "--resume", "run", "--quiet", "--save", "last.st"]
+        if self.command == "folds" and os.path.exists(self.place + "/run/folds.toml"):
+            return ["train", "--resume", "run", "--quiet"]
         return COMMANDS[self.command]
 
     def kill_at(self, call, n):

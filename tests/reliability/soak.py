@@ -131,6 +131,8 @@ class Process:
             or -code in self.early_signals
         ):
             self.round.problem("exits", f"exit code {code}: {said}")
+            # A command that always refuses would never end its round.
+            self.done |= self.round.counts["exits"] >= 10
         if not self.done:
             self.start()
 
