@@ -45,8 +45,8 @@ pub struct FoldsSummary {
 }
 
 impl FoldsDir {
-    /// Makes a folder: `out`, which must not hold anything yet but what a killed process had begun to write, or the next
-    /// free `runs/run-0001`.
+    /// Makes a folder: `out`, which must not hold more than what a killed process had begun to write, or the next free
+    /// `runs/run-0001`.
     ///
     /// # Errors
     /// If it cannot be made, or holds something.
