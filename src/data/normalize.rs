@@ -66,7 +66,7 @@ impl Normalizer {
     ///
     /// Standard: scale = 1/σ and shift = −μ/σ, where σ is the population standard deviation, computed in two
     /// passes in `f64`. A constant feature gets scale 1, and becomes exactly 0. A deviation that rounding of the mean
-    /// alone can make counts as none.
+    /// alone can make counts as none. Where 1/σ is beyond `f64`, scale and shift are not finite.
     pub fn fit(kind: Normalize, samples: &Samples, train: &[u32]) -> Self {
         match (kind, &samples.features) {
             (Normalize::Auto, Features::U8(_)) => Normalizer {

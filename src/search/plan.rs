@@ -1,5 +1,7 @@
 //! What a search is, completely described: two processes with equal plans do the same work.
 
+use std::sync::Arc;
+
 use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -14,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::metrics::ValidationMetric;
 use crate::rng;
 use crate::settings::{Config, Settings};
-use crate::train::check_fit;
+use crate::train::{check_fit, check_values};
 
 /// Where to look next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
@@ -97,11 +99,12 @@ impl Plan {
             .try_for_each(|point| self.config(point, 0, 0).map(drop))
     }
 
-    /// Checks that runs of it can learn from and be validated on the data, at the same points as [`Plan::check`].
+    /// Checks that runs of it can learn from and be validated on the data, at the same points as [`Plan::check`]. The
+    /// values of the data are checked once, since few settings matter to them.
     ///
     /// # Errors
     /// If they cannot.
-    pub fn check_fit(&self, data: &Dataset) -> Result<()> {
+    pub fn check_fit(&self, data: &Arc<Dataset>) -> Result<()> {
         for point in self.probes() {
             let config = self.config(&point, 0, 0)?;
             if config.split(data).validation.is_empty() {
@@ -110,7 +113,7 @@ impl Plan {
             }
             check_fit(&config, data)?;
         }
-        Ok(())
+        check_values(&self.config(&self.space.middle(), 0, 0)?, data)
     }
 
     /// Where trials compute.

@@ -22,7 +22,7 @@ mod trainer;
 mod verify;
 mod watch;
 
-pub use check::check_fit;
+pub use check::{check_fit, check_values};
 pub use fit::{Control, History, Observer, Start, fit};
 pub use folds::{FoldsDir, FoldsSummary, fold_settings};
 pub use lr_find::{RangeTest, RangeTestEnd, RangeTestOptions, RateLoss, lr_find};

@@ -7,16 +7,16 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::check::{check_normalizer, check_sizes, check_weights, classes};
+use super::check::Prepared;
 use super::measure::{always_measured, measure};
-use super::monitor::{self, Best, Patience, is_better};
+use super::monitor::{Best, Patience, is_better};
 use super::other_metrics::OtherMetrics;
 use super::stopwatch::Stopwatch;
 use super::watch::{Moment, Watch};
 use super::{EpochRecord, Observer};
 use crate::backend::Backend;
 use crate::data::batches::{self, Augmentation};
-use crate::data::{Dataset, Fitted, Split, TargetScale, Task};
+use crate::data::{Dataset, Fitted, Split};
 use crate::error::Result;
 use crate::metrics::{Evaluation, Metric};
 use crate::model::Model;
@@ -27,7 +27,7 @@ use crate::nn::{Mlp, Update, init};
 use crate::ops::loss::BatchLoss;
 use crate::optim::{By, Plateau};
 use crate::real::Real;
-use crate::settings::{Config, setting_error};
+use crate::settings::Config;
 
 pub use next_step::NextStep;
 
@@ -165,22 +165,14 @@ impl<B: Backend> Trainer<B> {
         data: Arc<Dataset>,
         init_from: Option<&TensorFile<'_>>,
     ) -> Result<Self> {
-        data.check()?;
-        let config = config.for_data(&data)?;
-        let data = data.with_classes(classes(&config, init_from));
-        let split = config.split(&data);
-        monitor::check(&config, &data, &split)?;
-        check_weights(&data, &split)?;
-        config
-            .augment
-            .check(data.image)
-            .map_err(|e| crate::settings::within("data", e))?;
-
-        let data = Fitted::new(data, &split.train, config.bins())?;
-        let spec = config.network_for(&data)?;
-        check_sizes(&config, &spec, &split)?;
-        let normalizer = data.normalizer(config.normalize, &split.train);
-        check_normalizer(&normalizer, &data, config.precision)?;
+        let Prepared {
+            config,
+            data,
+            split,
+            spec,
+            normalizer,
+            target_scale,
+        } = Prepared::new(config, data, init_from)?;
         let capacity = config.batch_size.max(EVALUATION_ROWS);
         let mut mlp = Mlp::new(backend, spec, capacity)?;
         let (params, running) = match init_from {
@@ -188,8 +180,7 @@ impl<B: Backend> Trainer<B> {
             None => init::draw(mlp.spec(), config.init, config.seed),
         };
         mlp.load(&params, &running)?;
-        let feed = Feed::new(mlp.backend(), normalizer, capacity)?
-            .with_targets(target_scale(&data, &split)?);
+        let feed = Feed::new(mlp.backend(), normalizer, capacity)?.with_targets(target_scale);
         let training = feed.rows(mlp.backend(), data.train(), split.train.clone())?;
         let known = known_rows(data.validation(), &split.validation, mlp.spec().outputs);
         let validation = match &data.data().validation {
@@ -562,22 +553,6 @@ fn augmentation<'a>(config: &'a Config, data: &Fitted, epoch: u32) -> Option<Aug
 /// Whether a network with these weights can compute anything: what is infinite or NaN stays so.
 fn is_finite<R: Real>((params, running): &Weights<R>) -> bool {
     params.iter().chain(running).all(|x| x.is_finite())
-}
-
-/// What standardises the numbers to predict; `None` in other tasks.
-fn target_scale(data: &Fitted, split: &Split) -> Result<Option<TargetScale>> {
-    if data.data().task != Task::Regression {
-        return Ok(None);
-    }
-    let scale = TargetScale::fit(&data.train().labels, &split.train);
-    match scale.as_ref().and_then(TargetScale::overflow) {
-        None => Ok(scale),
-        Some(column) => {
-            let name = &data.data().class_names[column];
-            let message = format!("expected numbers whose spread f64 holds, found {name:?}");
-            Err(setting_error("data.label", message))
-        }
-    }
 }
 
 /// A network with these weights.

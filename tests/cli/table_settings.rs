@@ -257,3 +257,39 @@ fn a_study_of_a_small_table_without_a_test_part() {
     let page = fs::read_to_string(program.path("study/report/report.html")).unwrap();
     assert!(!page.contains("not tested yet"));
 }
+
+/// 1/σ of `tiny` is beyond f64. A sweep or a search tells it before its first trial, and makes no study file.
+#[test]
+fn a_column_that_cannot_be_standardised_is_refused_by_its_name() {
+    let program = Chainrule::new();
+    let rows = (0..60).map(|i| format!("{}e-321,{i},{}\n", i % 7, ["u", "v"][i % 2]));
+    let table = format!("tiny,b,y\n{}", rows.collect::<String>());
+    fs::write(program.path("tiny.csv"), table).unwrap();
+    let table = ["--data", "tiny.csv", "--label", "y"];
+    for command in [
+        ["train", "--precision", "f32"].as_slice(),
+        &["train", "--precision", "f64"],
+        &["search", "--lr", "0.001..0.01", "--study", "study.journal"],
+        &[
+            "sweep",
+            "lr",
+            "--values",
+            "0.01,0.1",
+            "--study",
+            "study.journal",
+        ],
+    ] {
+        let output = program.run(&[command, &table].concat());
+        assert!(
+            output.code == 2
+                && output
+                    .stderr
+                    .contains("found column tiny; --drop leaves a column out"),
+            "{output:?}"
+        );
+        // f64 holds no more than f64.
+        let offered = output.stderr.contains("--precision f64 holds more");
+        assert_eq!(offered, !command.contains(&"f64"), "{output:?}");
+    }
+    assert!(!program.path("study.journal").exists());
+}

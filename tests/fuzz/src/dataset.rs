@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use chainrule::data::{
-    self, Dataset, DatasetDescription, Fitted, LoadOptions, Normalize, Schema, class_picture,
+    self, Dataset, DatasetDescription, Features, Fitted, LoadOptions, Normalize, Samples, Schema,
+    class_picture,
 };
 
 use crate::files::sound;
@@ -45,8 +46,11 @@ pub(crate) fn fit(dataset: Dataset) -> Option<Schema> {
             part.check_values(train.width).unwrap();
         }
         let normalizer = fitted.normalizer(Normalize::Standard, &rows);
-        let numbers = normalizer.scale.iter().chain(&normalizer.shift);
-        assert!(numbers.copied().all(f64::is_finite));
+        for (input, (scale, shift)) in normalizer.scale.iter().zip(&normalizer.shift).enumerate() {
+            // Training refuses a feature whose 1/σ is beyond f64, by its name.
+            let finite = scale.is_finite() && shift.is_finite();
+            assert!(finite || spread(train, input) < 1e-307);
+        }
         let schema = fitted.schema()?;
         assert_eq!(schema.inputs(), train.width);
         let json = serde_json::to_string(schema).unwrap();
@@ -56,4 +60,20 @@ pub(crate) fn fit(dataset: Dataset) -> Option<Schema> {
         }
     }
     None
+}
+
+/// The largest value of an input minus the smallest one.
+fn spread(samples: &Samples, input: usize) -> f64 {
+    let values = (0..samples.len()).map(|row| {
+        let at = row * samples.width + input;
+        match &samples.features {
+            Features::U8(values) => f64::from(values[at]),
+            Features::F32(values) => f64::from(values[at]),
+            Features::F64(values) => values[at],
+        }
+    });
+    let ends = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| {
+        (low.min(x), high.max(x))
+    });
+    ends.1 - ends.0
 }
