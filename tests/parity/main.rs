@@ -2,7 +2,6 @@
 
 mod batches;
 mod bf16;
-#[cfg(feature = "cli")]
 mod hashes;
 mod losses;
 mod matrix;
