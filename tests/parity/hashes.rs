@@ -6,18 +6,17 @@
 //! The hashes are those of every instruction set, on any number of threads.
 //! The hash covers all parameters and then all running statistics, in layout order, as little-endian f32.
 
-use chainrule::backend::{Backend, Fused, Input, Order, ProductPrecision};
+use chainrule::backend::{Backend, Fused, Input, ProductPrecision};
 use chainrule::nn::init::{self, Init, Scheme};
 use chainrule::nn::spec::hidden_widths;
 use chainrule::nn::{Mlp, NetworkSpec, Update};
-use chainrule::ops::activation::Activation;
 use chainrule::ops::loss::Loss;
 use chainrule::optim::Optimizer;
 use chainrule::simd::{self, InstructionSet};
 use chainrule::text::hex;
 use sha2::{Digest, Sha256};
 
-use crate::output_with;
+use crate::{Case, output_with};
 
 const ROWS: usize = 2000;
 const STEPS: u64 = 100;
@@ -42,20 +41,9 @@ struct Network {
 
 impl Network {
     /// 784-`hidden`-10 with batch norm and ReLU.
-    fn new(hidden: Vec<usize>, batch_size: usize) -> Network {
-        let spec = NetworkSpec {
-            inputs: 784,
-            hidden,
-            outputs: 10,
-            batch_norm: true,
-            activation: Activation::Relu,
-            dropout: 0.0,
-            order: Order::DropoutActivation,
-            members: 1,
-            embedding: None,
-        };
+    fn new(hidden: &[usize], batch_size: usize) -> Network {
         Network {
-            spec,
+            spec: Case::new(784, hidden, 10, batch_size).spec,
             batch_size,
             lr: 1e-3,
         }
@@ -122,13 +110,13 @@ fn check(network: &Network, init: Init, expected: &str) {
 #[test]
 fn baseline() {
     let expected = "ccf847ef54b3ac992e8af9b367a66c8f88f8bb09ed0b8757501b8dc1c515cca1";
-    check(&Network::new(vec![500], 100), Init::default(), expected);
+    check(&Network::new(&[500], 100), Init::default(), expected);
 }
 
 /// The study's final model.
 #[test]
 fn final_network() {
-    let mut network = Network::new(hidden_widths(569, 8, true), 122);
+    let mut network = Network::new(&hidden_widths(569, 8, true), 122);
     network.spec.dropout = 0.333;
     network.lr = 2e-3;
     let expected = "61a8d17ffc8cbbea9e6165529e42fefc95d8a3b1a5e96f6e640aae1cdfcd9f71";
@@ -137,7 +125,7 @@ fn final_network() {
 
 #[test]
 fn big() {
-    let mut network = Network::new(vec![1000; 3], 128);
+    let mut network = Network::new(&[1000; 3], 128);
     network.spec.dropout = 0.2;
     network.spec.batch_norm = false;
     let expected = "3f0ab2d178ff8ca8ca72b69dc4b4b7fa6c44c7ee982e63850c441fa0b8298ef1";
@@ -147,13 +135,13 @@ fn big() {
 #[test]
 fn small16() {
     let expected = "5b6534de3a6b4a273e9f675d536c46362d00a05181af5a9d4ad05915f3a4efe8";
-    check(&Network::new(vec![500], 16), Init::default(), expected);
+    check(&Network::new(&[500], 16), Init::default(), expected);
 }
 
 #[test]
 fn w50() {
     let expected = "fc1fb2ff9eb8c45732c7d7717b6355e6d1d812969321e266a937f712479cd9cd";
-    check(&Network::new(vec![50], 100), Init::default(), expected);
+    check(&Network::new(&[50], 100), Init::default(), expected);
 }
 
 /// Normal initial weights take logarithms.
@@ -164,7 +152,7 @@ fn w50_from_a_normal_distribution() {
         ..Init::default()
     };
     let expected = "56b1dd88649166f15b4c44b1c9c778ecb0150cbdf320349faaebf54bf248952f";
-    check(&Network::new(vec![50], 100), init, expected);
+    check(&Network::new(&[50], 100), init, expected);
 }
 
 /// The other sets, in processes of their own, because a process has one set. Without an instruction for fused
